@@ -1,0 +1,1 @@
+"""Offline tools: checkpoint import, ONNX export and quantisation."""

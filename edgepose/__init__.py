@@ -1,0 +1,1 @@
+"""Human pose tracking in video on edge devices."""

@@ -1,0 +1,1 @@
+"""What runs on the device: backends, bundles, crops, heat-map decoding and capture."""
