@@ -1,0 +1,66 @@
+"""Loading weights into a network whose names may differ a little from the file's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from edgepose_runtime.errors import CheckpointError
+
+# What trainers put before every name when they wrap or nest the network.
+_WRAPPERS = ("module.", "backbone.")
+# A counter that files from before PyTorch 0.4.1 lack; nothing is computed from it.
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Which names did not meet when weights were loaded.
+
+    Attributes:
+        missing: names of the network that the file lacks (these keep their initial values).
+        unexpected: names of the file that the network has no place for.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def load_backbone_weights(backbone: nn.Module, state_dict: Mapping[str, Tensor]) -> LoadReport:
+    """Copy the weights that ``backbone`` knows, and report the names that did not meet.
+
+    A classifier's weights in the file are reported as unexpected; ``module.`` and ``backbone.``
+    before the names are dropped.
+
+    Raises:
+        CheckpointError: a weight of the same name has another shape, or no name meets at all.
+    """
+    offered = {_unwrapped(name): value for name, value in state_dict.items()}
+    wanted = backbone.state_dict()
+    shared = {name: value for name, value in offered.items() if name in wanted}
+    if not shared:
+        raise CheckpointError(
+            f"None of the {len(offered)} weights in the checkpoint belongs to "
+            f"{type(backbone).__name__}; it was made for another network."
+        )
+    _require_shapes(wanted, shared)
+    backbone.load_state_dict(shared, strict=False)
+    missing = (name for name in wanted if name not in shared and not name.endswith(_COUNTER))
+    return LoadReport(tuple(missing), tuple(name for name in offered if name not in wanted))
+
+
+def _unwrapped(name: str) -> str:
+    for wrapper in _WRAPPERS:
+        name = name.removeprefix(wrapper)
+    return name
+
+
+def _require_shapes(wanted: Mapping[str, Tensor], offered: Mapping[str, Tensor]) -> None:
+    for name, value in offered.items():
+        if value.shape != wanted[name].shape:
+            raise CheckpointError(
+                f"The weight {name!r} has the shape {tuple(value.shape)} in the checkpoint, "
+                f"but the network expects {tuple(wanted[name].shape)}."
+            )
