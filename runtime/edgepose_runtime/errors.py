@@ -1,0 +1,101 @@
+"""The errors of edgepose.
+
+Everything that edgepose raises on purpose is an :class:`EdgePoseError`, so one ``except`` clause
+is enough around the whole SDK; where a built-in error says the same, ours is that error too::
+
+    EdgePoseError
+     ├─ ConfigError               (ValueError)    unknown, contradictory or unavailable options
+     ├─ FrameError                (ValueError)    a frame of a wrong type, shape or size
+     │   └─ RoiError                              a region outside the frame, empty or not finite
+     ├─ TimestampError            (ValueError)    a timestamp that runs backwards or is not finite
+     ├─ SourceError               (OSError)       a video, images or a camera that cannot be read
+     ├─ OutputError               (OSError)       a results file, video or bundle not to be written
+     ├─ BundleError                               a bundle that cannot be used
+     │   ├─ BundleNotFoundError                   nothing lies at that path or under that name
+     │   ├─ BundleFormatError                     a manifest or graph missing, cut off or invalid
+     │   ├─ BundleVersionError                    written for another version of the format
+     │   └─ BundleHashError                       a file differs from what the manifest recorded
+     ├─ BackendError                              a backend that fails
+     │   ├─ BackendUnavailableError               its package is not installed
+     │   ├─ DeviceError                           the device that was asked for is not there
+     │   └─ InferenceError                        inputs that do not fit, or a failed run
+     ├─ DataError                                 training or evaluation data that cannot be read
+     ├─ CheckpointError                           a checkpoint that is damaged or does not fit
+     └─ ClosedError               (RuntimeError)  a call on something that was closed
+"""
+
+
+class EdgePoseError(Exception):
+    """Root of every error that edgepose raises on purpose."""
+
+
+class ConfigError(EdgePoseError, ValueError):
+    """An option or argument is unknown, contradicts another one, or is not available."""
+
+
+class FrameError(EdgePoseError, ValueError):
+    """A frame has a type, shape or size that cannot be tracked."""
+
+
+class RoiError(FrameError):
+    """A region of interest is not finite, has no area, or misses the frame."""
+
+
+class TimestampError(EdgePoseError, ValueError):
+    """A timestamp is not finite or does not come after the one before."""
+
+
+class SourceError(EdgePoseError, OSError):
+    """A video, image folder or camera is missing, empty, not what it seems, or cut off."""
+
+
+class OutputError(EdgePoseError, OSError):
+    """A results file, video or bundle cannot be written where it was asked for."""
+
+
+class BundleError(EdgePoseError):
+    """A bundle cannot be used."""
+
+
+class BundleNotFoundError(BundleError):
+    """Nothing lies at the path, or under the name, that was given for a bundle."""
+
+
+class BundleFormatError(BundleError):
+    """A bundle's manifest or one of its graphs is missing, cut off or not valid."""
+
+
+class BundleVersionError(BundleError):
+    """A bundle was written for a version of the format that this release cannot read."""
+
+
+class BundleHashError(BundleError):
+    """A file of a bundle differs from the one whose hash the manifest recorded."""
+
+
+class BackendError(EdgePoseError):
+    """An inference backend fails."""
+
+
+class BackendUnavailableError(BackendError):
+    """A backend's package is not installed; the message gives the command that installs it."""
+
+
+class DeviceError(BackendError):
+    """The device that was asked for does not exist or cannot be used."""
+
+
+class InferenceError(BackendError):
+    """A network was given inputs that do not fit, or failed while it ran."""
+
+
+class DataError(EdgePoseError):
+    """Training or evaluation data is missing, damaged or inconsistent."""
+
+
+class CheckpointError(EdgePoseError):
+    """A training checkpoint is missing, damaged, or does not fit the network."""
+
+
+class ClosedError(EdgePoseError, RuntimeError):
+    """Something was used after it was closed."""
