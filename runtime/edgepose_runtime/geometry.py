@@ -147,7 +147,8 @@ def roi_transform(roi: Roi, size: int) -> NDArray[np.float64]:
 def crop_to_frame(points: ArrayLike, roi: Roi, size: int) -> FloatArray:
     """Map points (..., 2) from the pixels of a ``size`` x ``size`` crop to frame pixels.
 
-    Crop pixel u lies at ``x = roi.x - 0.5 + (u + 0.5) * roi.width / size`` of the frame. Computed in double precision and returned as the points' own floating type; NaN stays NaN.
+    Crop pixel u lies at ``x = roi.x - 0.5 + (u + 0.5) * roi.width / size`` of the frame.
+    Computed in double precision, returned as the points' own floating type; NaN stays NaN.
     """
     crop = _floating(points)
     scale = np.array([roi.width, roi.height]) / size
