@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from edgepose.models.blocks import initialise_convolutions
+
 # (expansion, output channels, blocks, stride of the first block)
 _STAGES = (
     (1, 16, 1, 1),
@@ -44,6 +46,7 @@ class InvertedResidual(nn.Module):
         self.conv = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the block's features."""
         y: Tensor = self.conv(x)
         return x + y if self.has_skip else y
 
@@ -69,9 +72,10 @@ class MobileNetV2(nn.Module):
                 channels = outputs
         layers.append(_convolution(channels, _LAST_CHANNELS))
         self.features = nn.Sequential(*layers)
-        self.apply(_initialise)
+        initialise_convolutions(self)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the last features, after their 1x1 convolution."""
         features: Tensor = self.features(image)
         return features
 
@@ -84,10 +88,6 @@ class MobileNetV2Classifier(MobileNetV2):
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(_LAST_CHANNELS, classes))
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the logits."""
         logits: Tensor = self.classifier(super().forward(image).mean((2, 3)))
         return logits
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
-from edgepose.models.heads import DucHead, PointwiseHead
+from edgepose.models.heads import DeconvHead, DucHead, PointwiseHead
+from edgepose.models.hrnet import HRNet
 from edgepose.models.mobilenet import MobileNetV2
+from edgepose.models.resnet import ResNet
 from edgepose_runtime.errors import ConfigError
+
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "mobilenet_v2": MobileNetV2,
+    "resnet18": partial(ResNet, 18),
+    "resnet34": partial(ResNet, 34),
+    "resnet50": partial(ResNet, 50),
+    "resnet101": partial(ResNet, 101),
+    "hrnet_w48": HRNet,
+}
+HEADS = ("duc", "deconv", "pointwise")
 
 
 @dataclass(frozen=True)
@@ -19,33 +32,38 @@ class NetworkConfig:
 
     Attributes:
         backbone: a name of ``BACKBONES``.
-        head: ``duc`` or ``pointwise``.
+        head: ``duc``, ``deconv``, or ``pointwise``, which neither enlarges nor has a neck.
         stages: how many times the head doubles the size of the features.
         neck: channels of a 1x1 convolution before the head, or None for no neck.
+        stride_in_1x1: see ``ResNet``; for ResNet-50 and 101 only.
     """
 
     backbone: str
     head: str = "duc"
     stages: int = 3
     neck: int | None = None
+    stride_in_1x1: bool = False
 
     def __post_init__(self) -> None:
-        _require_name("backbone", self.backbone, BACKBONES)
-        _require_name("head", self.head, HEADS)
+        _require_known("backbone", self.backbone, BACKBONES)
+        _require_known("head", self.head, HEADS)
+        if self.head == "pointwise" and self.neck is not None:
+            raise ConfigError("A pointwise head has no neck; leave neck out, or choose duc.")
+        if self.stride_in_1x1 and not self.backbone.startswith("resnet"):
+            raise ConfigError(f"stride_in_1x1 is for ResNets; the backbone is {self.backbone!r}.")
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any]) -> NetworkConfig:
         """Return the configuration in ``options``; ConfigError names an option it lacks."""
-        known = {field.name for field in fields(cls)}
         for name in options:
-            _require_name("network option", name, known)
+            _require_known("network option", name, [field.name for field in fields(cls)])
         if "backbone" not in options:
             raise ConfigError("A network configuration needs a 'backbone'; none was given.")
         return cls(**options)
 
 
 class PoseNetwork(nn.Module):
-    """Heat-maps of one image: float32 ``(B, 3, S, S)`` to ``(B, K, S / stride, S / stride)``.
+    """Heat-maps of an image: float32 ``(B, 3, S, S)`` to ``(B, K, S / stride, S / stride)``.
 
     The input is RGB normalised by ImageNet's mean and deviation. Parameters are named
     ``backbone.*`` and ``head.*``.
@@ -58,23 +76,9 @@ class PoseNetwork(nn.Module):
         self.stride = stride
 
     def forward(self, image: Tensor) -> Tensor:
+        """Return the heat-maps."""
         heatmaps: Tensor = self.head(self.backbone(image))
         return heatmaps
-
-
-def _duc(channels: int, joints: int, config: NetworkConfig) -> DucHead:
-    return DucHead(channels, joints, config.stages, config.neck)
-
-
-def _pointwise(channels: int, joints: int, config: NetworkConfig) -> PointwiseHead:
-    return PointwiseHead(channels, joints)
-
-
-BACKBONES: dict[str, Callable[[], nn.Module]] = {"mobilenet_v2": MobileNetV2}
-HEADS: dict[str, Callable[[int, int, NetworkConfig], nn.Module]] = {
-    "duc": _duc,
-    "pointwise": _pointwise,
-}
 
 
 def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> PoseNetwork:
@@ -87,11 +91,25 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
         config = NetworkConfig.from_mapping(config)
     if joints < 1:
         raise ConfigError(f"A pose network needs at least one joint; {joints} were asked for.")
-    backbone: Any = BACKBONES[config.backbone]()
-    head: Any = HEADS[config.head](backbone.out_channels, joints, config)
+    backbone = _build_backbone(config)
+    head = _build_head(config, backbone.out_channels, joints)
     return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)
 
 
-def _require_name(kind: str, name: str, known: Any) -> None:
+def _build_backbone(config: NetworkConfig) -> Any:
+    options = {"stride_in_1x1": True} if config.stride_in_1x1 else {}
+    return BACKBONES[config.backbone](**options)
+
+
+def _build_head(
+    config: NetworkConfig, channels: int, joints: int
+) -> DucHead | DeconvHead | PointwiseHead:
+    if config.head == "pointwise":
+        return PointwiseHead(channels, joints)
+    head = DucHead if config.head == "duc" else DeconvHead
+    return head(channels, joints, config.stages, config.neck)
+
+
+def _require_known(kind: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        raise ConfigError(f"There is no {kind} {name!r}; choose one of {', '.join(sorted(known))}.")
+        raise ConfigError(f"There is no {kind} {name!r}; choose one of {', '.join(known)}.")
