@@ -1,0 +1,238 @@
+"""Manifests as JSON text.
+
+A manifest is read strictly: a member that is missing, of a wrong type or unknown is refused, since
+running a network with the wrong geometry gives poses that are wrong without looking wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
+from edgepose_runtime.jsonfields import JsonFields
+from edgepose_runtime.manifest import (
+    METHOD_GRAPHS,
+    GraphSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    Normalisation,
+)
+from edgepose_runtime.skeletons import get_skeleton
+from edgepose_runtime.tensors import TensorSpec
+
+FORMAT = "edgepose.bundle"
+VERSION = 1
+
+_WEIGHTS = ("float32", "float16")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def dump_manifest(manifest: Manifest) -> str:
+    """Return the text of ``manifest.json``, ending in a newline.
+
+    Raises:
+        BundleFormatError: a value has no place in JSON, such as NaN or an array.
+    """
+    content = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+    try:
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise BundleFormatError(
+            f"The manifest of {manifest.name!r} holds a value that JSON cannot: {error}."
+        ) from error
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Read the text of a ``manifest.json``.
+
+    Raises:
+        BundleVersionError: it was written for another version of the format.
+        BundleFormatError: it is no JSON, no manifest, or not a valid one.
+    """
+    fields = JsonFields(_parsed(text), "the manifest", BundleFormatError)
+    _check_format(fields)
+    manifest = Manifest(
+        name=_file_name(fields, "name"),
+        method=fields.text("method", tuple(METHOD_GRAPHS)),
+        skeleton=_skeleton(fields),
+        input=_input(fields.section("input")),
+        normalisation=_normalisation(fields.section("normalisation")),
+        heatmap=_heatmap(fields.section("heatmap")),
+        graphs=_graphs(fields.section("graphs")),
+        precision=fields.text("precision"),
+        weights=fields.text("weights", _WEIGHTS),
+        score_threshold=fields.number("score_threshold"),
+        reinitialise_every=fields.optional_integer("reinitialise_every", minimum=1),
+        training=fields.free("training"),
+        accuracy=fields.free("accuracy"),
+        latency=fields.free("latency"),
+        licence=fields.free("licence"),
+    )
+    fields.finish()
+    _check_graphs(manifest)
+    return manifest
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleFormatError(f"The manifest is not valid JSON ({error}).") from error
+
+
+def _check_format(fields: JsonFields) -> None:
+    """Look at the version before anything else: another one may have other members."""
+    fields.text("format", (FORMAT,))
+    version = fields.integer("version")
+    if version != VERSION:
+        raise BundleVersionError(
+            f"The bundle has format version {version}, but this release of edgepose reads version "
+            f"{VERSION}; convert the checkpoint again, or install the release it was made for."
+        )
+
+
+def _file_name(fields: JsonFields, name: str) -> str:
+    """Read a name that is safe to join to a folder."""
+    value = fields.text(name)
+    if not _FILE_NAME.fullmatch(value):
+        raise BundleFormatError(
+            f"{name!r} must be a plain name of letters, digits, '.', '_' and '-', but is {value!r}."
+        )
+    return value
+
+
+def _skeleton(fields: JsonFields) -> str:
+    try:
+        return get_skeleton(fields.text("skeleton")).name
+    except ConfigError as error:
+        raise BundleFormatError(f"The manifest names an unknown skeleton. {error}") from error
+
+
+def _input(fields: JsonFields) -> InputSpec:
+    spec = InputSpec(
+        size=fields.integer("size", minimum=1),
+        color=fields.text("color", ("bgr",)),
+        dtype=fields.text("dtype", ("uint8",)),
+        layout=fields.text("layout", ("nhwc",)),
+    )
+    fields.finish()
+    return spec
+
+
+def _normalisation(fields: JsonFields) -> Normalisation:
+    spec = Normalisation(
+        mean=fields.numbers("mean", 3),
+        std=fields.numbers("std", 3),
+        color=fields.text("color", ("rgb", "bgr")),
+        folded=fields.flag("folded"),
+    )
+    fields.finish()
+    if not spec.folded:
+        raise BundleFormatError("The graphs must normalise pixels themselves ('folded': true).")
+    return spec
+
+
+def _heatmap(fields: JsonFields) -> HeatmapSpec:
+    spec = HeatmapSpec(
+        size=fields.integer("size", minimum=1),
+        stride=fields.number("stride"),
+        offset=fields.number("offset"),
+    )
+    fields.finish()
+    if spec.stride <= 0:
+        raise BundleFormatError(f"The heat-map's stride must be above 0, but is {spec.stride:g}.")
+    return spec
+
+
+def _graphs(fields: JsonFields) -> dict[str, GraphSpec]:
+    return {name: _graph(fields.section(name)) for name in fields.names()}
+
+
+def _graph(fields: JsonFields) -> GraphSpec:
+    spec = GraphSpec(
+        file=_file_name(fields, "file"),
+        inputs=_tensors(fields, "inputs"),
+        outputs=_tensors(fields, "outputs"),
+        sha256=fields.text("sha256"),
+        num_bytes=fields.integer("num_bytes", minimum=1),
+    )
+    fields.finish()
+    if not _SHA256.fullmatch(spec.sha256):
+        raise BundleFormatError(f"The sha256 of {spec.file!r} is not 64 hexadecimal digits.")
+    return spec
+
+
+def _tensors(fields: JsonFields, name: str) -> tuple[TensorSpec, ...]:
+    tensors = tuple(_tensor(JsonFields(i, name, BundleFormatError)) for i in fields.items(name))
+    if not tensors or len({tensor.name for tensor in tensors}) != len(tensors):
+        raise BundleFormatError(f"The {name} of a graph must be tensors with names of their own.")
+    return tensors
+
+
+def _tensor(fields: JsonFields) -> TensorSpec:
+    name, dtype, shape = fields.text("name"), fields.text("dtype"), fields.items("shape")
+    fields.finish()
+    if not all(_is_dimension(dimension) for dimension in shape):
+        raise BundleFormatError(
+            f"The shape of {name!r} must hold whole numbers above 0 or names of free dimensions, "
+            f"but is {shape}."
+        )
+    return TensorSpec(name, _dtype(name, dtype), tuple(shape))
+
+
+def _is_dimension(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(value)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _dtype(tensor: str, name: str) -> str:
+    try:
+        known = np.dtype(name).name == name
+    except TypeError:
+        known = False
+    if not known:
+        raise BundleFormatError(f"The tensor {tensor!r} has an unknown dtype {name!r}.")
+    return name
+
+
+def _check_graphs(manifest: Manifest) -> None:
+    """Refuse graphs that are missing or whose tensors contradict the rest of the manifest."""
+    for name in METHOD_GRAPHS[manifest.method]:
+        if name not in manifest.graphs:
+            raise BundleFormatError(
+                f"The method {manifest.method!r} needs the graph {name!r}, but the manifest has "
+                f"only {', '.join(manifest.graphs) or 'none'}."
+            )
+        _check_tensors(manifest, name)
+    files = [graph.file for graph in manifest.graphs.values()]
+    if len(set(files)) != len(files):
+        raise BundleFormatError("Two graphs of the manifest share one file.")
+
+
+def _check_tensors(manifest: Manifest, name: str) -> None:
+    size, cells = manifest.input.size, manifest.heatmap.size
+    image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
+    maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
+    inputs = {image, replace(maps, name="previous")} if name == "step" else {image}
+    graph = manifest.graphs[name]
+    if set(graph.inputs) != inputs or maps not in graph.outputs:
+        raise BundleFormatError(
+            f"The graph {name!r} should take {_listed(inputs)} and return {_listed({maps})}, but "
+            f"takes {_listed(graph.inputs)} and returns {_listed(graph.outputs)}."
+        )
+
+
+def _listed(tensors: Iterable[TensorSpec]) -> str:
+    return ", ".join(sorted(f"{tensor.name}: {tensor}" for tensor in tensors))
