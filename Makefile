@@ -1,0 +1,65 @@
+# Every target does its own set-up, in .venv: a machine needs python3 (3.10 to 3.13) and make.
+#   make demo    track the sample clip          make lint    ruff and mypy
+#   make test    the test suite (ARGS="-k roi") make bench   measure, beside the peers
+#   make clean   remove outputs and caches      make distclean   and .venv
+
+PYTHON ?= python3
+VENV   ?= .venv
+CLIP   ?= samples/clips/balance.mp4
+ARGS   ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench clean distclean
+.DEFAULT_GOAL := test
+
+demo: $(VENV)/.demo
+	@$(BIN)/edgepose track $(CLIP) --video demo.mp4 --jsonl demo.jsonl
+	@echo "Done: demo.mp4 shows the pose on the video, demo.jsonl has the joints of each frame."
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	@rm -rf build dist *.egg-info demo.mp4 demo.jsonl .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find edgepose runtime converters tests benchmarks samples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)
+
+# What is installed is remembered by a stamp, so that a second run starts at once.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Setting up $(VENV) (once, some minutes) ..."
+	@$(PIP) install -c constraints.txt -e '.[cli]'
+	@$(call usable_opencv)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Setting up $(VENV) for development (once, some minutes) ..."
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@$(call usable_opencv)
+	@touch $@ $(VENV)/.demo
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	    { echo "edgepose needs Python 3.10 to 3.13: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo "Python's venv module is missing (Debian: apt-get install python3-venv)"; exit 1; }
+
+# opencv-python needs the system's libGL. Where there is none (servers, containers), the same
+# version without windows takes its place, in .venv only.
+define usable_opencv
+$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+    $(PIP) uninstall --yes opencv-python && \
+    sed -n 's/^opencv-python==/opencv-python-headless==/p' constraints.txt | \
+        xargs $(PIP) install --no-deps --force-reinstall; }
+endef

@@ -1,0 +1,54 @@
+"""What every test may use: the real data, the sample clip, a quiet machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Before any test imports a numeric library: small work is faster on one thread, and repeatable.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+from edgepose.datasets.root import data_root as find_data_root
+from edgepose_runtime.errors import DataError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the real data, so that ``-m "not data"`` leaves it out."""
+    for item in items:
+        if "data_root" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.data)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``data`` where the data is missing, and say what to do about it."""
+    if item.get_closest_marker("data"):
+        _data_root_or_skip()
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Absolute path of the real data: EDGEPOSE_DATA, else ../shared/data."""
+    return _data_root_or_skip()
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The checkout that is tested."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def sample_clip() -> Path:
+    """A real video of one person in front: 100 frames, 540x960, 60 frames per second."""
+    return PROJECT / "samples" / "clips" / "balance.mp4"
+
+
+def _data_root_or_skip() -> Path:
+    try:
+        return find_data_root().resolve()
+    except DataError as error:
+        pytest.skip(str(error))
