@@ -1,0 +1,138 @@
+"""The pose propagation unit for edge devices: one flow per joint and dilation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgepose.models.blocks import BasicBlock, initialise_convolutions, unit
+from edgepose_runtime.errors import ConfigError
+
+
+class FlowPPU(nn.Module):
+    """Carry the previous heat-maps to this frame with a few bilinear samples per cell.
+
+    The reference PPU (PPN, section "PPU", Eq. 5) samples nine taps of all K maps per output map
+    and dilation. Here each joint's map is sampled once per dilation, where a learnt flow points,
+    and the samples are added with a weight per joint and dilation. The flows are predicted on a
+    coarser grid and enlarged bilinearly. At initialisation the flows are zero and the weights
+    share out one, so that the previous heat-maps come out unchanged.
+
+    Args:
+        joints: K.
+        channels: width of the features that the flows are predicted from.
+        blocks: how many residual blocks compute them.
+        dilations: of the 3x3 convolutions that predict one flow each, on the coarse grid.
+        grid_stride: heat-map cells per cell of the coarse grid; divides ``size``.
+        size: height and width of the heat-maps in cells.
+
+    Raises:
+        ConfigError: no dilation, or a coarse grid that does not fit the heat-maps.
+    """
+
+    enlarge_rows: Tensor
+    enlarge_columns: Tensor
+    identity_grid: Tensor
+
+    def __init__(
+        self,
+        joints: int,
+        channels: int = 24,
+        blocks: int = 4,
+        dilations: Sequence[int] = (3, 6, 12, 18, 24),
+        grid_stride: int = 2,
+        size: int = 64,
+    ) -> None:
+        super().__init__()
+        _validate(dilations, grid_stride, size)
+        self.joints = joints
+        self.size = size
+        self.grid_size = size // grid_stride
+        # The kernel grows with the stride so that no cell goes unseen.
+        kernel = max(3, 2 * (grid_stride // 2) + 1)
+        self.stem = unit(3 * joints, channels, kernel, grid_stride)
+        self.features = nn.Sequential(*(BasicBlock(channels, channels) for _ in range(blocks)))
+        initialise_convolutions(self)
+        self.offsets = nn.ModuleList(_offsets(channels, joints, d) for d in dilations)
+        shape = (1, joints, len(dilations), 1, 1)
+        self.weights = nn.Parameter(torch.full(shape, 1 / len(dilations)))
+        self._register_geometry()
+
+    def forward(self, preliminary: Tensor, previous: Tensor) -> Tensor:
+        """Return the previous heat-maps as they look in this frame.
+
+        Args:
+            preliminary: this frame's heat-maps by the body network, ``(B, K, size, size)``.
+            previous: the previous frame's final heat-maps, of the same shape.
+        """
+        change = preliminary - previous
+        features = self.features(self.stem(torch.cat((change, preliminary, previous), 1)))
+        flows = torch.cat([layer(features) for layer in self.offsets], 1)
+        return self._sample(previous, self._sampling_grid(flows))
+
+    def _sampling_grid(self, flows: Tensor) -> Tensor:
+        """Return where to sample, ``(B * K, D * size, size, 2)``, the map's edges at -1 and 1.
+
+        Args:
+            flows: ``(B, D * K * 2, grid_size, grid_size)``, pairs (x, y) in heat-map cells.
+        """
+        count, side = len(self.offsets), self.grid_size
+        # The pairs become neighbours while the grid is small: moving them at full size, and
+        # Resize, take OpenVINO three times as long as these two products.
+        pairs = flows.reshape(-1, count, self.joints, 2, side, side).permute(0, 2, 1, 4, 5, 3)
+        rows = pairs.reshape(-1, self.joints * count, side, 2 * side)
+        rows = torch.matmul(self.enlarge_rows, torch.matmul(rows, self.enlarge_columns))
+        return (rows + self.identity_grid).reshape(-1, count * self.size, self.size, 2)
+
+    def _sample(self, previous: Tensor, grid: Tensor) -> Tensor:
+        size = self.size
+        maps = previous.reshape(-1, 1, size, size)
+        # All flows of a joint are sampled in one call, their results below each other.
+        samples = functional.grid_sample(maps, grid, "bilinear", "zeros", align_corners=False)
+        samples = samples.reshape(-1, self.joints, len(self.offsets), size, size)
+        return (samples * self.weights).sum(2)
+
+    def _register_geometry(self) -> None:
+        """Keep what follows from the sizes: constants of a graph, not worth storing in a file."""
+        enlarge = _enlargement(self.grid_size, self.size)
+        pairs = torch.kron(enlarge.T.contiguous(), torch.eye(2))
+        constants = {
+            # Flows are in cells; the sampler wants a map to be 2 wide.
+            "enlarge_rows": enlarge * (2 / self.size),
+            "enlarge_columns": pairs,
+            "identity_grid": _identity_grid(self.size),
+        }
+        for name, constant in constants.items():
+            self.register_buffer(name, constant, persistent=False)
+
+
+def _offsets(channels: int, joints: int, dilation: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, 2 * joints, 3, padding=dilation, dilation=dilation, bias=False)
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+def _enlargement(before: int, after: int) -> Tensor:
+    """Return the ``(after, before)`` matrix that enlarges a row of values bilinearly."""
+    units = torch.eye(before)[None]
+    return functional.interpolate(units, after, mode="linear", align_corners=False)[0].T
+
+
+def _identity_grid(size: int) -> Tensor:
+    """Return ``(size, 2 * size)``: rows of the cells' (x, y), the map's edges at -1 and 1."""
+    centres = (2 * torch.arange(size, dtype=torch.float32) + 1) / size - 1
+    pairs = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
+    return pairs.reshape(size, 2 * size)
+
+
+def _validate(dilations: Sequence[int], grid_stride: int, size: int) -> None:
+    if not dilations:
+        raise ConfigError("A FlowPPU needs at least one dilation; none was given.")
+    if grid_stride < 1 or size % grid_stride:
+        raise ConfigError(
+            f"A grid stride of {grid_stride} does not divide heat-maps of {size} cells; "
+            "choose a divisor."
+        )
