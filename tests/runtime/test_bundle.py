@@ -65,7 +65,7 @@ def test_an_unknown_graph_is_refused_by_name(folder):
 
 
 def test_a_missing_folder_is_not_found(tmp_path):
-    with pytest.raises(BundleNotFoundError, match="no bundle at .*nowhere"):
+    with pytest.raises(BundleNotFoundError, match=r"no bundle at .*nowhere"):
         load_bundle(tmp_path / "nowhere")
 
 

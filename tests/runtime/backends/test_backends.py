@@ -1,0 +1,47 @@
+import subprocess
+import sys
+
+import pytest
+
+from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
+from edgepose_runtime.backends.openvino import _core
+from edgepose_runtime.errors import BackendUnavailableError, ConfigError
+
+
+def test_an_unknown_backend_is_refused_with_those_there_are():
+    with pytest.raises(ConfigError, match="no backend 'abacus'; choose one of openvino, onnxr"):
+        get_backend("abacus")
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    _core.cache_clear()
+    with pytest.raises(BackendUnavailableError, match=f"pip install .*{name}"):
+        get_backend(name).load(b"", settings=BackendSettings())
+
+
+def test_installed_backends_are_listed():
+    assert "openvino" in available_backends()
+    assert all(get_backend(name).name == name for name in available_backends())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"precision": "int3"}, "no precision 'int3'; choose one of auto, float32"),
+        ({"num_threads": 0}, "num_threads must be at least 1, or None; got 0"),
+        ({"batch": -1}, "batch must be at least 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        BackendSettings(**options)
+
+
+def test_importing_the_backends_imports_none_of_their_packages():
+    code = (
+        "import sys, edgepose_runtime.backends.openvino, edgepose_runtime.backends.onnxruntime\n"
+        "sys.exit(bool({'openvino', 'onnxruntime', 'onnx', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
