@@ -9,7 +9,7 @@ CLIP   ?= samples/clips/balance.mp4
 ARGS   ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .PHONY: demo test lint bench clean distclean
 .DEFAULT_GOAL := test
