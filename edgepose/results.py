@@ -1,0 +1,79 @@
+"""What the tracker says about a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.skeletons import Skeleton
+
+
+class Origin(str, Enum):
+    """How a pose came about.
+
+    A pose is exactly as fresh as this says: nothing is called ``initialised`` that was carried
+    over from an earlier frame.
+    """
+
+    INITIALISED = "initialised"
+    """The head ran on this very frame."""
+    PROPAGATED = "propagated"
+    """The last frame's pose was carried into this one by the light network."""
+    MATCHED = "matched"
+    """Found by matching the pose kernels of the last frame."""
+    KEY_FRAME = "key_frame"
+    """The pose network ran because this frame was chosen as a key frame."""
+    PREDICTED = "predicted"
+    """Extrapolated from earlier frames; no network saw this one."""
+    INTERPOLATED = "interpolated"
+    """Computed from the key frames before and after."""
+    REFINED = "refined"
+    """Improved by passing messages between neighbouring frames."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoseResult:
+    """The pose in one frame, or why there is none.
+
+    Attributes:
+        frame_id: number of the frame in its stream, from 0.
+        timestamp_ms: when the frame was taken, in ms: as given, else of a monotonic clock.
+        keypoints: float32 (K, 3): x and y in pixels of the frame as it was given (pixel centres at
+            integers) and a score from 0 to 1, in the order of ``skeleton.joints``. A joint with a
+            low score keeps its coordinates, so that the caller may choose the threshold; a joint
+            that was not seen at all is NaN with score 0. ``None`` if there is no pose.
+        reason: why there is no pose, in a few words; ``None`` if there is one.
+        roi: (x, y, width, height) of the square that the network saw, in frame pixels; ``None``
+            where the frame was searched without success.
+        origin: how the pose came about; ``None`` if there is no pose.
+        key_frame_age: frames since the head last ran, 0 on the frame itself; ``None`` if there is
+            no pose.
+        latency: what each stage took on this frame, in ms; ``"total"`` is the whole call.
+        skeleton: names and order of the joints.
+    """
+
+    frame_id: int
+    timestamp_ms: float
+    keypoints: NDArray[np.float32] | None
+    reason: str | None
+    roi: tuple[float, float, float, float] | None
+    origin: Origin | None
+    key_frame_age: int | None
+    latency: Mapping[str, float]
+    skeleton: Skeleton
+
+    def joint(self, name: str) -> NDArray[np.float32] | None:
+        """Return ``(x, y, score)`` of a joint by name, or ``None`` if there is no pose.
+
+        Raises:
+            ConfigError: the skeleton has no such joint.
+        """
+        index = self.skeleton.index(name)
+        return None if self.keypoints is None else self.keypoints[index]

@@ -1,0 +1,125 @@
+"""Results as JSON Lines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.results import PoseResult
+from edgepose.sinks.files import create_file
+from edgepose_runtime.errors import ClosedError, OutputError
+from edgepose_runtime.skeletons import Skeleton
+
+FORMAT = "edgepose.poses"
+VERSION = 1
+
+
+class JsonlSink:
+    """Writes a header line, then one line per result, each on disk before the call returns.
+
+    A joint that was not seen is ``[null, null, 0.0]``, as JSON has no NaN. Coordinates are rounded
+    to 0.001 pixels. An instance is also a function of one result. For one thread at a time.
+
+    Args:
+        path: the file; one that exists is replaced.
+        skeleton: names the joints.
+        model: name of the model, for the header.
+        source: where the frames come from, for the header.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, skeleton: Skeleton, model: str, source: str) -> None:
+        self._path = Path(path)
+        self._file = create_file(self._path)
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "skeleton": skeleton.name,
+            "joints": list(skeleton.joints),
+            "model": model,
+            "source": source,
+        }
+        self._write_line(header)
+
+    def write(self, result: PoseResult) -> None:
+        """Append a result.
+
+        Raises:
+            OutputError: the disk is full or gone. Lines written before stay readable.
+            ClosedError: the sink was closed.
+        """
+        self._write_line(result_record(result))
+
+    def __call__(self, result: PoseResult) -> None:
+        """Do the same as :meth:`write`."""
+        self.write(result)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> JsonlSink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write_line(self, record: Mapping[str, Any]) -> None:
+        if self._file.closed:
+            raise ClosedError(f"The results file '{self._path}' was closed; open a new sink.")
+        line = json.dumps(record, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            raise OutputError(f"Cannot write to '{self._path}': {error.strerror}.") from error
+        if written != len(line):
+            self._take_back(written)
+            raise OutputError(f"Cannot write to '{self._path}': the disk is full.")
+
+    def _take_back(self, written: int) -> None:
+        """Remove the half of a line that still fitted on the disk; a pipe keeps it."""
+        with contextlib.suppress(OSError):
+            self._file.truncate(self._file.tell() - written)
+
+
+def result_record(result: PoseResult) -> dict[str, Any]:
+    """Return what a result's line says, ready for JSON."""
+    record: dict[str, Any] = {
+        "frame": result.frame_id,
+        "timestamp_ms": round(result.timestamp_ms, 3),
+        "keypoints": _joints(result.keypoints),
+        "roi": None if result.roi is None else [round(value, 3) for value in result.roi],
+        "origin": None if result.origin is None else result.origin.value,
+        "key_frame_age": result.key_frame_age,
+        "latency_ms": {stage: round(ms, 3) for stage, ms in result.latency.items()},
+    }
+    if result.reason is not None:
+        record["reason"] = result.reason
+    return record
+
+
+def _joints(keypoints: NDArray[np.float32] | None) -> list[list[float | None]] | None:
+    if keypoints is None:
+        return None
+    return [
+        [_number(x), _number(y), round(score, 4) if np.isfinite(score) else 0.0]
+        for x, y, score in keypoints.astype(float).tolist()
+    ]
+
+
+def _number(value: float) -> float | None:
+    return round(value, 3) if np.isfinite(value) else None

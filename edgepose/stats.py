@@ -1,0 +1,135 @@
+"""Latency and counts of a tracker, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.results import PoseResult
+
+#: The stage that stands for the whole call.
+TOTAL = "total"
+#: Percentiles are over this many of the latest frames of a stage (32 kB each).
+WINDOW = 4096
+#: The first frames of a tracker that was not warmed up: kernels compile, networks allocate.
+WARMUP_FRAMES = 3
+
+
+class StageClock:
+    """Adds up what each stage of one frame takes. For one thread."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside the block to a stage, also if the block raises."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = (time.perf_counter() - start) * 1e3
+            self._stages[name] = self._stages.get(name, 0.0) + elapsed
+
+    def latency(self) -> dict[str, float]:
+        """Return ms by stage so far, in order of first use, with the total since construction."""
+        return {**self._stages, TOTAL: (time.perf_counter() - self._start) * 1e3}
+
+
+@dataclass(frozen=True, slots=True)
+class StageLatency:
+    """What a stage takes: number of frames that had it, and percentiles in ms."""
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerStats:
+    """A snapshot of what a tracker did since it was made or reset.
+
+    Each submitted frame is counted once, as a pose, as a frame without a person, or as an error.
+
+    Attributes:
+        frames: frames submitted.
+        poses: frames in which a person was tracked.
+        without_person: frames without a pose.
+        errors: frames refused with an error.
+        origins: poses by how they came about.
+        latency: by stage, over the latest 4096 frames that had it, warm-up excluded.
+    """
+
+    frames: int
+    poses: int
+    without_person: int
+    errors: int
+    origins: Mapping[str, int]
+    latency: Mapping[str, StageLatency]
+
+
+class _Window:
+    """The latest values of a stage."""
+
+    def __init__(self) -> None:
+        self._values: NDArray[np.float64] = np.empty(WINDOW)
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        self._values[self._count % WINDOW] = value
+        self._count += 1
+
+    def summary(self) -> StageLatency:
+        held = self._values[: min(self._count, WINDOW)]
+        p50, p95, p99 = np.percentile(held, (50, 95, 99)).tolist()
+        return StageLatency(self._count, p50, p95, p99)
+
+
+class StatsRecorder:
+    """Counts frames and keeps latencies. Not locked: its owner calls it from one thread at once."""
+
+    def __init__(self, warmup_frames: int = WARMUP_FRAMES) -> None:
+        self._warmup_left = warmup_frames
+        self._counts: Counter[str] = Counter()
+        self._origins: Counter[str] = Counter()
+        self._windows: dict[str, _Window] = {}
+
+    def warmed_up(self) -> None:
+        """Measure from the next frame on."""
+        self._warmup_left = 0
+
+    def add_error(self) -> None:
+        """Count a frame that was refused."""
+        self._counts["errors"] += 1
+
+    def add_result(self, result: PoseResult) -> None:
+        """Count a result and, once warm, its latencies."""
+        if result.origin is None:
+            self._counts["without_person"] += 1
+        else:
+            self._counts["poses"] += 1
+            self._origins[str(result.origin)] += 1
+        if self._warmup_left:
+            self._warmup_left -= 1
+            return
+        for stage, milliseconds in result.latency.items():
+            self._windows.setdefault(stage, _Window()).add(milliseconds)
+
+    def snapshot(self) -> TrackerStats:
+        """Return the counts and percentiles up to now."""
+        return TrackerStats(
+            frames=self._counts.total(),
+            poses=self._counts["poses"],
+            without_person=self._counts["without_person"],
+            errors=self._counts["errors"],
+            origins=dict(self._origins),
+            latency={stage: window.summary() for stage, window in self._windows.items()},
+        )

@@ -1,0 +1,134 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edgepose.results import Origin, PoseResult
+from edgepose.sinks import JsonlSink
+from edgepose_runtime.errors import ClosedError, OutputError
+from edgepose_runtime.skeletons import PENN13
+
+
+def pose(frame_id=0, keypoints=True):
+    joints = np.arange(39, dtype=np.float32).reshape(13, 3) / 38 if keypoints else None
+    return PoseResult(
+        frame_id=frame_id,
+        timestamp_ms=40.0 * frame_id,
+        keypoints=joints,
+        reason=None if keypoints else "no person found",
+        roi=(1.0, 2.0, 3.0, 3.0) if keypoints else None,
+        origin=Origin.INITIALISED if keypoints else None,
+        key_frame_age=0 if keypoints else None,
+        latency={"crop": 0.12345, "total": 1.0},
+        skeleton=PENN13,
+    )
+
+
+def sink(path):
+    return JsonlSink(path, skeleton=PENN13, model="ppn-swift", source="walk.mp4")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_first_line_says_what_the_file_is(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    sink(path).close()
+    (header,) = lines(path)
+    assert header == {
+        "format": "edgepose.poses",
+        "version": 1,
+        "skeleton": "penn13",
+        "joints": list(PENN13.joints),
+        "model": "ppn-swift",
+        "source": "walk.mp4",
+    }
+
+
+def test_each_result_is_readable_before_the_sink_is_closed(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    with sink(path) as out:
+        out.write(pose(0))
+        out(pose(1))
+        first, second = lines(path)[1:]
+    assert (first["frame"], second["frame"]) == (0, 1)
+    assert second["timestamp_ms"] == 40.0
+    assert first["origin"] == "initialised"
+    assert first["roi"] == [1.0, 2.0, 3.0, 3.0]
+    assert first["key_frame_age"] == 0
+    assert first["latency_ms"] == {"crop": 0.123, "total": 1.0}
+    np.testing.assert_allclose(first["keypoints"], pose().keypoints, atol=5e-4)
+
+
+def test_a_frame_without_a_person_is_null_with_the_reason(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    with sink(path) as out:
+        out.write(pose(keypoints=False))
+    record = lines(path)[1]
+    assert record["keypoints"] is None
+    assert record["roi"] is None
+    assert record["origin"] is None
+    assert record["reason"] == "no person found"
+
+
+def test_a_missing_joint_is_null_because_json_has_no_nan(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    result = pose()
+    result.keypoints[4] = (np.nan, np.nan, 0)
+    with sink(path) as out:
+        out.write(result)
+    assert lines(path)[1]["keypoints"][4] == [None, None, 0.0]
+
+
+def test_an_existing_file_is_replaced(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    path.write_text("something else\n" * 100)
+    sink(path).close()
+    assert len(lines(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("", "it is a folder"), ("missing/poses.jsonl", "there is no folder")]
+)
+def test_a_path_that_cannot_be_written_is_refused_with_the_reason(tmp_path, name, reason):
+    with pytest.raises(OutputError, match=reason):
+        sink(tmp_path / name)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+def test_a_full_disk_is_an_error_that_names_the_file():
+    with pytest.raises(OutputError, match="/dev/full"):
+        sink("/dev/full")
+
+
+def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(tmp_path):
+    out = sink(tmp_path / "poses.jsonl")
+    out.close()
+    out.close()
+    with pytest.raises(ClosedError):
+        out.write(pose())
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {folder!r})
+from test_jsonl import pose, sink
+out = sink({path!r})
+for index in range(5):
+    out.write(pose(index))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_process_leaves_every_line_it_wrote(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    program = KILLED.format(folder=os.path.dirname(__file__), path=str(path))
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [record["frame"] for record in lines(path)[1:]] == [0, 1, 2, 3, 4]
