@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgepose.models.heads import DeconvHead, DucHead, PointwiseHead
 from edgepose.models.hrnet import HRNet
 from edgepose.models.mobilenet import MobileNetV2
+from edgepose.models.options import from_mapping, require_known
 from edgepose.models.resnet import ResNet
 from edgepose_runtime.errors import ConfigError
 
@@ -45,21 +46,12 @@ class NetworkConfig:
     stride_in_1x1: bool = False
 
     def __post_init__(self) -> None:
-        _require_known("backbone", self.backbone, BACKBONES)
-        _require_known("head", self.head, HEADS)
+        require_known("backbone", self.backbone, BACKBONES)
+        require_known("head", self.head, HEADS)
         if self.head == "pointwise" and self.neck is not None:
             raise ConfigError("A pointwise head has no neck; leave neck out, or choose duc.")
         if self.stride_in_1x1 and not self.backbone.startswith("resnet"):
             raise ConfigError(f"stride_in_1x1 is for ResNets; the backbone is {self.backbone!r}.")
-
-    @classmethod
-    def from_mapping(cls, options: Mapping[str, Any]) -> NetworkConfig:
-        """Return the configuration in ``options``; ConfigError names an option it lacks."""
-        for name in options:
-            _require_known("network option", name, [field.name for field in fields(cls)])
-        if "backbone" not in options:
-            raise ConfigError("A network configuration needs a 'backbone'; none was given.")
-        return cls(**options)
 
 
 class PoseNetwork(nn.Module):
@@ -88,7 +80,7 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
         ConfigError: an unknown backbone, head or option, or fewer than one joint.
     """
     if not isinstance(config, NetworkConfig):
-        config = NetworkConfig.from_mapping(config)
+        config = from_mapping(NetworkConfig, "network", config)
     if joints < 1:
         raise ConfigError(f"A pose network needs at least one joint; {joints} were asked for.")
     backbone = _build_backbone(config)
@@ -108,8 +100,3 @@ def _build_head(
         return PointwiseHead(channels, joints)
     head = DucHead if config.head == "duc" else DeconvHead
     return head(channels, joints, config.stages, config.neck)
-
-
-def _require_known(kind: str, name: str, known: Iterable[str]) -> None:
-    if name not in known:
-        raise ConfigError(f"There is no {kind} {name!r}; choose one of {', '.join(known)}.")

@@ -11,6 +11,7 @@ from edgepose_runtime.errors import CheckpointError
 
 # What trainers put before every name when they wrap or nest the network.
 _WRAPPERS = ("module.", "backbone.")
+_HEAD_LAYERS = ("deconv_layers.", "final_layer.")
 # A counter that files from before PyTorch 0.4.1 lack; nothing is computed from it.
 _COUNTER = "num_batches_tracked"
 
@@ -37,18 +38,39 @@ def load_backbone_weights(backbone: nn.Module, state_dict: Mapping[str, Tensor])
     Raises:
         CheckpointError: a weight of the same name has another shape, or no name meets at all.
     """
-    offered = {_unwrapped(name): value for name, value in state_dict.items()}
-    wanted = backbone.state_dict()
+    return _load(backbone, {_unwrapped(name): value for name, value in state_dict.items()})
+
+
+def load_published_weights(network: nn.Module, state_dict: Mapping[str, Tensor]) -> LoadReport:
+    """Copy a checkpoint of SimpleBaselines or HRNet into a ``PoseNetwork`` of that form.
+
+    Their files have no level of names for backbone and head: ``conv1.weight`` belongs to the
+    first, ``deconv_layers.0.weight`` and ``final_layer.weight`` to the second.
+
+    Raises:
+        CheckpointError: a weight of the same name has another shape (another number of joints,
+            for instance), or no name meets at all.
+    """
+    return _load(network, {_placed(name): value for name, value in state_dict.items()})
+
+
+def _load(module: nn.Module, offered: Mapping[str, Tensor]) -> LoadReport:
+    wanted = module.state_dict()
     shared = {name: value for name, value in offered.items() if name in wanted}
     if not shared:
         raise CheckpointError(
             f"None of the {len(offered)} weights in the checkpoint belongs to "
-            f"{type(backbone).__name__}; it was made for another network."
+            f"{type(module).__name__}; it was made for another network."
         )
     _require_shapes(wanted, shared)
-    backbone.load_state_dict(shared, strict=False)
+    module.load_state_dict(shared, strict=False)
     missing = (name for name in wanted if name not in shared and not name.endswith(_COUNTER))
     return LoadReport(tuple(missing), tuple(name for name in offered if name not in wanted))
+
+
+def _placed(name: str) -> str:
+    name = name.removeprefix("module.")
+    return f"head.{name}" if name.startswith(_HEAD_LAYERS) else f"backbone.{name}"
 
 
 def _unwrapped(name: str) -> str:

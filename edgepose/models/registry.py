@@ -1,0 +1,102 @@
+"""Named configurations of PPN: every published variant, and the one that is shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgepose.models.networks import NetworkConfig, build_network
+from edgepose.models.options import from_mapping, require_known
+from edgepose.models.ppn import PPN
+from edgepose.models.ppu import PPUConfig, build_ppu
+from edgepose_runtime.errors import ConfigError
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PPNConfig:
+    """What a PPN is made of.
+
+    Attributes:
+        body: the network that looks at every frame.
+        head: the network that starts a sequence, or None where the body does that too.
+        ppu: the propagation unit.
+        skip: add the body's heat-maps to the propagated ones.
+        input_size: side of the square image in pixels.
+    """
+
+    body: NetworkConfig | Options
+    head: NetworkConfig | Options | None = None
+    ppu: PPUConfig | Options = field(default_factory=PPUConfig)
+    skip: bool = True
+    input_size: int = 256
+
+
+def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
+    """Return the PPN that ``config`` describes, with random weights.
+
+    Args:
+        config: a name of ``PPN_CONFIGS``, a configuration, or a mapping of PPNConfig's fields,
+            whose optional ``base`` is a name whose other fields are taken over.
+        joints: K, the number of heat-maps.
+
+    Raises:
+        ConfigError: an unknown name or option, or head and body of different strides.
+    """
+    config = _resolve(config)
+    body = build_network(config.body, joints)
+    head = None if config.head is None else build_network(config.head, joints)
+    if head is not None and head.stride != body.stride:
+        raise ConfigError(
+            f"The head's heat-maps have stride {head.stride}, the body's {body.stride}; "
+            "give both networks the same, by the number of stages of their heads."
+        )
+    ppu = build_ppu(config.ppu, joints, config.input_size // body.stride)
+    return PPN(head, body, ppu, config.skip)
+
+
+def _resolve(config: PPNConfig | str | Options) -> PPNConfig:
+    if isinstance(config, PPNConfig):
+        return config
+    if isinstance(config, str):
+        require_known("PPN", config, PPN_CONFIGS)
+        return PPN_CONFIGS[config]
+    options = dict(config)
+    if "base" not in options:
+        return from_mapping(PPNConfig, "PPN", options)
+    base = _resolve(options.pop("base"))
+    return from_mapping(PPNConfig, "PPN", {**vars(base), **options})
+
+
+_HRNET = NetworkConfig("hrnet_w48", head="pointwise")
+_SWIFT = NetworkConfig("mobilenet_v2", head="duc", neck=256)
+# With this neck, which the paper does not mention, the counted operations are the published ones.
+_STABLE = NetworkConfig("resnet18", head="duc", neck=512)
+# 16x16 flows of three dilations: as much as keeps the PPU a tenth of the body's time.
+_EDGE_PPU = PPUConfig("flow", ppu_channels=24, ppu_blocks=4, dilations=(1, 3, 6), grid_stride=4)
+
+
+def _deconv(depth: int, stages: int = 3) -> NetworkConfig:
+    return NetworkConfig(f"resnet{depth}", head="deconv", stages=stages)
+
+
+def _published() -> dict[str, PPNConfig]:
+    """Return the variants of the paper's tables, each with and without the skip connection."""
+    variants = {
+        "ppn-stable": PPNConfig(_STABLE, _HRNET),
+        "ppn-swift-published": PPNConfig(_SWIFT, _HRNET),
+    }
+    for depth in (18, 34, 50, 101):  # Table 1
+        variants[f"ppn-resnet{depth}"] = PPNConfig(_deconv(depth), _deconv(depth))
+    for depth in (18, 34, 50):  # Table 4
+        variants[f"ppn-resnet{depth}-stride8"] = PPNConfig(_deconv(depth, 2), _deconv(101, 2))
+    without = {f"{name}-no-skip": replace(it, skip=False) for name, it in variants.items()}
+    return {**variants, **without}
+
+
+PPN_CONFIGS: dict[str, PPNConfig] = {
+    "ppn-swift": PPNConfig(_SWIFT, _SWIFT, _EDGE_PPU),
+    **_published(),
+}
