@@ -1,0 +1,23 @@
+"""How kernels are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that needs no interpreter lock, on its first call with each type.
+
+    The machine code is kept on disk for the next process wherever numba finds a folder that it
+    can write; in a read-only install without one it is compiled again by each process.
+    """
+    try:
+        compiled = njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # what numba raises when no folder can hold the cache
+        compiled = njit(nogil=True)(function)
+    return cast(Function, compiled)
