@@ -1,0 +1,48 @@
+"""The box around the annotated person in every frame of a clip."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.datasets.clips import Clip
+from edgepose_runtime.errors import DataError
+from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi
+
+
+def person_boxes(clip: Clip) -> list[Roi]:
+    """Return one box per frame: the annotated one, else the extent of the scored joints enlarged.
+
+    A frame without annotation has the box of the frame before it; frames before the first
+    annotated one have the first box.
+
+    Raises:
+        DataError: no frame of the clip is annotated.
+    """
+    boxes = [_box(clip, frame) for frame in range(len(clip))]
+    last = next((box for box in boxes if box is not None), None)
+    if last is None:
+        raise DataError(f"The clip {clip.name} has no annotated frame, so it cannot be evaluated.")
+    filled = []
+    for box in boxes:
+        last = box or last
+        filled.append(last)
+    return filled
+
+
+def box_corners(boxes: list[Roi]) -> NDArray[np.float64]:
+    """Return the outermost pixel coordinates of each box, (T, 4) as x1, y1, x2, y2."""
+    return np.array(
+        [[x - 0.5, y - 0.5, x - 0.5 + width, y - 0.5 + height] for x, y, width, height in boxes]
+    )
+
+
+def _box(clip: Clip, frame: int) -> Roi | None:
+    if clip.boxes is not None:
+        corners = clip.boxes[frame].reshape(2, 2)
+        return Roi.from_points(corners) if np.isfinite(corners).all() else None
+    joints = clip.keypoints[frame]
+    scored = joints[joints[:, 2] > 0, :2]
+    if len(scored) < 2:
+        return None
+    return Roi.from_points(scored).enlarged(JOINT_BOX_MARGIN)

@@ -1,0 +1,97 @@
+"""The clips to evaluate on, by the name of the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepose.datasets.clips import Clip, read_jhmdb_clips
+from edgepose.datasets.root import data_root
+from edgepose_runtime.errors import ConfigError, DataError
+
+Reader = Callable[[Path, str], list[Clip]]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """An annotated set of clips.
+
+    Attributes:
+        read: takes its folder and the split.
+        splits: the splits there are, the one to report first.
+        headline: which mean to quote: a field of :class:`~edgepose.evaluation.metrics.PckSummary`.
+    """
+
+    read: Reader
+    splits: tuple[str, ...]
+    headline: str
+
+
+DATA_SETS: dict[str, DataSet] = {
+    "jhmdb": DataSet(read_jhmdb_clips, ("val", "train"), "limbs12"),
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which clips of a data set.
+
+    Attributes:
+        data: name of the set.
+        root: its folder; ``None`` for the folder of that name under the data root.
+        split: part of the set; ``None`` for the one that is reported.
+        grade: only clips whose annotation has this grade.
+        full_body: only clips that show the whole body.
+        limit: at most so many clips, spread over the set.
+    """
+
+    data: str = "jhmdb"
+    root: Path | None = None
+    split: str | None = None
+    grade: str | None = None
+    full_body: bool = False
+    limit: int | None = None
+
+
+def data_set(name: str) -> DataSet:
+    """Return a data set by name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in DATA_SETS:
+        raise ConfigError(f"There is no data set {name!r}; there is {', '.join(DATA_SETS)}.")
+    return DATA_SETS[name]
+
+
+def select_clips(selection: Selection) -> list[Clip]:
+    """Read the clips.
+
+    Raises:
+        ConfigError: there is no such data set or split, or the limit is below 1.
+        DataError: the data is missing or damaged, or no clip fits.
+    """
+    chosen = data_set(selection.data)
+    split = selection.split or chosen.splits[0]
+    if split not in chosen.splits:
+        known = ", ".join(chosen.splits)
+        raise ConfigError(f"{selection.data} has no split {split!r}; it has {known}.")
+    root = selection.root or data_root() / selection.data
+    clips = [clip for clip in chosen.read(root, split) if _fits(clip, selection)]
+    if not clips:
+        raise DataError(f"No clip under '{root}' fits: {selection}.")
+    return _spread(clips, selection.limit)
+
+
+def _fits(clip: Clip, selection: Selection) -> bool:
+    return selection.grade in (None, clip.grade) and (clip.full_body or not selection.full_body)
+
+
+def _spread(clips: Sequence[Clip], limit: int | None) -> list[Clip]:
+    """Return at most ``limit`` clips at even distances: neighbours are often cut from one film."""
+    if limit is None or limit >= len(clips):
+        return list(clips)
+    if limit < 1:
+        raise ConfigError(f"At least 1 clip must be evaluated, not {limit}.")
+    return [clips[index * len(clips) // limit] for index in range(limit)]

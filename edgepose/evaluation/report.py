@@ -1,0 +1,114 @@
+"""Results as JSON, and as tables of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from edgepose.evaluation.metrics import COLUMNS, PckSummary
+from edgepose.evaluation.paper_tables import PaperRow, paper_rows
+from edgepose.evaluation.running import Run
+from edgepose.evaluation.scoring import Measure
+
+
+class Table(NamedTuple):
+    """A table of text; the first column is the name of the row."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def as_json(runs: Iterable[Run], **settings: Any) -> dict[str, Any]:
+    """Return all figures as plain data, in percent, and null where nothing was scored."""
+    results = [_run_as_json(run) for run in runs]
+    return {"format": "edgepose.evaluation", "version": 1, **settings, "results": results}
+
+
+def measure_table(runs: Sequence[Run], measure: Measure, data: str) -> Table:
+    """The columns of the papers' tables for one measure, all means beside them.
+
+    The papers' own rows follow only if ``data`` is the papers' own.
+    """
+    means = ("limbs12", "micro", "mean7", "all joints")
+    ours = [_our_row(run.contender.label, run.score.pck(measure)) for run in runs]
+    theirs = [_paper_row(row) for row in paper_rows(data, measure.reference, measure.alpha)]
+    if not theirs:
+        return Table(measure.label, ("", *COLUMNS, *means), tuple(ours))
+    rows = (*((*row, "") for row in ours), *theirs)
+    return Table(measure.label, ("", *COLUMNS, *means, "mean as published"), rows)
+
+
+def summary_table(runs: Sequence[Run], headline: str) -> Table:
+    """One mean of every measure, how steady the poses are, and what was lost.
+
+    Args:
+        runs: one row each; all with the same measures.
+        headline: the mean to show, a field of `PckSummary`.
+    """
+    measures = runs[0].score.measures
+    header = ("", *(measure.label for measure in measures), "jitter", "no pose", "lost clips")
+    rows = tuple(_summary_row(run, measures, headline) for run in runs)
+    return Table(f"{headline} in %", header, rows)
+
+
+def markdown(table: Table) -> str:
+    """Return a table in Markdown, numbers to the right."""
+    rule = ("---", *("---:" for _ in table.header[1:]))
+    lines = (table.header, rule, *table.rows)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _run_as_json(run: Run) -> dict[str, Any]:
+    score = run.score
+    measured = {measure.label: asdict(score.pck(measure)) for measure in score.measures}
+    return {
+        "method": run.contender.label,
+        "note": run.contender.note,
+        "frames": score.frames,
+        "frames_without_pose": score.without_pose,
+        "lost_clips": score.lost_clips,
+        "jitter_percent_of_torso": _finite(score.jitter),
+        "seconds": round(run.seconds, 3),
+        "skeleton": score.skeleton.name,
+        "pck": _finite(measured),
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return nested data with NaN as null, as JSON has no NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value
+
+
+def _our_row(label: str, pck: PckSummary) -> tuple[str, ...]:
+    means = (pck.limbs12, pck.micro, pck.mean7, pck.mean_joints)
+    return (label, *(_figure(value) for value in (*pck.columns.values(), *means)))
+
+
+def _paper_row(row: PaperRow) -> tuple[str, ...]:
+    """A published row. Which mean it printed differs from row to row, so it is none of ours."""
+    *columns, mean = (_figure(value) for value in row[1:])
+    return (f"{row.method} (published)", *columns, "", "", "", "", mean)
+
+
+def _summary_row(run: Run, measures: Sequence[Measure], headline: str) -> tuple[str, ...]:
+    score = run.score
+    figures = (_figure(getattr(score.pck(measure), headline)) for measure in measures)
+    lost = f"{len(score.lost_clips)}/{len(score.clips)}"
+    return (
+        run.contender.label,
+        *figures,
+        _figure(score.jitter),
+        f"{score.without_pose}/{score.frames}",
+        lost,
+    )
+
+
+def _figure(value: float) -> str:
+    return f"{value:.1f}" if math.isfinite(value) else "-"
