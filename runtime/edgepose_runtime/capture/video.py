@@ -1,0 +1,116 @@
+"""Video files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from edgepose_runtime.capture.base import FrameSource, logger
+from edgepose_runtime.capture.containers import missing_bytes
+from edgepose_runtime.errors import SourceError
+from edgepose_runtime.tensors import Array
+
+# A frame that cannot be decoded reads like the end of the file, but later reads succeed.
+_FAILED_READS = 32
+# A step in time that is longer than this many frames is worth a warning.
+_LONG_STEP = 3.0
+
+
+class VideoSource(FrameSource):
+    """A video file, with the times that its container gives to the frames.
+
+    Raises:
+        SourceError: the file is missing, empty, cut off before the first frame, or not a video.
+    """
+
+    def __init__(self, path: Path, *, allow_damaged: bool = False) -> None:
+        _require_file(path)
+        self._path = path
+        self._capture = cv2.VideoCapture(str(path), _file_api())
+        if not self._capture.isOpened():
+            raise SourceError(_why_not_opened(path))
+        super().__init__(
+            str(path),
+            fps=_positive(self._capture.get(cv2.CAP_PROP_FPS)),
+            num_frames=_whole(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)),
+            allow_damaged=allow_damaged,
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        super().close()
+        self._capture.release()
+
+    def _frames(self) -> Iterator[tuple[Array, float | None]]:
+        delivered, last = 0, 0.0
+        while (image := self._read(delivered, last)) is not None:
+            timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+            self._watch_step(last, timestamp)
+            yield image, timestamp
+            delivered, last = delivered + 1, timestamp
+        missing = missing_bytes(self._path)
+        if missing:
+            self.problems.append(
+                f"The file is cut off: at least {missing} bytes are missing after the frame at "
+                f"{last / 1000:.2f} s."
+            )
+
+    def _read(self, delivered: int, last: float) -> Array | None:
+        """Return the next frame that decodes, None at the end."""
+        for failures in range(_FAILED_READS):
+            read, image = self._capture.read()
+            if read:
+                if failures:
+                    self.problems.append(
+                        f"{failures} frames after {last / 1000:.2f} s cannot be decoded."
+                    )
+                return image
+            if self.num_frames is not None and delivered + failures >= self.num_frames:
+                return None
+        return None
+
+    def _watch_step(self, last: float, timestamp: float) -> None:
+        if timestamp - last > _LONG_STEP * self.interval_ms:
+            logger.warning(
+                "%s has no frame between %.2f s and %.2f s.",
+                self.name,
+                last / 1000,
+                timestamp / 1000,
+            )
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise SourceError(f"There is no file {path}; check the path.")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error}.") from error
+    if empty:
+        raise SourceError(f"The file {path} is empty; it holds no video.")
+
+
+def _file_api() -> int:
+    """Return FFmpeg where OpenCV has it: others open text files and numbered images as videos."""
+    apis = cv2.videoio_registry.getStreamBackends()
+    return cv2.CAP_FFMPEG if cv2.CAP_FFMPEG in apis else cv2.CAP_ANY
+
+
+def _why_not_opened(path: Path) -> str:
+    missing = missing_bytes(path)
+    if missing:
+        return f"The video {path} is cut off: at least {missing} bytes are missing at its end."
+    return f"The file {path} is not a video that OpenCV can read, or it is damaged."
+
+
+def _positive(value: float) -> float | None:
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def _whole(value: float) -> int | None:
+    found = _positive(value)
+    return None if found is None else round(found)
