@@ -1,0 +1,212 @@
+"""Where to look for a person: in the whole frame at first, then around the last pose."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi, joints_roi
+
+Floats = NDArray[np.float32]
+
+#: Smaller regions than this are not searched: a person in them would be too small to tell.
+SMALLEST_SEARCH_SIDE = 64.0
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingSettings:
+    """What counts as a person, and how the region follows one.
+
+    Attributes:
+        score_threshold: from this score on, 0 to 1, a joint is trusted. It belongs to the network:
+            a bundle's manifest says it.
+        min_joints: the part of the joints, 0 to 1, that must be trusted for a pose to be a person.
+        min_extent_px: how far apart, in x or y, its outermost trusted joints must be at least.
+        margin: how much the box around the joints is enlarged; see ``JOINT_BOX_MARGIN``.
+        patience: after this many frames in a row without a person, the person is lost.
+        hold_ms: for this long a joint that is not trusted any more counts as moving along with
+            the others, so that the region does not jump when an arm is hidden for a moment.
+        shrink_ms: time constant with which the region gets smaller. It gets larger at once.
+
+    Raises:
+        ConfigError: a number is outside its range.
+    """
+
+    score_threshold: float = 0.3
+    min_joints: float = 0.3
+    min_extent_px: float = 8.0
+    margin: float = JOINT_BOX_MARGIN
+    patience: int = 5
+    hold_ms: float = 500.0
+    shrink_ms: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "min_joints"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(
+                    f"The following's {name} must be from 0 to 1; got {getattr(self, name)!r}."
+                )
+        for name in ("min_extent_px", "margin", "patience", "hold_ms", "shrink_ms"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(
+                    f"The following's {name} must be 0 or more; got {getattr(self, name)!r}."
+                )
+
+
+def is_person(keypoints: Floats, settings: FollowingSettings) -> bool:
+    """Say whether a pose (K, 3) of x, y, score is good enough to be called a person."""
+    trusted = _trusted(keypoints, settings.score_threshold)
+    if not trusted.any() or trusted.mean() < settings.min_joints:
+        return False
+    return bool(np.ptp(keypoints[trusted, :2], axis=0).max() >= settings.min_extent_px)
+
+
+def person_roi(
+    keypoints: Floats,
+    frame_width: int,
+    frame_height: int,
+    min_score: float,
+    margin: float = JOINT_BOX_MARGIN,
+) -> Roi | None:
+    """Return the square region for a network around a pose (K, 3) of x, y, score.
+
+    The rule is that for annotated joints, :func:`edgepose_runtime.geometry.joints_roi`, with the
+    joints that score at least ``min_score``. ``None``: fewer than two of them are in the frame.
+    """
+    trusted = _trusted(keypoints, min_score)
+    points = np.where(trusted[:, None], keypoints[:, :2], np.nan)
+    return joints_roi(points, (frame_width, frame_height), margin)
+
+
+def search_rois(frame_width: int, frame_height: int) -> list[Roi]:
+    """Return the square regions in which to look for a person, the most likely first.
+
+    The whole frame; squares as high (or wide) as the frame; squares of half that side. Neighbours
+    overlap by half, so that whoever is half as large as a square is whole in one of them.
+    """
+    longer, shorter = max(frame_width, frame_height), min(frame_width, frame_height)
+    middle = (frame_width - 1) / 2, (frame_height - 1) / 2
+    regions = [Roi.around(middle, longer)]
+    for side in (shorter, shorter / 2):
+        # Where that is nearly the whole frame again it would tell nothing new.
+        if SMALLEST_SEARCH_SIDE <= side <= 0.8 * longer:
+            regions += [
+                Roi(x, y, side, side)
+                for y in _tile_starts(frame_height, side)
+                for x in _tile_starts(frame_width, side)
+            ]
+    return regions
+
+
+def _tile_starts(length: int, side: float) -> list[float]:
+    count = math.ceil((length - side) / (side / 2)) + 1
+    return np.linspace(0, length - side, count).tolist() if count > 1 else [0.0]
+
+
+def _trusted(keypoints: Floats, min_score: float) -> NDArray[np.bool_]:
+    finite = np.isfinite(keypoints).all(axis=1)
+    trusted: NDArray[np.bool_] = finite & (keypoints[:, 2] >= min_score)
+    return trusted
+
+
+class RoiFollower:
+    """Keeps a region around one person from pose to pose. Not for several threads at once.
+
+    Args:
+        settings: what counts as a person, and how the region follows.
+    """
+
+    def __init__(self, settings: FollowingSettings | None = None) -> None:
+        self.settings = settings or FollowingSettings()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self._roi: Roi | None = None
+        self._frame_size = (0, 0)
+        self._misses = 0
+        self._updated_ms = -math.inf
+        self._joints = np.zeros((0, 2))
+        self._seen_ms = np.zeros(0)
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is nobody to follow: none found yet, or lost."""
+        return self._roi is None
+
+    def next_roi(self, frame_width: int, frame_height: int) -> Roi | None:
+        """Return the square region to crop from the next frame.
+
+        ``None`` if there is nobody to follow, or the frame's size is not that of the last one.
+        """
+        return self._roi if self._frame_size == (frame_width, frame_height) else None
+
+    def update(
+        self, keypoints: Floats, frame_width: int, frame_height: int, timestamp_ms: float
+    ) -> bool:
+        """Take in the pose found in a frame, be it in ``next_roi`` or in any other region.
+
+        Args:
+            keypoints: float32 (K, 3): x and y in frame pixels, score; NaN, NaN, 0 where missing.
+            frame_width: of the frame, in pixels.
+            frame_height: of the frame, in pixels.
+            timestamp_ms: when the frame was taken.
+
+        Returns:
+            Whether the pose is a person.
+        """
+        trusted = _trusted(keypoints, self.settings.score_threshold)
+        found = is_person(keypoints, self.settings)
+        self._misses = 0 if found else self._misses + 1
+        if not trusted.any() or self._misses > self.settings.patience:
+            self.reset()
+            return False
+        if (frame_width, frame_height) != self._frame_size or len(trusted) != len(self._joints):
+            self.reset()
+        if found or not self.lost:
+            self._move(keypoints, trusted, (frame_width, frame_height), timestamp_ms)
+        return found
+
+    def _move(
+        self,
+        keypoints: Floats,
+        trusted: NDArray[np.bool_],
+        frame_size: tuple[int, int],
+        timestamp_ms: float,
+    ) -> None:
+        """Move the region to the trusted joints and those that were trusted a moment ago."""
+        if self.lost:
+            self._frame_size = frame_size
+            self._joints = np.full((len(trusted), 2), np.nan)
+            self._seen_ms = np.full(len(trusted), -math.inf)
+        self._seen_ms[trusted] = timestamp_ms
+        recent = timestamp_ms - self._seen_ms <= self.settings.hold_ms
+        joints = np.where(recent[:, None], self._joints + self._shift(keypoints, trusted), np.nan)
+        joints[trusted] = keypoints[trusted, :2]
+        self._joints = joints
+        roi = joints_roi(joints, frame_size, self.settings.margin)
+        if roi is not None:
+            self._roi = Roi.around(roi.center, self._side(roi.width, timestamp_ms))
+        self._updated_ms = timestamp_ms
+
+    def _shift(self, keypoints: Floats, trusted: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return how far (2,) the joints moved that are trusted now and were so before."""
+        both = trusted & np.isfinite(self._joints).all(axis=1)
+        if not both.any():
+            return np.zeros(2)
+        # The median, because a swapped or mistaken joint must not take the others along.
+        shift: NDArray[np.float64] = np.median(keypoints[both, :2] - self._joints[both], axis=0)
+        return shift
+
+    def _side(self, side: float, timestamp_ms: float) -> float:
+        """Return the region's next side: growing at once, shrinking over time in log size."""
+        last = 0.0 if self._roi is None else self._roi.width
+        if side >= last or self.settings.shrink_ms == 0:
+            return side
+        elapsed = timestamp_ms - self._updated_ms
+        part = 1 - math.exp(-elapsed / self.settings.shrink_ms)
+        return float(last * (side / last) ** part)

