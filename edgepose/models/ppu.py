@@ -32,6 +32,7 @@ class PPUConfig:
         dilations: one set of offsets each.
         deform_groups: groups of maps that share offsets, None for one per joint; ``deformable``.
         grid_stride: cells per cell of the grid that flows are predicted on; ``flow``.
+        gate: learn how far to trust the previous heat-maps; ``flow``.
     """
 
     form: str = "deformable"
@@ -40,13 +41,16 @@ class PPUConfig:
     dilations: Sequence[int] = (3, 6, 12, 18, 24)
     deform_groups: int | None = None
     grid_stride: int = 1
+    gate: bool = False
 
     def __post_init__(self) -> None:
         require_known("form of the PPU", self.form, FORMS)
         if self.form == "flow" and self.deform_groups is not None:
             raise ConfigError("A PPU of form 'flow' has no deform_groups; leave them out.")
-        if self.form == "deformable" and self.grid_stride != 1:
-            raise ConfigError("A PPU of form 'deformable' has no grid_stride; leave it out.")
+        if self.form == "deformable" and (self.grid_stride != 1 or self.gate):
+            raise ConfigError(
+                "A PPU of form 'deformable' has neither grid_stride nor gate; leave them out."
+            )
         if self.ppu_blocks < 1 or not self.dilations:
             raise ConfigError(
                 f"A PPU needs at least one block and one dilation; {self.ppu_blocks} blocks and "
@@ -115,7 +119,7 @@ def build_ppu(config: PPUConfig | Mapping[str, Any], joints: int, size: int = 64
         config = from_mapping(PPUConfig, "PPU", config)
     shared = (joints, config.ppu_channels, config.ppu_blocks, config.dilations)
     if config.form == "flow":
-        return FlowPPU(*shared, grid_stride=config.grid_stride, size=size)
+        return FlowPPU(*shared, config.grid_stride, size, config.gate)
     return PPU(*shared, deform_groups=config.deform_groups)
 
 

@@ -21,6 +21,10 @@ class FlowPPU(nn.Module):
     coarser grid and enlarged bilinearly. At initialisation the flows are zero and the weights
     share out one, so that the previous heat-maps come out unchanged.
 
+    With ``gate``, the unit returns ``g * (warped - preliminary)``, so that PPN's skip connection
+    makes a weighted mean of what the body sees and what is remembered, ``g`` learnt per joint and
+    cell. Sums of the two would have to be unlearnt by a body that is good on its own.
+
     Args:
         joints: K.
         channels: width of the features that the flows are predicted from.
@@ -28,6 +32,7 @@ class FlowPPU(nn.Module):
         dilations: of the 3x3 convolutions that predict one flow each, on the coarse grid.
         grid_stride: heat-map cells per cell of the coarse grid; divides ``size``.
         size: height and width of the heat-maps in cells.
+        gate: learn how far to trust the previous heat-maps.
 
     Raises:
         ConfigError: no dilation, or a coarse grid that does not fit the heat-maps.
@@ -35,6 +40,7 @@ class FlowPPU(nn.Module):
 
     enlarge_rows: Tensor
     enlarge_columns: Tensor
+    enlarge_gate: Tensor
     identity_grid: Tensor
 
     def __init__(
@@ -45,6 +51,7 @@ class FlowPPU(nn.Module):
         dilations: Sequence[int] = (3, 6, 12, 18, 24),
         grid_stride: int = 2,
         size: int = 64,
+        gate: bool = False,
     ) -> None:
         super().__init__()
         _validate(dilations, grid_stride, size)
@@ -59,6 +66,7 @@ class FlowPPU(nn.Module):
         self.offsets = nn.ModuleList(_offsets(channels, joints, d) for d in dilations)
         shape = (1, joints, len(dilations), 1, 1)
         self.weights = nn.Parameter(torch.full(shape, 1 / len(dilations)))
+        self.gate = _gate(channels, joints) if gate else None
         self._register_geometry()
 
     def forward(self, preliminary: Tensor, previous: Tensor) -> Tensor:
@@ -71,7 +79,15 @@ class FlowPPU(nn.Module):
         change = preliminary - previous
         features = self.features(self.stem(torch.cat((change, preliminary, previous), 1)))
         flows = torch.cat([layer(features) for layer in self.offsets], 1)
-        return self._sample(previous, self._sampling_grid(flows))
+        warped = self._sample(previous, self._sampling_grid(flows))
+        if self.gate is None:
+            return warped
+        return self._enlarged_gate(features) * (warped - preliminary)
+
+    def _enlarged_gate(self, features: Tensor) -> Tensor:
+        """Return how far to trust the previous maps, ``(B, K, size, size)`` in (0, 1)."""
+        rows = torch.matmul(self.enlarge_gate, self.gate(features))  # type: ignore[misc]
+        return torch.sigmoid(torch.matmul(rows, self.enlarge_gate.T))
 
     def _sampling_grid(self, flows: Tensor) -> Tensor:
         """Return where to sample, ``(B * K, D * size, size, 2)``, the map's edges at -1 and 1.
@@ -103,6 +119,7 @@ class FlowPPU(nn.Module):
             # Flows are in cells; the sampler wants a map to be 2 wide.
             "enlarge_rows": enlarge * (2 / self.size),
             "enlarge_columns": pairs,
+            "enlarge_gate": enlarge,
             "identity_grid": _identity_grid(self.size),
         }
         for name, constant in constants.items():
@@ -112,6 +129,14 @@ class FlowPPU(nn.Module):
 def _offsets(channels: int, joints: int, dilation: int) -> nn.Conv2d:
     layer = nn.Conv2d(channels, 2 * joints, 3, padding=dilation, dilation=dilation, bias=False)
     nn.init.zeros_(layer.weight)
+    return layer
+
+
+def _gate(channels: int, joints: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, joints, 3, padding=1)
+    nn.init.zeros_(layer.weight)
+    # Start close to the body's own maps: sigmoid(-1) is about a quarter.
+    nn.init.constant_(layer.bias, -1.0)  # type: ignore[arg-type]  # a bias is there by default
     return layer
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgepose.models.networks import NetworkConfig, build_network
@@ -13,6 +13,7 @@ from edgepose.models.ppu import PPUConfig, build_ppu
 from edgepose_runtime.errors import ConfigError
 
 Options = Mapping[str, Any]
+_REFERENCE_PPU = PPUConfig()
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ class PPNConfig:
     Attributes:
         body: the network that looks at every frame.
         head: the network that starts a sequence, or None where the body does that too.
-        ppu: the propagation unit.
+        ppu: the propagation unit; the reference form unless stated.
         skip: add the body's heat-maps to the propagated ones.
         input_size: side of the square image in pixels.
     """
 
     body: NetworkConfig | Options
     head: NetworkConfig | Options | None = None
-    ppu: PPUConfig | Options = field(default_factory=PPUConfig)
+    ppu: PPUConfig | Options = _REFERENCE_PPU
     skip: bool = True
     input_size: int = 256
 
@@ -75,7 +76,9 @@ _SWIFT = NetworkConfig("mobilenet_v2", head="duc", neck=256)
 # With this neck, which the paper does not mention, the counted operations are the published ones.
 _STABLE = NetworkConfig("resnet18", head="duc", neck=512)
 # 16x16 flows of three dilations: as much as keeps the PPU a tenth of the body's time.
-_EDGE_PPU = PPUConfig("flow", ppu_channels=24, ppu_blocks=4, dilations=(1, 3, 6), grid_stride=4)
+_EDGE_PPU = PPUConfig(
+    "flow", ppu_channels=24, ppu_blocks=4, dilations=(1, 3, 6), grid_stride=4, gate=True
+)
 
 
 def _deconv(depth: int, stages: int = 3) -> NetworkConfig:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from edgepose.models import NetworkConfig, build_network, count_macs, count_parameters
+from edgepose_runtime.errors import ConfigError
+
+GIMAC = 2**30
+
+
+def on_meta(config, joints=13):
+    with torch.device("meta"):
+        return build_network(config, joints), torch.zeros(1, 3, 256, 256)
+
+
+@pytest.mark.parametrize("joints", [13, 15, 16])
+@pytest.mark.parametrize(
+    ("config", "stride"),
+    [
+        ({"backbone": "mobilenet_v2", "neck": 256}, 4),
+        ({"backbone": "resnet18", "head": "duc"}, 4),
+        ({"backbone": "resnet50", "head": "deconv"}, 4),
+        ({"backbone": "resnet34", "head": "deconv", "stages": 2}, 8),
+        ({"backbone": "hrnet_w48", "head": "pointwise"}, 4),
+    ],
+)
+def test_heatmaps_have_the_stated_stride_and_joints(config, stride, joints):
+    network, image = on_meta(config, joints)
+    assert network.stride == stride
+    assert network(image).shape == (1, joints, 256 // stride, 256 // stride)
+
+
+@pytest.mark.parametrize(
+    ("config", "published_count", "true_count"),
+    [
+        ({"backbone": "resnet18", "head": "deconv"}, 7.719, 3.859),
+        ({"backbone": "resnet18", "head": "deconv", "neck": 512}, 7.734, 3.876),
+        ({"backbone": "resnet18", "head": "duc"}, 3.053, 3.278),
+        ({"backbone": "resnet18", "head": "duc", "neck": 512}, 3.069, 3.295),
+        ({"backbone": "mobilenet_v2", "head": "deconv", "neck": 256}, 5.647, 1.835),
+        ({"backbone": "mobilenet_v2", "head": "duc", "neck": 256}, 0.596, 0.640),
+    ],
+)
+def test_networks_of_ppn_cost_what_was_worked_out(config, published_count, true_count):
+    network, image = on_meta(config)
+    as_published = count_macs(network, image, transposed="output") / GIMAC
+    assert as_published == pytest.approx(published_count, abs=1e-3)
+    assert count_macs(network, image) / 1e9 == pytest.approx(true_count, abs=1e-3)
+
+
+@pytest.mark.parametrize(("depth", "gmac"), [(18, 2.775), (34, 5.191), (50, 6.147), (101, 10.996)])
+def test_stride_8_networks_cost_what_was_worked_out(depth, gmac):
+    network, image = on_meta({"backbone": f"resnet{depth}", "head": "deconv", "stages": 2})
+    assert count_macs(network, image) / 1e9 == pytest.approx(gmac, abs=1e-3)
+
+
+def test_hrnet_costs_what_was_worked_out():
+    network, image = on_meta({"backbone": "hrnet_w48", "head": "pointwise"}, 16)
+    assert count_macs(network, image) / 1e9 == pytest.approx(20.922, abs=1e-3)
+    assert count_parameters(network) == 63_595_696
+    assert len(network.state_dict()) == 1754
+
+
+def test_deconvolution_layers_are_named_as_in_simple_baselines():
+    network, _ = on_meta({"backbone": "resnet50", "head": "deconv"}, 16)
+    weights = network.head.state_dict()
+    assert weights["deconv_layers.0.weight"].shape == (2048, 256, 4, 4)
+    assert weights["deconv_layers.7.running_mean"].shape == (256,)
+    assert weights["final_layer.weight"].shape == (16, 256, 1, 1)
+
+
+def test_a_duc_stage_halves_the_channels():
+    network, _ = on_meta({"backbone": "mobilenet_v2", "neck": 256})
+    shapes = {tuple(v.shape) for name, v in network.head.named_parameters() if v.dim() == 4}
+    assert shapes == {
+        (256, 1280, 1, 1),
+        (512, 256, 3, 3),
+        (256, 128, 3, 3),
+        (128, 64, 3, 3),
+        (13, 32, 1, 1),
+    }
+
+
+def test_fresh_heatmaps_are_near_zero():
+    torch.manual_seed(0)
+    network = build_network(NetworkConfig("mobilenet_v2", neck=256), 13).eval()
+    with torch.no_grad():
+        assert network(torch.randn(1, 3, 64, 64)).abs().max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "vgg"}, "no backbone 'vgg'; choose one of mobilenet_v2"),
+        ({"backbone": "resnet18", "head": "dense"}, "no head 'dense'"),
+        ({"backbone": "resnet18", "necks": 256}, "no network option 'necks'"),
+        ({"head": "duc"}, "needs 'backbone'"),
+        ({"backbone": "hrnet_w48", "head": "pointwise", "neck": 64}, "has no neck"),
+        ({"backbone": "mobilenet_v2", "stride_in_1x1": True}, "for ResNets"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_network(options, 13)
+
+
+def test_a_network_needs_a_joint():
+    with pytest.raises(ConfigError, match="at least one joint; 0"):
+        build_network(NetworkConfig("resnet18"), 0)
