@@ -1,0 +1,28 @@
+"""``python -m benchmarks [accuracy|speed] [options]``: both with their defaults by default."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import accuracy, speed
+from edgepose_runtime.errors import EdgePoseError
+
+PARTS = {"speed": speed.main, "accuracy": accuracy.main}
+
+
+def main(words: list[str]) -> int:
+    """Run one part with its options, or all; return the exit code."""
+    try:
+        if words and words[0] in PARTS:
+            PARTS[words[0]](words[1:])
+        else:
+            for part in PARTS.values():
+                part(words)
+    except EdgePoseError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""Accuracy on the same frames with the same boxes: a model of ours and its peers.
+
+``python -m benchmarks.accuracy --help`` lists the options. Writes ``accuracy.json`` with every
+figure and ``accuracy.md`` with the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.machine import describe_machine
+from benchmarks.peers import PEERS
+from edgepose.cli.evaluate import run_all
+from edgepose.datasets.clips import Clip
+from edgepose.evaluation.contenders import PAPER_SEGMENTS, as_tracker, in_boxes
+from edgepose.evaluation.data import Selection, data_set, select_clips
+from edgepose.evaluation.predictors import FrameWise
+from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
+from edgepose.evaluation.running import Contender, Run
+from edgepose.evaluation.scoring import measures_for
+from edgepose.loading import DEFAULT_MODEL, load
+
+ALPHAS = (0.2, 0.1)
+NO_MODEL = "none"
+OUT = Path(__file__).parent / "out"
+
+
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="bundle, or 'none': peers alone")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
+    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    parser.add_argument("--backend", default="openvino", help="runs all networks, ours and others")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
+    for peer in PEERS:
+        parser.add_argument(f"--{peer.option}", type=Path, metavar="FILE", help=f"{peer.name}")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Evaluate everybody, print the tables and write the results."""
+    args = parse_arguments(words)
+    args.out.mkdir(parents=True, exist_ok=True)
+    selection = Selection(root=args.root, grade=args.grade, limit=args.limit_clips)
+    clips = select_clips(selection)
+    with ExitStack() as opened:
+        runs = run_all(contenders(args, opened), clips, measures_for(ALPHAS))
+    text = tables(runs, clips, data_set(selection.data).headline)
+    content = as_json(runs, data=vars(selection), machine=describe_machine(args.threads))
+    (args.out / "accuracy.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
+    (args.out / "accuracy.md").write_text(text)
+    print(text)
+
+
+def contenders(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
+    """Our model in every segment length and as a tracker, and the peers whose weights are here."""
+    found = []
+    if args.model != NO_MODEL:
+        options = {"backend": args.backend, "num_threads": args.threads}
+        model = opened.enter_context(load(args.model, precision="float32", **options))
+        found += [*in_boxes(model, PAPER_SEGMENTS), as_tracker(model)]
+    for peer in PEERS:
+        weights = peer.weights(getattr(args, peer.option))
+        if weights is None:
+            print(f"{peer.name} is left out: no weights (--{peer.option} FILE).")
+            continue
+        estimator = peer.open(weights, args.backend, args.threads)
+        predictor = FrameWise(estimator.skeleton, estimator)
+        found.append(Contender(peer.name, predictor, peer.note))
+    return found
+
+
+def tables(runs: Sequence[Run], clips: Sequence[Clip], headline: str) -> str:
+    """All tables in Markdown: all clips, those that show the whole body, and every measure."""
+    whole = {clip.name for clip in clips if clip.full_body}
+    parts = [_section(f"All {len(clips)} clips", markdown(summary_table(runs, headline)))]
+    if whole:
+        of_whole = [run.only(whole) for run in runs]
+        table = markdown(summary_table(of_whole, headline))
+        parts.append(_section(f"The {len(whole)} clips that show the whole body", table))
+    for measure in runs[0].score.measures:
+        parts.append(_section(measure.label, markdown(measure_table(runs, measure, "jhmdb"))))
+    notes = [f"{run.contender.label}: {run.contender.note}." for run in runs if run.contender.note]
+    return "\n".join([*parts, *notes]) + "\n"
+
+
+def _section(title: str, table: str) -> str:
+    return f"### {title}\n\n{table}"
+
+
+if __name__ == "__main__":
+    main()
