@@ -1,0 +1,171 @@
+"""``edgepose evaluate``: accuracy on annotated clips."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgepose.cli.tables import format_table
+from edgepose.datasets.clips import Clip
+from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
+from edgepose.evaluation.data import DATA_SETS, Selection, data_set, select_clips
+from edgepose.evaluation.report import as_json, measure_table, summary_table
+from edgepose.evaluation.running import Contender, Run, evaluate
+from edgepose.evaluation.scoring import Measure, measures_for
+from edgepose.loading import DEFAULT_MODEL, PoseModel, load
+from edgepose.progress import Progress, show_progress
+from edgepose.sinks.files import check_writable, create_file
+from edgepose_runtime.errors import ConfigError
+
+Value = TypeVar("Value")
+DEFAULT_SEGMENTS: tuple[Segment, ...] = ("body", 5, None)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "evaluate",
+        help="measure accuracy on annotated clips",
+        epilog="Example: edgepose evaluate ppn-swift --grade A --segment-length body,5,never",
+    )
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle"
+    )
+    _add_data_options(parser)
+    _add_protocol_options(parser)
+    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of a network")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument("--data", choices=DATA_SETS, default="jhmdb", help="the annotated set")
+    group.add_argument(
+        "--root", type=Path, metavar="DIR", help="its folder (default: EDGEPOSE_DATA)"
+    )
+    group.add_argument("--split", help="part of the set (default: the one to report)")
+    group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
+    group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
+    group.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+
+
+def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("protocol")
+    group.add_argument(
+        "--protocol",
+        choices=("gt-box", "tracker"),
+        default="gt-box",
+        help="crop around the annotated person, or track the whole video without annotation",
+    )
+    group.add_argument(
+        "--segment-length",
+        type=_listed(_segment),
+        metavar="T,...",
+        help="frames from one run of the head to the next: numbers, never, or body for the light "
+        "network alone (default: body,5,never)",
+    )
+    group.add_argument("--flip", action="store_true", help="average with the mirrored clip")
+    group.add_argument(
+        "--scales",
+        type=_listed(float),
+        metavar="S,...",
+        help="sum over magnifications (paper: 0.8,0.9,...,1.4)",
+    )
+    group.add_argument(
+        "--alpha",
+        type=_listed(float),
+        default=(0.2, 0.1),
+        metavar="A,...",
+        help="tolerances of PCK",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the tables and write the JSON; return the exit code."""
+    if args.json:
+        check_writable(args.json)
+    selection = _selection(args)
+    clips, measures = select_clips(selection), measures_for(args.alpha)
+    with load(args.model, backend=args.backend, num_threads=args.threads) as model:
+        runs = run_all(_contenders(model, args), clips, measures)
+    sys.stdout.write(_text(runs, measures, selection.data))
+    if args.json:
+        settings = {"model": args.model, "protocol": args.protocol, "data": vars(selection)}
+        _write_json(args.json, as_json(runs, **settings, flip=args.flip, scales=args.scales))
+    return 0
+
+
+def run_all(
+    contenders: Sequence[Contender], clips: Sequence[Clip], measures: Sequence[Measure]
+) -> list[Run]:
+    """Evaluate everybody, with a progress bar over the frames."""
+    total = len(contenders) * sum(len(clip) for clip in clips)
+    with show_progress("Evaluating", total) as progress:
+        return [
+            evaluate(
+                contender,
+                clips,
+                measures,
+                partial(_report_clip, progress, contender.label),
+            )
+            for contender in contenders
+        ]
+
+
+def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
+    progress.advance(len(clip), note=label)
+
+
+def _selection(args: argparse.Namespace) -> Selection:
+    return Selection(args.data, args.root, args.split, args.grade, args.full_body, args.limit_clips)
+
+
+def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
+    if args.protocol == "gt-box":
+        segments = args.segment_length or DEFAULT_SEGMENTS
+        return in_boxes(model, segments, flip=args.flip, scales=args.scales or (1.0,))
+    if args.segment_length or args.flip or args.scales:
+        raise ConfigError(
+            "--segment-length, --flip and --scales belong to --protocol gt-box: "
+            "the tracker decides for itself. Leave them out."
+        )
+    return [as_tracker(model)]
+
+
+def _text(runs: Sequence[Run], measures: Sequence[Measure], data: str) -> str:
+    tables = [measure_table(runs, measure, data) for measure in measures]
+    tables.append(summary_table(runs, data_set(data).headline))
+    return "\n".join(
+        f"{table.title}\n{format_table((table.header, *table.rows))}" for table in tables
+    )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with create_file(path) as file:
+        file.write((json.dumps(content, indent=1, default=str) + "\n").encode())
+
+
+def _segment(text: str) -> Segment:
+    if text in ("never", "body"):
+        return "body" if text == "body" else None
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def _listed(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
+    """Return a reader of values with commas between them."""
+
+    def read_all(text: str) -> tuple[Value, ...]:
+        try:
+            return tuple(read(part.strip()) for part in text.split(","))
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"cannot read {text!r}") from None
+
+    return read_all
