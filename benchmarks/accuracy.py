@@ -53,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> None:
     with ExitStack() as opened:
         runs = run_all(contenders(args, opened), clips, measures_for(ALPHAS))
     text = tables(runs, clips, data_set(selection.data).headline)
-    content = as_json(runs, data=vars(selection), machine=describe_machine(args.threads))
+    content = as_json(runs, clips, selection, machine=describe_machine(args.threads))
     (args.out / "accuracy.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
     (args.out / "accuracy.md").write_text(text)
     print(text)

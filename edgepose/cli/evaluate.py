@@ -39,6 +39,8 @@ def add_parser(subparsers: Any) -> None:
     _add_data_options(parser)
     _add_protocol_options(parser)
     parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
+    parser.add_argument("--precision", default="auto", help="auto, float32, ...")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of a network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
 
@@ -92,12 +94,14 @@ def run(args: argparse.Namespace) -> int:
         check_writable(args.json)
     selection = _selection(args)
     clips, measures = select_clips(selection), measures_for(args.alpha)
-    with load(args.model, backend=args.backend, num_threads=args.threads) as model:
+    engine = {"backend": args.backend, "device": args.device, "precision": args.precision}
+    with load(args.model, **engine, num_threads=args.threads) as model:
         runs = run_all(_contenders(model, args), clips, measures)
     sys.stdout.write(_text(runs, measures, selection.data))
     if args.json:
-        settings = {"model": args.model, "protocol": args.protocol, "data": vars(selection)}
-        _write_json(args.json, as_json(runs, **settings, flip=args.flip, scales=args.scales))
+        settings = {"model": args.model, "protocol": args.protocol, **engine}
+        averaged = {"flip": args.flip, "scales": args.scales}
+        _write_json(args.json, as_json(runs, clips, selection, **settings, **averaged))
     return 0
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
+from edgepose.datasets.clips import Clip
+from edgepose.evaluation.data import Selection
 from edgepose.evaluation.metrics import COLUMNS, PckSummary
 from edgepose.evaluation.paper_tables import PaperRow, paper_rows
 from edgepose.evaluation.running import Run
-from edgepose.evaluation.scoring import Measure
+from edgepose.evaluation.scoring import ClipScore, Measure, Score
+
+FORMAT = "edgepose.evaluation"
+VERSION = 1
 
 
 class Table(NamedTuple):
@@ -21,10 +26,21 @@ class Table(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-def as_json(runs: Iterable[Run], **settings: Any) -> dict[str, Any]:
-    """Return all figures as plain data, in percent, and null where nothing was scored."""
+def as_json(
+    runs: Iterable[Run], clips: Sequence[Clip], selection: Selection, **settings: Any
+) -> dict[str, Any]:
+    """Return all figures as plain data, in percent, and null where nothing was scored.
+
+    Args:
+        runs: the results.
+        clips: what was evaluated on.
+        selection: how these clips were chosen.
+        settings: whatever else a reader must know.
+    """
+    chosen = {**asdict(selection), "split": clips[0].split, "clips": len(clips)}
     results = [_run_as_json(run) for run in runs]
-    return {"format": "edgepose.evaluation", "version": 1, **settings, "results": results}
+    header = {"format": FORMAT, "version": VERSION, "data": chosen}
+    return {**header, **settings, "results": results}
 
 
 def measure_table(runs: Sequence[Run], measure: Measure, data: str) -> Table:
@@ -74,7 +90,15 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "seconds": round(run.seconds, 3),
         "skeleton": score.skeleton.name,
         "pck": _finite(measured),
+        "clips": [_clip_as_json(score, clip) for clip in score.clips],
     }
+
+
+def _clip_as_json(score: Score, clip: ClipScore) -> dict[str, Any]:
+    """One clip: its share of the frames, and the micro mean of each measure."""
+    alone = replace(score, clips=(clip,))
+    micro = {measure.label: alone.pck(measure).micro for measure in score.measures}
+    return {"name": clip.name, "frames": clip.frames, "followed": clip.followed, **_finite(micro)}
 
 
 def _finite(value: Any) -> Any:

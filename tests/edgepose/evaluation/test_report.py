@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from edgepose.evaluation.data import Selection
 from edgepose.evaluation.paper_tables import PAPER_TABLES, paper_rows
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose.evaluation.running import Contender, evaluate
@@ -36,15 +37,20 @@ def test_every_clip_is_reported_as_it_is_done(make_clip):
     assert done == ["walk", "run"]
 
 
-def test_json_is_standard_and_holds_all_means(run):
-    text = json.dumps(as_json([run], protocol="gt-box"), allow_nan=False)
-    (result,) = json.loads(text)["results"]
+def test_json_is_standard_and_holds_all_means(run, make_clip):
+    content = as_json([run], [make_clip()], Selection(), protocol="gt-box")
+    content = json.loads(json.dumps(content, allow_nan=False))
+    assert (content["protocol"], content["data"]["split"]) == ("gt-box", "val")
+    (result,) = content["results"]
     assert (result["method"], result["note"], result["frames"]) == ("known", "a note", 6)
     torso = result["pck"]["PCK-torso@0.2"]
     assert torso["columns"]["Wri"] == 0
     assert torso["columns"]["Ank"] is None
     assert torso["micro"] == pytest.approx(100 * 9 / 11, abs=1e-3)
     assert torso["limbs12"] == pytest.approx(80)
+    (clip,) = result["clips"]
+    assert (clip["name"], clip["followed"]) == ("walk", 6)
+    assert clip["PCK-torso@0.2"] == torso["micro"]
 
 
 def test_the_table_has_the_papers_columns_and_says_where_nothing_was_scored(run):
