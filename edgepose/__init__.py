@@ -1,1 +1,114 @@
-"""Human pose tracking in video on edge devices."""
+"""Human pose tracking in video on edge devices.
+
+::
+
+    tracker = edgepose.PoseTracker("ppn-swift")
+    result = tracker.track(frame)          # uint8 BGR (H, W, 3)
+    result.keypoints                       # float32 (K, 3): x, y, score
+
+Importing this package is quick: OpenCV, numba and the inference backend come in with the first
+tracker, and torch only with training and conversion.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from edgepose_runtime.errors import (
+    BackendError,
+    BackendUnavailableError,
+    BundleError,
+    BundleFormatError,
+    BundleHashError,
+    BundleNotFoundError,
+    BundleVersionError,
+    CheckpointError,
+    ClosedError,
+    ConfigError,
+    DataError,
+    DeviceError,
+    EdgePoseError,
+    FrameError,
+    InferenceError,
+    OutputError,
+    RoiError,
+    SourceError,
+    TimestampError,
+)
+
+if TYPE_CHECKING:
+    from edgepose.drawing import draw_pose, draw_result
+    from edgepose.loading import PoseModel, available_models, load
+    from edgepose.results import Origin, PoseResult
+    from edgepose.stats import StageLatency, TrackerStats
+    from edgepose.tracker import PoseTracker
+    from edgepose_runtime.skeletons import Skeleton, convert_keypoints, get_skeleton
+    from edgepose_runtime.smoothing import OneEuroSettings
+
+__version__ = "0.1.0"
+
+#: Names that are loaded when they are first used, and where they live.
+_LAZY = {
+    "OneEuroSettings": "edgepose_runtime.smoothing",
+    "Origin": "edgepose.results",
+    "PoseModel": "edgepose.loading",
+    "PoseResult": "edgepose.results",
+    "PoseTracker": "edgepose.tracker",
+    "Skeleton": "edgepose_runtime.skeletons",
+    "StageLatency": "edgepose.stats",
+    "TrackerStats": "edgepose.stats",
+    "available_models": "edgepose.loading",
+    "convert_keypoints": "edgepose_runtime.skeletons",
+    "draw_pose": "edgepose.drawing",
+    "draw_result": "edgepose.drawing",
+    "get_skeleton": "edgepose_runtime.skeletons",
+    "load": "edgepose.loading",
+}
+
+__all__ = [
+    "BackendError",
+    "BackendUnavailableError",
+    "BundleError",
+    "BundleFormatError",
+    "BundleHashError",
+    "BundleNotFoundError",
+    "BundleVersionError",
+    "CheckpointError",
+    "ClosedError",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "EdgePoseError",
+    "FrameError",
+    "InferenceError",
+    "OneEuroSettings",
+    "Origin",
+    "OutputError",
+    "PoseModel",
+    "PoseResult",
+    "PoseTracker",
+    "RoiError",
+    "Skeleton",
+    "SourceError",
+    "StageLatency",
+    "TimestampError",
+    "TrackerStats",
+    "__version__",
+    "available_models",
+    "convert_keypoints",
+    "draw_pose",
+    "draw_result",
+    "get_skeleton",
+    "load",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

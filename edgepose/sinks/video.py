@@ -44,8 +44,12 @@ class VideoSink:
         self._size: tuple[int, int] | None = None
         self._closed = False
         create_file(self._path).close()
-        # Finds out before the work, rather than after the first frame, that nothing encodes.
-        self._writer = self._open((_SMALLEST_SIDE, _SMALLEST_SIDE))
+        try:
+            # Finds out before the work, rather than after the first frame, that nothing encodes.
+            self._writer = self._open((_SMALLEST_SIDE, _SMALLEST_SIDE))
+        except OutputError:
+            self._path.unlink()
+            raise
 
     def write(self, frame: Image) -> None:
         """Append a frame, uint8 BGR (H, W, 3).

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ def test_accepted_timestamps_always_rise(given_stamps):
             continue
         time.accept(stamp)
         accepted.append(stamp)
-    assert all(a < b for a, b in zip(accepted, accepted[1:], strict=False))
+    assert all(a < b for a, b in pairwise(accepted))
 
 
 def test_after_reset_time_may_start_again():

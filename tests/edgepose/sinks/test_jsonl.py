@@ -1,5 +1,5 @@
 import json
-import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -100,7 +100,7 @@ def test_a_path_that_cannot_be_written_is_refused_with_the_reason(tmp_path, name
         sink(tmp_path / name)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 def test_a_full_disk_is_an_error_that_names_the_file():
     with pytest.raises(OutputError, match="/dev/full"):
         sink("/dev/full")
@@ -128,7 +128,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_process_leaves_every_line_it_wrote(tmp_path):
     path = tmp_path / "poses.jsonl"
-    program = KILLED.format(folder=os.path.dirname(__file__), path=str(path))
+    program = KILLED.format(folder=str(Path(__file__).parent), path=str(path))
     done = subprocess.run([sys.executable, "-c", program], check=False)
     assert done.returncode == -signal.SIGKILL
     assert [record["frame"] for record in lines(path)[1:]] == [0, 1, 2, 3, 4]

@@ -1,0 +1,148 @@
+"""Bundles by name or path, loaded once and shared by many trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from edgepose.methods import Method, build_method
+from edgepose_runtime.backends import BackendSettings, Network, get_backend
+from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
+from edgepose_runtime.errors import BundleNotFoundError, ClosedError
+from edgepose_runtime.skeletons import Skeleton
+
+#: The bundle that is used where none is named.
+DEFAULT_MODEL = "ppn-swift"
+_BUNDLES = Path(__file__).parent / "bundles"
+
+
+class PoseModel:
+    """The networks of one bundle, ready to run.
+
+    Trackers share a model: it keeps nothing of any stream. :func:`load` makes one.
+    Any call may come from any thread.
+
+    Args:
+        name: what the model is called in results.
+        method: does the estimating.
+        device: where the networks run.
+        close: releases the networks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        method: Method,
+        *,
+        device: str = "cpu",
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.device = device
+        self._method = method
+        self._close = close
+        self._closed = False
+
+    @property
+    def method(self) -> Method:
+        """The method with its networks.
+
+        Raises:
+            ClosedError: the model was closed.
+        """
+        if self._closed:
+            raise ClosedError(f"The model {self.name!r} was closed; load it again.")
+        return self._method
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names and order of the joints."""
+        return self._method.spec.skeleton
+
+    def close(self) -> None:
+        """Release the networks; trackers that use them fail from here on. A second call is fine."""
+        if not self._closed:
+            self._closed = True
+            if self._close is not None:
+                self._close()
+
+    def __enter__(self) -> PoseModel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"PoseModel({self.name!r}, device={self.device!r})"
+
+
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    backend: str = "openvino",
+    device: str = "cpu",
+    precision: str = "auto",
+    num_threads: int | None = None,
+) -> PoseModel:
+    """Load a bundle's networks.
+
+    Args:
+        model: name of a shipped bundle, or the path of one.
+        backend: what runs the networks: ``"openvino"`` or ``"onnxruntime"``.
+        device: where; asking for a device that is not there is an error, never a silent fallback.
+        precision: ``"auto"``, or what the networks must compute in.
+        num_threads: CPU threads for one network, ``None`` to let the backend choose.
+
+    Raises:
+        BundleError: there is no such bundle, or it is damaged.
+        BackendError: the backend is not installed, or has no such device.
+        ConfigError: an option has a value that nothing knows.
+    """
+    bundle = load_bundle(bundle_path(model))
+    settings = BackendSettings(device=device, precision=precision, num_threads=num_threads)
+    with ExitStack() as opened:
+        networks = _load_networks(bundle, backend, settings, opened)
+        method = build_method(bundle.manifest, networks)
+        used = ", ".join(sorted({network.device for network in networks.values()}))
+        return PoseModel(bundle.manifest.name, method, device=used, close=opened.pop_all().close)
+
+
+def available_models() -> tuple[str, ...]:
+    """Return the names of the bundles that this installation ships."""
+    return tuple(sorted(manifest.parent.name for manifest in _BUNDLES.glob(f"*/{MANIFEST_FILE}")))
+
+
+def bundle_path(model: str | Path) -> Path:
+    """Return the folder of a bundle, given its name or path.
+
+    Raises:
+        BundleNotFoundError: it is no shipped name, and no folder either.
+    """
+    if str(model) in available_models():
+        return _BUNDLES / str(model)
+    path = Path(model).expanduser()
+    if not path.is_dir():
+        shipped = ", ".join(available_models()) or "none"
+        raise BundleNotFoundError(
+            f"There is no model {str(model)!r}: it is neither the folder of a bundle nor one of "
+            f"those that come with edgepose ({shipped})."
+        )
+    return path
+
+
+def _load_networks(
+    bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack
+) -> Mapping[str, Network]:
+    engine = get_backend(backend)
+    networks = {}
+    for name in bundle.manifest.graphs:
+        network = engine.load(bundle.graph_path(name), settings=settings)
+        networks[name] = opened.enter_context(network)
+    return networks

@@ -1,0 +1,107 @@
+"""What every temporal method is to the tracker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.results import Origin
+from edgepose_runtime.decoding import cells_to_frame, decode_heatmaps
+from edgepose_runtime.geometry import Roi
+from edgepose_runtime.manifest import Manifest
+from edgepose_runtime.skeletons import Skeleton, get_skeleton
+
+Crop = NDArray[np.uint8]
+Heatmaps = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """What a method takes and returns.
+
+    Attributes:
+        skeleton: names the K heat-maps.
+        input_size: side of the square crop in pixels.
+        heatmap_size: cells along each side of a heat-map.
+        stride: crop pixels from one heat-map cell to the next.
+        offset: crop pixel of the first cell's centre.
+        score_threshold: below this score a joint is not to be trusted.
+        reinitialise_every: after how many frames the head should run again, ``None`` for never.
+    """
+
+    skeleton: Skeleton
+    input_size: int
+    heatmap_size: int
+    stride: float
+    offset: float
+    score_threshold: float
+    reinitialise_every: int | None
+
+    @classmethod
+    def from_manifest(cls, manifest: Manifest) -> MethodSpec:
+        """Return what a bundle's manifest says."""
+        return cls(
+            skeleton=get_skeleton(manifest.skeleton),
+            input_size=manifest.input.size,
+            heatmap_size=manifest.heatmap.size,
+            stride=manifest.heatmap.stride,
+            offset=manifest.heatmap.offset,
+            score_threshold=manifest.score_threshold,
+            reinitialise_every=manifest.reinitialise_every,
+        )
+
+    def decode(self, heatmaps: Heatmaps, roi: Roi) -> NDArray[np.float32]:
+        """Return the joints (K, 3) of heat-maps (K, h, w): x, y in frame pixels and score.
+
+        Args:
+            heatmaps: what the network said about the crop of ``roi``.
+            roi: the square of the frame that was cropped.
+        """
+        joints = decode_heatmaps(heatmaps)
+        return cells_to_frame(joints, roi, self.heatmap_size, self.stride, self.offset)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What a method makes of one crop.
+
+    Attributes:
+        heatmaps: float32 (K, h, w), about 1 at a joint and 0 elsewhere.
+        state: whatever the method wants back with the next frame; never changed afterwards, so
+            that a frame that fails leaves the one before it intact.
+        origin: how the heat-maps came about.
+    """
+
+    heatmaps: Heatmaps
+    state: Any
+    origin: Origin
+
+
+class Method(Protocol):
+    """A temporal method with its networks.
+
+    It keeps nothing between calls: the state of a stream is handed back and forth, so one method
+    serves any number of streams. Calls may come from any thread, several at a time.
+
+    All crops are uint8 BGR (S, S, 3) with S = ``spec.input_size``.
+    """
+
+    @property
+    def spec(self) -> MethodSpec:
+        """What the method takes and returns."""
+
+    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:
+        """Look for a person in a crop, as cheaply as the method can.
+
+        Returns:
+            Heat-maps (K, h, w) good enough to say whether and roughly where a person is.
+        """
+
+    def initialise(self, crop: Crop, roi: Roi) -> Estimate:
+        """Estimate a pose from this crop alone, with the best network there is."""
+
+    def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:
+        """Estimate a pose from this crop and the state that the frame before left."""
