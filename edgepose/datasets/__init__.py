@@ -1,0 +1,1 @@
+"""Real data: readers, skeletons, crops, augmentation and validation of what is read."""

@@ -1,0 +1,1 @@
+"""Training in stages: single images, then sequences. Needs ``pip install "edgepose[train]"``."""
