@@ -71,7 +71,8 @@ def _tap_positions(weight: Tensor, dilation: int) -> list[tuple[int, int]]:
 
 
 def _count_groups(offsets: Tensor, taps: int, channels: int) -> int:
-    groups, rest = divmod(offsets.shape[1], 2 * taps)
+    # While a graph is traced for export, sizes are tensors.
+    groups, rest = divmod(int(offsets.shape[1]), 2 * taps)
     if rest or groups == 0 or channels % groups:
         raise ConfigError(
             f"{offsets.shape[1]} offset channels do not fit {taps} taps and {channels} maps; "

@@ -8,11 +8,7 @@ from edgepose_runtime.skeletons import PENN13
 
 
 class Blobs(nn.Module):
-    """Shrinks the image by 4: channel 1 sees red, channel 2 sees green, whatever the view.
-
-    As a right and a left shoulder, which change places under mirroring, they are told apart by
-    where they are: red is right of green in an upright image.
-    """
+    """Sees the right shoulder (1) in red and the left shoulder (2) in green, at stride 4."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +40,6 @@ def test_one_view_is_the_network_itself():
 
 
 def test_mirrored_maps_are_turned_back_and_their_sides_swapped():
-    """What the mirror's right shoulder says counts for the left one."""
     image = torch.rand(1, 3, 64, 64)
     alone, averaged = (
         TestTimeAveragedHead(Blobs(), PENN13.flip_order, 64, 16, mirror=mirror)(image)
