@@ -9,9 +9,14 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
 from edgepose.datasets.root import data_root as find_data_root
 from edgepose_runtime.errors import DataError
+
+# The first example may compile a kernel, and machines differ: time says nothing here.
+settings.register_profile("edgepose", deadline=None)
+settings.load_profile("edgepose")
 
 PROJECT = Path(__file__).resolve().parent.parent
 
