@@ -34,6 +34,7 @@ WARMUP_CALLS = 5
 class Tracked(NamedTuple):
     """What tracking a clip took, and where the person was: frames with the box around them."""
 
+    model: str
     stages: dict[str, StageLatency]
     frames_per_second: float
     people: list[tuple[Image, Roi]]
@@ -45,7 +46,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, default=CLIP, help="a video (default: the sample)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--backend", default="openvino", help="runs all networks, ours and others")
-    parser.add_argument("--precision", default="auto", help="of our networks: auto, float32, ...")
+    parser.add_argument(
+        "--precision", default="float32", help="of all networks: auto, float32, ..."
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
     parser.add_argument("--pin", action="store_true", help="use no more cores than threads")
     parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR")
@@ -72,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "stages": {stage: asdict(latency) for stage, latency in tracked.stages.items()},
         "peers": {name: asdict(latency) for name, latency in peers.items()},
     }
-    text = report(args.model, tracked, peers)
+    text = report(tracked, peers)
     (args.out / "speed.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
     (args.out / "speed.md").write_text(text)
     print(text)
@@ -91,7 +94,8 @@ def track(args: argparse.Namespace) -> Tracked:
                 people.append((frame.image, person_box(Roi(*result.roi))))
         seconds = time.perf_counter() - start
         stats = tracker.stats
-    return Tracked(dict(stats.latency), stats.frames / seconds, people)
+        name = tracker.model.name
+    return Tracked(name, dict(stats.latency), stats.frames / seconds, people)
 
 
 def person_box(roi: Roi) -> Roi:
@@ -106,7 +110,8 @@ def measure_peers(
     for peer in PEERS:
         weights = peer.weights(getattr(args, peer.option))
         if weights is not None and people:
-            yield peer.name, time_calls(peer.open(weights, args.backend, args.threads), people)
+            estimator = peer.open(weights, args.backend, args.threads, args.precision)
+            yield peer.name, time_calls(estimator, people)
 
 
 def time_calls(
@@ -124,13 +129,13 @@ def time_calls(
     return StageLatency(len(taken), p50, p95, p99)
 
 
-def report(model: str, tracked: Tracked, peers: dict[str, StageLatency]) -> str:
+def report(tracked: Tracked, peers: dict[str, StageLatency]) -> str:
     """A table of all stages, ours and the peers', with the p50 as a ratio to our total."""
     total = tracked.stages[TOTAL].p50
-    named = {f"{model}: {stage}": latency for stage, latency in tracked.stages.items()} | peers
+    ours = {f"{tracked.model}: {stage}": latency for stage, latency in tracked.stages.items()}
     rows = tuple(
         (name, str(ms.count), f"{ms.p50:.2f}", f"{ms.p95:.2f}", f"{ms.p50 / total:.2f}")
-        for name, ms in named.items()
+        for name, ms in {**ours, **peers}.items()
     )
     header = ("ms per frame", "frames", "p50", "p95", "to our total")
     table = markdown(Table("Latency", header, rows))

@@ -48,9 +48,9 @@ class Peer:
             raise DataError(f"The weights of {self.name} were to be at '{path}', but are not.")
         return None
 
-    def open(self, path: Path, backend: str, threads: int) -> Estimator:
+    def open(self, path: Path, backend: str, threads: int, precision: str = "float32") -> Estimator:
         """Load the network on the CPU."""
-        settings = BackendSettings(precision="float32", num_threads=threads)
+        settings = BackendSettings(precision=precision, num_threads=threads)
         return self.estimator(get_backend(backend).load(path, settings=settings))
 
 
