@@ -125,8 +125,7 @@ def joints_roi(
         The region, or ``None`` where fewer than two distinct joints are inside the frame.
     """
     joints = np.asarray(points, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        inside = ((joints >= -0.5) & (joints <= np.subtract(frame_size, 0.5))).all(axis=-1)
+    inside = ((joints >= -0.5) & (joints <= np.subtract(frame_size, 0.5))).all(axis=-1)
     if not inside.any():
         return None
     box = Roi.from_points(joints[inside])

@@ -20,8 +20,8 @@ class OneEuroSettings:
 
     A joint at rest is smoothed with the lowest cutoff frequency, which takes the jitter out; the
     faster it moves the higher the cutoff, so that it does not lag. Speeds are in sides of the
-    person's region per second, so that one setting suits people near and far. The defaults halve
-    the jitter of a good network on annotated video, at no cost in accuracy.
+    person's region per second, so that one setting suits people near and far. The defaults take
+    out jitter as far as that costs no accuracy on annotated video.
 
     Attributes:
         min_cutoff_hz: cutoff frequency at rest; lower is calmer.

@@ -75,7 +75,7 @@ def _linear_taps(
     for i in range(length):
         position = min(max(first + scale * i, -1.0), float(length))
         begin = math.floor(position)
-        low[i], high[i] = max(begin, 0), min(begin + 1, length - 1)
+        low[i], high[i] = min(max(begin, 0), length - 1), min(begin + 1, length - 1)
         near[i] = 1 - (position - begin) if 0 <= begin < length else 0
         far[i] = position - begin if begin < length - 1 else 0
     return low, high, near, far
