@@ -44,7 +44,7 @@ def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
         joints: K, the number of heat-maps.
 
     Raises:
-        ConfigError: an unknown name or option, or head and body of different strides.
+        ConfigError: an unknown name or option, or options that do not fit together.
     """
     config = _resolve(config)
     body = build_network(config.body, joints)
@@ -55,6 +55,10 @@ def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
             "give both networks the same, by the number of stages of their heads."
         )
     ppu = build_ppu(config.ppu, joints, config.input_size // body.stride)
+    if getattr(ppu, "gate", None) is not None and not config.skip:
+        raise ConfigError(
+            "A PPU with a gate needs the skip connection; leave skip on, or gate off."
+        )
     return PPN(head, body, ppu, config.skip)
 
 

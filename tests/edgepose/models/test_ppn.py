@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -87,6 +89,9 @@ def on_meta(config, joints=13):
         return build_ppn(config, joints), torch.zeros(1, 3, 256, 256)
 
 
+named_on_meta = cache(on_meta)
+
+
 @pytest.mark.parametrize("joints", [13, 15, 16])
 def test_the_shipped_variant_steps(joints):
     network, image = on_meta("ppn-swift", joints)
@@ -96,7 +101,7 @@ def test_the_shipped_variant_steps(joints):
 
 @pytest.mark.parametrize("name", [name for name in PPN_CONFIGS if "no-skip" not in name])
 def test_head_and_body_of_named_variants_fit(name):
-    network, image = on_meta(name)
+    network, image = named_on_meta(name)
     side = 32 if "stride8" in name else 64
     assert network.initialise(image).shape == network.body(image).shape == (1, 13, side, side)
 
@@ -112,7 +117,7 @@ def test_each_published_variant_is_there_without_its_skip_connection():
     ("name", "published"), [("ppn-stable", 3.87), ("ppn-swift-published", 1.39)]
 )
 def test_a_step_costs_the_published_operations(name, published):
-    network, image = on_meta(name)
+    network, image = named_on_meta(name)
     cells = torch.zeros(1, 13, 64, 64, device="meta")
     step = count_macs(network.body, image, transposed="output") + count_macs(
         network.ppu, cells, cells
@@ -145,6 +150,7 @@ def test_a_configuration_can_be_written_out():
             {"base": "ppn-swift", "head": {"backbone": "resnet18", "stages": 2}},
             "head's heat-maps have stride 8, the body's 4",
         ),
+        ({"base": "ppn-swift", "skip": False}, "gate needs the skip connection"),
     ],
 )
 def test_wrong_configurations_are_named(config, message):

@@ -24,6 +24,8 @@ def trained_like(ppu):
     for layer in ppu.offsets:
         nn.init.normal_(layer.weight, std=0.3)
     nn.init.uniform_(ppu.weights)
+    if ppu.gate is not None:
+        nn.init.normal_(ppu.gate.weight)
     return ppu.eval()
 
 
