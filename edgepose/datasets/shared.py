@@ -21,6 +21,7 @@ from edgepose.datasets.labels import (
     weights_from_scores,
 )
 from edgepose.datasets.records import PersonClip, PersonImage, encode_image
+from edgepose.datasets.tables import Table, load_table
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.skeletons import HALPE26, JHMDB15, LSP14, Skeleton, convert_keypoints
 
@@ -44,7 +45,8 @@ def read_lspet(
         skeleton: what to convert the joints to.
         on_broken: called with a `DataError` for each broken picture, which is then skipped.
     """
-    table, teacher = _load(root / "joints.npz"), _load(root / "rtmpose_s.npz")["keypoints"]
+    table = load_table(root / "joints.npz")
+    teacher = load_table(root / "rtmpose_s.npz")["keypoints"]
     human = mask_missing(convert_keypoints(table["joints"], LSP14, skeleton))
     second = weights_from_scores(convert_keypoints(teacher.astype(np.float32), HALPE26, skeleton))
     merged = [reconcile(a, b, skeleton) for a, b in zip(human, second, strict=True)]
@@ -55,7 +57,7 @@ def read_people(
     root: Path, skeleton: Skeleton, on_broken: OnBroken = refuse
 ) -> Iterator[PersonImage]:
     """Varied people with a teacher's labels (``images.zip`` and ``labels.npz`` in `root`)."""
-    table = _load(root / "labels.npz")
+    table = load_table(root / "labels.npz")
     raw = convert_keypoints(table["keypoints"].astype(np.float32), HALPE26, skeleton)
     good = np.nanmean(raw[:, 1:, 2], axis=1) >= LIMB_SCORE
     labels = weights_from_scores(raw)
@@ -69,7 +71,7 @@ def read_jhmdb_clips(
 
     No clip of a validation film is among them.
     """
-    table = _load(root / "joints.npz")
+    table = load_table(root / "joints.npz")
     films = {str(film) for film in table["film"][table["val"]]}
     yield from _annotated_clips(root, table, skeleton, on_broken)
     if pseudo:
@@ -77,7 +79,7 @@ def read_jhmdb_clips(
 
 
 def _annotated_clips(
-    root: Path, table: dict[str, NDArray], skeleton: Skeleton, on_broken: OnBroken
+    root: Path, table: Table, skeleton: Skeleton, on_broken: OnBroken
 ) -> Iterator[PersonClip]:
     offsets = table["offsets"]
     for i in np.flatnonzero(~table["val"]):
@@ -92,7 +94,7 @@ def _annotated_clips(
 def _pseudo_clips(
     root: Path, known: set[str], films: set[str], skeleton: Skeleton, on_broken: OnBroken
 ) -> Iterator[PersonClip]:
-    table = _load(root / "rtmpose_s.npz")
+    table = load_table(root / "rtmpose_s.npz")
     offsets = table["offsets"]
     for i, name in enumerate(table["clips"].tolist()):
         if name in known or any(Path(name).name.startswith(film) for film in films):
@@ -140,13 +142,3 @@ def _read_zip(
                 on_broken(DataError(f"The picture {name} in {path} cannot be read: {error}."))
                 continue
             yield PersonImage(f"{path.parent.name}/{name}", data, np.asarray(keypoints, np.float32))
-
-
-def _load(path: Path) -> dict[str, NDArray]:
-    try:
-        with np.load(path) as archive:
-            return {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        raise DataError(f"The file of labels {path} does not exist.") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"The file of labels {path} is damaged: {error}.") from error
