@@ -2,5 +2,14 @@
 
 from edgepose.methods.base import Estimate, Method, MethodSpec
 from edgepose.methods.building import build_method
+from edgepose.methods.framewise import FramewiseMethod
+from edgepose.methods.propagation import PropagationMethod
 
-__all__ = ["Estimate", "Method", "MethodSpec", "build_method"]
+__all__ = [
+    "Estimate",
+    "FramewiseMethod",
+    "Method",
+    "MethodSpec",
+    "PropagationMethod",
+    "build_method",
+]

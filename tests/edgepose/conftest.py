@@ -37,7 +37,7 @@ def draw_puppet(center=(160, 120), height=160, size=(320, 240)) -> Image:
     image = np.full((size[1], size[0], 3), 116, np.uint8)
     for (x, y, _), color in zip(standing_person(center, height), COLORS, strict=True):
         at = round(float(x) * 16), round(float(y) * 16)
-        cv2.circle(image, at, height, color * 255, -1, cv2.LINE_AA, 4)
+        cv2.circle(image, at, round(height), color * 255, -1, cv2.LINE_AA, 4)
     return image
 
 

@@ -209,7 +209,7 @@ class TestRoi:
     def test_the_enclosing_square_is_taken_if_it_is_no_square(self, tracker):
         assert tracker.track(FRAME, roi=(100, 40, 80, 160)).roi == (60, 40, 160, 160)
 
-    def test_the_pose_is_carried_on_from_roi_to_roi(self, tracker, method):
+    def test_the_pose_is_carried_on_from_roi_to_roi(self, tracker):
         first = tracker.track(FRAME, roi=(80, 40, 160, 160), timestamp_ms=0)
         second = tracker.track(FRAME, roi=(70, 30, 170, 170), timestamp_ms=40)
         assert [first.origin, second.origin] == [Origin.INITIALISED, Origin.PROPAGATED]
@@ -225,7 +225,7 @@ class TestRoi:
         assert tracker.track(FRAME, timestamp_ms=40).origin is Origin.PROPAGATED
         assert method.count("locate") == 0
 
-    def test_an_empty_roi_has_no_pose_and_says_why(self, tracker, method):
+    def test_an_empty_roi_has_no_pose_and_says_why(self, tracker):
         result = tracker.track(FRAME, roi=(0, 0, 40, 40))
         assert result.keypoints is None
         assert result.reason == "no person in the given roi"
@@ -346,7 +346,7 @@ class TestSmoothing:
 
 
 class TestLifecycle:
-    def test_reset_is_as_good_as_new(self, tracker, method):
+    def test_reset_is_as_good_as_new(self, tracker):
         tracker.track(FRAME, timestamp_ms=100)
         tracker.reset()
         result = tracker.track(FRAME, timestamp_ms=0)

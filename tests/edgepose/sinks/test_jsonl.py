@@ -1,8 +1,8 @@
 import json
-from pathlib import Path
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest

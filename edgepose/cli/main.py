@@ -1,0 +1,79 @@
+"""The ``edgepose`` command: finds the subcommand, and turns errors into sentences."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from edgepose import __version__
+from edgepose_runtime.errors import ConfigError, EdgePoseError
+
+#: Subcommands, each a module of this package with ``add_parser(subparsers)`` and ``run(args)``.
+#: Only the one that is called is imported, so that help comes at once.
+COMMANDS = {
+    "track": "track a person in a video, images or a camera",
+    "evaluate": "measure accuracy on annotated clips",
+    "benchmark": "measure speed",
+    "train": "train networks",
+    "convert": "turn a checkpoint into a bundle",
+    "models": "list the models that come with edgepose",
+    "doctor": "check this installation and its devices",
+}
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 2 wrong usage, 1 anything else."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    args = build_parser(words).parse_args([word for word in words if word != "--debug"])
+    try:
+        return int(import_module(_module(args.command)).run(args))
+    except KeyboardInterrupt:
+        return _fail("Stopped by Ctrl-C.", FAILED, debug)
+    except ConfigError as error:
+        return _fail(str(error), WRONG_USAGE, debug)
+    except EdgePoseError as error:
+        return _fail(str(error), FAILED, debug)
+    except Exception as error:  # noqa: BLE001 - the edge of the program: nobody else will tell
+        kind = type(error).__name__
+        sentence = f"Something went wrong inside edgepose ({kind}: {error}); --debug shows where."
+        return _fail(sentence, FAILED, debug)
+
+
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser for a command line.
+
+    Args:
+        words: the command line; only the subcommand it names gets its options.
+    """
+    parser = argparse.ArgumentParser(
+        prog="edgepose", description="Human pose tracking in video on edge devices."
+    )
+    parser.add_argument("--version", action="version", version=f"edgepose {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((word for word in words if not word.startswith("-")), None)
+    for command, summary in COMMANDS.items():
+        if find_spec(_module(command)) is None:
+            continue
+        if command == called:
+            import_module(_module(command)).add_parser(subparsers)
+        else:
+            subparsers.add_parser(command, help=summary)
+    return parser
+
+
+def _module(command: str) -> str:
+    return f"edgepose.cli.{command}"
+
+
+def _fail(sentence: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    sys.stderr.write(f"edgepose: {sentence}\n")
+    return code

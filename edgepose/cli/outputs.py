@@ -1,0 +1,81 @@
+"""Where ``edgepose track`` puts its results."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.drawing import draw_result
+from edgepose.results import PoseResult
+from edgepose.sinks import JsonlSink, VideoSink
+from edgepose.sinks.files import check_writable
+from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.skeletons import Skeleton
+
+if TYPE_CHECKING:
+    from edgepose.cli.window import Window
+
+
+class Outputs:
+    """The files and the window that were asked for; each may be missing."""
+
+    def __init__(
+        self, jsonl: JsonlSink | None, video: VideoSink | None, window: Window | None
+    ) -> None:
+        self._jsonl, self._video, self._window = jsonl, video, window
+
+    def write(self, frame: NDArray[np.uint8], result: PoseResult) -> bool:
+        """Write one result everywhere; return whether the user wants to go on."""
+        if self._jsonl is not None:
+            self._jsonl.write(result)
+        if self._video is None and self._window is None:
+            return True
+        overlay = draw_result(frame, result)
+        if self._video is not None:
+            self._video.write(overlay)
+        return self._window is None or self._window.show(overlay)
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse files that cannot be written, before anything is done or changed.
+
+    Raises:
+        ConfigError: a file would replace the source or the other file.
+        OutputError: a file cannot be written.
+    """
+    used = {"the source": Path(args.source).resolve()}
+    for option in ("jsonl", "video"):
+        path: Path | None = getattr(args, option)
+        if path is None:
+            continue
+        for what, other in used.items():
+            if path.resolve() == other:
+                raise ConfigError(f"--{option} {path} is {what}; give another file.")
+        check_writable(path)
+        used[f"also --{option}"] = path.resolve()
+
+
+@contextmanager
+def open_outputs(
+    args: argparse.Namespace, source: FrameSource, skeleton: Skeleton, model: str
+) -> Iterator[Outputs]:
+    """Open what the options ask for, and finish it at the end of the block."""
+    with ExitStack() as opened:
+        window = video = jsonl = None
+        if args.show:
+            from edgepose.cli.window import Window
+
+            window = opened.enter_context(closing(Window(f"edgepose: {source.name}")))
+        if args.video:
+            video = opened.enter_context(VideoSink(args.video, fps=source.fps or DEFAULT_FPS))
+        if args.jsonl:
+            sink = JsonlSink(args.jsonl, skeleton=skeleton, model=model, source=source.name)
+            jsonl = opened.enter_context(sink)
+        yield Outputs(jsonl, video, window)

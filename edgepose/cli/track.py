@@ -1,0 +1,120 @@
+"""``edgepose track``: a person in a video, a folder of images or a camera."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from edgepose.cli.interrupts import StopRequest
+from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
+from edgepose.cli.tables import latency_table
+from edgepose.loading import DEFAULT_MODEL
+from edgepose.progress import show_progress
+from edgepose.stats import TrackerStats
+from edgepose.tracker import PoseTracker
+from edgepose_runtime.capture import FrameSource, open_source
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "track",
+        help="track a person in a video, images or a camera",
+        epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl",
+    )
+    parser.add_argument("source", help="a video file, a folder of images, or a camera's number")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
+    parser.add_argument(
+        "--roi",
+        type=parse_roi,
+        metavar="X,Y,W,H",
+        help="look at this square of every frame instead of finding and following the person",
+    )
+    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
+    parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
+    parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    _add_tracker_options(parser)
+
+
+def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
+    parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads for each network")
+    parser.add_argument(
+        "--reinitialise-every",
+        type=int,
+        metavar="N",
+        help="run the heavy head every N frames; 0: only to start (default: as the model says)",
+    )
+    parser.add_argument(
+        "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
+    )
+
+
+def parse_roi(text: str) -> tuple[float, float, float, float]:
+    """Read ``x,y,width,height``."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected four numbers x,y,width,height in pixels, got {text!r}"
+        ) from None
+    return x, y, width, height
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track a whole source and return the exit code."""
+    with ExitStack() as opened:
+        source = opened.enter_context(open_source(args.source))
+        check_outputs(args)
+        tracker = opened.enter_context(_tracker(args))
+        model = tracker.model
+        outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
+        stop = opened.enter_context(StopRequest())
+        tracker.warmup()
+        try:
+            _track_all(args.roi, source, tracker, outputs, stop)
+        finally:
+            sys.stderr.write(summary(tracker.stats))
+    if stop.requested:
+        sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
+    return 1 if stop.requested else 0
+
+
+def _tracker(args: argparse.Namespace) -> PoseTracker:
+    return PoseTracker(
+        args.model,
+        backend=args.backend,
+        device=args.device,
+        precision=args.precision,
+        num_threads=args.threads,
+        smoothing=args.smoothing,
+        reinitialise_every=args.reinitialise_every,
+    )
+
+
+def _track_all(
+    roi: tuple[float, float, float, float] | None,
+    source: FrameSource,
+    tracker: PoseTracker,
+    outputs: Outputs,
+    stop: StopRequest,
+) -> None:
+    with show_progress("track", source.num_frames) as progress:
+        for frame in source:
+            result = tracker.track(frame.image, roi=roi, timestamp_ms=frame.timestamp_ms)
+            wanted = outputs.write(frame.image, result)
+            progress.advance(note=str(result.origin or result.reason))
+            if stop.requested or not wanted:
+                break
+
+
+def summary(stats: TrackerStats) -> str:
+    """Return the latency table and how many frames had a person."""
+    origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
+    found = f"A person in {stats.poses} of {stats.frames} frames"
+    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"

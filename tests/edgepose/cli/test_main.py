@@ -1,0 +1,104 @@
+import subprocess
+import sys
+import types
+
+import pytest
+
+from edgepose.cli import main as cli
+from edgepose_runtime.errors import BundleNotFoundError, ConfigError
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Put a function in the place of ``edgepose models``."""
+
+    def install(run):
+        module = types.SimpleNamespace(
+            add_parser=lambda subparsers: subparsers.add_parser("models"), run=run
+        )
+        monkeypatch.setattr(cli, "import_module", lambda _: module)
+
+    return install
+
+
+def fail(error):
+    def run(args):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_exit_code_is_the_commands(command, code):
+    command(lambda _: code)
+    assert cli.main(["models"]) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (BundleNotFoundError("There is no model."), 1, "There is no model."),
+        (ConfigError("No such backend."), 2, "No such backend."),
+        (KeyboardInterrupt(), 1, "Stopped by Ctrl-C."),
+        (RuntimeError("odd"), 1, "(RuntimeError: odd)"),
+    ],
+)
+def test_an_error_is_one_sentence_and_no_traceback(command, capsys, error, code, sentence):
+    command(fail(error))
+    assert cli.main(["models"]) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.startswith("edgepose: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--debug", "models"], ["models", "--debug"]])
+def test_debug_shows_where_it_happened(command, capsys, words):
+    command(fail(ConfigError("No such backend.")))
+    assert cli.main(words) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["track"], ["track", "x.mp4", "--nonsense"]])
+def test_wrong_usage_ends_with_2(capsys, words):
+    with pytest.raises(SystemExit) as end:
+        cli.main(words)
+    assert end.value.code == 2
+    assert "usage: edgepose" in capsys.readouterr().err
+
+
+def test_help_names_the_commands(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in ("track", "models", "doctor"))
+
+
+def test_the_version_is_shown(capsys):
+    import edgepose
+
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"edgepose {edgepose.__version__}\n"
+
+
+def test_help_loads_neither_opencv_nor_numba_nor_a_backend():
+    program = (
+        "import sys\n"
+        "from edgepose.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(bool({'cv2', 'numba', 'openvino', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_edgepose_is_the_same_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "edgepose", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("edgepose ")

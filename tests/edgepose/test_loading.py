@@ -1,0 +1,123 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from edgepose.loading import available_models, bundle_path, load
+from edgepose.methods import FramewiseMethod, PropagationMethod, build_method
+from edgepose.tracker import PoseTracker
+from edgepose_runtime.errors import (
+    BackendError,
+    BundleFormatError,
+    BundleHashError,
+    BundleNotFoundError,
+    BundleVersionError,
+    ClosedError,
+    ConfigError,
+)
+
+
+@pytest.fixture
+def copy(puppet_bundle, tmp_path):
+    """A bundle that a test may damage."""
+    return shutil.copytree(puppet_bundle.path, tmp_path / "copy")
+
+
+def edit_manifest(folder, **members):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **members}))
+
+
+def test_a_bundle_loads_into_its_method(puppet_bundle, framewise_bundle):
+    with load(puppet_bundle.path) as model:
+        assert isinstance(model.method, PropagationMethod)
+        assert (model.name, model.device, model.skeleton.name) == ("puppet", "cpu", "penn13")
+    with load(str(framewise_bundle.path)) as model:
+        assert isinstance(model.method, FramewiseMethod)
+
+
+def test_a_shipped_bundle_goes_by_its_name(puppet_bundle, monkeypatch):
+    monkeypatch.setattr("edgepose.loading._BUNDLES", puppet_bundle.path.parent)
+    assert available_models() == ("puppet",)
+    assert bundle_path("puppet") == puppet_bundle.path
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(puppet_bundle, monkeypatch):
+    monkeypatch.setattr("edgepose.loading._BUNDLES", puppet_bundle.path.parent)
+    with pytest.raises(BundleNotFoundError, match=r"'pupet'.*\(puppet\)"):
+        PoseTracker("pupet")
+
+
+def test_a_wrong_hash_is_refused(copy):
+    graph = copy / "step.onnx"
+    content = bytearray(graph.read_bytes())
+    content[-1] ^= 1
+    graph.write_bytes(content)
+    with pytest.raises(BundleHashError, match=r"step\.onnx"):
+        PoseTracker(copy)
+
+
+def test_a_missing_graph_is_refused(copy):
+    (copy / "head.onnx").unlink()
+    with pytest.raises(BundleFormatError, match=r"head\.onnx"):
+        PoseTracker(copy)
+
+
+def test_another_format_version_is_refused(copy):
+    edit_manifest(copy, version=2)
+    with pytest.raises(BundleVersionError, match="version 2"):
+        PoseTracker(copy)
+
+
+def test_a_method_of_another_release_is_refused(puppet_bundle):
+    from dataclasses import replace
+
+    with pytest.raises(BundleFormatError, match="'telepathy'"):
+        build_method(replace(puppet_bundle.manifest, method="telepathy"), {})
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(BundleNotFoundError):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ({"device": "abacus"}, BackendError),
+        ({"backend": "abacus"}, ConfigError),
+        ({"precision": "int2"}, ConfigError),
+        ({"num_threads": 0}, ConfigError),
+    ],
+)
+def test_an_engine_that_is_not_there_is_refused(puppet_bundle, option, error):
+    with pytest.raises(error):
+        load(puppet_bundle.path, **option)
+
+
+def test_a_closed_model_refuses_and_closing_twice_is_fine(puppet_bundle):
+    model = load(puppet_bundle.path)
+    model.close()
+    model.close()
+    with pytest.raises(ClosedError):
+        _ = model.method
+
+
+def test_a_tracker_closes_only_a_model_of_its_own(puppet_bundle):
+    own = PoseTracker(puppet_bundle.path)
+    own.close()
+    with pytest.raises(ClosedError):
+        _ = own.model.method
+    with load(puppet_bundle.path) as shared:
+        PoseTracker(shared).close()
+        assert shared.method
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_each_backend_finds_the_puppet(puppet_bundle, puppet, backend):
+    pytest.importorskip(backend)
+    with PoseTracker(puppet_bundle.path, backend=backend, precision="float32") as tracker:
+        keypoints = tracker.track(puppet()).keypoints
+    assert keypoints is not None
+    assert np.isfinite(keypoints).all()

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from edgepose.looking import Looker
+from edgepose.searching import REGIONS_PER_FRAME, PersonSearch
+from edgepose.stats import StageClock
+from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose_runtime.following import FollowingSettings, search_rois
+
+IMAGE = np.zeros((240, 320, 3), np.uint8)
+
+
+@pytest.fixture
+def method():
+    return FakeMethod()
+
+
+@pytest.fixture
+def search(method):
+    return PersonSearch(Looker(fake_model(method)), FollowingSettings())
+
+
+def find(search):
+    return search.find(IMAGE, StageClock())
+
+
+def test_the_first_frame_is_searched_completely_and_the_next_ones_in_parts(search, method):
+    regions = search_rois(320, 240)
+    for count in (len(regions), REGIONS_PER_FRAME, REGIONS_PER_FRAME):
+        method.calls.clear()
+        assert find(search) is None
+        assert [call.kind for call in method.calls] == ["locate"] * count
+
+
+def test_after_reset_a_frame_is_searched_completely_again(search, method):
+    find(search)
+    search.reset()
+    method.calls.clear()
+    find(search)
+    assert len(method.calls) == len(search_rois(320, 240))
+
+
+def test_a_whole_person_ends_the_search(search, method):
+    method.person = standing_person((160, 120), 200)
+    look = find(search)
+    assert [call.kind for call in method.calls][-1] == "initialise"
+    assert method.count("locate") <= 4
+    np.testing.assert_allclose(look.keypoints[:, :2], method.person[:, :2], atol=1)
+
+
+def test_a_person_cut_off_by_one_region_is_whole_in_the_end(search, method):
+    """The knees of this one lie below the first of the small regions."""
+    method.person = standing_person((160, 120), 50)
+    np.testing.assert_allclose(find(search).keypoints[:, :2], method.person[:, :2], atol=1)
+
+
+def test_less_than_half_a_person_starts_no_track(search, method):
+    method.person = standing_person((160, 120), 200)
+    method.person[5:, 2] = 0.1
+    assert find(search) is None
+
+
+def test_a_person_that_the_head_does_not_confirm_starts_no_track(search, method):
+    method.person = standing_person((160, 120), 200)
+    initialise = method.initialise
+
+    def see_nothing(crop, roi):
+        method.person = None
+        return initialise(crop, roi)
+
+    method.initialise = see_nothing
+    assert find(search) is None
+
+
+def test_the_time_is_that_of_the_search_and_then_of_the_head(search, method):
+    method.person = standing_person((160, 120), 200)
+    clock = StageClock()
+    search.find(IMAGE, clock)
+    assert list(clock.latency()) == ["search", "crop", "head", "decode", "total"]
