@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -28,11 +28,13 @@ from edgepose.datasets.augmentation import (
     warp_image,
     warp_keypoints,
 )
+from edgepose.datasets.motion import chained, draw_motion, moved
 from edgepose.datasets.records import PersonClip, PersonImage
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
+_AT_REST = np.eye(2, 3)
 Batch: TypeAlias = dict[str, torch.Tensor]
 
 
@@ -80,7 +82,7 @@ class Sampler:
         return self._retry(rng, lambda: self._try_image(rng, size))
 
     def clip(self, rng: np.random.Generator, size: int, length: int) -> list[Crop]:
-        """`length` consecutive frames under one placement and one look.
+        """`length` consecutive frames under one placement and one look; stills move a little.
 
         Frame t is cropped around the person's box of frame t − 1, as a tracker must.
         """
@@ -116,29 +118,40 @@ class Sampler:
         return self._crop(rng, image, record.keypoints, square_of(box), placement, look, size)
 
     def _try_clip(self, rng: np.random.Generator, size: int, length: int) -> list[Crop] | None:
+        window = self._window(rng, length)
+        if window is None:
+            return None
+        placement = draw_placement(rng, self._settings)
+        look = appearance.draw_look(rng, self._settings.photometric)
+        boxes = [box_of(frame.keypoints) for frame in window]
+        box = boxes[0]
+        if box is None:
+            return None
+        crops = []
+        for frame, own in zip(window, boxes, strict=True):
+            square = square_of(box)
+            crops.append(
+                self._crop(
+                    rng, frame.image, frame.keypoints, square, placement, look, size, frame.motion
+                )
+            )
+            box = box if own is None else own
+        return crops
+
+    def _window(self, rng: np.random.Generator, length: int) -> list[_Frame] | None:
+        """Consecutive frames of a clip, in either direction, or of a still that moves."""
         source = self._source(rng)
-        clip = source.clips[rng.integers(len(source.clips))]
+        if source.images:
+            return _moving_still(rng, source.draw_image(rng), length)
+        clip = source.clips[int(rng.integers(len(source.clips)))]
         stride = 2 if len(clip) >= 2 * length and rng.random() < 0.25 else 1
         span = (length - 1) * stride + 1
         if len(clip) < span:
             return None
         first = int(rng.integers(len(clip) - span + 1))
-        frames = [clip.frame(first + i * stride) for i in range(length)]
-        if rng.random() < 0.5:
-            frames.reverse()
-        placement = draw_placement(rng, self._settings)
-        look = appearance.draw_look(rng, self._settings.photometric)
-        boxes = [box_of(frame.keypoints) for frame in frames]
-        if boxes[0] is None:
-            return None
-        crops, box = [], boxes[0]
-        for frame, own in zip(frames, boxes, strict=True):
-            square = square_of(box)
-            crops.append(
-                self._crop(rng, frame.image(), frame.keypoints, square, placement, look, size)
-            )
-            box = box if own is None else own
-        return crops
+        records = [clip.frame(first + i * stride) for i in range(length)]
+        frames = [_Frame(record.image(), record.keypoints) for record in records]
+        return frames[::-1] if rng.random() < 0.5 else frames
 
     def _crop(
         self,
@@ -149,10 +162,11 @@ class Sampler:
         placement: Placement,
         look: list[appearance.Effect],
         size: int,
+        motion: NDArray[np.float64] = _AT_REST,
     ) -> Crop:
         matrix = crop_matrix(*square, placement, size)
         points = warp_keypoints(keypoints, matrix, self._skeleton, placement.flip)
-        crop = appearance.apply(look, warp_image(image, matrix, size))
+        crop = appearance.apply(look, warp_image(image, chained(motion, matrix), size))
         if rng.random() < self._settings.occlusion_probability:
             crop = appearance.occlude(crop, points, rng)
         return Crop(crop, points, matrix)
@@ -173,6 +187,24 @@ class Sampler:
         absent = np.full((self._skeleton.num_joints, 3), -1e4, np.float32)
         absent[:, 2] = 1
         return Crop(appearance.apply(look, warp_image(image, matrix, size)), absent, matrix)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """One frame of a window: `motion` maps pixels of `image` to those that keypoints are in."""
+
+    image: NDArray[np.uint8]
+    keypoints: NDArray[np.float32]
+    motion: NDArray[np.float64] = field(default_factory=lambda: _AT_REST)
+
+
+def _moving_still(rng: np.random.Generator, still: PersonImage, length: int) -> list[_Frame] | None:
+    box = box_of(still.keypoints)
+    if box is None:
+        return None
+    image = still.image()
+    motions = draw_motion(rng, length, *square_of(box))
+    return [_Frame(image, moved(still.keypoints, motion), motion) for motion in motions]
 
 
 class BatchPlan:
