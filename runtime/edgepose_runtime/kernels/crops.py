@@ -16,7 +16,9 @@ Indices = NDArray[np.uint32]
 
 
 @kernel
-def area_taps(first: float, scale: float, limit: int, size: int) -> tuple[Indices, Floats]:
+def area_taps(
+    first: float, scale: float, limit: int, size: int
+) -> tuple[NDArray[np.int64], Floats]:
     """Find what each of ``size`` output pixels averages along one axis.
 
     Output pixel u covers ``max(scale, 1)`` input pixels around ``first + u * scale``, and each of
@@ -33,7 +35,7 @@ def area_taps(first: float, scale: float, limit: int, size: int) -> tuple[Indice
         taps is even; those that are not needed, or lie past the last input pixel, are zero.
     """
     width = max(scale, 1.0)
-    start = np.empty(size, np.uint32)
+    start = np.empty(size, np.int64)
     weights = np.zeros((size, 2 * math.ceil(min(width + 1, limit) / 2)), np.float32)
     for u in range(size):
         low, high = first + u * scale - width / 2, first + u * scale + width / 2
@@ -50,7 +52,9 @@ def _blend_rows(rows: Bytes, weights: Floats, outside: Floats, line: Floats) -> 
     """Set ``line`` to the weighted sum of the rows, and of ``outside`` with what they leave."""
     # Two rows at a time halve the traffic on the line.
     first, second = rows[0], rows[min(1, len(rows) - 1)]
-    w1, w2, missing = weights[0], weights[1], np.float32(1) - weights.sum()
+    w1, w2, missing = weights[0], weights[1], np.float32(1)
+    for k in range(len(weights)):
+        missing -= weights[k]
     for i in range(len(first)):
         line[i] = missing * outside[i] + w1 * first[i] + w2 * second[i]
     for k in range(2, len(rows), 2):
@@ -91,26 +95,28 @@ def crop_area(
     size = len(out)
     top, row_weights = area_taps(first[1], scale[1], frame.shape[0], size)
     left, column_weights = area_taps(first[0], scale[0], frame.shape[1], size)
-    taps, begin = column_weights.shape[1], left.min()
-    columns = left.max() - begin + taps
-    rows = frame.reshape(len(frame), -1)[:, 3 * begin : 3 * (begin + columns)]
+    taps, begin = column_weights.shape[1], left[0]
+    columns = left[-1] - begin + taps
 
     # Spread over the channels, so that the loops run along memory and become vector code.
     index = np.empty(3 * size, np.uint32)
     weights = np.empty((taps, 3 * size), np.float32)
     rest = np.empty(3 * size, np.float32)
     for i in range(3 * size):
-        u, channel = i // 3, i % 3
-        index[i] = 3 * (left[u] - begin) + channel
-        weights[:, i] = column_weights[u]
-        rest[i] = 0.5 + fill[channel] * (1 - column_weights[u].sum())
+        index[i] = 3 * (left[i // 3] - begin) + i % 3
+        inside = np.float32(0)
+        for k in range(taps):
+            weights[k, i] = column_weights[i // 3, k]
+            inside += weights[k, i]
+        rest[i] = fill[i % 3] * (1 - inside) + np.float32(0.5)
     outside = np.empty(3 * columns, np.float32)
     for i in range(3 * columns):
         outside[i] = fill[i % 3]
 
+    rows = frame.reshape(frame.shape[0], -1)[:, 3 * begin : 3 * (begin + columns)]
+    crop = out.reshape(size, -1)
     blended = np.zeros(3 * columns, np.float32)
     line = np.empty(3 * size, np.float32)
-    crop = out.reshape(size, -1)
     for v in range(size):
         _blend_rows(rows[top[v] : top[v] + row_weights.shape[1]], row_weights[v], outside, blended)
         _blend_columns(blended, index, weights, rest, line)

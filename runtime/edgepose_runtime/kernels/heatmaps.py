@@ -20,7 +20,10 @@ def _parabola_offset(patch: Floats) -> tuple[float, float]:
     """Return (x, y) from the middle of a 3x3 patch to the top of a Gaussian through it."""
     # A Gaussian's logarithm is a parabola: one Newton step finds its top. The floor keeps a cell
     # at or below zero, which says little about the peak, from throwing the step far off.
-    logs = np.log(np.maximum(patch, LOWEST_NEIGHBOUR * patch[1, 1]))
+    logs = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            logs[i, j] = math.log(max(patch[i, j], LOWEST_NEIGHBOUR * patch[1, 1]))
     dx = (logs[1, 2] - logs[1, 0]) / 2
     dy = (logs[2, 1] - logs[0, 1]) / 2
     dxx = logs[1, 2] - 2 * logs[1, 1] + logs[1, 0]
