@@ -1,0 +1,190 @@
+"""Export to ONNX: opset 17, standard operators, any number of samples."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgepose.models import PPN
+from edgepose_converters.folding import fold_batch_norms, round_weights
+from edgepose_converters.graphs import ImageGraph, StepGraph
+from edgepose_converters.halving import store_as_float16
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.tensors import TensorSpec
+
+OPSET = 17
+WEIGHTS = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of what goes in and out of the graphs.
+
+    Attributes:
+        input_size: side of the image in pixels.
+        heatmap_size: side of the heat-maps in cells.
+        joints: K, how many heat-maps there are.
+    """
+
+    input_size: int
+    heatmap_size: int
+    joints: int
+
+    @property
+    def image(self) -> TensorSpec:
+        """The input of all graphs."""
+        return TensorSpec("image", "uint8", ("N", self.input_size, self.input_size, 3))
+
+    def maps(self, name: str) -> TensorSpec:
+        """Heat-maps of that name."""
+        size = self.heatmap_size
+        return TensorSpec(name, "float32", ("N", self.joints, size, size))
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """A graph and the networks it was made from, which take and return the same in order.
+
+    Attributes:
+        content: the ONNX file.
+        trained: the network as it was trained.
+        stored: the same with batch norms folded, and with rounded weights if they are stored so.
+        inputs: what it takes.
+        outputs: what it returns.
+    """
+
+    content: bytes
+    trained: nn.Module
+    stored: nn.Module
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+def export_ppn(
+    ppn: PPN, geometry: Geometry, *, head: nn.Module | None = None, weights: str = "float32"
+) -> dict[str, ExportedGraph]:
+    """Export a PPN as the graphs ``head`` and ``step`` (PPN, section "Structure").
+
+    Args:
+        ppn: the trained networks.
+        geometry: sizes of image and heat-maps.
+        head: starts a sequence in place of the PPN's own head.
+        weights: ``float32``, or ``float16`` to halve the files; computed is in float32 either way.
+
+    Raises:
+        ConfigError: the network does not return heat-maps of that geometry.
+    """
+    starter = head or ppn.head or ppn.body
+    step = (geometry.image, geometry.maps("previous"))
+    outputs = (geometry.maps("heatmaps"), geometry.maps("preliminary"))
+    return {
+        **export_image_graph("head", starter, geometry, weights=weights),
+        "step": export_graph(StepGraph(ppn), step, outputs, weights=weights),
+    }
+
+
+def export_body(
+    network: nn.Module, geometry: Geometry, *, weights: str = "float32"
+) -> dict[str, ExportedGraph]:
+    """Export a network for single images as the graph ``body``; see :func:`export_ppn`."""
+    return export_image_graph("body", network, geometry, weights=weights)
+
+
+def export_image_graph(
+    name: str, network: nn.Module, geometry: Geometry, *, weights: str
+) -> dict[str, ExportedGraph]:
+    """Export a network from images to heat-maps as the graph ``name``."""
+    inputs, outputs = (geometry.image,), (geometry.maps("heatmaps"),)
+    return {name: export_graph(ImageGraph(network), inputs, outputs, weights=weights)}
+
+
+def export_graph(
+    module: nn.Module,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    *,
+    weights: str = "float32",
+) -> ExportedGraph:
+    """Export any module with these inputs and outputs.
+
+    Raises:
+        ConfigError: ``weights`` is unknown, or the module returns something else.
+        CheckpointError: a weight is too large for float16.
+    """
+    if weights not in WEIGHTS:
+        raise ConfigError(f"Weights are stored as {' or '.join(WEIGHTS)}; got {weights!r}.")
+    example = tuple(map(_example, inputs))
+    stored = fold_batch_norms(module, *example)
+    if weights == "float16":
+        stored = round_weights(stored)
+    _check_outputs(stored, example, outputs)
+    model = _exported(stored, example, inputs, outputs)
+    if weights == "float16":
+        store_as_float16(model)
+    onnx.checker.check_model(model, full_check=True)
+    content = model.SerializeToString()
+    return ExportedGraph(content, module.eval(), stored, tuple(inputs), tuple(outputs))
+
+
+def _example(spec: TensorSpec) -> Tensor:
+    """Return two samples: of one, an exporter may take the batch for a constant."""
+    shape = tuple(2 if isinstance(size, str) else size for size in spec.shape)
+    largest = 255 if spec.dtype == "uint8" else 1
+    values = np.random.default_rng(0).random(shape) * largest
+    return torch.from_numpy(values.astype(spec.dtype))
+
+
+def _check_outputs(
+    module: nn.Module, example: tuple[Tensor, ...], outputs: Sequence[TensorSpec]
+) -> None:
+    with torch.no_grad():
+        found = module(*example)
+    for tensor, spec in zip([found] if isinstance(found, Tensor) else found, outputs, strict=True):
+        if not spec.accepts(tensor.numpy(), {}):
+            raise ConfigError(
+                f"The network's {spec.name} should be {spec}, but are of shape "
+                f"{tuple(tensor.shape)}; the checkpoint's geometry does not fit its network."
+            )
+
+
+def _exported(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+) -> onnx.ModelProto:
+    names = [spec.name for spec in (*inputs, *outputs)]
+    with warnings.catch_warnings(), TemporaryDirectory() as folder:
+        file = Path(folder) / "graph.onnx"
+        # The tracing exporter is the one that writes opset 17; PyTorch says that it is the old one.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        torch.onnx.export(
+            module,
+            example,
+            file,
+            opset_version=OPSET,
+            input_names=names[: len(inputs)],
+            output_names=names[len(inputs) :],
+            dynamic_axes={name: {0: "N"} for name in names},
+            dynamo=False,
+        )
+        model = onnx.load(file)
+    _declare(model.graph.output, {spec.name: spec for spec in outputs})
+    return model
+
+
+def _declare(values: Sequence[onnx.ValueInfoProto], specs: Mapping[str, TensorSpec]) -> None:
+    """Write down the shapes that tracing could not tell."""
+    for value in values:
+        kind = value.type.tensor_type.elem_type
+        declared = onnx.helper.make_tensor_type_proto(kind, specs[value.name].shape)
+        value.type.CopyFrom(declared)
