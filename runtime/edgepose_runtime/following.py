@@ -150,6 +150,8 @@ class RoiFollower:
     ) -> bool:
         """Take in the pose found in a frame, be it in ``next_roi`` or in any other region.
 
+        A pose outside the last region, or in a frame of another size, is followed afresh.
+
         Args:
             keypoints: float32 (K, 3): x and y in frame pixels, score; NaN, NaN, 0 where missing.
             frame_width: of the frame, in pixels.
@@ -165,11 +167,17 @@ class RoiFollower:
         if not trusted.any() or self._misses > self.settings.patience:
             self.reset()
             return False
-        if (frame_width, frame_height) != self._frame_size or len(trusted) != len(self._joints):
+        frame_size = frame_width, frame_height
+        if frame_size != self._frame_size or self._is_elsewhere(keypoints[trusted, :2]):
             self.reset()
         if found or not self.lost:
-            self._move(keypoints, trusted, (frame_width, frame_height), timestamp_ms)
+            self._move(keypoints, trusted, frame_size, timestamp_ms)
         return found
+
+    def _is_elsewhere(self, joints: Floats) -> bool:
+        """Say whether joints (n, 2) are those of somebody found outside the last region."""
+        middle = np.median(joints, axis=0).tolist()
+        return self._roi is not None and not self._roi.contains(middle)
 
     def _move(
         self,

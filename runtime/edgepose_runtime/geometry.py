@@ -8,7 +8,7 @@ covers -0.5 to 0.5. A region is given by the first pixel it covers and its exten
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,11 @@ class Roi:
 
     def __iter__(self) -> Iterator[float]:
         return iter(self.as_tuple())
+
+    def contains(self, point: Sequence[float]) -> bool:
+        """Say whether a point (x, y) lies in the region or on its edge."""
+        x, y = point[0] - self.x + 0.5, point[1] - self.y + 0.5
+        return bool(0 <= x <= self.width and 0 <= y <= self.height)
 
     def enlarged(self, margin: float) -> Roi:
         """Return the region grown on every side by ``margin`` times its longer side."""

@@ -205,6 +205,12 @@ class TestRoiFollower:
         track.see(standing(500, height=80))
         assert track.roi == person_roi(standing(500, height=80), *FRAME, 0.3)
 
+    def test_follows_afresh_whoever_is_found_elsewhere(self):
+        track = Track()
+        track.see(standing(150, height=300))
+        track.see(hidden(standing(500, height=80), 11, 12))
+        assert track.roi == person_roi(standing(500, height=80)[:11], *FRAME, 0.3)
+
     def test_has_no_region_for_frames_of_another_size(self):
         track = Track()
         track.see(standing())

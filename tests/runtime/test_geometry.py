@@ -107,6 +107,14 @@ def test_a_roi_that_overlaps_the_frame_is_taken(roi):
     assert roi.validated(100, 50) is roi
 
 
+@given(rois, st.floats(0, 1), st.floats(0, 1))
+def test_a_roi_contains_what_lies_between_its_edges(roi, across, down):
+    inside = Roi(roi.x, roi.y, roi.width * 1.0001, roi.height * 1.0001)
+    assert inside.contains((roi.x - 0.5 + across * roi.width, roi.y - 0.5 + down * roi.height))
+    assert not roi.contains((roi.x - 0.6, roi.center[1]))
+    assert not roi.contains((roi.center[0], roi.y + roi.height))
+
+
 class TestJointsRoi:
     def test_is_the_box_enlarged_then_squared(self):
         roi = joints_roi([[100, 100], [140, 300]], (1000, 1000))
