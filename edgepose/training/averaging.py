@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class WeightAverage:
     """A running average of a module's parameters and buffers.
 
     The decay grows with the number of updates, so that early random weights are forgotten.
+
+    Attributes:
+        values: the averages, by name; integer buffers are copies of the latest.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._decay, self._updates = decay, 0
-        self.values = {name: value.detach().clone() for name, value in module.state_dict().items()}
+        self.values = _copied(module)
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
@@ -28,13 +35,28 @@ class WeightAverage:
             else:
                 mean.copy_(value)
 
-    def state_dict(self) -> dict[str, object]:
+    @contextmanager
+    def applied_to(self, module: nn.Module) -> Iterator[None]:
+        """Let the module compute with the averaged weights, in evaluation mode, for a while."""
+        kept, training = _copied(module), module.training
+        module.load_state_dict(self.values)
+        module.eval()
+        try:
+            yield
+        finally:
+            module.load_state_dict(kept)
+            module.train(training)
+
+    def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {"updates": self._updates, "values": self.values}
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` gave."""
-        self._updates = int(state["updates"])  # type: ignore[call-overload]
-        values: dict[str, Tensor] = state["values"]  # type: ignore[assignment]
-        for name, value in values.items():
+        self._updates = int(state["updates"])
+        for name, value in state["values"].items():
             self.values[name].copy_(value)
+
+
+def _copied(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}

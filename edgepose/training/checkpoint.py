@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from edgepose_runtime.errors import CheckpointError, OutputError
 
@@ -21,32 +21,60 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         OutputError: the folder cannot be written.
     """
-    temporary = path.with_suffix(".part")
+    temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"format": FORMAT, "version": VERSION, **content}, temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"The checkpoint {path} cannot be written: {error}.") from error
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint: ``config``, ``model``, ``ema`` and, from a running training, the rest.
+    """Read a checkpoint: ``config``, ``model``, ``ema`` and what is needed to resume training.
 
     Raises:
         CheckpointError: missing, damaged, or not one of ours.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"The checkpoint {path} does not exist.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise CheckpointError(f"The checkpoint {path} is damaged or truncated: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    content = _read(Path(path))
+    if content.get("format") != FORMAT:
         raise CheckpointError(f"The file {path} is not a checkpoint of edgepose.")
     if content.get("version") != VERSION:
         raise CheckpointError(
-            f"The checkpoint {path} has version {content.get('version')}; this release reads {VERSION}."
+            f"The checkpoint {path} has version {content.get('version')}; "
+            f"this release reads version {VERSION}."
         )
+    return content
+
+
+def load_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read weights out of a checkpoint (its averaged ones) or out of a plain state dictionary.
+
+    Raises:
+        CheckpointError: missing or damaged, or a checkpoint of another version.
+    """
+    content = _read(Path(path))
+    if content.get("format") == FORMAT:
+        weights: dict[str, Tensor] = load_checkpoint(path)["ema"]
+        return weights
+    nested = content.get("state_dict", content)
+    if not isinstance(nested, Mapping):
+        raise CheckpointError(f"The file {path} holds no weights.")
+    weights = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise CheckpointError(f"The file {path} holds no weights.")
+    return weights
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"The file of weights {path} does not exist.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"The file of weights {path} is damaged, cut off or of another kind: {error}"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"The file {path} holds no weights.")
     return content

@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from edgepose_runtime.errors import OutputError
+
+
+class Meter:
+    """Means of what is measured at every step, and how fast steps go."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._sums: dict[str, float] = {}
+        self._steps = self._images = 0
+        self._seconds, self._since = 0.0, clock()
+
+    def add(self, values: Mapping[str, float], images: int) -> None:
+        """Take in one step."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        now = self._clock()
+        self._steps, self._images = self._steps + 1, self._images + images
+        self._seconds, self._since = self._seconds + now - self._since, now
+
+    def restart_clock(self) -> None:
+        """Leave out the time since the last step."""
+        self._since = self._clock()
+
+    def means(self) -> dict[str, float]:
+        """Return the means, with ``images_per_second``, and start again."""
+        means = {name: total / self._steps for name, total in self._sums.items()}
+        means["images_per_second"] = self._images / max(self._seconds, 1e-9)
+        self._sums, self._steps, self._images, self._seconds = {}, 0, 0, 0.0
+        return means
 
 
 class Journal:
-    """Appends rows to ``log.csv``; rows past the step that a run resumes from are dropped."""
+    """Appends rows to ``log.csv``; rows past the step that a run resumes from are dropped.
+
+    Args:
+        folder: where the log lies; made if it does not exist.
+        resume_step: the last step whose row is kept.
+
+    Raises:
+        OutputError: the folder or the log cannot be written.
+    """
 
     def __init__(self, folder: Path, resume_step: int) -> None:
-        self.path = folder / "log.csv"
-        self._rows = [row for row in self._read() if int(row["step"]) <= resume_step]
-        self._columns = list(self._rows[0]) if self._rows else []
-        self._rewrite()
+        self._path = folder / "log.csv"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._rows = [row for row in self._read() if int(row["step"]) <= resume_step]
+            self._columns = list(self._rows[0]) if self._rows else []
+            self._rewrite()
+        except OSError as error:
+            raise OutputError(f"The log {self._path} cannot be written: {error}.") from error
 
     def add(self, row: Mapping[str, float]) -> None:
         """Add one row; a new column is added to the whole file."""
@@ -25,7 +69,7 @@ class Journal:
             self._columns += new
             self._rewrite()
             return
-        with self.path.open("a", newline="") as file:
+        with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(text)
 
     def column(self, name: str) -> list[tuple[int, float]]:
@@ -33,33 +77,31 @@ class Journal:
         return [(int(r["step"]), float(r[name])) for r in self._rows if r.get(name)]
 
     def plot(self, path: Path) -> None:
-        """Draw every column over the steps."""
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
+        """Draw every column over the steps; nothing before the first row."""
+        from matplotlib.figure import Figure
 
         names = [name for name in self._columns if name != "step" and self.column(name)]
-        figure, axes = pyplot.subplots(len(names), 1, figsize=(8, 2.2 * len(names)), sharex=True)
-        for name, axis in zip(names, axes if len(names) > 1 else [axes], strict=True):
+        if not names:
+            return
+        figure = Figure(figsize=(8, 2.2 * len(names)), dpi=100, layout="tight")
+        axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for name, axis in zip(names, axes, strict=True):
             axis.plot(*zip(*self.column(name), strict=True), linewidth=1)
             axis.set_ylabel(name)
             axis.grid(alpha=0.3)
             if name.startswith("loss"):
                 axis.set_yscale("log")
-        figure.supxlabel("step")
-        figure.tight_layout()
-        figure.savefig(path, dpi=100)
-        pyplot.close(figure)
+        axes[-1].set_xlabel("step")
+        figure.savefig(path)
 
     def _read(self) -> list[dict[str, str]]:
-        if not self.path.is_file():
+        if not self._path.is_file():
             return []
-        with self.path.open(newline="") as file:
+        with self._path.open(newline="") as file:
             return list(csv.DictReader(file))
 
     def _rewrite(self) -> None:
-        with self.path.open("w", newline="") as file:
+        with self._path.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             if self._columns:
                 writer.writeheader()

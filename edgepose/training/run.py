@@ -7,32 +7,50 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgepose.datasets.sources import load_source
-from edgepose.training.config import TrainConfig
+from edgepose.training.settings import TrainConfig
 from edgepose.training.tasks import build_task
-from edgepose.training.trainer import Metrics, Progress, RunSettings, Trainer
-from edgepose_runtime.skeletons import get_skeleton
+from edgepose.training.trainer import Progress, RunSettings, Trainer, find_device
+from edgepose.training.validation import Validator
+from edgepose_runtime.errors import OutputError
 
 
 def train(
-    config: TrainConfig,
-    root: Path,
-    settings: RunSettings,
-    report: Callable[[Progress], None],
-    validate: Callable[[object], Metrics] | None = None,
+    config: TrainConfig, root: Path, settings: RunSettings, report: Callable[[Progress], None]
 ) -> bool:
     """Train `config` on the sets in `root`; True when it ran to its end.
 
+    Args:
+        config: the recipe.
+        root: the data folder.
+        settings: where and how.
+        report: called after every step.
+
     Raises:
-        DataError, CheckpointError, ConfigError, OutputError: see the modules that raise them.
+        ConfigError, DeviceError: the recipe's options or the device do not fit.
+        DataError: data is missing or damaged.
+        CheckpointError: weights to start or to resume from are missing, damaged or do not fit.
+        OutputError: the folder cannot be written.
     """
-    skeleton = get_skeleton(config.skeleton)
-    task = build_task(config, skeleton, root)
+    find_device(settings.device)
+    task = build_task(config, root)
     sources = [
         load_source(
-            s.kind, s.share, root / s.path, skeleton, skip_broken=config.on_broken == "skip"
+            source.kind,
+            source.share,
+            root / source.path,
+            config.joints,
+            skip_broken=config.on_broken == "skip",
         )
-        for s in config.sources
+        for source in config.sources
     ]
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    (settings.folder / "config.json").write_text(json.dumps(config.as_dict(), indent=1) + "\n")
-    return Trainer(config, task, sources, skeleton, settings, validate).run(report)
+    validate = Validator(config, root) if config.validate_every else None
+    trainer = Trainer(config, task, sources, settings, validate)
+    _write_config(config, settings.folder / "config.json")
+    return trainer.run(report)
+
+
+def _write_config(config: TrainConfig, path: Path) -> None:
+    try:
+        path.write_text(json.dumps(config.as_dict(), indent=1) + "\n", encoding="utf8")
+    except OSError as error:
+        raise OutputError(f"The recipe cannot be copied to {path}: {error}.") from error

@@ -1,54 +1,64 @@
-"""What is trained: single images (stage 1) or sequences (stage 2). A task turns a batch into a loss."""
+"""What is trained: single images (stage 1) or sequences (stage 2). A task makes a batch a loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from edgepose.datasets.targets import render_targets
-from edgepose.models import build_network
-from edgepose.models.weights import load_backbone_weights
-from edgepose.training.checkpoint import FORMAT, load_checkpoint
-from edgepose.training.config import TrainConfig
+from edgepose.models import PPN
+from edgepose.training.corruption import corrupt, imperfect
 from edgepose.training.losses import heatmap_loss
-from edgepose.training.previous import corrupt, grid_between, resample
-from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.skeletons import Skeleton
+from edgepose.training.modules import build_module, network_input, start_from
+from edgepose.training.previous import realign
+from edgepose.training.settings import TrainConfig
+from edgepose_runtime.errors import ConfigError
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Batch = Mapping[str, Tensor]
 
 
 class Task(Protocol):
-    """One way to train one module."""
+    """One way to train one module.
+
+    Attributes:
+        module: what is trained.
+        length: frames per sample, None for single images.
+    """
 
     module: nn.Module
     length: int | None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars to report; ``loss`` is the one to minimise."""
+        """Scalars to report; ``loss`` is the one to minimise.
+
+        Args:
+            batch: see `edgepose.datasets.sampling.Batches`.
+        """
 
 
-def build_task(config: TrainConfig, skeleton: Skeleton, root: Path) -> Task:
-    """The task of a recipe, started from the weights it names (relative to `root`)."""
-    if config.sequence is None:
-        return ImageTask(config, skeleton, root)
-    return SequenceTask(config, skeleton, root)
+def build_task(config: TrainConfig, root: Path) -> Task:
+    """The task of a recipe, started from the weights it names (relative to `root`).
+
+    Raises:
+        ConfigError: the network's options do not fit.
+        CheckpointError: the weights to start from are missing or do not fit.
+    """
+    module = build_module(config)
+    start_from(module, config.start, root)
+    return SequenceTask(config, module) if isinstance(module, PPN) else ImageTask(config, module)
 
 
 class ImageTask:
     """Stage 1: a pose network on single images."""
 
-    length = None
-
-    def __init__(self, config: TrainConfig, skeleton: Skeleton, root: Path) -> None:
+    def __init__(self, config: TrainConfig, module: nn.Module) -> None:
         self._config = config
-        self.module = build_network(config.network, skeleton.num_joints)
-        _start(self.module, config.start, root)
+        self.module: nn.Module = module
+        self.length: int | None = None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The heat-map loss of a batch of images."""
@@ -58,86 +68,65 @@ class ImageTask:
 
 
 class SequenceTask:
-    """Stage 2: PPN on windows of T frames (SPEC §4.3), gradients through all of them."""
+    """Stage 2: PPN on windows of T frames, with gradients through all of them.
 
-    def __init__(self, config: TrainConfig, skeleton: Skeleton, root: Path) -> None:
-        if config.sequence is None or config.ppn is None:
-            raise ConfigError("A sequence recipe needs 'sequence' and 'ppn'.")
-        self._config, self._sequence, self._skeleton = config, config.sequence, skeleton
+    Args:
+        config: a recipe with ``sequence``.
+        module: the network that it describes.
+    """
+
+    def __init__(self, config: TrainConfig, module: PPN) -> None:
+        if config.sequence is None:
+            raise ConfigError(f"The recipe {config.name!r} trains sequences but has no 'sequence'.")
+        self._config, self._sequence, self._ppn = config, config.sequence, module
+        self.module: nn.Module = module
         self.length: int | None = config.sequence.length
-        from edgepose.models import build_ppn
-
-        self.module = build_ppn(config.ppn, skeleton.num_joints)
-        _start(self.module, config.start, root)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Eq. 1: the head's maps of the first frame and the propagated maps of every frame."""
+        """Eq. 1 per frame: the head's maps of the first frame, the propagated ones of each.
+
+        The body's own maps add to it with the weight `SequenceSettings.preliminary`.
+        """
+        foreground = self._config.foreground
         targets, weight = _targets(batch, self._config)
         clip = network_input(batch["image"])
-        first = self._first_maps(clip, targets)
-        losses, previous, preliminary = [], first, []
-        for t in range(clip.shape[1]):
+        # The body sees all frames at once: they do not depend on each other.
+        body = self._ppn.body(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
+        head = self._ppn.head(clip[:, 0]) if self._ppn.head is not None else None
+        first = _stand_in(body[:, 0], targets[:, 0], weight[:, 0]) if head is None else head
+        first = corrupt(first, self._sequence.corrupt, self._config.joints)
+        final = self._propagated(body, first, batch["matrix"])
+        losses = {
+            "loss_ppn": heatmap_loss(final, targets, weight, foreground),
+            "loss_body": heatmap_loss(body, targets, weight, foreground),
+        }
+        total = losses["loss_ppn"] + self._sequence.preliminary * losses["loss_body"]
+        if head is not None:
+            losses["loss_head"] = heatmap_loss(head, targets[:, 0], weight[:, 0], foreground)
+            total = total + losses["loss_head"] / clip.shape[1]
+        return {"loss": total, **losses}
+
+    def _propagated(self, body: Tensor, previous: Tensor, matrix: Tensor) -> Tensor:
+        """Carry maps through the window: (B, K, h, h) to (B, T, K, h, h)."""
+        final = []
+        for t in range(body.shape[1]):
             if t and self._sequence.realign:
-                previous = resample(
-                    previous, grid_between(batch["matrix"], t, previous.shape[-1], self._config)
-                )
-            previous, body = self.module.step(clip[:, t], previous)
-            losses.append(
-                heatmap_loss(previous, targets[:, t], weight[:, t], self._config.foreground)
-            )
-            preliminary.append(
-                heatmap_loss(body, targets[:, t], weight[:, t], self._config.foreground)
-            )
-        out = {"loss_ppn": torch.stack(losses).mean(), "loss_body": torch.stack(preliminary).mean()}
-        out["loss"] = out["loss_ppn"] + self._sequence.preliminary * out["loss_body"]
-        if self._sequence.head:
-            out["loss_head"] = heatmap_loss(
-                self._head_maps, targets[:, 0], weight[:, 0], self._config.foreground
-            )
-            out["loss"] = out["loss"] + out["loss_head"] / clip.shape[1]
-        return out
-
-    def _first_maps(self, clip: Tensor, targets: Tensor) -> Tensor:
-        """The head's maps, now and then spoiled as a live tracker's memory is."""
-        if self._sequence.head:
-            self._head_maps = self.module.head(clip[:, 0])
-            start = self._head_maps
-        else:
-            start = targets[:, 0]
-        return corrupt(start, self._sequence.corrupt, self._skeleton)
+                previous = realign(previous, matrix[:, t - 1], matrix[:, t], self._config.targets)
+            previous = self._ppn.propagate(body[:, t], previous)
+            final.append(previous)
+        return torch.stack(final, 1)
 
 
-def network_input(image: Tensor) -> Tensor:
-    """uint8 BGR (..., S, S, 3) to normalised float32 RGB (..., 3, S, S)."""
-    mean = torch.tensor(MEAN, device=image.device) * 255
-    std = torch.tensor(STD, device=image.device) * 255
-    return ((image.flip(-1).float() - mean) / std).movedim(-1, -3)
+def _stand_in(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """First maps where no head is trained along: such as a head gives, better than the body's.
+
+    The plain targets would teach the network that what it remembers is always true. Half of the
+    samples get imperfect targets; the others, and joints without a label, get the body's maps.
+    """
+    known = (weight > 0)[..., None, None]
+    guided = torch.rand(len(body), 1, 1, 1, device=body.device) < 0.5
+    return torch.where(known & guided, imperfect(targets), body.detach().float())
 
 
 def _targets(batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:
-    size = batch["image"].shape[-2]
-    return render_targets(batch["keypoints"], size, config.targets)
-
-
-def _start(module: nn.Module, start: Mapping[str, str], root: Path) -> None:
-    """Load the weights that a recipe starts from into the module or its named parts."""
-    for part, name in start.items():
-        path = Path(name) if Path(name).is_file() else root / name
-        target: Any = module if part == "all" else module.get_submodule(part)
-        content = _weights(path)
-        if part.split(".")[-1] == "backbone":
-            load_backbone_weights(target, content)
-        else:
-            target.load_state_dict(content)
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    """Weights out of one of our checkpoints (averaged ones first) or a plain state dictionary."""
-    if not path.is_file():
-        raise CheckpointError(f"The weights {path} to start from do not exist.")
-    plain: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if plain.get("format") != FORMAT:
-        return plain
-    content = load_checkpoint(path)
-    averaged: dict[str, Tensor] | None = content.get("ema")
-    return averaged or content["model"]
+    return render_targets(batch["keypoints"], batch["image"].shape[-2], config.targets)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +16,15 @@ from torch.utils.data import DataLoader
 from edgepose.datasets.sampling import Batches, BatchPlan, Sampler, Source
 from edgepose.training.averaging import WeightAverage
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
-from edgepose.training.config import OptimiserSettings, TrainConfig
-from edgepose.training.journal import Journal
+from edgepose.training.config import parse_config
+from edgepose.training.journal import Journal, Meter
+from edgepose.training.schedule import build_optimiser, schedule, set_learning_rate
+from edgepose.training.settings import TrainConfig
+from edgepose.training.signals import StopSignals, leave_signals_alone
 from edgepose.training.tasks import Task
-from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.errors import CheckpointError, DeviceError
+
+logger = logging.getLogger(__name__)
 
 REPORT_STEPS = 50
 Metrics = Mapping[str, float]
@@ -31,11 +32,11 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Progress:
-    """Sent after each report interval.
+    """How far a run is, sent after every step.
 
     Attributes:
-        step, total: how far the run is.
-        metrics: means over the interval; ``images_per_second`` among them.
+        step, total: steps done, and of the whole recipe.
+        metrics: means since the last row of the log, where this step made one; else empty.
     """
 
     step: int
@@ -50,7 +51,7 @@ class RunSettings:
     Attributes:
         folder: receives ``checkpoint.pt``, ``log.csv`` and ``curves.png``.
         device: a torch device.
-        workers: processes that prepare batches.
+        workers: processes that prepare batches; 0 prepares them in between.
         resume: go on from the checkpoint in `folder`, if there is one.
         max_minutes: stop cleanly after this long, to be resumed.
     """
@@ -61,191 +62,196 @@ class RunSettings:
     resume: bool = False
     max_minutes: float = math.inf
 
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint of the run."""
+        return self.folder / "checkpoint.pt"
+
 
 class Trainer:
-    """Runs one recipe. `run` may be stopped from any thread by `stop`, or by SIGINT and SIGTERM."""
+    """Runs one recipe. `run` may be stopped from any thread by `stop`, or by SIGINT and SIGTERM.
+
+    Args:
+        config: the recipe.
+        task: what is trained.
+        sources: the data.
+        settings: where and how.
+        validate: measures the averaged weights every ``config.validate_every`` steps.
+
+    Raises:
+        DeviceError: there is no such device.
+        CheckpointError: the checkpoint to resume from is damaged, or of another network.
+    """
 
     def __init__(
         self,
         config: TrainConfig,
         task: Task,
         sources: Sequence[Source],
-        skeleton: Skeleton,
         settings: RunSettings,
         validate: Callable[[nn.Module], Metrics] | None = None,
     ) -> None:
         self._config, self._task, self._settings = config, task, settings
         self._validate = validate
-        self._device = torch.device(settings.device)
-        self._stop = threading.Event()
-        self._module = task.module.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device = find_device(settings.device)
+        self._signals = StopSignals()
+        self._module = _quick(task.module.to(self._device))
         self._optimiser = build_optimiser(self._module, config.optimiser)
         self._average = WeightAverage(self._module, config.optimiser.ema)
         plan = BatchPlan([(phase.steps, phase.size, phase.batch) for phase in config.phases])
-        sampler = Sampler(sources, skeleton, config.augmentation)
+        sampler = Sampler(sources, config.joints, config.augmentation)
         self._batches = Batches(sampler, plan, config.seed, task.length)
-        self._path = settings.folder / "checkpoint.pt"
-        self._step, self._seen = (
-            self._restore() if settings.resume and self._path.is_file() else (0, 0)
-        )
-        settings.folder.mkdir(parents=True, exist_ok=True)
+        self._step = self._seen = 0
+        if settings.resume and settings.checkpoint.is_file():
+            self._restore()
         self._journal = Journal(settings.folder, self._step)
+        self._meter = Meter()
 
     def stop(self) -> None:
         """Ask the run to end after the present step, with a checkpoint."""
-        self._stop.set()
+        self._signals.stop()
 
     def run(self, report: Callable[[Progress], None]) -> bool:
-        """Train to the end; returns False when stopped before it. A checkpoint is there either way."""
-        torch.manual_seed(self._config.seed + self._step)
-        deadline = time.monotonic() + 60 * self._settings.max_minutes
-        with _stopped_by_signals(self.stop):
-            self._loop(report, deadline)
+        """Train to the end and return True, or False when stopped; leaves a checkpoint either way.
+
+        Raises:
+            CheckpointError: the loss is no number any more.
+            OutputError: the checkpoint or the log cannot be written.
+            DataError: the data cannot be used.
+        """
+        with self._signals:
+            self._loop(report)
         self._save()
-        self._journal.plot(self._settings.folder / "curves.png")
         return self._step == self._config.total_steps
 
-    def _loop(self, report: Callable[[Progress], None], deadline: float) -> None:
-        saved = began = time.monotonic()
-        sums: dict[str, float] = {}
-        images = count = 0
+    def _loop(self, report: Callable[[Progress], None]) -> None:
+        began = saved = time.monotonic()
         for batch in self._remaining():
-            for name, value in self._train(batch).items():
-                sums[name] = sums.get(name, 0.0) + value
-            count += 1
-            images += batch["keypoints"].shape[:-2].numel()
-            last = self._step == self._config.total_steps
-            if last or self._step % REPORT_STEPS == 0:
-                now = time.monotonic()
-                metrics = {name: value / count for name, value in sums.items()}
-                metrics["images_per_second"] = images / (now - began)
-                self._seen += images
-                self._note(metrics, report)
-                sums, images, count, began = {}, 0, 0, time.monotonic()
-            if time.monotonic() - saved > 60 * self._config.checkpoint_minutes:
-                self._save()
-                saved = time.monotonic()
-            if self._stop.is_set() or time.monotonic() > deadline:
-                self._seen += images
+            self._meter.add(self._train(batch), batch["keypoints"].shape[:-2].numel())
+            report(Progress(self._step, self._config.total_steps, self._note()))
+            now = time.monotonic()
+            if self._signals.stopped or now - began > 60 * self._settings.max_minutes:
                 return
+            if now - saved > 60 * self._config.checkpoint_minutes:
+                self._save()
+                saved = now
 
     def _remaining(self) -> Iterator[Mapping[str, Tensor]]:
-        loader = DataLoader(
+        workers = self._settings.workers
+        yield from DataLoader(
             self._batches,
             batch_size=None,
             sampler=range(self._step, len(self._batches)),
-            num_workers=self._settings.workers,
-            prefetch_factor=4 if self._settings.workers else None,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            worker_init_fn=leave_signals_alone if workers else None,
         )
-        yield from loader
 
     def _train(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
-        for group in self._optimiser.param_groups:
-            group["lr"] = group["peak"] * schedule(self._config, self._step)
+        """Take one step and return what there is to report about it."""
+        # What is drawn while training depends on the step alone, as the batches do.
+        torch.manual_seed(self._config.seed + 1_000_003 * (self._step + 1))
+        set_learning_rate(self._optimiser, schedule(self._config, self._step))
         self._module.train()
         batch = {key: value.to(self._device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16):
             losses = self._task.loss(batch)
-        if not torch.isfinite(losses["loss"]):
-            raise CheckpointError(
-                f"The loss is not finite at step {self._step}; the last checkpoint is {self._path}. "
-                "Lower the learning rate and resume from it."
-            )
+        self._require_finite(losses["loss"])
         self._optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        norm = nn.utils.clip_grad_norm_(self._module.parameters(), self._config.optimiser.clip)
+        norm = nn.utils.clip_grad_norm_(
+            self._module.parameters(), self._config.optimiser.clip or math.inf
+        )
         self._optimiser.step()
         self._average.update(self._module)
         self._step += 1
+        self._seen += batch["keypoints"].shape[:-2].numel()
         return {
             **{name: float(value.detach()) for name, value in losses.items()},
             "gradient": float(norm),
         }
 
-    def _note(self, metrics: dict[str, float], report: Callable[[Progress], None]) -> None:
-        metrics["learning_rate"] = self._optimiser.param_groups[-1]["lr"]
-        metrics["seen"] = self._seen
-        self._journal.add({"step": self._step, **metrics})
-        report(Progress(self._step, self._config.total_steps, metrics))
+    def _require_finite(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise CheckpointError(
+                f"The loss is not a number at step {self._step}. The last checkpoint is "
+                f"{self._settings.checkpoint}: lower the learning rate and resume from it."
+            )
+
+    def _note(self) -> Metrics:
+        """Add a row to the log where one is due, and return it."""
+        last = self._step == self._config.total_steps
+        metrics: dict[str, float] = {}
+        if last or self._step % REPORT_STEPS == 0:
+            metrics = self._meter.means()
+            metrics["learning_rate"] = self._optimiser.param_groups[-1]["lr"]
+            metrics["seen"] = self._seen
+        every = self._config.validate_every
+        if self._validate is not None and every and (last or self._step % every == 0):
+            with self._average.applied_to(self._module):
+                metrics.update(self._validate(self._module))
+            self._meter.restart_clock()
+        if metrics:
+            self._journal.add({"step": self._step, **metrics})
+        return metrics
 
     def _save(self) -> None:
-        save_checkpoint(
-            self._path,
-            {
-                "config": self._config.as_dict(),
-                "model": self._module.state_dict(),
-                "ema": self._average.values,
-                "step": self._step,
-                "optimiser": self._optimiser.state_dict(),
-                "average": self._average.state_dict(),
-                "training": {
-                    "recipe": self._config.name,
-                    "images": self._seen,
-                    "sources": [vars(source) for source in self._config.sources],
-                },
+        content = {
+            "config": self._config.as_dict(),
+            "model": self._module.state_dict(),
+            "ema": self._average.values,
+            "step": self._step,
+            "optimiser": self._optimiser.state_dict(),
+            "average": self._average.state_dict(),
+            "training": {
+                "recipe": self._config.name,
+                "images": self._seen,
+                "sources": [vars(source) for source in self._config.sources],
             },
-        )
+        }
+        save_checkpoint(self._settings.checkpoint, content)
+        self._journal.plot(self._settings.folder / "curves.png")
 
-    def _restore(self) -> tuple[int, int]:
-        content = load_checkpoint(self._path)
+    def _restore(self) -> None:
+        content = load_checkpoint(self._settings.checkpoint)
+        if parse_config(content["config"]) != self._config:
+            logger.warning(
+                "The recipe differs from the one that %s was made with.", self._settings.checkpoint
+            )
+        peaks = [dict(group) for group in self._optimiser.param_groups]
         try:
             self._module.load_state_dict(content["model"])
             self._optimiser.load_state_dict(content["optimiser"])
             self._average.load_state_dict(content["average"])
+            self._step, self._seen = int(content["step"]), int(content["training"]["images"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
-                f"The checkpoint {self._path} belongs to another recipe: {error}"
+                f"The checkpoint {self._settings.checkpoint} belongs to another recipe: {error}"
             ) from error
-        return int(content["step"]), int(content["training"]["images"])
+        for group, mine in zip(self._optimiser.param_groups, peaks, strict=True):
+            group.update(peak=mine["peak"], weight_decay=mine["weight_decay"])
 
 
-def schedule(config: TrainConfig, step: int) -> float:
-    """The factor on the learning rate at a step, in [0, 1]."""
-    warmup = config.optimiser.warmup
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(config.total_steps - warmup, 1)
-    if config.optimiser.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1 - done if config.optimiser.schedule == "linear" else 1.0
+def _quick(module: nn.Module) -> nn.Module:
+    """Order the weights of convolutions as bf16 kernels like them; values stay the same."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
-def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
-    """Adam, AdamW or RMSprop; no decay on biases and norms, its own rate for backbones."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        key = ("backbone." in name, parameter.ndim > 1)
-        groups.setdefault(key, []).append(parameter)
-    listed: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "weight_decay": settings.weight_decay if decay else 0.0,
-            "peak": settings.learning_rate * (settings.backbone_factor if backbone else 1.0),
-        }
-        for (backbone, decay), parameters in groups.items()
-    ]
-    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
-        "adam": torch.optim.Adam,
-        "adamw": torch.optim.AdamW,
-        "rmsprop": torch.optim.RMSprop,
-    }
-    if settings.name not in kinds:
-        raise ConfigError(f"The optimiser {settings.name!r} is not known.")
-    return kinds[settings.name](listed, lr=settings.learning_rate)
+def find_device(name: str) -> torch.device:
+    """The device of this name.
 
-
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM end the run with a checkpoint; only the main thread may listen."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {
-        number: signal.signal(number, lambda *_: stop())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    Raises:
+        DeviceError: torch does not know it, or this machine does not have it.
+    """
     try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DeviceError(
+            f"The device {name!r} cannot be used for training here: {error} Choose cpu, or install "
+            "a build of PyTorch for this device."
+        ) from error
+    return device

@@ -1,0 +1,107 @@
+"""The network that a recipe describes, new or with the weights of a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgepose.models import build_network, build_ppn, load_backbone_weights
+from edgepose.training.checkpoint import load_checkpoint, load_weights
+from edgepose.training.config import parse_config
+from edgepose.training.settings import TrainConfig
+from edgepose_runtime.errors import CheckpointError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        module: a `PoseNetwork` or a `PPN`, in evaluation mode.
+        config: the recipe.
+        step: how many steps of it were done.
+        training: what was learned from, for a model card.
+    """
+
+    module: nn.Module
+    config: TrainConfig
+    step: int
+    training: Mapping[str, Any]
+
+
+def build_module(config: TrainConfig) -> nn.Module:
+    """The network of a recipe with random weights: a `PoseNetwork`, or a `PPN` for sequences."""
+    joints = config.joints.num_joints
+    if config.ppn is None:
+        return build_network(config.network, joints)
+    options: dict[str, Any] = (
+        {"base": config.ppn} if isinstance(config.ppn, str) else dict(config.ppn)
+    )
+    if config.sequence is not None and not config.sequence.head:
+        options["head"] = None
+    return build_ppn(options, joints)
+
+
+def load_trained(path: str | Path) -> Trained:
+    """The network of a checkpoint with its averaged weights.
+
+    Raises:
+        CheckpointError: missing, damaged, or its weights do not fit the network it describes.
+    """
+    content = load_checkpoint(path)
+    config = parse_config(content["config"])
+    module = build_module(config)
+    _load(module, content["ema"], f"the checkpoint {path}")
+    return Trained(module.eval(), config, int(content["step"]), content["training"])
+
+
+def start_from(module: nn.Module, start: Mapping[str, str], root: Path) -> None:
+    """Load the weights that a recipe starts from.
+
+    Args:
+        module: receives them.
+        start: files by the part of `module` they go to; ``all`` is the module itself. A part that
+            is a backbone takes a classifier's weights, or those of a pose network's backbone.
+        root: folder of files that the working directory does not have.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or does not fit; a part does not exist.
+    """
+    for part, name in start.items():
+        path = Path(name) if Path(name).is_file() else root / name
+        target, weights = _part(module, part), load_weights(path)
+        if part.split(".")[-1] == "backbone":
+            load_backbone_weights(target, weights)
+        else:
+            _load(target, weights, str(path))
+
+
+def network_input(image: Tensor) -> Tensor:
+    """uint8 BGR (..., S, S, 3) to RGB normalised by ImageNet's moments, float32 (..., 3, S, S)."""
+    mean = torch.tensor(MEAN, device=image.device) * 255
+    std = torch.tensor(STD, device=image.device) * 255
+    return ((image.flip(-1).float() - mean) / std).movedim(-1, -3)
+
+
+def _part(module: nn.Module, name: str) -> nn.Module:
+    try:
+        return module if name == "all" else module.get_submodule(name)
+    except AttributeError:
+        parts = ", ".join(["all", *(child for child, _ in module.named_children())])
+        raise CheckpointError(
+            f"The network has no part {name!r} to load weights into; it has {parts}."
+        ) from None
+
+
+def _load(module: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"The weights of {name} do not fit the network: {error}") from error

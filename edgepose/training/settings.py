@@ -1,0 +1,195 @@
+"""Training recipes: what is learned, from which data and how, as small validated settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgepose.datasets.augmentation import Augmentation
+from edgepose.datasets.targets import TargetSettings
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.skeletons import Skeleton, get_skeleton
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training at one input size.
+
+    Attributes:
+        steps: updates of the weights.
+        size: side of the square input in pixels, a multiple of 32.
+        batch: images, or windows of frames, per step.
+    """
+
+    steps: int
+    size: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1 or self.size < 32 or self.size % 32:
+            raise ConfigError(
+                "A phase needs positive steps and batch and a size that is a multiple of 32; "
+                f"got {self}."
+            )
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """One set of data.
+
+    Attributes:
+        kind: names the reader.
+        share: how often it is drawn from, against the other sources.
+        path: its folder, relative to the data folder.
+    """
+
+    kind: str
+    share: float = 1.0
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.share > 0:
+            raise ConfigError(
+                f"The share of a source must be above 0; {self.kind} has {self.share}."
+            )
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """How weights are updated.
+
+    Attributes:
+        name: ``adam``, ``adamw`` or ``rmsprop``.
+        learning_rate: its peak.
+        backbone_factor: multiplies it for backbones, whose weights come from ImageNet.
+        body_factor: multiplies it for the body of a PPN, which was trained before.
+        weight_decay: not applied to biases and norms.
+        schedule: ``cosine`` or ``linear`` to zero, ``constant``, or ``step``: a tenth at each of
+            `milestones`.
+        milestones: shares of all steps, in (0, 1).
+        warmup: steps of linear increase at the start.
+        clip: largest norm of the gradient; 0 for no limit.
+        ema: decay of the running average of the weights; 0 for none.
+    """
+
+    name: str = "adamw"
+    learning_rate: float = 1e-3
+    backbone_factor: float = 1.0
+    body_factor: float = 1.0
+    weight_decay: float = 1e-2
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = ()
+    warmup: int = 0
+    clip: float = 1.0
+    ema: float = 0.999
+
+    def __post_init__(self) -> None:
+        _one_of("optimiser", self.name, ("adam", "adamw", "rmsprop"))
+        _one_of("schedule", self.schedule, ("cosine", "linear", "constant", "step"))
+        if not self.learning_rate > 0:
+            raise ConfigError(f"The learning rate must be above 0; got {self.learning_rate}.")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"The decay 'ema' must be at least 0 and below 1; got {self.ema}.")
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """Stage 2: windows of consecutive frames (PPN, section "Training").
+
+    Attributes:
+        length: T, frames per window.
+        realign: resample the previous heat-maps into the next frame's crop, as the tracker does.
+        corrupt: share of windows whose first frame is handed spoiled heat-maps (moved, swapped,
+            dropped or another person's), so that the network learns to recover.
+        preliminary: weight of a loss on the body network's own maps, which the paper does not have.
+        head: train the head in the same run, as published. Without it the first frame gets maps
+            such as a head might give.
+    """
+
+    length: int = 5
+    realign: bool = True
+    corrupt: float = 0.0
+    preliminary: float = 0.0
+    head: bool = True
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or not 0 <= self.corrupt <= 1:
+            raise ConfigError(
+                "A sequence needs a length of at least 1 and 'corrupt' from 0 to 1; "
+                f"got {self.length} and {self.corrupt}."
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole recipe.
+
+    Attributes:
+        name: of the recipe.
+        phases: one after the other.
+        sources: the data.
+        network: of stage 1; see `edgepose.models.NetworkConfig`.
+        ppn: of stage 2; a name or options of `edgepose.models.PPNConfig`.
+        start: files of weights to start from, by the part of the module they go to (``all``,
+            ``backbone``, ``body``, ``body.backbone``, ...).
+        sequence: settings of stage 2.
+        optimiser, augmentation, targets: see their classes.
+        foreground: see `heatmap_loss`.
+        skeleton: the joints to learn.
+        seed: of weights, samples and everything else that is drawn.
+        checkpoint_minutes: time between checkpoints.
+        validate_every: steps between validations on the JHMDB validation clips; 0 for none.
+        on_broken: ``skip`` broken files of the data with a warning, or ``refuse`` them.
+    """
+
+    name: str
+    phases: tuple[Phase, ...]
+    sources: tuple[SourceSettings, ...]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    ppn: str | Mapping[str, Any] | None = None
+    start: Mapping[str, str] = field(default_factory=dict)
+    sequence: SequenceSettings | None = None
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    targets: TargetSettings = field(default_factory=TargetSettings)
+    foreground: float = 0.0
+    skeleton: str = "penn13"
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+    validate_every: int = 0
+    on_broken: str = "skip"
+
+    def __post_init__(self) -> None:
+        _one_of("on_broken", self.on_broken, ("skip", "refuse"))
+        if not self.phases or not self.sources:
+            raise ConfigError(f"The recipe {self.name!r} needs at least one phase and one source.")
+        if (self.ppn is None) != (self.sequence is None):
+            raise ConfigError(
+                f"The recipe {self.name!r} needs both 'ppn' and 'sequence', or neither of them."
+            )
+        if (self.ppn is None) != bool(self.network):
+            raise ConfigError(
+                f"The recipe {self.name!r} needs either 'network' (single images) or "
+                "'ppn' (sequences)."
+            )
+
+    @property
+    def total_steps(self) -> int:
+        """The steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def joints(self) -> Skeleton:
+        """The skeleton that is learned."""
+        return get_skeleton(self.skeleton)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in a checkpoint."""
+        return dataclasses.asdict(self)
