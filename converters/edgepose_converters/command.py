@@ -19,7 +19,7 @@ from edgepose_converters.bundling import (
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.trained import TrainedModel, load_trained
+from edgepose_converters.trained import TrainedModel, load_model
 from edgepose_converters.verification import Agreement, Crop, crops_of, made_up_crops
 from edgepose_runtime.bundle import Bundle, check_bundle_target
 from edgepose_runtime.capture import open_source
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert a checkpoint as the options say; return the exit code."""
     check_bundle_target(args.out, overwrite=args.overwrite)
     options = _options(args)
-    model = load_trained(args.checkpoint)
+    model = load_model(args.checkpoint)
     head = _head(args.head, args.scales, model)
     crops = _crops(args, model.input_size)
     bundle, agreements = build_bundle(model, args.out, options, crops, head=head)
@@ -69,7 +69,7 @@ def _head(spec: str | None, scales: Sequence[float], model: TrainedModel) -> nn.
         return None
     averaged = spec == _AVERAGE or spec.startswith(f"{_AVERAGE}:")
     path = spec.removeprefix(_AVERAGE).removeprefix(":") if averaged else spec
-    source = load_trained(path) if path else model
+    source = load_model(path) if path else model
     require_same_maps(model, source)
     return averaged_head(source, scales) if averaged else starting_network(source)
 

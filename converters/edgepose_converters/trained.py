@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.models import PPN, build_network, build_ppn
-from edgepose.training.checkpoint import load_checkpoint
+from edgepose.models import PPN
+from edgepose.training.modules import load_trained
+from edgepose.training.settings import TrainConfig
 from edgepose_converters.export import Geometry
-from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import Skeleton, get_skeleton
+from edgepose_runtime.skeletons import Skeleton
 
 
 @dataclass(frozen=True)
@@ -41,46 +41,34 @@ class TrainedModel:
         return Geometry(self.input_size, self.heatmap.size, self.skeleton.num_joints)
 
 
-def load_trained(path: str | Path) -> TrainedModel:
-    """Read a checkpoint; averaged weights are used where it has them.
+def load_model(path: str | Path) -> TrainedModel:
+    """Read a checkpoint.
 
     Raises:
         CheckpointError: it is missing or damaged, or its weights do not fit its configuration.
     """
-    content = load_checkpoint(path)
-    try:
-        config = content["config"]
-        skeleton = get_skeleton(config["skeleton"])
-        input_size, heatmap = _geometry(config)
-        network = _network(config, skeleton)
-        network.load_state_dict(content.get("ema") or content["model"])
-    except (KeyError, IndexError, TypeError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(
-            f"The checkpoint {path} does not fit its own configuration: {error}"
-        ) from error
-    training = _without_paths(content.get("training", {}))
-    return TrainedModel(network.eval(), skeleton, input_size, heatmap, training)
+    trained = load_trained(path)
+    config = trained.config
+    return TrainedModel(
+        network=trained.module,
+        skeleton=config.joints,
+        input_size=config.phases[-1].size,
+        heatmap=_heatmap(config),
+        training=_without_paths(trained.training),
+    )
 
 
-def _network(config: Mapping[str, Any], skeleton: Skeleton) -> nn.Module:
-    if config.get("ppn") is not None:
-        return build_ppn(config["ppn"], skeleton.num_joints)
-    return build_network(config["network"], skeleton.num_joints)
-
-
-def _geometry(config: Mapping[str, Any]) -> tuple[int, HeatmapSpec]:
-    """Return the size of the last phase of training, and the grid that its targets had."""
-    size, targets = int(config["phases"][-1]["size"]), config["targets"]
-    stride, offset = targets["stride"], targets["offset"]
-    return size, HeatmapSpec(size // stride, float(stride), float(offset))
+def _heatmap(config: TrainConfig) -> HeatmapSpec:
+    """Return the grid of the targets at the size that training ended with."""
+    size, targets = config.phases[-1].size, config.targets
+    return HeatmapSpec(size // targets.stride, float(targets.stride), float(targets.offset))
 
 
 def _without_paths(training: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out where the data lay: it means nothing on another machine."""
     kept = dict(training)
-    if "sources" in kept:
-        kept["sources"] = [
-            {name: value for name, value in source.items() if name != "path"}
-            for source in kept["sources"]
-        ]
+    kept["sources"] = [
+        {name: value for name, value in source.items() if name != "path"}
+        for source in kept.get("sources", [])
+    ]
     return kept

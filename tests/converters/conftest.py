@@ -6,6 +6,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from edgepose.models import PPN, FlowPPU  # noqa: E402
+from edgepose.training.checkpoint import save_checkpoint  # noqa: E402
+from edgepose.training.config import parse_config  # noqa: E402
+from edgepose.training.modules import build_module  # noqa: E402
 from edgepose_converters.export import Geometry  # noqa: E402
 
 torch.set_num_threads(1)
@@ -57,3 +60,40 @@ def ppn():
     for layer in ppu.offsets:
         torch.nn.init.normal_(layer.weight, std=0.1)
     return PPN(TinyNetwork(1), TinyNetwork(2), ppu).eval()
+
+
+def write_checkpoint(path, changes):
+    """Write what a training of a few steps at 64 pixels would have written."""
+    config = parse_config(
+        {
+            "name": "tiny",
+            "phases": [{"steps": 3, "size": 64, "batch": 2}],
+            "sources": [{"kind": "lspet", "path": "/home/somebody/lspet"}],
+            **changes,
+        }
+    )
+    torch.manual_seed(0)
+    module = build_module(config)
+    save_checkpoint(
+        path,
+        {
+            "config": config.as_dict(),
+            "model": module.state_dict(),
+            "ema": module.state_dict(),
+            "step": 3,
+            "training": {"images": 6, "sources": [vars(s) for s in config.sources]},
+        },
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def ppn_checkpoint(tmp_path_factory):
+    changes = {"ppn": {"base": "ppn-swift", "input_size": 64}, "sequence": {"length": 2}}
+    return write_checkpoint(tmp_path_factory.mktemp("ppn") / "checkpoint.pt", changes)
+
+
+@pytest.fixture(scope="session")
+def body_checkpoint(tmp_path_factory):
+    changes = {"network": {"backbone": "mobilenet_v2", "neck": 256}}
+    return write_checkpoint(tmp_path_factory.mktemp("body") / "checkpoint.pt", changes)
