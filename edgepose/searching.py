@@ -45,7 +45,10 @@ class PersonSearch:
         if roi is None:
             return None
         look = self._looker.initialise(image, roi, clock)
-        return look if is_person(look.keypoints, self._strict) else None
+        if not self._is_person(look.keypoints):
+            return None
+        self._next = 0  # the next search begins with the most likely regions again
+        return look
 
     def _region_of_person(self, image: Image) -> Roi | None:
         """Return a region that suits the person in this frame's turn of regions, if there is one.

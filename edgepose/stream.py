@@ -124,7 +124,7 @@ class PoseStream:
         else:
             look, miss = self._look(frame, fixed_roi(roi, frame.size), clock), NOBODY_IN_ROI
         found = look is not None and is_person(look.keypoints, self._settings)
-        with clock.stage("smooth"):
+        with clock.stage("follow"):
             keypoints = self._commit(frame, look, found)
         return PoseResult(
             frame_id=frame_id,

@@ -148,6 +148,12 @@ def write_video(path: Path, frames: Iterable[Image], fps: float = 25.0) -> Path:
 
 
 @pytest.fixture
+def save_video() -> Callable[..., Path]:
+    """Write frames to a path that ends in .avi; return the path."""
+    return write_video
+
+
+@pytest.fixture
 def puppet_video(tmp_path: Path) -> Path:
     """A video of 12 frames in which the puppet walks to the right."""
     frames = (draw_puppet((120 + 4 * step, 120)) for step in range(12))

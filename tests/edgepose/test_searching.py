@@ -40,6 +40,18 @@ def test_after_reset_a_frame_is_searched_completely_again(search, method):
     assert len(method.calls) == len(search_rois(320, 240))
 
 
+def test_after_a_success_the_next_search_begins_with_the_whole_frame(search, method):
+    find(search)
+    find(search)
+    method.person = standing_person((160, 120), 200)
+    while find(search) is None:
+        pass
+    method.person = None
+    method.calls.clear()
+    find(search)
+    assert method.calls[0].roi == search_rois(320, 240)[0]
+
+
 def test_a_whole_person_ends_the_search(search, method):
     method.person = standing_person((160, 120), 200)
     look = find(search)

@@ -57,7 +57,7 @@ def test_the_latency_table_names_the_stages(track, puppet_video):
     table = said[said.index("ms per frame") :].splitlines()
     assert table[0].split()[-4:] == ["frames", "p50", "p95", "p99"]
     stages = [line.split()[0] for line in table[1:-1]]
-    assert stages == ["search", "crop", "head", "decode", "smooth", "network", "total"]
+    assert stages == ["search", "crop", "head", "decode", "follow", "network", "total"]
 
 
 def test_a_folder_of_images_is_tracked_in_its_order(track, puppet, tmp_path):
@@ -82,12 +82,21 @@ def test_images_of_changing_size_are_tracked(track, puppet, tmp_path):
     assert count_frames(video) == 3
 
 
-def test_a_video_of_one_frame_is_tracked(track, puppet, tmp_path):
-    path = tmp_path / "one.png"
-    cv2.imwrite(str(path), puppet())
-    code, said = track(path)
+def test_a_video_of_one_frame_is_tracked(track, puppet, save_video, tmp_path):
+    code, said = track(save_video(tmp_path / "one.avi", [puppet()]))
     assert code == 0
     assert "A person in 1 of 1 frames" in said
+
+
+def test_an_empty_room_has_no_pose_and_a_reason(track, save_video, tmp_path):
+    jsonl = tmp_path / "poses.jsonl"
+    room = [np.full((240, 320, 3), 116, np.uint8)] * 3
+    code, said = track(save_video(tmp_path / "room.avi", room), "--jsonl", jsonl)
+    assert code == 0
+    assert "A person in 0 of 3 frames." in said
+    for frame in records(jsonl)[1:]:
+        assert frame["keypoints"] is None
+        assert frame["reason"] == "no person found"
 
 
 def test_a_given_roi_is_used_for_every_frame(track, puppet_video, tmp_path):
