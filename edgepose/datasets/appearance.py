@@ -1,4 +1,4 @@
-"""How a camera spoils a picture: light, colour, blur, noise, compression, low resolution, occlusion.
+"""How a camera spoils a picture: light, colour, blur, noise, compression, few pixels, occlusion.
 
 A look is drawn once and applied to every frame of a clip alike.
 """
@@ -84,7 +84,7 @@ def _motion_blur(length: int, angle: float) -> Effect:
     kernel = np.zeros((length, length), np.float32)
     centre = (length - 1) / 2
     reach = np.array([np.cos(angle), np.sin(angle)]) * centre
-    ends = [tuple(int(round(v)) for v in centre + sign * reach) for sign in (-1, 1)]
+    ends = [tuple(round(float(v)) for v in centre + sign * reach) for sign in (-1, 1)]
     cv2.line(kernel, ends[0], ends[1], 1.0)
     kernel /= max(kernel.sum(), 1)
     return lambda image: np.asarray(cv2.filter2D(image, -1, kernel), np.uint8)

@@ -1,22 +1,21 @@
-"""Annotated video clips for evaluation: every frame in order, decoded when it is asked for."""
+"""Annotated video clips as they are evaluated: every frame in order, decoded when asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.tables import Table, load_table
-from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import JHMDB15, Skeleton
+from edgepose.datasets.frames import PictureFiles
+from edgepose.datasets.labels import mask_missing
+from edgepose.datasets.records import Image, PersonClip, encode_picture
+from edgepose_runtime.errors import DataError
+from edgepose_runtime.skeletons import Skeleton, convert_keypoints
 
-Image = NDArray[np.uint8]
-
-JHMDB_SIZE = (320, 240)
+#: What labels of a grade weigh in training; a wrong scale would move joints of grade B by 2.6 px.
+GRADE_WEIGHT = {"A": 1.0, "B": 0.7}
 
 
 @dataclass(frozen=True)
@@ -53,80 +52,41 @@ class Clip:
         return len(self.keypoints)
 
 
-def read_jhmdb_clips(root: Path, split: str = "val", grade: str | None = None) -> list[Clip]:
-    """Read the JHMDB clips with human annotation.
+def person_clip(clip: Clip, skeleton: Skeleton) -> PersonClip:
+    """Turn a clip into what is trained on: joints of `skeleton`, weighted by the clip's grade.
 
-    Frames whose annotation is not to be trusted and joints outside the image are not scored.
-
-    Args:
-        root: the folder that holds ``joints.npz`` and ``clips/``.
-        split: "val" (films that training never sees) or "train".
-        grade: "A" or "B" to keep only those.
+    Frames in files of their own stay there; a video's are kept in memory as JPEG.
 
     Raises:
-        DataError: a file is missing or damaged.
-        ConfigError: there is no such split.
+        DataError: a video cannot be decoded whole.
     """
-    if split not in ("train", "val"):
-        raise ConfigError(f"The JHMDB clips have the splits train and val, but no {split!r}.")
-    table = load_table(root / "joints.npz")
-    chosen = table["val"] == (split == "val")
-    if grade is not None:
-        chosen &= table["grade"] == grade
-    return [_jhmdb_clip(root, table, int(index), split) for index in np.flatnonzero(chosen)]
+    labels = convert_keypoints(clip.keypoints, clip.skeleton, skeleton)
+    labels[..., 2] *= GRADE_WEIGHT[clip.grade]
+    if isinstance(clip.frames, PictureFiles):
+        return PersonClip(clip.name, clip.frames.paths, mask_missing(labels), clip.boxes)
+    frames = tuple(encode_picture(frame) for frame in clip.frames())
+    return PersonClip(clip.name, frames, mask_missing(labels), clip.boxes)
 
 
-def _jhmdb_clip(root: Path, table: Table, index: int, split: str) -> Clip:
-    name = str(table["clips"][index])
-    rows = slice(*table["offsets"][index : index + 2])
-    joints = table["joints"][rows]
-    path = root / "clips" / name
-    scored = _inside(joints, JHMDB_SIZE) & table["frame_ok"][rows, None]
-    return Clip(
-        name=name,
-        film=str(table["film"][index]),
-        frames=lambda: decode_frames(path, len(joints)),
-        keypoints=np.concatenate([joints, scored[..., None]], axis=-1, dtype=np.float32),
-        boxes=None,
-        skeleton=JHMDB15,
-        fps=_frame_rate(path),
-        split=split,
-        grade=str(table["grade"][index]),
-        full_body=bool(table["full_body"][index]),
-    )
-
-
-def _inside(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
-    return np.asarray(((points >= -0.5) & (points < np.asarray(size) - 0.5)).all(axis=-1))
-
-
-def _frame_rate(path: Path) -> float:
-    capture = _open(path)
-    try:
-        return float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
-    finally:
-        capture.release()
-
-
-def decode_frames(path: Path, count: int) -> Iterator[Image]:
-    """Yield the first ``count`` frames of a video file, uint8 (H, W, 3) BGR.
+def checked_clip(clip: Clip) -> Clip:
+    """Return the clip itself if it can be used.
 
     Raises:
-        DataError: the file is missing, is no video, or has fewer frames.
+        DataError: it is empty, has another number of frames than of labels, or scores joints whose
+            coordinates are not finite.
     """
-    capture = _open(path)
-    try:
-        for index in range(count):
-            decoded, image = capture.read()
-            if not decoded:
-                raise DataError(f"'{path}' ends after {index} of its {count} annotated frames.")
-            yield np.asarray(image, np.uint8)
-    finally:
-        capture.release()
-
-
-def _open(path: Path) -> cv2.VideoCapture:
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise DataError(f"The clip '{path}' is missing or is not a video that OpenCV can decode.")
-    return capture
+    if not len(clip):
+        raise DataError(f"The clip {clip.name} is empty.")
+    if isinstance(clip.frames, PictureFiles) and len(clip.frames.paths) != len(clip):
+        raise DataError(
+            f"The clip {clip.name} has {len(clip.frames.paths)} frames, but {len(clip)} are "
+            "annotated."
+        )
+    finite = np.isfinite(clip.keypoints).all(axis=-1)
+    broken = (~finite & (clip.keypoints[..., 2] != 0)).any(axis=-1)
+    if broken.any():
+        raise DataError(
+            f"The clip {clip.name} has joints that are not finite in {broken.sum()} of its "
+            f"{len(clip)} frames, frame {broken.argmax()} first."
+        )
+    return clip

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgepose.datasets.records import Keypoints
 from edgepose_runtime.skeletons import Skeleton
 
-Keypoints = NDArray[np.float32]
+LOWER_BODY = ("hip", "knee", "ankle")
+UPPER_BODY = ("head", "face", "neck", "shoulder", "elbow", "wrist", "hip")
+LOWER_BODY_SHARE = 0.25
+LEAST_JOINTS = 4
 
 
 def weights_from_scores(keypoints: Keypoints, low: float = 0.3, high: float = 0.6) -> Keypoints:
@@ -15,9 +18,11 @@ def weights_from_scores(keypoints: Keypoints, low: float = 0.3, high: float = 0.
 
     Args:
         keypoints: (..., K, 3) x, y, score.
+        low: a score in [0, 1].
+        high: a larger one.
 
     Returns:
-        a copy whose third column is a weight in [0, 1]; NaN coordinates get weight 0.
+        A copy whose third column is a weight in [0, 1]; NaN coordinates get weight 0.
     """
     out = np.array(keypoints, np.float32)
     out[..., 2] = np.clip((out[..., 2] - low) / (high - low), 0, 1)
@@ -25,18 +30,35 @@ def weights_from_scores(keypoints: Keypoints, low: float = 0.3, high: float = 0.
 
 
 def mask_missing(keypoints: Keypoints) -> Keypoints:
-    """Give joints with NaN coordinates the coordinates 0 and the weight 0 (a copy)."""
-    missing = ~np.isfinite(keypoints[..., :2]).all(-1)
+    """Give joints (..., K, 3) with anything NaN in them the coordinates and weight 0 (a copy)."""
+    missing = ~np.isfinite(keypoints).all(-1)
     out = np.array(keypoints, np.float32)
     out[missing] = 0
     return out
 
 
 def mask_outside(keypoints: Keypoints, width: int, height: int) -> Keypoints:
-    """Give joints outside a picture the weight 0 (a copy)."""
+    """Give joints (..., K, 3) outside a picture of this size the weight 0 (a copy)."""
     x, y = keypoints[..., 0], keypoints[..., 1]
     out = np.array(keypoints, np.float32)
     out[(x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5), 2] = 0
+    return out
+
+
+def half_body(keypoints: Keypoints, skeleton: Skeleton, rng: np.random.Generator) -> Keypoints:
+    """Return the keypoints (K, 3) of the upper or, less often, the lower body; others weigh 0.
+
+    Where fewer than four joints of that half are known, none weighs anything.
+    """
+    lower = rng.random() < LOWER_BODY_SHARE
+    chosen = [
+        any(part in joint for part in (LOWER_BODY if lower else UPPER_BODY))
+        for joint in skeleton.joints
+    ]
+    out = np.array(keypoints, np.float32)
+    out[~np.array(chosen), 2] = 0
+    if (out[:, 2] > 0).sum() < LEAST_JOINTS:
+        out[:, 2] = 0
     return out
 
 

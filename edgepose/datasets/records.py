@@ -1,18 +1,25 @@
-"""What every reader yields: annotated single images and annotated clips.
+"""What is trained on: annotated single images and annotated clips.
 
-Images stay JPEG-encoded in memory, so that tens of thousands of them fit and worker processes
-share them; they are decoded when a sample is drawn.
+Pictures stay encoded, in memory or in their files, so that tens of thousands of them fit and
+worker processes share them; they are decoded when a sample is drawn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.errors import DataError
+from edgepose_runtime.capture.images import decode_image, read_image
+from edgepose_runtime.errors import DataError, SourceError
+
+Image = NDArray[np.uint8]
+Keypoints = NDArray[np.float32]
+Picture = bytes | Path
+"""An encoded picture, or the file that holds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +28,24 @@ class PersonImage:
 
     Attributes:
         name: where it came from, for messages.
-        jpeg: the encoded picture.
+        picture: the encoded picture or its file.
         keypoints: float32 (K, 3): x, y in pixels of the picture (pixel centres at integers) and a
             weight in [0, 1], 0 where the joint is unknown.
+        box: annotated box, float32 (4,) as x1, y1, x2, y2 in pixels, or None.
     """
 
     name: str
-    jpeg: bytes
-    keypoints: NDArray[np.float32]
+    picture: Picture
+    keypoints: Keypoints
+    box: NDArray[np.float32] | None = None
 
-    def image(self) -> NDArray[np.uint8]:
-        """The picture, uint8 (H, W, 3) BGR.
+    def image(self) -> Image:
+        """Decode the picture to uint8 (H, W, 3) BGR.
 
         Raises:
-            DataError: the bytes are not an image.
+            DataError: it is missing, cut off, or no picture.
         """
-        return decode_image(self.jpeg, self.name)
+        return decode_picture(self.picture, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +54,38 @@ class PersonClip:
 
     Attributes:
         name: the clip.
-        frames: T encoded pictures.
+        frames: T pictures.
         keypoints: float32 (T, K, 3), as in `PersonImage`.
+        boxes: float32 (T, 4), as in `PersonImage`, or None.
     """
 
     name: str
-    frames: tuple[bytes, ...]
-    keypoints: NDArray[np.float32]
+    frames: tuple[Picture, ...]
+    keypoints: Keypoints
+    boxes: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def frame(self, index: int) -> PersonImage:
         """One frame as a single image."""
-        return PersonImage(f"{self.name}#{index}", self.frames[index], self.keypoints[index])
+        box = None if self.boxes is None else self.boxes[index]
+        name = f"frame {index} of {self.name}"
+        return PersonImage(name, self.frames[index], self.keypoints[index], box)
 
 
-def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Decode an encoded picture to uint8 (H, W, 3) BGR; `DataError` names a broken one."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise DataError(
-            f"The picture {name} cannot be decoded ({len(data)} bytes). Remove or replace it."
-        )
-    return np.asarray(image, np.uint8)
+def decode_picture(picture: Picture, name: str) -> Image:
+    """Decode a picture to uint8 (H, W, 3) BGR; `DataError` names a broken one."""
+    try:
+        if isinstance(picture, Path):
+            return np.asarray(read_image(picture), np.uint8)
+        return np.asarray(decode_image(picture, name), np.uint8)
+    except SourceError as error:
+        raise DataError(str(error)) from error
 
 
-def encode_image(image: NDArray[np.uint8], quality: int = 95) -> bytes:
-    """Encode uint8 (H, W, 3) BGR as JPEG."""
+def encode_picture(image: Image, quality: int = 95) -> bytes:
+    """Encode uint8 (H, W, 3) BGR as JPEG of a quality in [0, 100]."""
     good, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not good:
         raise DataError(f"A picture of shape {image.shape} cannot be encoded as JPEG.")

@@ -1,49 +1,51 @@
-"""Batches that depend on nothing but a seed and their number.
-
-Batch n is drawn from a generator seeded with (seed, n). A run that is killed and resumed at batch n
-therefore sees the very batches it would have seen, whatever the number of workers.
-"""
+"""Random crops of the people in several sources, every choice from one random generator."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from edgepose.datasets import appearance
-from edgepose.datasets.augmentation import (
-    Augmentation,
-    Placement,
-    box_of,
-    crop_matrix,
-    draw_placement,
-    half_body,
-    square_of,
-    warp_image,
-    warp_keypoints,
+from edgepose.datasets.augmentation import Augmentation, Placement, crop_squares, draw_placement
+from edgepose.datasets.boxes import joints_box
+from edgepose.datasets.labels import half_body
+from edgepose.datasets.motion import chained
+from edgepose.datasets.records import Image, Keypoints, PersonClip, PersonImage
+from edgepose.datasets.warping import crop_matrix, warp_image, warp_keypoints
+from edgepose.datasets.windows import (
+    Frame,
+    carried_boxes,
+    clip_window,
+    moving_still,
+    open_frame,
 )
-from edgepose.datasets.motion import chained, draw_motion, moved
-from edgepose.datasets.records import PersonClip, PersonImage
-from edgepose_runtime.errors import DataError
+from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.geometry import Roi
 from edgepose_runtime.skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
-_AT_REST = np.eye(2, 3)
-Batch: TypeAlias = dict[str, torch.Tensor]
+Drawn = TypeVar("Drawn")
+
+MOST_ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One network input: uint8 (S, S, 3) BGR, float32 (K, 3) keypoints, float32 (2, 3) matrix."""
+    """One network input.
 
-    image: NDArray[np.uint8]
-    keypoints: NDArray[np.float32]
+    Attributes:
+        image: uint8 (S, S, 3) BGR.
+        keypoints: float32 (K, 3) x, y in pixels of the crop and a weight, 0 for unknown joints.
+        matrix: float64 (2, 3) from picture pixels to crop pixels.
+    """
+
+    image: Image
+    keypoints: Keypoints
     matrix: NDArray[np.float64]
 
 
@@ -59,9 +61,13 @@ class Source:
     def draw_image(self, rng: np.random.Generator) -> PersonImage:
         """One picture; from clips, every clip is as likely as another."""
         if self.images:
-            return self.images[rng.integers(len(self.images))]
-        clip = self.clips[rng.integers(len(self.clips))]
+            return self.images[int(rng.integers(len(self.images)))]
+        clip = self.draw_clip(rng)
         return clip.frame(int(rng.integers(len(clip))))
+
+    def draw_clip(self, rng: np.random.Generator) -> PersonClip:
+        """One clip."""
+        return self.clips[int(rng.integers(len(self.clips)))]
 
 
 class Sampler:
@@ -76,182 +82,126 @@ class Sampler:
         self._shares = np.array([source.share for source in sources], float)
         self._shares /= self._shares.sum()
         self._skeleton, self._settings = skeleton, augmentation
+        self._named: set[str] = set()
+
+    def require_clips(self, length: int) -> None:
+        """Check that every source has stills, or clips of at least `length` frames.
+
+        Raises:
+            ConfigError: one has only shorter clips.
+        """
+        for source in self._sources:
+            if source.images:
+                continue
+            longest = max((len(clip) for clip in source.clips), default=0)
+            if longest < length:
+                raise ConfigError(
+                    f"Sequences of {length} frames cannot be drawn from the source {source.name}: "
+                    f"its longest clip has {longest}. Take it out of the recipe's sources."
+                )
 
     def image(self, rng: np.random.Generator, size: int) -> Crop:
-        """One augmented single image; unreadable and unusable ones are passed over."""
-        return self._retry(rng, lambda: self._try_image(rng, size))
+        """One augmented single image; unreadable and unusable ones are passed over.
+
+        Raises:
+            DataError: nothing usable was found.
+        """
+        return self._draw(lambda: self._try_image(rng, size))
 
     def clip(self, rng: np.random.Generator, size: int, length: int) -> list[Crop]:
         """`length` consecutive frames under one placement and one look; stills move a little.
 
-        Frame t is cropped around the person's box of frame t − 1, as a tracker must.
+        Raises:
+            DataError: nothing usable was found.
         """
-        return self._retry(rng, lambda: self._try_clip(rng, size, length))
+        return self._draw(lambda: self._try_clip(rng, size, length))
 
-    def _retry(self, rng: np.random.Generator, draw: Callable[[], object]) -> object:
-        for _ in range(100):
+    def _draw(self, attempt: Callable[[], Drawn | None]) -> Drawn:
+        for _ in range(MOST_ATTEMPTS):
             try:
-                found = draw()
+                drawn = attempt()
             except DataError as error:
-                logger.warning("%s", error)
-                continue
-            if found is not None:
-                return found
-        raise DataError("A hundred samples in a row could not be used; check the data.")
+                self._name(error)
+            else:
+                if drawn is not None:
+                    return drawn
+        raise DataError(
+            f"{MOST_ATTEMPTS} samples in a row could not be used: their pictures cannot be read, "
+            "or nobody is annotated in them. Check the data."
+        )
+
+    def _name(self, error: DataError) -> None:
+        """Name something broken in the log, once."""
+        if str(error) not in self._named:
+            self._named.add(str(error))
+            logger.warning("Passed over: %s", error)
 
     def _source(self, rng: np.random.Generator) -> Source:
-        return self._sources[rng.choice(len(self._sources), p=self._shares)]
+        return self._sources[int(rng.choice(len(self._sources), p=self._shares))]
 
     def _try_image(self, rng: np.random.Generator, size: int) -> Crop | None:
-        record = self._source(rng).draw_image(rng)
-        keypoints = record.keypoints
-        if rng.random() < self._settings.half_body_probability:
-            keypoints = half_body(keypoints, self._skeleton, rng)
-        box = box_of(keypoints)
-        if box is None:
+        settings = self._settings
+        frame = open_frame(self._source(rng).draw_image(rng))
+        box = frame.box
+        if rng.random() < settings.half_body_probability:
+            box = joints_box(half_body(frame.keypoints, self._skeleton, rng)) or box
+        placement = draw_placement(rng, settings)
+        look = appearance.draw_look(rng, settings.photometric)
+        if rng.random() < settings.background_probability:
+            frame = replace(frame, keypoints=_absent(frame.keypoints))
+            (square,) = crop_squares([_empty_corner(frame.image, rng)], placement, size)
+        elif box is not None and frame.keypoints[:, 2].any():
+            (square,) = crop_squares([box], placement, size, settings.convention)
+        else:
             return None
-        placement = draw_placement(rng, self._settings)
-        look = appearance.draw_look(rng, self._settings.photometric)
-        image = record.image()
-        if rng.random() < self._settings.background_probability:
-            return self._background(rng, image, placement, look, size)
-        return self._crop(rng, image, record.keypoints, square_of(box), placement, look, size)
+        return self._crop(rng, frame, square, placement, look, size)
 
     def _try_clip(self, rng: np.random.Generator, size: int, length: int) -> list[Crop] | None:
-        window = self._window(rng, length)
-        if window is None:
-            return None
-        placement = draw_placement(rng, self._settings)
-        look = appearance.draw_look(rng, self._settings.photometric)
-        boxes = [box_of(frame.keypoints) for frame in window]
-        box = boxes[0]
-        if box is None:
-            return None
-        crops = []
-        for frame, own in zip(window, boxes, strict=True):
-            square = square_of(box)
-            crops.append(
-                self._crop(
-                    rng, frame.image, frame.keypoints, square, placement, look, size, frame.motion
-                )
-            )
-            box = box if own is None else own
-        return crops
-
-    def _window(self, rng: np.random.Generator, length: int) -> list[_Frame] | None:
-        """Consecutive frames of a clip, in either direction, or of a still that moves."""
-        source = self._source(rng)
+        settings, source = self._settings, self._source(rng)
         if source.images:
-            return _moving_still(rng, source.draw_image(rng), length)
-        clip = source.clips[int(rng.integers(len(source.clips)))]
-        stride = 2 if len(clip) >= 2 * length and rng.random() < 0.25 else 1
-        span = (length - 1) * stride + 1
-        if len(clip) < span:
+            frames = moving_still(rng, source.draw_image(rng), length)
+        else:
+            frames = clip_window(rng, source.draw_clip(rng), length, settings)
+        boxes = carried_boxes(frames) if frames else None
+        if not frames or not boxes or not any(frame.keypoints[:, 2].any() for frame in frames):
             return None
-        first = int(rng.integers(len(clip) - span + 1))
-        records = [clip.frame(first + i * stride) for i in range(length)]
-        frames = [_Frame(record.image(), record.keypoints) for record in records]
-        return frames[::-1] if rng.random() < 0.5 else frames
+        placement = draw_placement(rng, settings)
+        look = appearance.draw_look(rng, settings.photometric)
+        squares = crop_squares(boxes, placement, size, settings.convention)
+        if settings.follow:
+            squares = [squares[0], *squares[:-1]]
+        return [
+            self._crop(rng, frame, square, placement, look, size)
+            for frame, square in zip(frames, squares, strict=True)
+        ]
 
     def _crop(
         self,
         rng: np.random.Generator,
-        image: NDArray[np.uint8],
-        keypoints: NDArray[np.float32],
-        square: tuple[NDArray[np.float64], float],
+        frame: Frame,
+        square: Roi,
         placement: Placement,
         look: list[appearance.Effect],
         size: int,
-        motion: NDArray[np.float64] = _AT_REST,
     ) -> Crop:
-        matrix = crop_matrix(*square, placement, size)
-        points = warp_keypoints(keypoints, matrix, self._skeleton, placement.flip)
-        crop = appearance.apply(look, warp_image(image, chained(motion, matrix), size))
+        matrix = crop_matrix(square, placement, size)
+        points = warp_keypoints(frame.keypoints, matrix, self._skeleton, placement.flip)
+        crop = appearance.apply(look, warp_image(frame.image, chained(frame.motion, matrix), size))
         if rng.random() < self._settings.occlusion_probability:
             crop = appearance.occlude(crop, points, rng)
         return Crop(crop, points, matrix)
 
-    def _background(
-        self,
-        rng: np.random.Generator,
-        image: NDArray[np.uint8],
-        placement: Placement,
-        look: list[appearance.Effect],
-        size: int,
-    ) -> Crop:
-        """A crop that shows a corner of the picture or a texture, with every joint absent."""
-        height, width = image.shape[:2]
-        side = 0.2 * min(height, width) * rng.uniform(0.5, 1.0)
-        corner = np.array([rng.integers(2) * (width - side), rng.integers(2) * (height - side)])
-        matrix = crop_matrix(corner + side / 2, side, placement, size)
-        absent = np.full((self._skeleton.num_joints, 3), -1e4, np.float32)
-        absent[:, 2] = 1
-        return Crop(appearance.apply(look, warp_image(image, matrix, size)), absent, matrix)
+
+def _empty_corner(image: Image, rng: np.random.Generator) -> Roi:
+    """A small square in a corner of a picture: a texture with nobody in it, mostly."""
+    height, width = image.shape[:2]
+    side = 0.16 * min(height, width) * rng.uniform(0.5, 1.0)
+    x, y = rng.integers(2) * (width - side), rng.integers(2) * (height - side)
+    return Roi(float(x), float(y), side, side)
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """One frame of a window: `motion` maps pixels of `image` to those that keypoints are in."""
-
-    image: NDArray[np.uint8]
-    keypoints: NDArray[np.float32]
-    motion: NDArray[np.float64] = field(default_factory=lambda: _AT_REST)
-
-
-def _moving_still(rng: np.random.Generator, still: PersonImage, length: int) -> list[_Frame] | None:
-    box = box_of(still.keypoints)
-    if box is None:
-        return None
-    image = still.image()
-    motions = draw_motion(rng, length, *square_of(box))
-    return [_Frame(image, moved(still.keypoints, motion), motion) for motion in motions]
-
-
-class BatchPlan:
-    """Which size and how many samples batch n has."""
-
-    def __init__(self, phases: Sequence[tuple[int, int, int]]) -> None:
-        """`phases`: (steps, size, batch) one after the other."""
-        self._ends = np.cumsum([steps for steps, _, _ in phases])
-        self._phases = list(phases)
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def __getitem__(self, step: int) -> tuple[int, int]:
-        """(size, batch) of a step."""
-        _, size, batch = self._phases[int(np.searchsorted(self._ends, step, side="right"))]
-        return size, batch
-
-
-class Batches(Dataset[Batch]):
-    """Batch n as a dictionary of tensors, for a DataLoader with ``batch_size=None``.
-
-    ``image`` uint8 (B, S, S, 3) BGR, ``keypoints`` float32 (B, K, 3), ``matrix`` float32
-    (B, 2, 3); with `length`, each has a time axis after B.
-    """
-
-    def __init__(
-        self, sampler: Sampler, plan: BatchPlan, seed: int, length: int | None = None
-    ) -> None:
-        self._sampler, self._plan, self._seed, self._length = sampler, plan, seed, length
-
-    def __len__(self) -> int:
-        return len(self._plan)
-
-    def __getitem__(self, step: int) -> Batch:
-        size, count = self._plan[step]
-        rng = np.random.default_rng([self._seed, step])
-        if self._length is None:
-            return _stack([self._sampler.image(rng, size) for _ in range(count)])
-        clips = [self._sampler.clip(rng, size, self._length) for _ in range(count)]
-        flat = _stack([crop for clip in clips for crop in clip])
-        return {key: value.unflatten(0, (count, self._length)) for key, value in flat.items()}
-
-
-def _stack(crops: Sequence[Crop]) -> Batch:
-    return {
-        "image": torch.from_numpy(np.stack([crop.image for crop in crops])),
-        "keypoints": torch.from_numpy(np.stack([crop.keypoints for crop in crops])),
-        "matrix": torch.from_numpy(np.stack([crop.matrix for crop in crops])).float(),
-    }
+def _absent(keypoints: Keypoints) -> Keypoints:
+    """Keypoints that are known to lie outside every crop."""
+    absent = np.full_like(keypoints, -1e4)
+    absent[:, 2] = 1
+    return absent

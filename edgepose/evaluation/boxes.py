@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.datasets.boxes import corners_box, joints_box
 from edgepose.datasets.clips import Clip
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi
+from edgepose_runtime.geometry import Roi
 
 
 def person_boxes(clip: Clip) -> list[Roi]:
@@ -39,10 +40,5 @@ def box_corners(boxes: list[Roi]) -> NDArray[np.float64]:
 
 def _box(clip: Clip, frame: int) -> Roi | None:
     if clip.boxes is not None:
-        corners = clip.boxes[frame].reshape(2, 2)
-        return Roi.from_points(corners) if np.isfinite(corners).all() else None
-    joints = clip.keypoints[frame]
-    scored = joints[joints[:, 2] > 0, :2]
-    if len(scored) < 2:
-        return None
-    return Roi.from_points(scored).enlarged(JOINT_BOX_MARGIN)
+        return corners_box(clip.boxes[frame])
+    return joints_box(clip.keypoints[frame])

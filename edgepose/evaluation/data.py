@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepose.datasets.clips import Clip, read_jhmdb_clips
+from edgepose.datasets import published_jhmdb
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.penn import read_penn_clips
 from edgepose.datasets.root import data_root
 from edgepose_runtime.errors import ConfigError, DataError
 
@@ -30,6 +33,9 @@ class DataSet:
 
 DATA_SETS: dict[str, DataSet] = {
     "jhmdb": DataSet(read_jhmdb_clips, ("val", "train"), "limbs12"),
+    "penn": DataSet(read_penn_clips, ("test", "train"), "micro"),
+    "sub-jhmdb": DataSet(published_jhmdb.read_sub_jhmdb_clips, published_jhmdb.SPLITS, "mean7"),
+    "full-jhmdb": DataSet(published_jhmdb.read_full_jhmdb_clips, published_jhmdb.SPLITS, "mean7"),
 }
 
 

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.clips import Clip, Image
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps

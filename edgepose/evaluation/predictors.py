@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.clips import Clip, Image
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
 from edgepose_runtime.geometry import Roi
 from edgepose_runtime.skeletons import Skeleton

@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.clips import Clip, Image
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.records import Image
 from edgepose.results import PoseResult
 from edgepose_runtime.skeletons import Skeleton
 

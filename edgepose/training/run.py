@@ -40,6 +40,8 @@ def train(
             root / source.path,
             config.joints,
             skip_broken=config.on_broken == "skip",
+            split=source.split,
+            supervise_only_visible=source.supervise_only_visible,
         )
         for source in config.sources
     ]

@@ -48,11 +48,15 @@ class SourceSettings:
         kind: names the reader.
         share: how often it is drawn from, against the other sources.
         path: its folder, relative to the data folder.
+        split: which training split of the set; empty for the usual one.
+        supervise_only_visible: give joints that are marked as occluded no weight.
     """
 
     kind: str
     share: float = 1.0
     path: str = ""
+    split: str = ""
+    supervise_only_visible: bool = False
 
     def __post_init__(self) -> None:
         if not self.share > 0:

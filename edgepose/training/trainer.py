@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from edgepose.datasets.sampling import Batches, BatchPlan, Sampler, Source
+from edgepose.datasets.batches import Batches, BatchPlan
+from edgepose.datasets.sampling import Sampler, Source
 from edgepose.training.averaging import WeightAverage
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
 from edgepose.training.config import parse_config

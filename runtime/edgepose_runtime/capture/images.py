@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
@@ -94,14 +95,28 @@ def read_image(path: Path) -> Array:
         content = path.read_bytes()
     except OSError as error:
         raise SourceError(f"The image {path} cannot be read: {error}.") from error
+    return decode_image(content, str(path))
+
+
+def decode_image(content: bytes, name: str) -> Array:
+    """Return an encoded image as uint8 BGR (H, W, 3), turned upright.
+
+    Args:
+        content: an image file's content.
+        name: what to call it in an error.
+
+    Raises:
+        SourceError: it is empty, cut off, or not an image.
+    """
     if not content:
-        raise SourceError(f"The image {path} is empty.")
+        raise SourceError(f"The image {name} is empty.")
     image = None
     if not _is_cut_off(content):
         # Decoded from memory, since OpenCV opens no paths with letters that Windows cannot spell.
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        with contextlib.suppress(cv2.error):  # a header that promises billions of pixels
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise SourceError(f"The image {path} is cut off or not an image.")
+        raise SourceError(f"The image {name} is cut off or not an image.")
     return image
 
 

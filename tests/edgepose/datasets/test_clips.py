@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose.datasets.clips import decode_frames, read_jhmdb_clips
+from edgepose.datasets.frames import decode_frames
+from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose_runtime.errors import ConfigError, DataError
 
 CLIP = "wave/someone.avi"
