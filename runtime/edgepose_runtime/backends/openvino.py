@@ -158,8 +158,12 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if settings.precision != "auto":
         options["INFERENCE_PRECISION_HINT"] = _HINT[settings.precision]
-    if settings.num_threads is not None and device == "CPU":
-        options["INFERENCE_NUM_THREADS"] = settings.num_threads
+    if device == "CPU":
+        # Pinned to cores of its own choice, it would wait there while others are idle, and several
+        # processes would choose the same ones.
+        options["ENABLE_CPU_PINNING"] = False
+        if settings.num_threads is not None:
+            options["INFERENCE_NUM_THREADS"] = settings.num_threads
     if settings.cache_folder is not None:
         options["CACHE_DIR"] = str(settings.cache_folder)
     return options
