@@ -159,8 +159,8 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
     if settings.precision != "auto":
         options["INFERENCE_PRECISION_HINT"] = _HINT[settings.precision]
     if device == "CPU":
-        # Pinned to cores of its own choice, it would wait there while others are idle, and several
-        # processes would choose the same ones.
+        # We are a guest in a program with work of its own: a pinned thread would wait for a busy
+        # core while others are idle.
         options["ENABLE_CPU_PINNING"] = False
         if settings.num_threads is not None:
             options["INFERENCE_NUM_THREADS"] = settings.num_threads
