@@ -27,6 +27,8 @@ FORBIDDEN = {
 BASE_INSTALL = {"numpy", "cv2", "numba", "openvino"}
 #: What the extras bring: none of it may be needed where the base install has to do.
 EXTRAS = ["torch", "onnx", "onnxruntime", "rich", "matplotlib", "scipy", "tritonclient", "tomli"]
+#: First lines of a program that cannot import any of them.
+WITHOUT_EXTRAS = f"import sys\nsys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
 
 
 def modules_of(package: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -95,11 +97,8 @@ def test_import_loads_no_extra(package: str) -> None:
 
 
 def test_the_public_names_and_the_command_line_need_no_extra() -> None:
-    """Each extra is made unimportable; what a device uses must load all the same."""
     python(
-        "import sys\n"
-        f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
-        "import edgepose, edgepose_runtime, edgepose.cli.main\n"
+        WITHOUT_EXTRAS + "import edgepose, edgepose_runtime, edgepose.cli.main\n"
         "for package in (edgepose, edgepose_runtime):\n"
         "    for name in getattr(package, '__all__', ()):\n"
         "        getattr(package, name)\n"
@@ -108,6 +107,13 @@ def test_the_public_names_and_the_command_line_need_no_extra() -> None:
         "except SystemExit as end:\n"
         "    assert not end.code\n"
     )
+
+
+def test_tracking_needs_no_extra(sample_clip: Path, tmp_path: Path) -> None:
+    results = tmp_path / "poses.jsonl"
+    words = ["track", str(sample_clip), "--jsonl", str(results)]
+    python(f"{WITHOUT_EXTRAS}from edgepose.cli.main import main\nassert main({words!r}) == 0")
+    assert len(results.read_text(encoding="utf-8").splitlines()) == 1 + 100
 
 
 @pytest.mark.parametrize("package", PACKAGES)
