@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edgepose_runtime.errors import CheckpointError, OutputError
+from edgepose_runtime.skeletons import Skeleton, get_skeleton
 
 FORMAT, VERSION = "edgepose.checkpoint", 1
 
@@ -47,7 +49,15 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_weights(path: str | Path) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Weights:
+    """Weights by name, and the skeleton they were trained for; None where the file does not say."""
+
+    values: Mapping[str, Tensor]
+    skeleton: Skeleton | None
+
+
+def load_weights(path: str | Path) -> Weights:
     """Read weights out of a checkpoint (its averaged ones) or out of a plain state dictionary.
 
     Raises:
@@ -55,15 +65,12 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     """
     content = _read(Path(path))
     if content.get("format") == FORMAT:
-        weights: dict[str, Tensor] = load_checkpoint(path)["ema"]
-        return weights
+        content = load_checkpoint(path)
+        return Weights(content["ema"], get_skeleton(content["config"]["skeleton"]))
     nested = content.get("state_dict", content)
-    if not isinstance(nested, Mapping):
-        raise CheckpointError(f"The file {path} holds no weights.")
-    weights = {name: value for name, value in nested.items() if isinstance(value, Tensor)}
-    if not weights:
-        raise CheckpointError(f"The file {path} holds no weights.")
-    return weights
+    if not isinstance(nested, Mapping) or not all(isinstance(v, Tensor) for v in nested.values()):
+        raise CheckpointError(f"The file {path} holds no weights by name.")
+    return Weights(nested, None)
 
 
 def _read(path: Path) -> dict[str, Any]:

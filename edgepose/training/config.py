@@ -1,4 +1,7 @@
-"""Reading recipes: TOML files, by path or by the name of one that is shipped."""
+"""Reading recipes: TOML files, by path or by the name of one that is shipped.
+
+A recipe may say ``extends = "other.toml"``, a file beside it, and list only what differs.
+"""
 
 from __future__ import annotations
 
@@ -46,19 +49,17 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: the file is missing or broken, or has an unknown or unfitting option.
     """
-    path = _find(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from error
+    file = _find(path)
+    values = _read(file)
     for change in changes:
         _change(values, change)
-    return parse_config({"name": path.stem, **values})
+    return parse_config({"name": _name(file), **values})
 
 
 def recipe_names() -> list[str]:
-    """Names of the shipped recipes."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+    """Names of the shipped recipes, such as ``ppn-swift`` and ``penn/ppn-stable``."""
+    files = (path.relative_to(RECIPES) for path in RECIPES.rglob("*.toml"))
+    return sorted(path.with_suffix("").as_posix() for path in files if path.name[0] != "_")
 
 
 def parse_config(values: Mapping[str, Any]) -> TrainConfig:
@@ -95,6 +96,28 @@ def _settings(kind: type[Settings], values: Any, where: str) -> Settings:
         raise ConfigError(f"The options of {where} do not fit: {error}.") from error
 
 
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {file} is not valid TOML: {error}.") from error
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if not (file.parent / str(base)).is_file():
+        raise ConfigError(f"The recipe {file} extends {base!r}, which is not beside it.")
+    return _merged(_read(file.parent / base), values)
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `values` put over it, option by option in tables."""
+    out = dict(base)
+    for name, value in values.items():
+        both = isinstance(value, dict) and isinstance(out.get(name), dict)
+        out[name] = _merged(out[name], value) if both else value
+    return out
+
+
 def _change(values: dict[str, Any], change: str) -> None:
     """Apply ``table.option=value`` to the nested tables."""
     path, equals, text = change.partition("=")
@@ -113,6 +136,12 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _name(file: Path) -> str:
+    """A shipped recipe's folder tells what it trains on, so it is a part of the name."""
+    inside = file.parent.parent == RECIPES
+    return f"{file.parent.name}-{file.stem}" if inside else file.stem
 
 
 def _find(path: str | Path) -> Path:

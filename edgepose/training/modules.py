@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgepose.models import build_network, build_ppn, load_backbone_weights
+from edgepose.models import (
+    build_network,
+    build_ppn,
+    load_backbone_weights,
+    load_published_weights,
+)
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
 from edgepose.training.settings import TrainConfig
 from edgepose_runtime.errors import CheckpointError
+from edgepose_runtime.skeletons import MPII16, Skeleton, convert_keypoints
 
+_OUTPUTS = ("final_layer.weight", "final_layer.bias")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -62,25 +70,57 @@ def load_trained(path: str | Path) -> Trained:
     return Trained(module.eval(), config, int(content["step"]), content["training"])
 
 
-def start_from(module: nn.Module, start: Mapping[str, str], root: Path) -> None:
+def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
     """Load the weights that a recipe starts from.
+
+    They may come from another recipe's checkpoint, its skeleton included; a classifier, for a part
+    that is a backbone; or a published checkpoint of SimpleBaselines or HRNet.
 
     Args:
         module: receives them.
-        start: files by the part of `module` they go to; ``all`` is the module itself. A part that
-            is a backbone takes a classifier's weights, or those of a pose network's backbone.
+        config: its ``start`` names files by the part of `module` they go to; ``all`` is the module.
         root: folder of files that the working directory does not have.
 
     Raises:
         CheckpointError: a file is missing or damaged, or does not fit; a part does not exist.
     """
-    for part, name in start.items():
+    for part, name in config.start.items():
         path = Path(name) if Path(name).is_file() else root / name
-        target, weights = _part(module, part), load_weights(path)
+        target, source = _part(module, part), load_weights(path)
         if part.split(".")[-1] == "backbone":
-            load_backbone_weights(target, weights)
+            load_backbone_weights(target, source.values)
+            continue
+        values = convert_outputs(source.values, source.skeleton or MPII16, config.joints)
+        if source.skeleton is None:
+            load_published_weights(target, values)
         else:
-            _load(target, weights, str(path))
+            _load(target, values, str(path))
+
+
+def convert_outputs(
+    weights: Mapping[str, Tensor], source: Skeleton, target: Skeleton
+) -> dict[str, Tensor]:
+    """Make the last layer of a network give the joints of another skeleton.
+
+    A joint that is the mean of others (the head of MPII's head top and upper neck) gets the mean
+    of their rows; one that the source does not have gets zeros.
+
+    Args:
+        weights: by name; those that end in ``final_layer.weight`` and ``.bias`` change.
+        source: the skeleton they were trained for.
+        target: the skeleton to change to.
+    """
+    if source.name == target.name:
+        return dict(weights)
+    # The conversion is linear, so each joint alone at 1 shows what it contributes to the others.
+    single = np.repeat(np.eye(source.num_joints, dtype=np.float32)[:, :, None], 2, axis=2)
+    mix = torch.from_numpy(np.nan_to_num(convert_keypoints(single, source, target)[:, :, 0]))
+    return {
+        name: torch.einsum("st,s...->t...", mix, value)
+        if name.endswith(_OUTPUTS) and len(value) == source.num_joints
+        else value
+        for name, value in weights.items()
+    }
 
 
 def network_input(image: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def build_task(config: TrainConfig, root: Path) -> Task:
         CheckpointError: the weights to start from are missing or do not fit.
     """
     module = build_module(config)
-    start_from(module, config.start, root)
+    start_from(module, config, root)
     return SequenceTask(config, module) if isinstance(module, PPN) else ImageTask(config, module)
 
 
