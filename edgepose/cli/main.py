@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 wrong usage, 1 anything else."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    if not debug:
+        _silence_opencv()
     args = build_parser(words).parse_args([word for word in words if word != "--debug"])
     try:
         return int(import_module(_module(args.command)).run(args))
@@ -66,6 +69,12 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         else:
             subparsers.add_parser(command, help=summary)
     return parser
+
+
+def _silence_opencv() -> None:
+    """Keep what OpenCV and FFmpeg say of a bad file from standing beside our one sentence."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def _module(command: str) -> str:

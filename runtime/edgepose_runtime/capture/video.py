@@ -65,7 +65,7 @@ class VideoSource(FrameSource):
             if read:
                 if failures:
                     self.problems.append(
-                        f"{failures} frames after {last / 1000:.2f} s cannot be decoded."
+                        f"Frames after {last / 1000:.2f} s cannot be decoded: {failures} of them."
                     )
                 return image
             if self.num_frames is not None and delivered + failures >= self.num_frames:

@@ -1,0 +1,46 @@
+"""The shipped networks estimate the same joints with every runtime, on real frames."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from edgepose.loading import available_models, load
+from edgepose_runtime.backends import available_backends
+from edgepose_runtime.capture import open_source
+from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.geometry import Roi
+
+NUM_FRAMES = 6
+
+
+@pytest.fixture(params=available_models() or ["none"])
+def model(request):
+    if request.param not in available_models():
+        pytest.skip("No bundle is shipped yet.")
+    return request.param
+
+
+def joints(model, backend, clip):
+    """Joints (frames, K, 3) of a clip's first frames, each carried on from the one before."""
+    with load(model, backend=backend, precision="float32", num_threads=1) as networks:
+        method, state, found = networks.method, None, []
+        for frame in islice(open_source(clip), NUM_FRAMES):
+            height, width = frame.image.shape[:2]
+            roi = Roi(0, 0, width, height).squared(1.0)
+            crop = crop_frame(frame.image, roi, method.spec.input_size)
+            estimate = (
+                method.initialise(crop, roi) if state is None else method.advance(crop, roi, state)
+            )
+            state = estimate.state
+            found.append(method.spec.decode(estimate.heatmaps, roi))
+        return np.stack(found)
+
+
+@pytest.mark.skipif(len(available_backends()) < 2, reason="needs two backends to compare")
+def test_joints_agree_within_a_twentieth_of_a_pixel(model, sample_clip):
+    first, *others = (joints(model, backend, sample_clip) for backend in available_backends())
+    assert (first[..., 2] > 0.2).mean() > 0.9
+    for other in others:
+        np.testing.assert_allclose(other[..., :2], first[..., :2], atol=0.05)
+        np.testing.assert_allclose(other[..., 2], first[..., 2], atol=1e-3)
