@@ -78,6 +78,12 @@ def tiny_network() -> nn.Module:
 
 
 @pytest.fixture
+def network() -> nn.Module:
+    """The tiny network."""
+    return tiny_network()
+
+
+@pytest.fixture
 def trainer(stills, recipe, tmp_path) -> Callable[..., Trainer]:
     """Builds a run of the tiny recipe in ``tmp_path / "run"``."""
 
