@@ -17,6 +17,7 @@ from edgepose.models import (
     load_backbone_weights,
     load_published_weights,
 )
+from edgepose.models.imagenet import MEAN, STD
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
 from edgepose.training.settings import TrainConfig
@@ -24,7 +25,6 @@ from edgepose_runtime.errors import CheckpointError
 from edgepose_runtime.skeletons import MPII16, Skeleton, convert_keypoints
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
