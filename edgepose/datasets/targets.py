@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from edgepose_runtime.errors import ConfigError
+
 TRUNCATION = 3.0  # in deviations
 
 
@@ -28,6 +30,13 @@ class TargetSettings:
     sigma_pixels: float = 8.0
     subpixel: bool = True
     outside_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.stride < 1 or self.sigma_pixels <= 0 or self.outside_weight < 0:
+            raise ConfigError(
+                f"Targets need a positive stride and deviation and a weight of at least 0; got "
+                f"{self}."
+            )
 
     def sigma_cells(self, size: int) -> float:
         """The deviation in cells of a size × size crop: a constant share of the crop."""
@@ -56,6 +65,6 @@ def render_targets(keypoints: Tensor, size: int, settings: TargetSettings) -> tu
     sigma = settings.sigma_cells(size)
     squared = ((axis - mean[..., None]) / sigma) ** 2  # (..., K, 2, cells)
     exponent = squared[..., 1, :, None] + squared[..., 0, None, :]
-    targets = torch.exp(-0.5 * exponent) * (exponent <= TRUNCATION**2)
-    targets = targets * (inside & (weight > 0))[..., None, None]
+    drawn = (inside & (weight > 0))[..., None, None] & (exponent <= TRUNCATION**2)
+    targets = torch.where(drawn, torch.exp(-0.5 * exponent), 0.0)
     return targets, torch.where(inside, weight, settings.outside_weight * weight)

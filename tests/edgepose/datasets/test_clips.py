@@ -1,102 +1,75 @@
-import cv2
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgepose.datasets.frames import decode_frames
-from edgepose.datasets.jhmdb import read_jhmdb_clips
-from edgepose_runtime.errors import ConfigError, DataError
-
-CLIP = "wave/someone.avi"
+from edgepose.datasets.clips import Clip, checked_clip, person_clip
+from edgepose.datasets.frames import PictureFiles
+from edgepose.testing import standing_person
+from edgepose_runtime.errors import DataError
+from edgepose_runtime.skeletons import JHMDB15, PENN13
 
 
 @pytest.fixture
-def jhmdb(tmp_path):
-    """A set of one validation clip of 4 frames; its third frame is not to be scored."""
-    joints = np.full((4, 15, 2), 100, np.float32)
-    joints[0, 0] = (-0.6, 50)
-    joints[0, 1] = (-0.5, 50)
-    joints[0, 2] = (50, 239.6)
-    np.savez(
-        tmp_path / "joints.npz",
-        clips=[CLIP],
-        offsets=[0, 4],
-        joints=joints,
-        frame_ok=[True, True, False, True],
-        grade=["A"],
-        film=["film"],
-        val=[True],
-        full_body=[False],
+def clip(tmp_path, write_picture):
+    """Three frames of a standing person, each in a file."""
+    paths = tuple(write_picture(tmp_path / f"{t}.png", 10 * t) for t in range(3))
+    return Clip(
+        name="walk",
+        film="film",
+        frames=PictureFiles(paths),
+        keypoints=np.stack([standing_person((30, 20), 30)] * 3),
+        boxes=np.tile(np.float32([1, 2, 30, 40]), (3, 1)),
+        skeleton=PENN13,
+        fps=25.0,
+        split="train",
     )
-    write_video(tmp_path / "clips" / CLIP, num_frames=4)
-    return tmp_path
 
 
-def write_video(path, num_frames):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, (320, 240))
-    for level in range(num_frames):
-        writer.write(np.full((240, 320, 3), 40 * level, np.uint8))
-    writer.release()
+class TestTraining:
+    def test_leaves_pictures_in_their_files(self, clip):
+        person = person_clip(clip, PENN13)
+        assert person.frames == clip.frames.paths
+        assert person.frame(2).image().mean() == 20
+        assert person.frame(2).name == "frame 2 of walk"
+        np.testing.assert_array_equal(person.frame(1).keypoints, clip.keypoints[1])
+        np.testing.assert_array_equal(person.frame(1).box, clip.boxes[1])
+
+    def test_keeps_other_frames_encoded_in_memory(self, clip):
+        frames = list(clip.frames())
+        person = person_clip(replace(clip, frames=lambda: iter(frames), boxes=None), PENN13)
+        assert all(isinstance(frame, bytes) for frame in person.frames)
+        assert person.frame(2).image().mean() == 20
+        assert person.frame(2).box is None
+
+    def test_converts_joints_and_forgets_those_there_are_not(self, clip):
+        person = person_clip(clip, JHMDB15)
+        neck, face = JHMDB15.index("neck"), JHMDB15.index("face")
+        assert person.keypoints[0, neck].tolist() == [0, 0, 0]
+        assert person.keypoints[0, face].tolist() == clip.keypoints[0, 0].tolist()
+
+    def test_weighs_an_unsure_annotation_less(self, clip):
+        clip.keypoints[0, 5, 2] = 0
+        weights = person_clip(replace(clip, grade="B"), PENN13).keypoints[..., 2]
+        assert weights[0, 5] == 0
+        assert weights[1:] == pytest.approx(0.7)
 
 
-def test_a_clip_has_its_frames_in_order_and_its_facts(jhmdb):
-    (clip,) = read_jhmdb_clips(jhmdb)
-    assert (clip.name, clip.film, clip.grade, clip.full_body) == (CLIP, "film", "A", False)
-    assert (len(clip), clip.fps, clip.skeleton.name) == (4, 12, "jhmdb15")
-    frames = list(clip.frames())
-    assert [frame.shape for frame in frames] == [(240, 320, 3)] * 4
-    assert [frame.mean() for frame in frames] == pytest.approx([0, 40, 80, 120], abs=2)
+class TestACheckedClip:
+    def test_is_the_clip_itself(self, clip):
+        assert checked_clip(clip) is clip
 
+    def test_has_as_many_frames_as_labels(self, clip):
+        with pytest.raises(DataError, match="walk has 3 frames, but 2 are"):
+            checked_clip(replace(clip, keypoints=clip.keypoints[:2]))
 
-def test_frames_can_be_read_more_than_once(jhmdb):
-    (clip,) = read_jhmdb_clips(jhmdb)
-    assert len(list(clip.frames())) == len(list(clip.frames())) == 4
+    def test_is_not_empty(self, clip):
+        with pytest.raises(DataError, match="walk is empty"):
+            checked_clip(replace(clip, frames=PictureFiles(()), keypoints=clip.keypoints[:0]))
 
-
-def test_joints_outside_the_image_and_frames_that_are_not_right_are_not_scored(jhmdb):
-    (clip,) = read_jhmdb_clips(jhmdb)
-    assert clip.keypoints[0, :4, 2].tolist() == [0, 1, 0, 1]
-    assert clip.keypoints[2, :, 2].tolist() == [0] * 15
-    assert clip.keypoints[0, 0, :2] == pytest.approx((-0.6, 50)), "coordinates are kept"
-
-
-def test_splits_and_grades_choose(jhmdb):
-    assert not read_jhmdb_clips(jhmdb, "train")
-    assert not read_jhmdb_clips(jhmdb, "val", grade="B")
-    assert read_jhmdb_clips(jhmdb, "val", grade="A")
-    with pytest.raises(ConfigError, match="'test'"):
-        read_jhmdb_clips(jhmdb, "test")
-
-
-def test_a_clip_that_is_shorter_than_its_annotation_is_an_error(jhmdb):
-    write_video(jhmdb / "clips" / CLIP, num_frames=3)
-    (clip,) = read_jhmdb_clips(jhmdb)
-    with pytest.raises(DataError, match="after 3 of its 4"):
-        list(clip.frames())
-
-
-def test_a_file_that_is_no_video_is_an_error(tmp_path):
-    (tmp_path / "no.avi").write_bytes(b"no video at all")
-    with pytest.raises(DataError, match=r"no\.avi"):
-        next(decode_frames(tmp_path / "no.avi", 1))
-
-
-@pytest.mark.parametrize("content", [b"", b"PK no archive"])
-def test_a_damaged_annotation_file_is_an_error(tmp_path, content):
-    (tmp_path / "joints.npz").write_bytes(content)
-    with pytest.raises(DataError, match=r"joints\.npz"):
-        read_jhmdb_clips(tmp_path)
-
-
-def test_the_real_validation_clips_are_those_that_are_reported(data_root):
-    clips = read_jhmdb_clips(data_root / "jhmdb", "val", grade="A")
-    assert (len(clips), sum(map(len, clips))) == (30, 1186)
-    assert next(clips[0].frames()).shape == (240, 320, 3)
-
-
-def test_no_film_is_in_both_splits(data_root):
-    films = [
-        {clip.film for clip in read_jhmdb_clips(data_root / "jhmdb", split)}
-        for split in ("train", "val")
-    ]
-    assert films[0].isdisjoint(films[1])
+    def test_has_finite_joints_where_they_are_scored(self, clip):
+        clip.keypoints[1, 3] = (np.nan, 5, 0)
+        checked_clip(clip)
+        clip.keypoints[2, 3, 0] = np.inf
+        with pytest.raises(DataError, match="not finite in 1 of its 3 frames, frame 2 first"):
+            checked_clip(clip)
