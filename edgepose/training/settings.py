@@ -73,7 +73,8 @@ class OptimiserSettings:
         name: ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: its peak.
         backbone_factor: multiplies it for backbones, whose weights come from ImageNet.
-        body_factor: multiplies it for the body of a PPN, which was trained before.
+        body_factor: multiplies it for the body of a PPN, which was trained before; 0 leaves the
+            body as it is, which takes a third of the time.
         weight_decay: not applied to biases and norms.
         schedule: ``cosine`` or ``linear`` to zero, ``constant``, or ``step``: a tenth at each of
             `milestones`.
@@ -115,6 +116,8 @@ class SequenceSettings:
         preliminary: weight of a loss on the body network's own maps, which the paper does not have.
         head: train the head in the same run, as published. Without it the first frame gets maps
             such as a head might give.
+        keep_norms: leave the statistics of the body's batch norms as they were trained: the frames
+            of a few windows are too alike to estimate them.
     """
 
     length: int = 5
@@ -122,6 +125,7 @@ class SequenceSettings:
     corrupt: float = 0.0
     preliminary: float = 0.0
     head: bool = True
+    keep_norms: bool = False
 
     def __post_init__(self) -> None:
         if self.length < 1 or not 0 <= self.corrupt <= 1:

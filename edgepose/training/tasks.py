@@ -36,7 +36,7 @@ class Task(Protocol):
         """Scalars to report; ``loss`` is the one to minimise.
 
         Args:
-            batch: see `edgepose.datasets.sampling.Batches`.
+            batch: see `edgepose.datasets.batches.Batches`.
         """
 
 
@@ -81,6 +81,9 @@ class SequenceTask:
         self._config, self._sequence, self._ppn = config, config.sequence, module
         self.module: nn.Module = module
         self.length: int | None = config.sequence.length
+        frozen = not config.optimiser.body_factor
+        module.body.requires_grad_(not frozen)
+        self._keep_norms = frozen or config.sequence.keep_norms
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Eq. 1 per frame: the head's maps of the first frame, the propagated ones of each.
@@ -88,6 +91,8 @@ class SequenceTask:
         The body's own maps add to it with the weight `SequenceSettings.preliminary`.
         """
         foreground = self._config.foreground
+        if self._keep_norms:
+            _keep_norms(self._ppn.body)
         targets, weight = _targets(batch, self._config)
         clip = network_input(batch["image"])
         # The body sees all frames at once: they do not depend on each other.
@@ -126,6 +131,12 @@ def _stand_in(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     known = (weight > 0)[..., None, None]
     guided = torch.rand(len(body), 1, 1, 1, device=body.device) < 0.5
     return torch.where(known & guided, imperfect(targets), body.detach().float())
+
+
+def _keep_norms(module: nn.Module) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def _targets(batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:
