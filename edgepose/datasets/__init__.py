@@ -1,8 +1,19 @@
 """Annotated people to train on and to evaluate with.
 
 Readers turn each set, as its authors publish it, into records: stills (`records.PersonImage`) and
-clips for training (`records.PersonClip`), and clips for evaluation (`clips.Clip`). `sampling` and
-`batches` turn records into augmented batches.
+clips (`records.PersonClip`) for training, clips (`clips.Clip`) for evaluation. `sampling` and
+`batches` turn records into augmented batches; `sources.KINDS` and `evaluation.data.DATA_SETS` are
+the sets by name, and these the folders that are expected:
+
+=============  =====================================================================================
+``penn``       ``labels/0001.mat``, ``frames/0001/000001.jpg``
+``sub-jhmdb``  ``joint_positions/``, ``puppet_mask/``, ``Rename_Images/``, ``sub_splits/``
+``full-jhmdb`` the same with ``splits/``
+``mpii``       ``mpii_human_pose_v1_u12_1.mat``, ``images/``
+``jhmdb``      ``joints.npz``, ``rtmpose_s.npz``, ``clips/CLASS/CLIP.avi``
+``lspet``      ``joints.npz``, ``rtmpose_s.npz``, ``images.zip``
+``people``     ``labels.npz``, ``images.zip``
+=============  =====================================================================================
 """
 
 from edgepose.datasets.root import data_root
