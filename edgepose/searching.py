@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+
+import numpy as np
 
 from edgepose.looking import Image, Keypoints, Look, Looker
 from edgepose.stats import StageClock
 from edgepose_runtime.following import FollowingSettings, is_person, person_roi, search_rois
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi
 
 #: Regions looked at per frame while nobody is found: what a frame without a person costs.
 REGIONS_PER_FRAME = 4
-#: To start a track takes more joints than to go on with one: a tree may look like a pair of legs.
-MIN_JOINTS_TO_START = 0.45
-#: A pose with so many of its joints ends the search in this frame.
-MIN_JOINTS_TO_STOP = 0.9
-#: How often a region is replaced by a better one, at most.
+#: The most promising of them, which are looked at more closely.
+CANDIDATES = 3
+#: How often a candidate's region is replaced by a better one, at most.
 CLOSER_LOOKS = 3
 #: In a region that suits the person badly the scores are lower; so is the bar, at first.
 ROUGH_SCORE = 0.5
+#: The first closer look is a wide one, for the parts of the person that were cut off.
+WIDE_MARGIN = 0.3
+#: To start a track takes more joints than to go on with one: a tree may look like a pair of legs.
+MIN_JOINTS_TO_START = 0.45
 
 
 class PersonSearch:
@@ -30,8 +35,7 @@ class PersonSearch:
 
     def __init__(self, looker: Looker, settings: FollowingSettings) -> None:
         self._looker = looker
-        self._strict = replace(settings, min_joints=MIN_JOINTS_TO_START)
-        self._complete = replace(settings, min_joints=MIN_JOINTS_TO_STOP)
+        self._settings = replace(settings, min_joints=MIN_JOINTS_TO_START)
         self.reset()
 
     def reset(self) -> None:
@@ -51,37 +55,29 @@ class PersonSearch:
         return look
 
     def _region_of_person(self, image: Image) -> Roi | None:
-        """Return a region that suits the person in this frame's turn of regions, if there is one.
+        """Return the region that suits the best person in this frame's turn of regions."""
+        rough = [self._locate(image, roi) for roi in self._turn(image)]
+        rough.sort(key=self._quality, reverse=True)
+        # Rough poses tell little of who is the best: a region that suits nobody has low scores.
+        closer = [self._look_closer(image, keypoints) for keypoints in rough[:CANDIDATES]]
+        best = max(closer, key=self._quality)
+        return self._region(image, best) if self._is_person(best) else None
 
-        A region of the search may cut the person off, or show it small: the region around what was
-        seen there shows more, and so on until that changes little.
+    def _look_closer(self, image: Image, keypoints: Keypoints) -> Keypoints:
+        """Look again around what was seen, until that changes little.
+
+        A region of the search may cut the person off, or show it small: the region around what
+        was seen there shows more.
         """
-        keypoints = self._best_of(self._turn(image), image)
-        threshold = self._strict.score_threshold
-        roi = _region(keypoints, image, ROUGH_SCORE * threshold)
+        roi = self._region(image, keypoints, ROUGH_SCORE, WIDE_MARGIN)
         for _ in range(CLOSER_LOOKS):
             if roi is None:
-                return None
-            keypoints = self._locate(image, roi)
-            if not self._is_person(keypoints):
-                return None
-            last, roi = roi, _region(keypoints, image, threshold)
-            if roi is not None and _alike(last, roi):
-                break
-        return roi
-
-    def _best_of(self, regions: list[Roi], image: Image) -> Keypoints:
-        """Return the surest pose; one with nearly all joints ends the round.
-
-        Fewer joints may mean that the region cuts the person off, and that the next one does not.
-        """
-        best = self._locate(image, regions[0])
-        for roi in regions[1:]:
-            if is_person(best, self._complete):
                 break
             keypoints = self._locate(image, roi)
-            best = max(best, keypoints, key=lambda pose: float(pose[:, 2].sum()))
-        return best
+            last, roi = roi, self._region(image, keypoints)
+            if not self._is_person(keypoints) or (roi is not None and _alike(last, roi)):
+                break
+        return keypoints
 
     def _turn(self, image: Image) -> list[Roi]:
         """Return the regions to look at in this frame, and move on."""
@@ -99,12 +95,30 @@ class PersonSearch:
         return self._looker.locate(image, roi, StageClock())
 
     def _is_person(self, keypoints: Keypoints) -> bool:
-        return is_person(keypoints, self._strict)
+        return is_person(keypoints, self._settings)
 
+    def _region(
+        self,
+        image: Image,
+        keypoints: Keypoints,
+        bar: float = 1.0,
+        margin: float = JOINT_BOX_MARGIN,
+    ) -> Roi | None:
+        """Return the region around the joints whose score is ``bar`` thresholds or more."""
+        height, width = image.shape[:2]
+        return person_roi(keypoints, width, height, bar * self._settings.score_threshold, margin)
 
-def _region(keypoints: Keypoints, image: Image, min_score: float) -> Roi | None:
-    height, width = image.shape[:2]
-    return person_roi(keypoints, width, height, min_score)
+    def _quality(self, keypoints: Keypoints) -> float:
+        """Rank a pose by its scores and by its size: who is meant is rather the larger person.
+
+        A few sure joints say more than many doubtful ones, hence the squares.
+        """
+        trusted = keypoints[keypoints[:, 2] >= self._settings.score_threshold]
+        if not len(trusted):
+            return 0.0
+        extent = float(np.ptp(trusted[:, :2], axis=0).max())
+        sureness = float(np.square(trusted[:, 2]).sum())
+        return sureness * math.sqrt(extent)
 
 
 def _alike(first: Roi, second: Roi) -> bool:

@@ -54,7 +54,9 @@ def color_finder(found: str, carried: str | None = None) -> bytes:
         "white": np.array(255.0),
         "tolerance": np.array(-10.0),
         "one": np.array(1.0),
-        "gain": np.array(1.4),
+        "gain": np.array(6.0),
+        "most": np.array(0.75),
+        "rest": np.array(0.25),
         "half": np.array(0.5),
     }
     pool, node = {"pads": [4, 4, 4, 4], "count_include_pad": 1}, helper.make_node
@@ -70,7 +72,12 @@ def color_finder(found: str, carried: str | None = None) -> bytes:
         node("Relu", ["likeness"], ["alike"]),
         node("AveragePool", ["alike"], ["cells"], kernel_shape=[4, 4], strides=[4, 4]),
         node("AveragePool", ["cells"], ["smooth"], kernel_shape=[9, 9], **pool),
-        node("Mul", ["smooth", "gain"], [found]),
+        # A plateau, so that large and small puppets score alike, with a peak on top of it.
+        node("Mul", ["smooth", "gain"], ["steep"]),
+        node("Min", ["steep", "one"], ["flat"]),
+        node("Mul", ["flat", "most"], ["base"]),
+        node("Mul", ["smooth", "rest"], ["peak"]),
+        node("Add", ["base", "peak"], [found]),
     ]
     inputs, outputs = [IMAGE], [HEATMAPS]
     if carried:

@@ -455,11 +455,11 @@ class TestOptions:
 class TestRealNetworks:
     def test_a_bundle_is_tracked_from_its_folder(self, puppet_bundle, puppet):
         with edgepose.PoseTracker(puppet_bundle.path, num_threads=1, smoothing=False) as tracker:
-            for step in range(6):
-                center = (130 + 6 * step, 120)
+            for step in range(8):
+                center = (120 + 6 * step, 120)
                 result = tracker.track(puppet(center), timestamp_ms=40 * step)
-                truth = standing_person(center, 160)
-                np.testing.assert_allclose(result.keypoints[:, :2], truth[:, :2], atol=8)
+        truth = standing_person(center, 160)
+        np.testing.assert_allclose(result.keypoints[:, :2], truth[:, :2], atol=6)
         assert result.origin is Origin.PROPAGATED
 
     def test_an_empty_room_has_no_person(self, puppet_bundle):
