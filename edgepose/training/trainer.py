@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,17 +14,14 @@ from torch.utils.data import DataLoader
 
 from edgepose.datasets.batches import Batches, BatchPlan
 from edgepose.datasets.sampling import Sampler, Source
-from edgepose.training.averaging import WeightAverage
-from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
-from edgepose.training.config import parse_config
+from edgepose.training.devices import find_device, move
 from edgepose.training.journal import Journal, Meter
-from edgepose.training.schedule import build_optimiser, schedule, set_learning_rate
+from edgepose.training.schedule import schedule, set_learning_rate
 from edgepose.training.settings import TrainConfig
 from edgepose.training.signals import StopSignals, leave_signals_alone
+from edgepose.training.state import TrainingState
 from edgepose.training.tasks import Task
-from edgepose_runtime.errors import CheckpointError, DeviceError
-
-logger = logging.getLogger(__name__)
+from edgepose_runtime.errors import CheckpointError, DataError
 
 REPORT_STEPS = 50
 Metrics = Mapping[str, float]
@@ -82,6 +78,7 @@ class Trainer:
     Raises:
         DeviceError: there is no such device.
         CheckpointError: the checkpoint to resume from is damaged, or of another network.
+        OutputError: the folder or the log cannot be written.
     """
 
     def __init__(
@@ -95,18 +92,14 @@ class Trainer:
         self._config, self._task, self._settings = config, task, settings
         self._validate = validate
         self._device = find_device(settings.device)
-        self._signals = StopSignals()
-        self._module = _quick(task.module.to(self._device))
-        self._optimiser = build_optimiser(self._module, config.optimiser)
-        self._average = WeightAverage(self._module, config.optimiser.ema)
+        self._state = TrainingState(config, move(task.module, self._device))
         plan = BatchPlan([(phase.steps, phase.size, phase.batch) for phase in config.phases])
         sampler = Sampler(sources, config.joints, config.augmentation)
         self._batches = Batches(sampler, plan, config.seed, task.length)
-        self._step = self._seen = 0
         if settings.resume and settings.checkpoint.is_file():
-            self._restore()
-        self._journal = Journal(settings.folder, self._step)
-        self._meter = Meter()
+            self._state.restore(settings.checkpoint)
+        self._journal = Journal(settings.folder, self._state.step)
+        self._meter, self._signals = Meter(), StopSignals()
 
     def stop(self) -> None:
         """Ask the run to end after the present step, with a checkpoint."""
@@ -123,13 +116,13 @@ class Trainer:
         with self._signals:
             self._loop(report)
         self._save()
-        return self._step == self._config.total_steps
+        return self._state.step == self._config.total_steps
 
     def _loop(self, report: Callable[[Progress], None]) -> None:
         began = saved = time.monotonic()
         for batch in self._remaining():
-            self._meter.add(self._train(batch), batch["keypoints"].shape[:-2].numel())
-            report(Progress(self._step, self._config.total_steps, self._note()))
+            self._train(batch)
+            report(Progress(self._state.step, self._config.total_steps, self._note()))
             now = time.monotonic()
             if self._signals.stopped or now - began > 60 * self._settings.max_minutes:
                 return
@@ -139,120 +132,69 @@ class Trainer:
 
     def _remaining(self) -> Iterator[Mapping[str, Tensor]]:
         workers = self._settings.workers
-        yield from DataLoader(
+        loader = DataLoader(
             self._batches,
             batch_size=None,
-            sampler=range(self._step, len(self._batches)),
+            sampler=range(self._state.step, len(self._batches)),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
             worker_init_fn=leave_signals_alone if workers else None,
+            pin_memory=self._device.type == "cuda",
         )
+        try:
+            yield from loader
+        except DataError as error:
+            # From a worker it comes with its traceback as the text, the message last.
+            raise DataError(str(error).splitlines()[-1].rpartition("DataError: ")[2]) from error
 
-    def _train(self, batch: Mapping[str, Tensor]) -> dict[str, float]:
-        """Take one step and return what there is to report about it."""
+    def _train(self, batch: Mapping[str, Tensor]) -> None:
+        """Take one step."""
+        state = self._state
         # What is drawn while training depends on the step alone, as the batches do.
-        torch.manual_seed(self._config.seed + 1_000_003 * (self._step + 1))
-        set_learning_rate(self._optimiser, schedule(self._config, self._step))
-        self._module.train()
+        torch.manual_seed(self._config.seed + 1_000_003 * (state.step + 1))
+        set_learning_rate(state.optimiser, schedule(self._config, state.step))
+        state.module.train()
         batch = {key: value.to(self._device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16):
             losses = self._task.loss(batch)
         self._require_finite(losses["loss"])
-        self._optimiser.zero_grad(set_to_none=True)
+        state.optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        norm = nn.utils.clip_grad_norm_(
-            self._module.parameters(), self._config.optimiser.clip or math.inf
-        )
-        self._optimiser.step()
-        self._average.update(self._module)
-        self._step += 1
-        self._seen += batch["keypoints"].shape[:-2].numel()
-        return {
-            **{name: float(value.detach()) for name, value in losses.items()},
-            "gradient": float(norm),
-        }
+        limit = self._config.optimiser.clip or math.inf
+        norm = nn.utils.clip_grad_norm_(state.module.parameters(), limit)
+        state.optimiser.step()
+        state.average.update(state.module)
+        images = batch["keypoints"].shape[:-2].numel()
+        state.step, state.images = state.step + 1, state.images + images
+        measured = {name: float(value.detach()) for name, value in losses.items()}
+        self._meter.add({**measured, "gradient": float(norm)}, images)
 
     def _require_finite(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):
+            last = self._settings.checkpoint
             raise CheckpointError(
-                f"The loss is not a number at step {self._step}. The last checkpoint is "
-                f"{self._settings.checkpoint}: lower the learning rate and resume from it."
+                f"The loss is not a number at step {self._state.step}. Lower the learning rate and "
+                + (f"resume from {last}." if last.is_file() else "start again.")
             )
 
     def _note(self) -> Metrics:
         """Add a row to the log where one is due, and return it."""
-        last = self._step == self._config.total_steps
+        step, every = self._state.step, self._config.validate_every
+        last = step == self._config.total_steps
         metrics: dict[str, float] = {}
-        if last or self._step % REPORT_STEPS == 0:
+        if last or step % REPORT_STEPS == 0:
             metrics = self._meter.means()
-            metrics["learning_rate"] = self._optimiser.param_groups[-1]["lr"]
-            metrics["seen"] = self._seen
-        every = self._config.validate_every
-        if self._validate is not None and every and (last or self._step % every == 0):
-            with self._average.applied_to(self._module):
-                metrics.update(self._validate(self._module))
+            metrics["learning_rate"] = self._state.optimiser.param_groups[-1]["lr"]
+            metrics["seen"] = self._state.images
+        if self._validate is not None and every and (last or step % every == 0):
+            with self._state.average.applied_to(self._state.module):
+                metrics.update(self._validate(self._state.module))
             self._meter.restart_clock()
         if metrics:
-            self._journal.add({"step": self._step, **metrics})
+            self._journal.add({"step": step, **metrics})
         return metrics
 
     def _save(self) -> None:
-        content = {
-            "config": self._config.as_dict(),
-            "model": self._module.state_dict(),
-            "ema": self._average.values,
-            "step": self._step,
-            "optimiser": self._optimiser.state_dict(),
-            "average": self._average.state_dict(),
-            "training": {
-                "recipe": self._config.name,
-                "images": self._seen,
-                "sources": [vars(source) for source in self._config.sources],
-            },
-        }
-        save_checkpoint(self._settings.checkpoint, content)
+        self._state.save(self._settings.checkpoint)
         self._journal.plot(self._settings.folder / "curves.png")
-
-    def _restore(self) -> None:
-        content = load_checkpoint(self._settings.checkpoint)
-        if parse_config(content["config"]) != self._config:
-            logger.warning(
-                "The recipe differs from the one that %s was made with.", self._settings.checkpoint
-            )
-        peaks = [dict(group) for group in self._optimiser.param_groups]
-        try:
-            self._module.load_state_dict(content["model"])
-            self._optimiser.load_state_dict(content["optimiser"])
-            self._average.load_state_dict(content["average"])
-            self._step, self._seen = int(content["step"]), int(content["training"]["images"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(
-                f"The checkpoint {self._settings.checkpoint} belongs to another recipe: {error}"
-            ) from error
-        for group, mine in zip(self._optimiser.param_groups, peaks, strict=True):
-            group.update(peak=mine["peak"], weight_decay=mine["weight_decay"])
-
-
-def _quick(module: nn.Module) -> nn.Module:
-    """Order the weights of convolutions as bf16 kernels like them; values stay the same."""
-    for layer in module.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module
-
-
-def find_device(name: str) -> torch.device:
-    """The device of this name.
-
-    Raises:
-        DeviceError: torch does not know it, or this machine does not have it.
-    """
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DeviceError(
-            f"The device {name!r} cannot be used for training here: {error} Choose cpu, or install "
-            "a build of PyTorch for this device."
-        ) from error
-    return device
+        self._meter.restart_clock()

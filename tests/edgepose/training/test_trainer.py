@@ -1,6 +1,7 @@
 import csv
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,8 +9,8 @@ from torch import nn
 
 from edgepose.training import trainer as trainer_module
 from edgepose.training.checkpoint import load_checkpoint
-from edgepose.training.trainer import find_device
-from edgepose_runtime.errors import CheckpointError, DeviceError
+from edgepose.training.devices import find_device
+from edgepose_runtime.errors import CheckpointError, DataError, DeviceError
 
 
 def rows(folder):
@@ -97,7 +98,7 @@ def test_a_second_signal_interrupts_at_once(trainer):
         trainer().run(report)
 
 
-def test_a_loss_that_is_no_number_is_an_error_that_names_the_checkpoint(trainer):
+def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(trainer):
     class Bad(nn.Module):
         def __init__(self):
             super().__init__()
@@ -106,8 +107,17 @@ def test_a_loss_that_is_no_number_is_an_error_that_names_the_checkpoint(trainer)
         def forward(self, image):
             return self.layer(image) * float("nan")
 
-    with pytest.raises(CheckpointError, match=r"not a number at step 0.*checkpoint\.pt"):
+    with pytest.raises(CheckpointError, match=r"not a number at step 0.*learning rate"):
         trainer(network=Bad()).run(lambda _: None)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_data_that_cannot_be_used_is_one_sentence(trainer, stills, workers):
+    broken = replace(stills.images[0], picture=b"no picture")
+    stills.images[:] = [broken]
+    with pytest.raises(DataError, match="in a row") as error:
+        trainer(workers=workers).run(lambda _: None)
+    assert "\n" not in str(error.value)
 
 
 def test_checkpoints_are_written_on_the_way(trainer, recipe, tmp_path):
@@ -139,7 +149,7 @@ def test_validation_sees_the_averaged_weights_and_its_figures_are_logged(trainer
 
 def test_a_checkpoint_of_another_network_is_refused(trainer, tmp_path):
     trainer().run(lambda _: None)
-    with pytest.raises(CheckpointError, match="another recipe"):
+    with pytest.raises(CheckpointError, match="another network"):
         trainer(network=nn.Conv2d(3, 13, 4, 4), resume=True)
 
 

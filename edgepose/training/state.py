@@ -1,0 +1,81 @@
+"""What a run has learned so far, and how it is kept."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from torch import nn
+
+from edgepose.training.averaging import WeightAverage
+from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
+from edgepose.training.config import parse_config
+from edgepose.training.schedule import build_optimiser
+from edgepose.training.settings import TrainConfig
+from edgepose_runtime.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingState:
+    """All that a resumed run needs, besides its data.
+
+    Args:
+        config: the recipe.
+        module: what is trained, on its device.
+
+    Attributes:
+        module, optimiser, average: change with every step.
+        step: steps done.
+        images: images seen, the frames of windows one by one.
+    """
+
+    def __init__(self, config: TrainConfig, module: nn.Module) -> None:
+        self._config = config
+        self.module = module
+        self.optimiser = build_optimiser(module, config.optimiser)
+        self.average = WeightAverage(module, config.optimiser.ema)
+        self.step = self.images = 0
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        content = {
+            "config": self._config.as_dict(),
+            "model": self.module.state_dict(),
+            "ema": self.average.values,
+            "step": self.step,
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict(),
+            "training": {
+                "recipe": self._config.name,
+                "images": self.images,
+                "sources": [vars(source) for source in self._config.sources],
+            },
+        }
+        save_checkpoint(path, content)
+
+    def restore(self, path: Path) -> None:
+        """Go back to a checkpoint; where the recipe has changed since, its new rates count.
+
+        Raises:
+            CheckpointError: it is missing or damaged, or of another network.
+        """
+        content = load_checkpoint(path)
+        if parse_config(content["config"]) != self._config:
+            logger.warning("The recipe differs from the one that %s was made with.", path)
+        rates = [(group["peak"], group["weight_decay"]) for group in self.optimiser.param_groups]
+        try:
+            self.module.load_state_dict(content["model"])
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.average.load_state_dict(content["average"])
+            self.step, self.images = int(content["step"]), int(content["training"]["images"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"The checkpoint {path} belongs to another network: {error}"
+            ) from error
+        for group, (peak, decay) in zip(self.optimiser.param_groups, rates, strict=True):
+            group.update(peak=peak, weight_decay=decay)
