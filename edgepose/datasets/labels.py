@@ -45,6 +45,11 @@ def mask_outside(keypoints: Keypoints, width: int, height: int) -> Keypoints:
     return out
 
 
+def absent_keypoints(count: int) -> Keypoints:
+    """Keypoints (count, 3) that are known to lie outside every crop: all maps are to be empty."""
+    return np.tile(np.array([-1e4, -1e4, 1], np.float32), (count, 1))
+
+
 def half_body(keypoints: Keypoints, skeleton: Skeleton, rng: np.random.Generator) -> Keypoints:
     """Return the keypoints (K, 3) of the upper or, less often, the lower body; others weigh 0.
 

@@ -32,12 +32,14 @@ class PersonImage:
         keypoints: float32 (K, 3): x, y in pixels of the picture (pixel centres at integers) and a
             weight in [0, 1], 0 where the joint is unknown.
         box: annotated box, float32 (4,) as x1, y1, x2, y2 in pixels, or None.
+        nobody: there is no person in the picture; the keypoints are those of `absent_keypoints`.
     """
 
     name: str
     picture: Picture
     keypoints: Keypoints
     box: NDArray[np.float32] | None = None
+    nobody: bool = False
 
     def image(self) -> Image:
         """Decode the picture to uint8 (H, W, 3) BGR.

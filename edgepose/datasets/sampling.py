@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgepose.datasets import appearance
 from edgepose.datasets.augmentation import Augmentation, Placement, crop_squares, draw_placement
 from edgepose.datasets.boxes import joints_box
-from edgepose.datasets.labels import half_body
+from edgepose.datasets.labels import absent_keypoints, half_body
 from edgepose.datasets.motion import chained
 from edgepose.datasets.records import Image, Keypoints, PersonClip, PersonImage
 from edgepose.datasets.warping import crop_matrix, warp_image, warp_keypoints
@@ -141,14 +141,15 @@ class Sampler:
 
     def _try_image(self, rng: np.random.Generator, size: int) -> Crop | None:
         settings = self._settings
-        frame = open_frame(self._source(rng).draw_image(rng))
-        box = frame.box
+        record = self._source(rng).draw_image(rng)
+        frame = open_frame(record)
+        box = _part(frame.image, rng) if record.nobody else frame.box
         if rng.random() < settings.half_body_probability:
             box = joints_box(half_body(frame.keypoints, self._skeleton, rng)) or box
         placement = draw_placement(rng, settings)
         look = appearance.draw_look(rng, settings.photometric)
         if rng.random() < settings.background_probability:
-            frame = replace(frame, keypoints=_absent(frame.keypoints))
+            frame = replace(frame, keypoints=absent_keypoints(len(frame.keypoints)))
             (square,) = crop_squares([_empty_corner(frame.image, rng)], placement, size)
         elif box is not None and frame.keypoints[:, 2].any():
             (square,) = crop_squares([box], placement, size, settings.convention)
@@ -192,16 +193,16 @@ class Sampler:
         return Crop(crop, points, matrix)
 
 
+def _part(image: Image, rng: np.random.Generator) -> Roi:
+    """A square anywhere in a picture, a third of its shorter side or more."""
+    height, width = image.shape[:2]
+    side = float(min(height, width) * rng.uniform(0.33, 1.0))
+    return Roi(rng.uniform(0, width - side), rng.uniform(0, height - side), side, side)
+
+
 def _empty_corner(image: Image, rng: np.random.Generator) -> Roi:
     """A small square in a corner of a picture: a texture with nobody in it, mostly."""
     height, width = image.shape[:2]
     side = 0.16 * min(height, width) * rng.uniform(0.5, 1.0)
     x, y = rng.integers(2) * (width - side), rng.integers(2) * (height - side)
     return Roi(float(x), float(y), side, side)
-
-
-def _absent(keypoints: Keypoints) -> Keypoints:
-    """Keypoints that are known to lie outside every crop."""
-    absent = np.full_like(keypoints, -1e4)
-    absent[:, 2] = 1
-    return absent

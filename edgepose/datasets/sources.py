@@ -16,7 +16,7 @@ from edgepose.datasets.penn import read_penn_clips
 from edgepose.datasets.published_jhmdb import read_full_jhmdb_clips, read_sub_jhmdb_clips
 from edgepose.datasets.records import PersonClip, PersonImage, decode_picture
 from edgepose.datasets.sampling import Source
-from edgepose.datasets.stills import read_lspet, read_people
+from edgepose.datasets.stills import read_backgrounds, read_lspet, read_people
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.skeletons import Skeleton
 
@@ -61,6 +61,10 @@ def _people(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
     return read_people(folder, options.skeleton, options.on_broken)
 
 
+def _backgrounds(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
+    return read_backgrounds(folder, options.skeleton, options.on_broken)
+
+
 def _mpii(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
     occluded = not options.supervise_only_visible
     return read_mpii(folder, options.skeleton, occluded=occluded, on_broken=options.on_broken)
@@ -91,6 +95,7 @@ def _person_clips(clips: Iterable[Clip], options: ReadOptions) -> Iterable[Perso
 KINDS = {
     "lspet": Kind(_lspet),
     "people": Kind(_people),
+    "backgrounds": Kind(_backgrounds),
     "mpii": Kind(_mpii),
     "jhmdb": Kind(_jhmdb),
     "penn": Kind(_penn),

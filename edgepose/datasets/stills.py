@@ -1,10 +1,11 @@
-"""Stills of people with their labels in a table: LSPET and the teacher-labelled people."""
+"""Stills: LSPET and teacher-labelled people with labels in a table, and pictures of nobody."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.broken import OnBroken, read_each, refuse
-from edgepose.datasets.labels import mask_missing, reconcile, weights_from_scores
+from edgepose.datasets.labels import absent_keypoints, mask_missing, reconcile, weights_from_scores
 from edgepose.datasets.records import Keypoints, PersonImage
 from edgepose.datasets.tables import load_table
 from edgepose_runtime.errors import DataError
@@ -65,6 +66,26 @@ def read_people(
     yield from _read_zip(root / "images.zip", table["names"][sure].tolist(), labels, on_broken)
 
 
+def read_backgrounds(
+    root: Path, skeleton: Skeleton, on_broken: OnBroken = refuse
+) -> Iterator[PersonImage]:
+    """Read pictures without people, from which a network learns not to invent any.
+
+    Args:
+        root: the folder with ``images.zip``: every picture in it.
+        skeleton: whose joints are absent.
+        on_broken: is given a `DataError` for each broken picture, which is left out.
+
+    Raises:
+        DataError: the archive is missing or damaged.
+    """
+    absent = absent_keypoints(skeleton.num_joints)
+    with _open_archive(root / "images.zip") as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+    for still in _read_zip(root / "images.zip", names, [absent] * len(names), on_broken):
+        yield replace(still, nobody=True)
+
+
 def _limbs(skeleton: Skeleton) -> list[int]:
     """The joints that come in pairs."""
     return sorted(joint for pair in skeleton.flip_pairs for joint in pair)
@@ -82,15 +103,18 @@ def _check_counts(root: Path, names: NDArray[np.str_], *labels: NDArray[np.float
 def _read_zip(
     path: Path, names: list[str], labels: list[Keypoints] | Keypoints, on_broken: OnBroken
 ) -> Iterator[PersonImage]:
+    with _open_archive(path) as archive:
+        rows = zip(names, labels, strict=True)
+        yield from read_each(rows, partial(_read_member, archive, path), on_broken)
+
+
+def _open_archive(path: Path) -> zipfile.ZipFile:
     try:
-        archive = zipfile.ZipFile(path)
+        return zipfile.ZipFile(path)
     except FileNotFoundError:
         raise DataError(f"The archive of pictures '{path}' is missing.") from None
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"The archive of pictures '{path}' cannot be read: {error}.") from error
-    with archive:
-        rows = zip(names, labels, strict=True)
-        yield from read_each(rows, partial(_read_member, archive, path), on_broken)
 
 
 def _read_member(archive: zipfile.ZipFile, path: Path, row: tuple[str, Keypoints]) -> PersonImage:

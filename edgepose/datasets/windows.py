@@ -38,11 +38,15 @@ class Frame:
 def open_frame(record: PersonImage) -> Frame:
     """Decode a picture and leave out the joints that lie outside it.
 
+    The box of a picture without a person is the whole picture.
+
     Raises:
         DataError: the picture cannot be decoded.
     """
     image = record.image()
     height, width = image.shape[:2]
+    if record.nobody:
+        return Frame(image, record.keypoints, Roi(0, 0, width, height), AT_REST)
     keypoints = mask_outside(mask_missing(record.keypoints), width, height)
     return Frame(image, keypoints, corners_box(record.box) or joints_box(keypoints), AT_REST)
 

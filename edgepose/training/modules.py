@@ -86,7 +86,7 @@ def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
     """
     for part, name in config.start.items():
         path = Path(name) if Path(name).is_file() else root / name
-        target, source = _part(module, part), load_weights(path)
+        target, source = named_part(module, part), load_weights(path)
         if part.split(".")[-1] == "backbone":
             load_backbone_weights(target, source.values)
             continue
@@ -95,6 +95,21 @@ def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
             load_published_weights(target, values)
         else:
             _load(target, values, str(path))
+
+
+def named_part(module: nn.Module, name: str) -> nn.Module:
+    """A part of a module by its dotted name; ``all`` is the module itself.
+
+    Raises:
+        CheckpointError: there is no such part.
+    """
+    try:
+        return module if name == "all" else module.get_submodule(name)
+    except AttributeError:
+        parts = ", ".join(["all", *(child for child, _ in module.named_children())])
+        raise CheckpointError(
+            f"The network has no part {name!r}; its largest ones are {parts}."
+        ) from None
 
 
 def convert_outputs(
@@ -128,16 +143,6 @@ def network_input(image: Tensor) -> Tensor:
     mean = torch.tensor(MEAN, device=image.device) * 255
     std = torch.tensor(STD, device=image.device) * 255
     return ((image.flip(-1).float() - mean) / std).movedim(-1, -3)
-
-
-def _part(module: nn.Module, name: str) -> nn.Module:
-    try:
-        return module if name == "all" else module.get_submodule(name)
-    except AttributeError:
-        parts = ", ".join(["all", *(child for child, _ in module.named_children())])
-        raise CheckpointError(
-            f"The network has no part {name!r} to load weights into; it has {parts}."
-        ) from None
 
 
 def _load(module: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from edgepose.datasets.targets import render_targets
 from edgepose.models import PPN
 from edgepose.training.corruption import corrupt, imperfect
 from edgepose.training.losses import heatmap_loss
-from edgepose.training.modules import build_module, network_input, start_from
+from edgepose.training.modules import build_module, named_part, network_input, start_from
 from edgepose.training.previous import realign
 from edgepose.training.settings import TrainConfig
 from edgepose_runtime.errors import ConfigError
@@ -57,11 +57,13 @@ class ImageTask:
 
     def __init__(self, config: TrainConfig, module: nn.Module) -> None:
         self._config = config
+        self._frozen = _freeze(module, config.frozen)
         self.module: nn.Module = module
         self.length: int | None = None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The heat-map loss of a batch of images."""
+        _keep_norms(self._frozen)
         targets, weight = _targets(batch, self._config)
         predicted = self.module(network_input(batch["image"]))
         return {"loss": heatmap_loss(predicted, targets, weight, self._config.foreground)}
@@ -81,9 +83,11 @@ class SequenceTask:
         self._config, self._sequence, self._ppn = config, config.sequence, module
         self.module: nn.Module = module
         self.length: int | None = config.sequence.length
-        frozen = not config.optimiser.body_factor
-        module.body.requires_grad_(not frozen)
-        self._keep_norms = frozen or config.sequence.keep_norms
+        self._frozen = _freeze(module, config.frozen)
+        if not config.optimiser.body_factor:
+            self._frozen += _freeze(module, ["body"])
+        if config.sequence.keep_norms:
+            self._frozen.append(module.body)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Eq. 1 per frame: the head's maps of the first frame, the propagated ones of each.
@@ -91,8 +95,7 @@ class SequenceTask:
         The body's own maps add to it with the weight `SequenceSettings.preliminary`.
         """
         foreground = self._config.foreground
-        if self._keep_norms:
-            _keep_norms(self._ppn.body)
+        _keep_norms(self._frozen)
         targets, weight = _targets(batch, self._config)
         clip = network_input(batch["image"])
         # The body sees all frames at once: they do not depend on each other.
@@ -133,10 +136,17 @@ def _stand_in(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     return torch.where(known & guided, imperfect(targets), body.detach().float())
 
 
-def _keep_norms(module: nn.Module) -> None:
-    for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.eval()
+def _freeze(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    """Take the named parts out of training."""
+    return [named_part(module, name).requires_grad_(False) for name in names]
+
+
+def _keep_norms(parts: Sequence[nn.Module]) -> None:
+    """Leave the statistics of batch norms as they are; the trainer sets them to learn."""
+    for part in parts:
+        for layer in part.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
 
 
 def _targets(batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgepose.datasets.augmentation import Augmentation
+from edgepose.datasets.labels import absent_keypoints
 from edgepose.datasets.sampling import Sampler, Source
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.geometry import Roi, roi_transform
@@ -79,6 +80,15 @@ class TestAStill:
         places = crop.keypoints[:, :2]
         assert ((places < 0) | (places > SIZE)).any(axis=1).all()
         assert crop.keypoints[:, 2].tolist() == [1] * 13, "it is known that nobody is there"
+
+    @pytest.mark.parametrize("length", [None, 3])
+    def test_without_a_person_has_no_joint_inside(self, person_image, length):
+        record = replace(person_image(), keypoints=absent_keypoints(13), nobody=True)
+        sampler = sampler_of(record, scale=(0.5, 2.0), rotation_degrees=40)
+        crops = sampler.clip(rng(), SIZE, length) if length else [sampler.image(rng(), SIZE)]
+        for crop in crops:
+            assert (np.abs(crop.keypoints[:, :2]) > SIZE).all()
+            assert crop.keypoints[:, 2].tolist() == [1] * 13
 
     def test_may_be_drawn_from_a_clip(self, person_clip):
         crop = sampler_of(person_clip()).image(rng(), SIZE)

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from edgepose.datasets.stills import read_lspet, read_people
+from edgepose.datasets.stills import read_backgrounds, read_lspet, read_people
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.skeletons import HALPE26, LSP14, PENN13
 
@@ -93,3 +93,9 @@ def test_the_real_stills_have_labels_inside_their_pictures(data_root):
     height, width = stills[0].image().shape[:2]
     x, y, weight = stills[0].keypoints.T
     assert ((weight == 0) | ((x > -9) & (x < width + 9) & (y > -9) & (y < height + 9))).all()
+
+
+def test_backgrounds_are_known_to_show_nobody(root):
+    stills = list(read_backgrounds(root, PENN13))
+    assert [still.name for still in stills] == [f"{root.name}/{name}" for name in NAMES]
+    assert all(still.nobody and still.image().ndim == 3 for still in stills)

@@ -156,3 +156,12 @@ def test_the_loss_counts_known_joints_and_centres_more():
     assert lit.item() == pytest.approx(9 / 16)
     nothing = heatmap_loss(predicted, target, torch.zeros(1, 2))
     assert nothing.item() == 0.0
+
+
+def test_frozen_parts_keep_weights_and_norms_and_the_others_learn(recipe, network, batch):
+    task = ImageTask(recipe(frozen=["0", "1"]), network)
+    task.module.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    task.loss({name: value[:, 0] for name, value in batch.items()})["loss"].backward()
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert [p.grad is None for p in network.parameters()] == [True] * 4 + [False] * 2
