@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -166,8 +167,9 @@ def _farewell(args: argparse.Namespace, settings: RunSettings, done: bool) -> st
         return f"Done: {settings.checkpoint}"
     words = ["edgepose", "train", args.config, "--out", str(settings.folder), "--resume"]
     words += ["--data", str(args.data)] if args.data else []
-    words += [word for change in args.set for word in ("--set", f"'{change}'")]
-    return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {' '.join(words)}"
+    words += ["--device", args.device] if args.device != "cpu" else []
+    words += [word for change in args.set for word in ("--set", change)]
+    return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {shlex.join(words)}"
 
 
 def _positive(text: str) -> int:
