@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models import (
+    PPN,
+    FlowPPU,
     build_network,
     build_ppn,
     load_backbone_weights,
@@ -21,7 +23,7 @@ from edgepose.models.imagenet import MEAN, STD
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
 from edgepose.training.settings import TrainConfig
-from edgepose_runtime.errors import CheckpointError
+from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.skeletons import MPII16, Skeleton, convert_keypoints
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
@@ -45,16 +47,40 @@ class Trained:
 
 
 def build_module(config: TrainConfig) -> nn.Module:
-    """The network of a recipe with random weights: a `PoseNetwork`, or a `PPN` for sequences."""
-    joints = config.joints.num_joints
-    if config.ppn is None:
-        return build_network(config.network, joints)
-    options: dict[str, Any] = (
-        {"base": config.ppn} if isinstance(config.ppn, str) else dict(config.ppn)
-    )
+    """The network of a recipe with random weights: a `PoseNetwork`, or a `PPN` for sequences.
+
+    Raises:
+        ConfigError: its options do not fit each other, the targets or the input sizes.
+    """
+    if config.ppn is not None:
+        return _build_ppn(config, config.ppn)
+    network = build_network(config.network, config.joints.num_joints)
+    _require_stride(network.stride, config)
+    return network
+
+
+def _build_ppn(config: TrainConfig, ppn: str | Mapping[str, Any]) -> PPN:
+    options: dict[str, Any] = {"base": ppn} if isinstance(ppn, str) else dict(ppn)
     if config.sequence is not None and not config.sequence.head:
         options["head"] = None
-    return build_ppn(options, joints)
+    network = build_ppn(options, config.joints.num_joints)
+    _require_stride(network.body.stride, config)
+    if isinstance(network.ppu, FlowPPU):
+        size = network.ppu.size * config.targets.stride
+        if any(phase.size != size for phase in config.phases):
+            raise ConfigError(
+                f"The PPU is built for input of {size} pixels: train it in phases of that size, or "
+                "give another input_size."
+            )
+    return network
+
+
+def _require_stride(stride: Any, config: TrainConfig) -> None:
+    if stride != config.targets.stride:
+        raise ConfigError(
+            f"The network's heat-maps have stride {stride}, the targets of the recipe "
+            f"{config.name!r} {config.targets.stride}; they must be the same."
+        )
 
 
 def load_trained(path: str | Path) -> Trained:

@@ -3,6 +3,7 @@ import torch
 
 from edgepose.models import MobileNetV2, build_network
 from edgepose.training.checkpoint import save_checkpoint
+from edgepose.training.config import load_config, recipe_names
 from edgepose.training.modules import (
     build_module,
     convert_outputs,
@@ -15,6 +16,7 @@ from edgepose_runtime.skeletons import JHMDB15, MPII16, PENN13
 
 LIGHT = {"backbone": "mobilenet_v2", "neck": 16}
 PPN = {"base": "ppn-swift", "body": LIGHT, "head": LIGHT}
+LARGE = [{"steps": 1, "size": 256, "batch": 1}]
 
 
 @pytest.fixture
@@ -39,8 +41,8 @@ def saved(recipe, tmp_path):
 
 
 def test_a_head_can_be_left_out_of_a_sequence_network(recipe):
-    with_head = recipe(ppn=PPN, sequence={"head": True})
-    without = recipe(ppn="ppn-swift", sequence={"head": False})
+    with_head = recipe(ppn=PPN, sequence={"head": True}, phases=LARGE)
+    without = recipe(ppn="ppn-swift", sequence={"head": False}, phases=LARGE)
     assert build_module(with_head).head is not None
     assert build_module(without).head is None
 
@@ -48,6 +50,25 @@ def test_a_head_can_be_left_out_of_a_sequence_network(recipe):
 def test_an_unknown_network_is_a_config_error(recipe):
     with pytest.raises(ConfigError, match="resnet7"):
         build_module(recipe(network={"backbone": "resnet7"}))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_has_a_network_that_fits_it(name):
+    with torch.device("meta"):  # without memory or time for weights
+        build_module(load_config(name))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"targets": {"stride": 8}}, "stride 4"),
+        ({"ppn": PPN, "sequence": {}, "targets": {"stride": 8}}, "stride 4"),
+        ({"ppn": PPN, "sequence": {}}, "256 pixels"),
+    ],
+)
+def test_networks_that_do_not_fit_the_recipe_are_refused(recipe, options, named):
+    with pytest.raises(ConfigError, match=named):
+        build_module(recipe(**options))
 
 
 def test_a_checkpoint_becomes_its_network_again(saved):
@@ -64,6 +85,7 @@ def test_a_part_starts_from_another_recipe(recipe, saved, tmp_path):
     config = recipe(
         ppn=PPN,
         sequence={},
+        phases=LARGE,
         start={"body": "checkpoint.pt", "head": str(tmp_path / "checkpoint.pt")},
     )
     module = build_module(config)
