@@ -1,58 +1,85 @@
-"""Frames from video files, images, cameras and programs."""
+"""Frames from video files, images, cameras, network streams and programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgepose_runtime.capture.base import DEFAULT_FPS, CapturedFrame, FrameSource, require_fps
+from edgepose_runtime.capture.redaction import redact
+from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import ConfigError, SourceError
+from edgepose_runtime.events import EventKind, StreamEvent
 
-__all__ = ["DEFAULT_FPS", "CapturedFrame", "FrameSource", "open_source"]
+__all__ = [
+    "DEFAULT_FPS",
+    "CapturedFrame",
+    "EventKind",
+    "FrameSource",
+    "LiveSettings",
+    "StreamEvent",
+    "open_source",
+    "redact",
+]
 
 
 def open_source(
-    source: str | Path | int | Iterable[Any],
+    source: str | Path | int | Iterable[Any] | Callable[[], Any],
     *,
     fps: float | None = None,
     allow_damaged: bool = False,
+    live: LiveSettings | None = None,
+    on_event: Callable[[StreamEvent], None] | None = None,
 ) -> FrameSource:
     """Open anything that frames come from.
 
     Args:
         source: the path of a video, an image or a folder of images; a camera's number, also as
-            text; or an iterable of images (arrays) or :class:`CapturedFrame`.
-        fps: frames per second of images and iterables (30 if None); videos and cameras have times
-            of their own.
+            text; the address of a stream, such as ``rtsp://user:password@camera/1``; an iterable
+            of images (arrays) or :class:`CapturedFrame`; or a function that returns the next one,
+            and None at the end.
+        fps: frames per second of images and programs (30 if None, except that frames of a function
+            are then timed by a clock); videos, cameras and streams have times of their own.
         allow_damaged: deliver the frames of a damaged file that can be decoded and log the rest,
             instead of raising when they are delivered.
+        live: how patient cameras and streams are, and how they come back after a loss.
+        on_event: called when the source is lost, back or at its end, on the thread that iterates.
 
     Raises:
         SourceError: it is missing, empty or cannot be read.
         ConfigError: frames cannot come from such an object, or ``fps`` is no frame rate.
     """
     require_fps(fps)
+    opened = _open(source, fps, allow_damaged, live)
+    if on_event is not None:
+        opened.subscribe(on_event)
+    return opened
+
+
+def _open(
+    source: object, fps: float | None, allow_damaged: bool, live: LiveSettings | None
+) -> FrameSource:
     if isinstance(source, FrameSource):
         return source
     if isinstance(source, (str, Path)):
-        return _open_named(str(source), fps, allow_damaged)
+        return _open_named(str(source), fps, allow_damaged, live)
     if isinstance(source, int) and not isinstance(source, bool):
-        return _open_camera(source)
-    return _open_iterable(source, fps)
+        return _open_camera(source, live)
+    return _open_program(source, fps)
 
 
-def _open_named(source: str, fps: float | None, allow_damaged: bool) -> FrameSource:
+def _open_named(
+    source: str, fps: float | None, allow_damaged: bool, live: LiveSettings | None
+) -> FrameSource:
     path = Path(source)
     if source.isdecimal() and not path.exists():
-        return _open_camera(int(source))
+        return _open_camera(int(source), live)
     if "://" in source:
-        raise SourceError(
-            f"{source} is a network address, which this version cannot open; give a file, a folder "
-            "of images or a camera's number."
-        )
+        return _open_address(source, live)
     from edgepose_runtime.capture import images, video
 
     if path.is_dir():
@@ -62,22 +89,38 @@ def _open_named(source: str, fps: float | None, allow_damaged: bool) -> FrameSou
     return video.VideoSource(path, allow_damaged=allow_damaged)
 
 
-def _open_camera(index: int) -> FrameSource:
-    from edgepose_runtime.capture.camera import CameraSource
+def _open_camera(index: int, live: LiveSettings | None) -> FrameSource:
+    from edgepose_runtime.capture.connections import connect_camera
+    from edgepose_runtime.capture.live import LiveSource
 
     if index < 0:
         raise SourceError(f"Cameras are numbered from 0; there is none with number {index}.")
-    return CameraSource(index)
+    return LiveSource(f"camera {index}", partial(connect_camera, index), settings=live)
 
 
-def _open_iterable(source: object, fps: float | None) -> FrameSource:
-    from edgepose_runtime.capture.images import IterableSource
+def _open_address(address: str, live: LiveSettings | None) -> FrameSource:
+    from edgepose_runtime.capture.connections import SCHEMES, connect_address
+    from edgepose_runtime.capture.live import LiveSource
+
+    if address.partition("://")[0].lower() not in SCHEMES:
+        raise SourceError(
+            f"{redact(address)} cannot be opened; an address begins with one of "
+            f"{', '.join(SCHEMES)}."
+        )
+    settings = live or LiveSettings()
+    return LiveSource(address, partial(connect_address, address, settings), settings=settings)
+
+
+def _open_program(source: object, fps: float | None) -> FrameSource:
+    from edgepose_runtime.capture.programs import CallableSource, IterableSource
 
     if isinstance(source, np.ndarray) and source.ndim in (2, 3):
         source = [source]  # one image: iterating over it would give its rows
-    if not isinstance(source, Iterable):
-        raise ConfigError(
-            f"Frames cannot come from a {type(source).__name__}; give a path, a camera's number or "
-            "an iterable of images."
-        )
-    return IterableSource(source, fps=fps)
+    if isinstance(source, Iterable):
+        return IterableSource(source, fps=fps)
+    if callable(source):
+        return CallableSource(source, fps=fps)
+    raise ConfigError(
+        f"Frames cannot come from a {type(source).__name__}; give a path, an address, a camera's "
+        "number, a function or an iterable of images."
+    )

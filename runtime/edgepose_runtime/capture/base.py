@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 from types import TracebackType
 
 from edgepose_runtime.errors import ClosedError, ConfigError, SourceError
+from edgepose_runtime.events import EventKind, StreamEvent
 from edgepose_runtime.tensors import Array
 
 logger = logging.getLogger("edgepose_runtime.capture")
@@ -27,8 +28,9 @@ class CapturedFrame:
         frame_id: how many frames the source delivered before this one.
         image: usually uint8 BGR (H, W, 3); an iterable delivers whatever it was given. The array
             is the receiver's own.
-        timestamp_ms: when it was taken, in milliseconds since the source began; above that of the
-            frame before.
+        timestamp_ms: when it was taken, in milliseconds: of a live source when it arrived, on
+            the clock of :func:`time.monotonic`; of any other counted from the source's beginning.
+            Above that of the frame before.
     """
 
     frame_id: int
@@ -39,7 +41,8 @@ class CapturedFrame:
 class FrameSource(ABC):
     """Frames of a file, folder, camera or program, in order; iterate over it once.
 
-    Use it in a ``with`` statement, or close it. One thread iterates; any thread may close.
+    Use it in a ``with`` statement, or close it. One thread iterates; any thread may close or
+    subscribe.
 
     A damaged part of a file does not end the iteration: all frames that decode are delivered, and
     then a :class:`SourceError` tells what is missing, unless ``allow_damaged`` is true.
@@ -69,6 +72,16 @@ class FrameSource(ABC):
         self.problems: list[str] = []
         self._allow_damaged = allow_damaged
         self._closed = Event()
+        self._listeners: list[Callable[[StreamEvent], None]] = []
+
+    def subscribe(self, on_event: Callable[[StreamEvent], None]) -> None:
+        """Have a function called with every event from now on.
+
+        It is called on the thread that iterates, in order with the frames: what was delivered
+        before a loss comes before LOST, and the first frame after it follows RECONNECTED. What it
+        raises comes out of the iteration. Nobody calls it when the source is closed.
+        """
+        self._listeners.append(on_event)
 
     @property
     def interval_ms(self) -> float:
@@ -92,7 +105,9 @@ class FrameSource(ABC):
             delivered += 1
             if self._closed.is_set():
                 return
-        self._finish(delivered)
+        if not self._closed.is_set():
+            self._publish(StreamEvent(EventKind.ENDED, max(last, 0.0)))
+            self._finish(delivered)
 
     @property
     def closed(self) -> bool:
@@ -114,6 +129,10 @@ class FrameSource(ABC):
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<{type(self).__name__} {self.name}, {state}>"
+
     @abstractmethod
     def _frames(self) -> Iterator[tuple[Array, float | None]]:
         """Yield images and, where the source knows them, their times in milliseconds."""
@@ -123,6 +142,10 @@ class FrameSource(ABC):
         if given is not None and math.isfinite(given) and given > last:
             return float(given)
         return 0.0 if last == -math.inf else last + self.interval_ms
+
+    def _publish(self, event: StreamEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
 
     def _finish(self, delivered: int) -> None:
         found = " ".join(self.problems)

@@ -1,17 +1,16 @@
-"""Image folders, single images, and frames that a program hands over."""
+"""Image folders and single images."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from edgepose_runtime.capture.base import CapturedFrame, FrameSource
+from edgepose_runtime.capture.base import FrameSource
 from edgepose_runtime.errors import SourceError
 from edgepose_runtime.tensors import Array
 
@@ -38,22 +37,6 @@ class ImageSource(FrameSource):
                 self.problems.append(str(error))
             else:
                 yield image, index * self.interval_ms
-
-
-class IterableSource(FrameSource):
-    """Frames from any iterable: images, or captured frames with times of their own."""
-
-    def __init__(self, frames: Iterable[Any], *, fps: float | None) -> None:
-        num_frames = len(frames) if isinstance(frames, Sized) else None
-        super().__init__(f"frames of a {type(frames).__name__}", fps=fps, num_frames=num_frames)
-        self._iterable = frames
-
-    def _frames(self) -> Iterator[tuple[Array, float | None]]:
-        for frame in self._iterable:
-            if isinstance(frame, CapturedFrame):
-                yield frame.image, frame.timestamp_ms
-            else:
-                yield frame, None
 
 
 def open_folder(folder: Path, *, fps: float | None, allow_damaged: bool) -> FrameSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class VideoSource(FrameSource):
     def __init__(self, path: Path, *, allow_damaged: bool = False) -> None:
         _require_file(path)
         self._path = path
+        # OpenCV frees what another thread is still reading from.
+        self._lock = threading.Lock()
         self._capture = cv2.VideoCapture(str(path), _file_api())
         if not self._capture.isOpened():
             raise SourceError(_why_not_opened(path))
@@ -42,12 +45,14 @@ class VideoSource(FrameSource):
     def close(self) -> None:
         """Let go of the file."""
         super().close()
-        self._capture.release()
+        with self._lock:
+            self._capture.release()
 
     def _frames(self) -> Iterator[tuple[Array, float | None]]:
         delivered, last = 0, 0.0
         while (image := self._read(delivered, last)) is not None:
-            timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+            with self._lock:
+                timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC)
             self._watch_step(last, timestamp)
             yield image, timestamp
             delivered, last = delivered + 1, timestamp
@@ -61,7 +66,8 @@ class VideoSource(FrameSource):
     def _read(self, delivered: int, last: float) -> Array | None:
         """Return the next frame that decodes, None at the end."""
         for failures in range(_FAILED_READS):
-            read, image = self._capture.read()
+            with self._lock:
+                read, image = self._capture.read()
             if read:
                 if failures:
                     self.problems.append(

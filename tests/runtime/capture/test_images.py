@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose_runtime.capture import CapturedFrame, open_source
+from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError, SourceError
 
 
@@ -83,29 +83,6 @@ def test_a_damaged_image_in_a_folder_is_reported_and_the_rest_delivered(tmp_path
         list(open_source(tmp_path))
 
 
-def test_images_may_come_from_a_program(tmp_path):
-    frames = list(open_source((image(value=value) for value in (1, 2)), fps=50))
-    assert [frame.timestamp_ms for frame in frames] == [0, 20]
-    assert int(frames[1].image[0, 0, 0]) == 2
-
-
-def test_a_program_may_give_times(tmp_path):
-    given = [CapturedFrame(7, image(), time) for time in (5.0, 9.0, 9.0)]
-    frames = list(open_source(given, fps=50))
-    assert [frame.frame_id for frame in frames] == [0, 1, 2]
-    assert [frame.timestamp_ms for frame in frames] == [5, 9, 29]
-
-
-def test_one_array_is_one_image_and_a_stack_is_several():
-    assert [f.image.shape for f in open_source(image())] == [(32, 48, 3)]
-    assert len(list(open_source(np.stack([image(), image()])))) == 2
-
-
-def test_a_program_without_frames_is_refused():
-    with pytest.raises(SourceError, match="frames of a list holds no frame"):
-        list(open_source([]))
-
-
 @pytest.mark.parametrize("source", [None, 3.5, True])
 def test_what_has_no_frames_is_refused(source):
     with pytest.raises(ConfigError, match=f"cannot come from a {type(source).__name__}"):
@@ -116,11 +93,6 @@ def test_what_has_no_frames_is_refused(source):
 def test_a_frame_rate_that_is_none_is_refused(fps):
     with pytest.raises(ConfigError, match="fps must be a finite number above 0"):
         open_source([image()], fps=fps)
-
-
-def test_a_network_address_is_refused_by_name():
-    with pytest.raises(SourceError, match="rtsp://camera/1 is a network address"):
-        open_source("rtsp://camera/1")
 
 
 def test_an_open_source_is_itself(tmp_path):
