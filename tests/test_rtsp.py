@@ -1,0 +1,143 @@
+"""A real RTSP camera on this machine, that is switched off and on again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgepose_runtime.capture import CapturedFrame, EventKind, LiveSettings, open_source
+from edgepose_runtime.errors import SourceError
+
+SERVER = Path(__file__).with_name("rtsp_server.py")
+PYTHON = "/usr/bin/python3"
+NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0')"
+# RTP describes a JPEG in units of 8 pixels.
+SIZE = (272, 480)
+IMPATIENT = LiveSettings(
+    open_timeout_s=30, read_timeout_s=3, first_delay_s=0.05, longest_delay_s=0.2
+)
+
+
+class Camera:
+    """GStreamer's RTSP server with the sample clip, over and over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"rtsp://admin:secret@127.0.0.1:{self._port}/clip"
+
+    def switch_on(self) -> None:
+        command = [PYTHON, str(SERVER), str(self._folder), str(self._port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            pytest.skip("GStreamer's RTSP server does not start here")
+
+    def send(self, what: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(what)
+
+    def switch_off(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+@pytest.fixture(scope="module")
+def clip(sample_clip: Path) -> list[NDArray[np.uint8]]:
+    with open_source(sample_clip) as source:
+        return [cv2.resize(f.image, SIZE, interpolation=cv2.INTER_AREA) for f in source]
+
+
+@pytest.fixture
+def camera(clip: list[NDArray[np.uint8]], tmp_path: Path) -> Iterator[Camera]:
+    if (
+        not shutil.which(PYTHON)
+        or subprocess.run([PYTHON, "-c", NEEDED], capture_output=True).returncode
+    ):
+        pytest.skip("needs gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-good")
+    for index, frame in enumerate(clip):
+        assert cv2.imwrite(str(tmp_path / f"{index:05d}.jpg"), frame)
+    server = Camera(tmp_path)
+    server.switch_on()
+    yield server
+    server.switch_off()
+
+
+def test_a_camera_that_is_switched_off_and_on_is_lost_and_found(camera, clip, caplog, capfd):
+    log: list[EventKind | CapturedFrame] = []
+
+    def on_event(event):
+        log.append(event.kind)
+        assert "secret" not in event.detail
+        if event.kind is EventKind.LOST:
+            camera.switch_on()
+
+    with open_source(camera.address, live=IMPATIENT, on_event=on_event) as source:
+        assert source.is_live
+        for frame in source:
+            log.append(frame)
+            if len(log) == 10:
+                camera.switch_off()
+            if EventKind.RECONNECTED in log and len(log) > log.index(EventKind.RECONNECTED) + 10:
+                break
+    kinds = [entry for entry in log if isinstance(entry, EventKind)]
+    assert kinds == [EventKind.LOST, EventKind.RECONNECTED]
+    frames = [entry for entry in log if isinstance(entry, CapturedFrame)]
+    assert [frame.frame_id for frame in frames] == list(range(len(frames)))
+    assert all(a.timestamp_ms < b.timestamp_ms for a, b in pairwise(frames))
+    assert max(distance(frame.image, clip) for frame in frames) < 6
+    assert source.num_hung == 0
+    said = caplog.text + "".join(capfd.readouterr()) + repr(source)
+    assert "secret" not in said
+    assert "admin" not in said
+
+
+def test_a_camera_that_falls_silent_is_lost_after_the_deadline(camera):
+    log = []
+
+    def on_event(event):
+        log.append(event.kind)
+        if event.kind is EventKind.LOST:
+            camera.send(signal.SIGCONT)
+
+    impatient = LiveSettings(read_timeout_s=1, first_delay_s=0.05, longest_delay_s=0.2)
+    with open_source(camera.address, live=impatient, on_event=on_event) as source:
+        frames = iter(source)
+        next(frames)
+        camera.send(signal.SIGSTOP)
+        while EventKind.RECONNECTED not in log:
+            next(frames)
+    assert log == [EventKind.LOST, EventKind.RECONNECTED]
+
+
+def test_a_camera_that_is_off_is_refused_at_once_or_waited_for(camera):
+    camera.switch_off()
+    with pytest.raises(SourceError, match=r"rtsp://\*\*\*@127\.0\.0\.1:\d+/clip cannot be opened"):
+        open_source(camera.address)
+    patient = LiveSettings(first_delay_s=0.05, longest_delay_s=0.2, retry_first=True)
+    with open_source(camera.address, live=patient) as source:
+        source.subscribe(lambda event: event.kind is EventKind.LOST and camera.switch_on())
+        assert next(iter(source)).image.shape == (SIZE[1], SIZE[0], 3)
+
+
+def distance(image, clip):
+    """Mean difference to the frame of the clip that is most alike, in grey levels."""
+    return min(float(cv2.absdiff(image, frame).mean()) for frame in clip)
