@@ -2,10 +2,93 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import BinaryIO
 
-from edgepose_runtime.errors import OutputError
+from edgepose_runtime.errors import ClosedError, OutputError
+
+
+class AppendedFile:
+    """A file that grows piece by piece: each is with the system, or gone, when the call returns.
+
+    A killed process leaves all pieces that it wrote; a full disk leaves no half of one, except in
+    a pipe. For one thread at a time.
+
+    Args:
+        path: the file; one that exists is replaced.
+
+    Attributes:
+        path: the file.
+        size: how many bytes were appended.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.size = 0
+        self._file = create_file(self.path)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._file.closed
+
+    def append(self, piece: bytes) -> None:
+        """Write a piece at the end.
+
+        Raises:
+            OutputError: the disk is full or gone.
+            ClosedError: the file was closed.
+        """
+        self.require_open()
+        written = self._write(piece)
+        if written != len(piece):
+            self._take_back(written)
+            raise OutputError(f"Cannot write to '{self.path}': the disk is full.")
+        self.size += written
+
+    def patch(self, position: int, piece: bytes) -> None:
+        """Replace bytes that were written before.
+
+        Raises:
+            OutputError: the disk is gone.
+            ClosedError: the file was closed.
+        """
+        self.require_open()
+        self._file.seek(position)
+        try:
+            self._write(piece)
+        finally:
+            self._file.seek(self.size)
+
+    def require_open(self) -> None:
+        """Refuse to go on with a closed file.
+
+        Raises:
+            ClosedError: the file was closed.
+        """
+        if self.closed:
+            raise ClosedError(f"The file '{self.path}' was closed; open a new sink.")
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._file.close()
+
+    def _write(self, piece: bytes) -> int:
+        try:
+            return self._file.write(piece)
+        except OSError as error:
+            raise OutputError(f"Cannot write to '{self.path}': {error.strerror}.") from error
+
+    def _take_back(self, written: int) -> None:
+        """Remove the part of a piece that still fitted on the disk; a pipe keeps it."""
+        with contextlib.suppress(OSError):
+            self._file.seek(-written, os.SEEK_CUR)
+            self._file.truncate()
 
 
 def create_file(path: str | Path) -> BinaryIO:

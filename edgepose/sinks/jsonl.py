@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.results import PoseResult
-from edgepose.sinks.files import create_file
-from edgepose_runtime.errors import ClosedError, OutputError
+from edgepose.sinks.files import AppendedFile
 from edgepose_runtime.skeletons import Skeleton
 
 FORMAT = "edgepose.poses"
@@ -38,8 +36,7 @@ class JsonlSink:
     """
 
     def __init__(self, path: str | Path, *, skeleton: Skeleton, model: str, source: str) -> None:
-        self._path = Path(path)
-        self._file = create_file(self._path)
+        self._file = AppendedFile(path)
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -79,21 +76,8 @@ class JsonlSink:
         self.close()
 
     def _write_line(self, record: Mapping[str, Any]) -> None:
-        if self._file.closed:
-            raise ClosedError(f"The results file '{self._path}' was closed; open a new sink.")
-        line = json.dumps(record, allow_nan=False, ensure_ascii=False).encode() + b"\n"
-        try:
-            written = self._file.write(line)
-        except OSError as error:
-            raise OutputError(f"Cannot write to '{self._path}': {error.strerror}.") from error
-        if written != len(line):
-            self._take_back(written)
-            raise OutputError(f"Cannot write to '{self._path}': the disk is full.")
-
-    def _take_back(self, written: int) -> None:
-        """Remove the half of a line that still fitted on the disk; a pipe keeps it."""
-        with contextlib.suppress(OSError):
-            self._file.truncate(self._file.tell() - written)
+        line = json.dumps(record, allow_nan=False, ensure_ascii=False)
+        self._file.append(line.encode() + b"\n")
 
 
 def result_record(result: PoseResult) -> dict[str, Any]:

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.sinks.avi import AviWriter
 from edgepose.sinks.files import create_file
+from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
 
 Image = NDArray[np.uint8]
 
-#: Codec by file ending: those that every build of OpenCV has.
-_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+_ENDINGS = (".mp4", ".avi")
+# That codec every build of OpenCV has.
+_MP4_CODEC = "mp4v"
 # Encoders refuse odd or tiny pictures, and MPEG-4 refuses sides above 8191.
 _SMALLEST_SIDE, _LARGEST_SIDE = 16, 4096
+
+
+class Encoder(Protocol):
+    """What OpenCV's video writer can do."""
+
+    def write(self, frame: Image, /) -> object:
+        """Append a frame."""
+
+    def release(self) -> None:
+        """Finish the file."""
 
 
 class VideoSink:
     """Writes frames to a video whose size is that of the first frame.
 
-    Frames of another size are scaled into it, with black borders where the shape differs. The
-    file becomes readable when it is closed. For one thread at a time.
+    Frames of another size are scaled into it, with black borders where the shape differs. An
+    ``.avi`` is readable at any time, frame by frame, also when the program is killed; an ``.mp4``
+    is smaller, and becomes readable when it is closed. For one thread at a time.
 
     Args:
         path: a ``.mp4`` or ``.avi`` file; one that exists is replaced.
@@ -37,7 +52,7 @@ class VideoSink:
 
     def __init__(self, path: str | Path, *, fps: float) -> None:
         self._path = Path(path)
-        self._codec = _codec(self._path)
+        _check_ending(self._path)
         if not 0 < fps < 1000:
             raise ConfigError(f"A video needs a rate above 0 and below 1000 fps, got {fps}.")
         self._fps = fps
@@ -46,7 +61,7 @@ class VideoSink:
         create_file(self._path).close()
         try:
             # Finds out before the work, rather than after the first frame, that nothing encodes.
-            self._writer = self._open((_SMALLEST_SIDE, _SMALLEST_SIDE))
+            self._writer: Encoder = self._open((_SMALLEST_SIDE, _SMALLEST_SIDE))
         except OutputError:
             self._path.unlink()
             raise
@@ -55,11 +70,14 @@ class VideoSink:
         """Append a frame, uint8 BGR (H, W, 3).
 
         Raises:
-            OutputError: the encoder refuses the size of the first frame.
+            FrameError: the frame is empty, or of another type.
+            OutputError: the encoder refuses the size of the first frame, or the disk is full; the
+                latter is noticed with ``.avi`` files alone.
             ClosedError: the sink was closed.
         """
         if self._closed:
             raise ClosedError(f"The video '{self._path}' was closed; open a new sink.")
+        frame = as_bgr(frame)
         if self._size is None:
             self._writer.release()
             self._size = _canvas_size(frame)
@@ -92,12 +110,14 @@ class VideoSink:
     ) -> None:
         self.close()
 
-    def _open(self, size: tuple[int, int]) -> cv2.VideoWriter:
-        code = cv2.VideoWriter.fourcc(*self._codec)
+    def _open(self, size: tuple[int, int]) -> Encoder:
+        if self._path.suffix.lower() == ".avi":
+            return AviWriter(self._path, size, self._fps)
+        code = cv2.VideoWriter.fourcc(*_MP4_CODEC)
         writer = cv2.VideoWriter(str(self._path), code, self._fps, size)
         if not writer.isOpened():
             raise OutputError(
-                f"This OpenCV cannot encode '{self._path}' as {self._codec} with "
+                f"This OpenCV cannot encode '{self._path}' as {_MP4_CODEC} with "
                 f"{size[0]}x{size[1]} pixels; try a .avi file."
             )
         return writer
@@ -121,13 +141,9 @@ def fit_into(frame: Image, size: tuple[int, int]) -> Image:
     return canvas
 
 
-def _codec(path: Path) -> str:
-    try:
-        return _CODECS[path.suffix.lower()]
-    except KeyError:
-        raise ConfigError(
-            f"A video must end in {' or '.join(_CODECS)}, but '{path}' was given."
-        ) from None
+def _check_ending(path: Path) -> None:
+    if path.suffix.lower() not in _ENDINGS:
+        raise ConfigError(f"A video must end in {' or '.join(_ENDINGS)}, but '{path}' was given.")
 
 
 def _canvas_size(frame: Image) -> tuple[int, int]:

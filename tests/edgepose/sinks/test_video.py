@@ -4,7 +4,7 @@ import pytest
 
 from edgepose.sinks import VideoSink
 from edgepose.sinks.video import fit_into
-from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
+from edgepose_runtime.errors import ClosedError, ConfigError, FrameError, OutputError
 
 
 def frame(height=48, width=64, value=200):
@@ -101,3 +101,12 @@ def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(tmp_path)
     out.close()
     with pytest.raises(ClosedError):
         out.write(frame())
+
+
+def test_an_empty_first_frame_is_refused_and_the_next_one_written(tmp_path):
+    path = tmp_path / "out.avi"
+    with VideoSink(path, fps=25) as out:
+        with pytest.raises(FrameError):
+            out.write(frame()[:0])
+        out.write(frame())
+    assert len(read(path)) == 1

@@ -1,0 +1,93 @@
+"""Results as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from edgepose.results import PoseResult
+from edgepose.sinks.files import AppendedFile
+from edgepose_runtime.skeletons import Skeleton
+
+_COLUMNS = (
+    "frame", "timestamp_ms", "origin", "reason", "key_frame_age",
+    "roi_x", "roi_y", "roi_width", "roi_height",
+)  # fmt: skip
+
+
+class CsvSink:
+    """Writes a row of names, then one row per result, each on disk before the call returns.
+
+    A joint has three columns, such as ``head_x``, ``head_y`` (pixels of the frame, rounded to
+    0.001) and ``head_score``. What is not there is an empty cell: the coordinates of a joint that
+    was not seen, and all joints of a frame without a pose, whose ``reason`` says why. An instance
+    is also a function of one result, and so an ``on_result``. For one thread at a time.
+
+    Args:
+        path: the file; one that exists is replaced.
+        skeleton: names the joints, so that the columns do not depend on the first frame.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, skeleton: Skeleton) -> None:
+        self._file = AppendedFile(path)
+        self._num_joints = skeleton.num_joints
+        joints = (f"{name}_{part}" for name in skeleton.joints for part in ("x", "y", "score"))
+        self._write_row([*_COLUMNS, *joints])
+
+    def write(self, result: PoseResult) -> None:
+        """Append a result.
+
+        Raises:
+            OutputError: the disk is full or gone. Rows written before stay readable.
+            ClosedError: the sink was closed.
+        """
+        facts = [
+            result.frame_id,
+            _number(result.timestamp_ms),
+            result.origin,
+            result.reason,
+            result.key_frame_age,
+        ]
+        roi = [None] * 4 if result.roi is None else [_number(value) for value in result.roi]
+        self._write_row([*facts, *roi, *self._joint_cells(result)])
+
+    def __call__(self, result: PoseResult) -> None:
+        """Do the same as :meth:`write`."""
+        self.write(result)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._file.close()
+
+    def __enter__(self) -> CsvSink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _joint_cells(self, result: PoseResult) -> list[float | None]:
+        if result.keypoints is None:
+            return [None] * (3 * self._num_joints)
+        return [_number(value) for value in result.keypoints.astype(float).ravel().tolist()]
+
+    def _write_row(self, cells: Iterable[object]) -> None:
+        row = io.StringIO()
+        csv.writer(row, lineterminator="\n").writerow(cells)
+        self._file.append(row.getvalue().encode())
+
+
+def _number(value: float) -> float | None:
+    return round(value, 3) if np.isfinite(value) else None
