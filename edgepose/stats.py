@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.flow import DropReason
 from edgepose.results import PoseResult
 
 #: The stage that stands for the whole call.
@@ -57,15 +59,22 @@ class StageLatency:
 class TrackerStats:
     """A snapshot of what a tracker did since it was made or reset.
 
-    Each submitted frame is counted once, as a pose, as a frame without a person, or as an error.
+    Each submitted frame ends as exactly one of a pose, a frame without a person, an error, or a
+    drop: ``frames == poses + without_person + errors + sum(drops.values()) + pending``.
 
     Attributes:
         frames: frames submitted.
-        poses: frames in which a person was tracked.
-        without_person: frames without a pose.
+        poses: frames in which a person was tracked, and whose pose was returned or handed to the
+            callback.
+        without_person: the same for frames without a pose.
         errors: frames refused with an error.
         origins: poses by how they came about.
         latency: by stage, over the latest 4096 frames that had it, warm-up excluded.
+        drops: dropped frames by reason.
+        pending: frames that wait, are in work, or whose result waits for the callback.
+        callback_errors: exceptions that callbacks raised.
+        unreported: drops and errors that are counted above, but of which ``on_drop`` and
+            ``on_error`` were not told, because a callback did not return for too long.
     """
 
     frames: int
@@ -74,6 +83,10 @@ class TrackerStats:
     errors: int
     origins: Mapping[str, int]
     latency: Mapping[str, StageLatency]
+    drops: Mapping[str, int]
+    pending: int
+    callback_errors: int
+    unreported: int
 
 
 class _Window:
@@ -94,42 +107,74 @@ class _Window:
 
 
 class StatsRecorder:
-    """Counts frames and keeps latencies. Not locked: its owner calls it from one thread at once."""
+    """Counts frames and keeps latencies. Any thread may call; no call waits for long."""
 
     def __init__(self, warmup_frames: int = WARMUP_FRAMES) -> None:
+        self._lock = threading.RLock()
         self._warmup_left = warmup_frames
         self._counts: Counter[str] = Counter()
+        self._drops: Counter[str] = Counter()
         self._origins: Counter[str] = Counter()
         self._windows: dict[str, _Window] = {}
 
     def warmed_up(self) -> None:
         """Measure from the next frame on."""
-        self._warmup_left = 0
+        with self._lock:
+            self._warmup_left = 0
+
+    def add_frame(self) -> None:
+        """Count a frame that was submitted; it is pending until one of the others is called."""
+        self._add("frames")
 
     def add_error(self) -> None:
         """Count a frame that was refused."""
-        self._counts["errors"] += 1
+        self._add("errors")
+
+    def add_drop(self, reason: DropReason) -> None:
+        """Count a frame that was dropped."""
+        with self._lock:
+            self._drops[str(reason)] += 1
+
+    def add_callback_error(self) -> None:
+        """Count an exception in a callback."""
+        self._add("callback_errors")
+
+    def add_unreported(self) -> None:
+        """Count a drop or error of which no callback will be told."""
+        self._add("unreported")
 
     def add_result(self, result: PoseResult) -> None:
         """Count a result and, once warm, its latencies."""
-        if result.origin is None:
-            self._counts["without_person"] += 1
-        else:
-            self._counts["poses"] += 1
-            self._origins[str(result.origin)] += 1
-        if self._warmup_left:
-            self._warmup_left -= 1
-            return
-        for stage, milliseconds in result.latency.items():
-            self._windows.setdefault(stage, _Window()).add(milliseconds)
+        with self._lock:
+            if result.origin is None:
+                self._counts["without_person"] += 1
+            else:
+                self._counts["poses"] += 1
+                self._origins[str(result.origin)] += 1
+            if self._warmup_left:
+                self._warmup_left -= 1
+                return
+            for stage, milliseconds in result.latency.items():
+                self._windows.setdefault(stage, _Window()).add(milliseconds)
 
     def snapshot(self) -> TrackerStats:
         """Return the counts and percentiles up to now."""
-        return TrackerStats(
-            frames=self._counts.total(),
-            poses=self._counts["poses"],
-            without_person=self._counts["without_person"],
-            errors=self._counts["errors"],
-            origins=dict(self._origins),
-            latency={stage: window.summary() for stage, window in self._windows.items()},
-        )
+        with self._lock:
+            counts = self._counts
+            ended = counts["poses"] + counts["without_person"] + counts["errors"]
+            return TrackerStats(
+                frames=counts["frames"],
+                poses=counts["poses"],
+                without_person=counts["without_person"],
+                errors=counts["errors"],
+                origins=dict(self._origins),
+                latency={stage: window.summary() for stage, window in self._windows.items()},
+                drops=dict(self._drops),
+                pending=counts["frames"] - ended - self._drops.total(),
+                callback_errors=counts["callback_errors"],
+                unreported=counts["unreported"],
+            )
+
+    def _add(self, name: str) -> None:
+        with self._lock:
+            self._counts[name] += 1

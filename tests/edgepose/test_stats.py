@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from edgepose.flow import DropReason
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import WINDOW, StageClock, StatsRecorder
 from edgepose_runtime.skeletons import PENN13
@@ -14,15 +15,20 @@ def result(origin: Origin | None = Origin.PROPAGATED, **latency: float) -> PoseR
 def recorder(*results: PoseResult, warmup_frames: int = 0) -> StatsRecorder:
     made = StatsRecorder(warmup_frames)
     for each in results:
+        made.add_frame()
         made.add_result(each)
     return made
 
 
 def test_each_frame_is_counted_exactly_once():
     made = recorder(result(), result(Origin.INITIALISED), result(None))
+    for _ in range(4):
+        made.add_frame()
     made.add_error()
+    made.add_drop(DropReason.STALE)
     stats = made.snapshot()
-    assert (stats.frames, stats.poses, stats.without_person, stats.errors) == (4, 2, 1, 1)
+    assert (stats.frames, stats.poses, stats.without_person, stats.errors) == (7, 2, 1, 1)
+    assert (stats.drops, stats.pending) == ({"stale": 1}, 2)
     assert stats.origins == {"propagated": 1, "initialised": 1}
 
 

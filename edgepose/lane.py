@@ -1,0 +1,224 @@
+"""One stream's frames on their way from ``submit()`` to the callbacks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.flow import DropReason, FlowPolicy, FrameDrop, PendingFrame
+from edgepose.notices import Notice, StreamEnd, TrackingFailure
+from edgepose.results import PoseResult
+from edgepose.stats import StatsRecorder
+from edgepose.timestamps import StreamTime
+from edgepose_runtime.errors import EdgePoseError
+from edgepose_runtime.events import EventKind, StreamEvent
+
+#: Results that may wait for a callback where every frame counts; then tracking waits, too.
+QUEUED_RESULTS = 16
+#: The same where the newest counts; then the oldest of them is dropped.
+QUEUED_LATEST = 4
+#: Other notices that may wait for a callback that does not return; then they are only counted.
+QUEUED_NOTICES = 1000
+
+Work = Callable[[PendingFrame], PoseResult]
+
+
+class Lane:
+    """The frames of one stream, and what there is to tell about them. Not locked.
+
+    Each frame that :meth:`submit` takes ends once: as a result that :meth:`next_notice` hands out,
+    as a drop or as an error.
+
+    Args:
+        work: tracks one frame. The only part that takes long: it is called without any lock.
+        policy: holds the frames that wait.
+        recorder: counts.
+        name: of the stream, where there are several.
+    """
+
+    def __init__(
+        self, work: Work, policy: FlowPolicy, recorder: StatsRecorder, name: str = ""
+    ) -> None:
+        self.name = name
+        self.work = work
+        self.recorder = recorder
+        self.working = False
+        self._policy = policy
+        self._time = StreamTime()
+        self._next_id = 0
+        self._busy: PendingFrame | None = None
+        self._outbox: deque[Notice] = deque()
+        self._results = 0
+        self._gap = False
+        self._end: StreamEnd | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next frame is taken without waiting."""
+        return self._policy.drops or (
+            self._policy.has_room and len(self._outbox) < QUEUED_RESULTS + QUEUED_NOTICES
+        )
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether frames wait."""
+        return len(self._policy) > 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a frame can be worked on now."""
+        room = self._policy.drops or self._results < QUEUED_RESULTS
+        return self.has_frames and room and not self.working
+
+    @property
+    def has_notice(self) -> bool:
+        """Whether there is something to tell."""
+        return bool(self._outbox) or (self._end is not None and self.is_worked_off)
+
+    @property
+    def is_worked_off(self) -> bool:
+        """Whether no frame waits or is in work."""
+        return self._busy is None and not self.has_frames
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no frame waits or is in work, and there is nothing to tell."""
+        return self.is_worked_off and not self.has_notice
+
+    def submit(
+        self, image: NDArray[np.uint8], timestamp_ms: float | None, roi: object = None
+    ) -> int:
+        """Take a frame in and return its number; only where there is room.
+
+        Raises:
+            TimestampError: the timestamp is not after the last one.
+        """
+        self.recorder.add_frame()
+        try:
+            stamp = self._time.check(timestamp_ms)
+        except EdgePoseError:
+            self.recorder.add_error()
+            raise
+        self._time.accept(stamp)
+        frame = PendingFrame(self._next_id, image, stamp, roi, afresh=self._gap)
+        self._next_id += 1
+        self._gap = False
+        self._drop(self._policy.put(frame), DropReason.SUPERSEDED)
+        return frame.frame_id
+
+    def refuse(self, error: Exception) -> None:
+        """Count a frame that could not even be taken in, and tell about it."""
+        self.recorder.add_frame()
+        self._fail(TrackingFailure(error))
+
+    def take(self) -> PendingFrame | None:
+        """Return the frame to work on next, if none of those that wait is too old."""
+        frame, stale = self._policy.take()
+        self._drop(stale, DropReason.STALE)
+        if frame is None:
+            return None
+        if self._gap:  # the frame after the gap was dropped
+            frame, self._gap = replace(frame, afresh=True), False
+        self._busy, self.working = frame, True
+        return frame
+
+    def finish(self, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
+        """Take in what came of a frame."""
+        self.working = False
+        if frame is not self._busy:
+            return  # it was dropped meanwhile
+        self._busy = None
+        if isinstance(outcome, PoseResult):
+            self._outbox.append(outcome)
+            self._results += 1
+            if self._policy.drops and self._results > QUEUED_LATEST:
+                self._drop_oldest_result()
+        else:
+            self._gap = self._gap or frame.afresh
+            self._fail(TrackingFailure(outcome, frame.frame_id, frame.timestamp_ms))
+
+    def add_event(self, event: StreamEvent) -> None:
+        """Tell about an event; after a loss tracking starts afresh."""
+        if event.kind is not EventKind.ENDED:
+            self._gap = True
+        self._put(event)
+
+    def end(self, error: Exception | None) -> None:
+        """Tell, after everything else, that there will be no more frames."""
+        self._end = StreamEnd(error)
+
+    def next_notice(self) -> Notice | None:
+        """Hand out what there is to tell next."""
+        if self._outbox:
+            notice = self._outbox.popleft()
+            if isinstance(notice, PoseResult):
+                self._results -= 1
+                self.recorder.add_result(notice)
+            return notice
+        end, self._end = self._end, None
+        return end
+
+    def drop_frames(self, reason: DropReason) -> None:
+        """Drop the frames that wait."""
+        self._drop(self._policy.clear(), reason)
+
+    def drop_all(self, reason: DropReason) -> None:
+        """Drop everything that has not been handed out, also the frame in work."""
+        busy, self._busy = self._busy, None
+        results = [notice for notice in self._outbox if isinstance(notice, PoseResult)]
+        self._outbox = deque(n for n in self._outbox if not isinstance(n, PoseResult))
+        self._results = 0
+        for result in results:
+            self._end_as_drop(result.frame_id, result.timestamp_ms, reason)
+        self._drop([] if busy is None else [busy], reason)
+        self.drop_frames(reason)
+
+    def fail_all(self, error: Exception) -> None:
+        """End the frames that wait or are in work with an error."""
+        busy, self._busy = self._busy, None
+        for frame in [*([] if busy is None else [busy]), *self._policy.clear()]:
+            self._fail(TrackingFailure(error, frame.frame_id, frame.timestamp_ms))
+
+    def discard_notices(self) -> None:
+        """Give up telling; all frames must have ended."""
+        for _ in range(sum(isinstance(n, (FrameDrop, TrackingFailure)) for n in self._outbox)):
+            self.recorder.add_unreported()
+        self._outbox.clear()
+        self._end = None
+
+    def start_afresh(self, recorder: StatsRecorder) -> None:
+        """Begin with frame 0 at any time, as if newly made; no frame may wait or be in work."""
+        self.recorder = recorder
+        self._time.reset()
+        self._next_id = 0
+        self._gap = False
+
+    def _drop(self, frames: list[PendingFrame], reason: DropReason) -> None:
+        for frame in frames:
+            self._gap = self._gap or frame.afresh
+            self._end_as_drop(frame.frame_id, frame.timestamp_ms, reason)
+
+    def _drop_oldest_result(self) -> None:
+        oldest = next(notice for notice in self._outbox if isinstance(notice, PoseResult))
+        self._outbox.remove(oldest)
+        self._results -= 1
+        self._end_as_drop(oldest.frame_id, oldest.timestamp_ms, DropReason.SLOW_CALLBACK)
+
+    def _end_as_drop(self, frame_id: int, timestamp_ms: float, reason: DropReason) -> None:
+        self.recorder.add_drop(reason)
+        self._put(FrameDrop(frame_id, timestamp_ms, reason))
+
+    def _fail(self, failure: TrackingFailure) -> None:
+        self.recorder.add_error()
+        self._put(failure)
+
+    def _put(self, notice: FrameDrop | TrackingFailure | StreamEvent) -> None:
+        if len(self._outbox) - self._results >= QUEUED_NOTICES:
+            oldest = next(n for n in self._outbox if not isinstance(n, PoseResult))
+            self._outbox.remove(oldest)
+            self.recorder.add_unreported()
+        self._outbox.append(notice)
