@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgepose.deadline import Effort
 from edgepose.loading import PoseModel
 from edgepose.looking import Image, Keypoints, Look, Looker
-from edgepose.results import PoseResult
+from edgepose.prediction import MotionPredictor
+from edgepose.results import Origin, PoseResult
 from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
 from edgepose_runtime.errors import RoiError
@@ -25,6 +27,7 @@ LONGEST_GAP_MS = 1000.0
 NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"
 LOST = "person lost"
+POSTPONED = "not looked at, to keep the deadline"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +81,29 @@ class PoseStream:
         self._follower = RoiFollower(self._settings)
         self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
         self._smoothed_roi: Roi | None = None
+        self._predictor = MotionPredictor()
         self._track: _Track | None = None
+        self._unseen = 0
+
+    @property
+    def is_tracking(self) -> bool:
+        """Whether there is a pose to go on from."""
+        return self._track is not None
+
+    @property
+    def head_is_due(self) -> bool:
+        """Whether the next frame is one that the head should look at."""
+        if self._track is None or self._interval is None:
+            return self._track is None
+        return self._track.look.key_frame_age + 1 + self._unseen >= self._interval
 
     def reset(self) -> None:
         """Forget the person."""
         self._search.reset()
         self._follower.reset()
+        self._predictor.reset()
         self._track = None
+        self._unseen = 0
         if self._smoother is not None:
             self._smoother.reset()
 
@@ -104,6 +123,7 @@ class PoseStream:
         timestamp_ms: float,
         roi: RoiLike | None,
         clock: StageClock,
+        effort: Effort = Effort.FULL,
     ) -> PoseResult:
         """Estimate the pose in the next frame.
 
@@ -113,16 +133,20 @@ class PoseStream:
             timestamp_ms: when it was taken, after the frame before.
             roi: where to look, ``None`` to find and follow.
             clock: times the stages.
+            effort: how much work the frame is worth.
 
         Raises:
             RoiError: the roi is no region of the frame.
             InferenceError: a network failed.
         """
         frame = _Frame(image, timestamp_ms)
-        if roi is None:
-            look, miss = self._find_or_follow(frame, clock)
+        region = None if roi is None else fixed_roi(roi, frame.size)
+        if effort is Effort.NONE:
+            return self._unseen_result(frame_id, timestamp_ms, clock)
+        if region is None:
+            look, miss = self._find_or_follow(frame, clock, effort)
         else:
-            look, miss = self._look(frame, fixed_roi(roi, frame.size), clock), NOBODY_IN_ROI
+            look, miss = self._look(frame, region, clock, effort), NOBODY_IN_ROI
         found = look is not None and is_person(look.keypoints, self._settings)
         with clock.stage("follow"):
             keypoints = self._commit(frame, look, found)
@@ -138,48 +162,78 @@ class PoseStream:
             skeleton=self._skeleton,
         )
 
-    def _find_or_follow(self, frame: _Frame, clock: StageClock) -> tuple[Look | None, str]:
+    def _unseen_result(self, frame_id: int, timestamp_ms: float, clock: StageClock) -> PoseResult:
+        """Return the pose that is to be expected in a frame that no network looks at."""
+        with clock.stage("predict"):
+            keypoints = None if self._track is None else self._predictor.predict(timestamp_ms)
+        track = self._track if keypoints is not None else None
+        self._unseen += 1
+        return PoseResult(
+            frame_id=frame_id,
+            timestamp_ms=timestamp_ms,
+            keypoints=keypoints,
+            reason=POSTPONED if track is None else None,
+            roi=None if track is None else track.look.roi.as_tuple(),
+            origin=None if track is None else Origin.PREDICTED,
+            key_frame_age=None if track is None else track.look.key_frame_age + self._unseen,
+            latency=clock.latency(),
+            skeleton=self._skeleton,
+        )
+
+    def _find_or_follow(
+        self, frame: _Frame, clock: StageClock, effort: Effort
+    ) -> tuple[Look | None, str]:
         """Return the best look at a person there is, and what to say if it shows none."""
         roi = self._follower.next_roi(*frame.size)
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
-        look = self._look(frame, roi, clock)
-        if self._is_empty(look.keypoints):
+        look = self._look(frame, roi, clock, effort)
+        if effort is Effort.FULL and self._is_empty(look.keypoints):
             # As after a cut: waiting for the person to come back here would be in vain.
             return self._search.find(frame.image, clock) or look, LOST
         return look, LOST
 
-    def _look(self, frame: _Frame, roi: Roi, clock: StageClock) -> Look:
+    def _look(self, frame: _Frame, roi: Roi, clock: StageClock, effort: Effort) -> Look:
         """Look at a region: go on from the last frame if that is possible, else start afresh."""
-        last = self._last_look(frame, roi)
+        last = self._last_look(frame, roi, effort)
         if last is not None:
             look = self._looker.advance(frame.image, roi, last, clock)
-            if is_person(look.keypoints, self._settings):
+            if effort is Effort.LIGHT or is_person(look.keypoints, self._settings):
                 return look
         return self._looker.initialise(frame.image, roi, clock)
 
-    def _last_look(self, frame: _Frame, roi: Roi) -> Look | None:
+    def _last_look(self, frame: _Frame, roi: Roi, effort: Effort) -> Look | None:
         """Return the look to go on from, unless there is none or it is time for the head."""
         track = self._track
         if track is None or frame.size != track.frame_size:
             return None
         if frame.timestamp_ms - track.timestamp_ms > LONGEST_GAP_MS:
             return None
-        due = self._interval is not None and track.look.key_frame_age + 1 >= self._interval
-        return None if due or not _holds(track.look.roi, roi.center) else track.look
+        if effort is Effort.FULL and self.head_is_due:
+            return None
+        if not _holds(track.look.roi, roi.center):
+            return None
+        # Frames that no network saw count as well: they make the key frame as old.
+        return replace(track.look, key_frame_age=track.look.key_frame_age + self._unseen)
 
     def _is_empty(self, keypoints: Keypoints) -> bool:
         return not (keypoints[:, 2] >= self._settings.score_threshold).any()
 
     def _commit(self, frame: _Frame, look: Look | None, found: bool) -> Keypoints | None:
         """Make this frame the last one; return the smoothed joints (K, 3) of a person."""
+        self._unseen = 0
         if look is not None:
             self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms)
         if look is None or not found:
             self._track = None
+            self._predictor.reset()
             return None
+        if self._track is None or not _holds(self._track.look.roi, look.roi.center):
+            self._predictor.reset()  # a jump is no movement
         self._track = _Track(look, frame.size, frame.timestamp_ms)
-        return self._smoothed(look, frame.timestamp_ms)
+        keypoints = self._smoothed(look, frame.timestamp_ms)
+        self._predictor.update(keypoints, frame.timestamp_ms)
+        return keypoints
 
     def _smoothed(self, look: Look, timestamp_ms: float) -> Keypoints:
         keypoints = look.keypoints.copy()

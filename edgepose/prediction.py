@@ -1,0 +1,43 @@
+"""Where joints will be, from where they were."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keypoints = NDArray[np.float32]
+
+#: Further ahead, in ms, a movement says nothing: the pose stays where it would be then.
+LONGEST_AHEAD_MS = 200.0
+
+
+class MotionPredictor:
+    """Carries joints on at their last speed. Not locked."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the person."""
+        self._last: Keypoints | None = None
+        self._last_ms = 0.0
+        self._speed: NDArray[np.float64] | None = None
+
+    def update(self, keypoints: Keypoints, timestamp_ms: float) -> None:
+        """Take in joints (K, 3) of x, y, score that were seen, after those before."""
+        self._speed = None
+        if self._last is not None:
+            moved = keypoints[:, :2].astype(np.float64) - self._last[:, :2]
+            # A joint that was not seen before has no speed yet.
+            self._speed = np.nan_to_num(moved / (timestamp_ms - self._last_ms))
+        self._last, self._last_ms = keypoints, timestamp_ms
+
+    def predict(self, timestamp_ms: float) -> Keypoints | None:
+        """Return the joints (K, 3) at a time, with their last scores; ``None`` without any."""
+        if self._last is None:
+            return None
+        keypoints = self._last.copy()
+        if self._speed is not None:
+            ahead = min(timestamp_ms - self._last_ms, LONGEST_AHEAD_MS)
+            keypoints[:, :2] += self._speed * ahead
+        return keypoints
