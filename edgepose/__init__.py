@@ -37,10 +37,13 @@ from edgepose_runtime.errors import (
 
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
+    from edgepose.flow import DropReason, FrameDrop
     from edgepose.loading import PoseModel, available_models, load
+    from edgepose.notices import TrackingFailure
     from edgepose.results import Origin, PoseResult
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
+    from edgepose_runtime.events import EventKind, StreamEvent
     from edgepose_runtime.skeletons import Skeleton, convert_keypoints, get_skeleton
     from edgepose_runtime.smoothing import OneEuroSettings
 
@@ -48,6 +51,9 @@ __version__ = "0.1.0"
 
 #: Names that are loaded when they are first used, and where they live.
 _LAZY = {
+    "DropReason": "edgepose.flow",
+    "EventKind": "edgepose_runtime.events",
+    "FrameDrop": "edgepose.flow",
     "OneEuroSettings": "edgepose_runtime.smoothing",
     "Origin": "edgepose.results",
     "PoseModel": "edgepose.loading",
@@ -55,7 +61,9 @@ _LAZY = {
     "PoseTracker": "edgepose.tracker",
     "Skeleton": "edgepose_runtime.skeletons",
     "StageLatency": "edgepose.stats",
+    "StreamEvent": "edgepose_runtime.events",
     "TrackerStats": "edgepose.stats",
+    "TrackingFailure": "edgepose.notices",
     "available_models": "edgepose.loading",
     "convert_keypoints": "edgepose_runtime.skeletons",
     "draw_pose": "edgepose.drawing",
@@ -77,7 +85,10 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DeviceError",
+    "DropReason",
     "EdgePoseError",
+    "EventKind",
+    "FrameDrop",
     "FrameError",
     "InferenceError",
     "OneEuroSettings",
@@ -90,8 +101,10 @@ __all__ = [
     "Skeleton",
     "SourceError",
     "StageLatency",
+    "StreamEvent",
     "TimestampError",
     "TrackerStats",
+    "TrackingFailure",
     "__version__",
     "available_models",
     "convert_keypoints",

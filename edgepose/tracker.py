@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
+import os
 import threading
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,28 +15,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.deadline import Deadline
+from edgepose.dispatch import Callback, Callbacks
+from edgepose.flow import PendingFrame, make_policy
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.results import PoseResult
-from edgepose.stats import StageClock, StatsRecorder, TrackerStats
+from edgepose.session import Session, SourceSession
+from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.stream import PoseStream, RoiLike
 from edgepose.timestamps import StreamTime
+from edgepose.work import FrameWork
+from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
 from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
 
+logger = logging.getLogger("edgepose")
+
+#: How long ``close()`` works off what waits, in seconds, before it drops the rest.
+CLOSE_TIMEOUT_S = 5.0
+#: How long it waits where nobody wants what waits, in seconds.
+DROP_TIMEOUT_S = 1.0
+
 #: Options that are named in the documentation of the product, and come with a later version.
-_LATER = (
-    "key_frames",
-    "refine",
-    "head",
-    "deadline_ms",
-    "policy",
-    "on_result",
-    "on_drop",
-    "on_error",
-    "on_event",
-)
+_LATER = ("key_frames", "refine", "head")
 
 
 class PoseTracker:
@@ -40,8 +48,12 @@ class PoseTracker:
     It finds the person in the whole frame, follows the pose from then on, notices when the person
     is lost, and looks again. Several trackers can share the networks of one :func:`edgepose.load`.
 
-    Any method may be called from any thread; frames are tracked one at a time, in the order in
-    which the calls get in.
+    Frames go in by one of three ways. :meth:`track` returns the pose. :meth:`submit` hands the
+    frame over, and ``on_result`` gets the pose. :meth:`stream` reads a source and yields poses.
+
+    Any method may be called from any thread. Callbacks are called one at a time, in the order of
+    the frames, on one thread that does nothing else. What a callback raises goes to ``on_error``;
+    an error that ``on_error`` does not deal with is raised by :meth:`close`.
 
     Args:
         model: name of a shipped bundle, path of a bundle, or a loaded model to share. A model
@@ -53,6 +65,15 @@ class PoseTracker:
         smoothing: whether joints are smoothed in time (One-Euro filter), or how.
         reinitialise_every: run the heavy head every N frames; 0: only at the start and after a
             loss; ``None``: what the bundle recommends.
+        deadline_ms: from a frame's submission to its pose. When that is short a cheaper step is
+            taken, and ``origin`` says so: the head is put off, or the pose is predicted.
+        policy: what becomes of a frame that comes while others are in work: ``"every-frame"``
+            makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
+            for ``submit()`` and files, the latter for live sources.
+        on_result: gets each :class:`PoseResult` of :meth:`submit`.
+        on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
+        on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
+        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera.
 
     Raises:
         ConfigError: an option has no such value, contradicts another, or is not in this version.
@@ -70,6 +91,12 @@ class PoseTracker:
         num_threads: int | None = None,
         smoothing: bool | OneEuroSettings = True,
         reinitialise_every: int | None = None,
+        deadline_ms: float | None = None,
+        policy: str | None = None,
+        on_result: Callback | None = None,
+        on_drop: Callback | None = None,
+        on_error: Callback | None = None,
+        on_event: Callback | None = None,
         **later: Any,
     ) -> None:
         _refuse_later(later)
@@ -81,14 +108,30 @@ class PoseTracker:
         }
         filter_settings = _smoothing_settings(smoothing)
         _check_interval(reinitialise_every)
+        if deadline_ms is not None:
+            Deadline(deadline_ms)
+        self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
+        self._policy = policy
+        if policy is not None:
+            make_policy(policy)  # to find out, in this thread, whether there is such a one
         self._owns_model = not isinstance(model, PoseModel)
         self._model = _open_model(model, engine)
-        self._stream = PoseStream(
-            self._model, smoothing=filter_settings, reinitialise_every=reinitialise_every
-        )
+        self._deadline_ms = deadline_ms
+        self._stream_options: dict[str, Any] = {
+            "smoothing": filter_settings,
+            "reinitialise_every": reinitialise_every,
+        }
         self._lock = threading.Lock()
-        self._closed = False
+        self._process = os.getpid()
+        self._recorder = StatsRecorder()
+        self._session: Session | None = None
         self._start_afresh()
+        if on_result is not None:
+            self._adopt(
+                Session(self._work, policy or "every-frame", self._recorder, self._callbacks)
+            )
+        self._closed = False
+        _open_trackers.add(self)
 
     @property
     def model(self) -> PoseModel:
@@ -103,8 +146,7 @@ class PoseTracker:
     @property
     def stats(self) -> TrackerStats:
         """What the tracker did since it was made or reset: counts, and latency by stage."""
-        with self._lock:
-            return self._recorder.snapshot()
+        return self._recorder.snapshot()
 
     def track(
         self,
@@ -134,15 +176,21 @@ class PoseTracker:
             FrameError: the frame is not one that can be tracked, or the roi misses it.
             TimestampError: the timestamp is not after the last one.
             InferenceError: a network failed.
+            ConfigError: the tracker has ``on_result``, or tracks a source.
             ClosedError: the tracker or its model was closed.
         """
         with self._lock:
             self._require_open()
-            clock = StageClock()
+            if self._session is not None:
+                raise ConfigError(
+                    "track() cannot be mixed with on_result or stream(), which track on a thread "
+                    "of their own; use submit(), or another PoseTracker."
+                )
+            self._recorder.add_frame()
             try:
                 image = as_bgr(frame)
                 stamp = self._time.check(timestamp_ms)
-                result = self._stream.process(image, self._next_id, stamp, roi, clock)
+                result = self._work.track(PendingFrame(self._next_id, image, stamp, roi))
             except EdgePoseError:
                 self._recorder.add_error()
                 raise
@@ -150,6 +198,80 @@ class PoseTracker:
             self._next_id += 1
             self._recorder.add_result(result)
             return result
+
+    def submit(
+        self,
+        frame: NDArray[np.uint8],
+        timestamp_ms: float | None = None,
+        *,
+        roi: RoiLike | None = None,
+    ) -> int:
+        """Hand over the next frame, whose pose ``on_result`` will get.
+
+        It ends as exactly one of a result, a drop or an error. With the policy ``"latest"`` this
+        returns at once; with ``"every-frame"`` it waits while the queue is full. The frame is
+        copied, so that the caller may use its memory again.
+
+        Args:
+            frame: as for :meth:`track`, like the others.
+            timestamp_ms: when it was taken.
+            roi: where to look.
+
+        Returns:
+            The number of the frame, which its result, drop or error will bear.
+
+        Raises:
+            FrameError: the frame is not one that can be tracked; only this frame is refused.
+            TimestampError: the timestamp is not after the last one; only this frame is refused.
+            ConfigError: there is no ``on_result``, or this is a callback and the queue is full.
+            ClosedError: the tracker was closed, also while this call waited.
+        """
+        self._require_open()
+        session = self._session
+        if session is None or self._callbacks.on_result is None:
+            raise ConfigError("submit() needs on_result=, a function that gets the results.")
+        return session.submit(self._own_image(frame), timestamp_ms, roi)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until each frame has ended and the callbacks have returned.
+
+        Args:
+            timeout: how many seconds at most, ``None`` for as long as it takes.
+
+        Returns:
+            Whether that came true in time.
+
+        Raises:
+            ClosedError: the tracker was closed, or a thread of it failed.
+            ConfigError: this is a callback, which would wait for itself.
+        """
+        self._require_open()
+        return self._session is None or self._session.pipeline.flush(timeout)
+
+    def stream(self, source: Any) -> Iterator[PoseResult]:
+        """Track a source from its beginning, as if the tracker was new (but for ``stats``).
+
+        Live sources are tracked with the policy ``"latest"``, others with ``"every-frame"``,
+        unless the tracker has a policy. After a loss of the source tracking starts afresh. Leaving
+        the loop closes the source.
+
+        Args:
+            source: path, URL, camera number, iterable or source; see
+                :func:`edgepose_runtime.capture.open_source`.
+
+        Returns:
+            The results, in the order of the frames.
+
+        Raises:
+            SourceError: at once or in the loop: there is no such source, or it failed.
+            EdgePoseError: in the loop: a frame failed, and there is no ``on_error``.
+            ConfigError: the tracker has ``on_result``, or tracks another source.
+            ClosedError: the tracker was closed.
+        """
+        self._require_open()
+        if self._callbacks.on_result is not None:
+            raise ConfigError("stream() returns the results; make a PoseTracker without on_result.")
+        return self._results(open_source(source))
 
     def warmup(self) -> None:
         """Run every network and kernel once, so that the first frame is as quick as the others.
@@ -160,31 +282,42 @@ class PoseTracker:
         """
         with self._lock:
             self._require_open()
-            self._stream.warmup()
+            self._work.stream.warmup()
             self._recorder.warmed_up()
 
     def reset(self) -> None:
         """Forget the person, the timestamps and the statistics, as if newly made.
+
+        Frames that have no result yet are dropped.
 
         Raises:
             ClosedError: the tracker was closed.
         """
         with self._lock:
             self._require_open()
-            self._stream.reset()
-            self._start_afresh()
+            recorder = StatsRecorder()
+            if self._session is None:
+                self._start_afresh()
+            else:
+                self._session.reset(recorder)
+            self._recorder = recorder
 
-    def close(self) -> None:
-        """Release the networks, unless they are shared; waits for a frame in work.
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Work off what was submitted, then release threads and networks (unless shared).
 
-        A second call does nothing.
+        Legal at any time, from any thread, also in a callback; a second call does nothing. It
+        returns within little more than ``timeout``, even if a callback or a network never does:
+        what is not done by then is dropped.
+
+        Args:
+            timeout: seconds for what was submitted.
+
+        Raises:
+            Exception: the first error that no ``on_error`` dealt with.
         """
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            if self._owns_model:
-                self._model.close()
+        error = self._close(timeout, drain=True)
+        if error is not None:
+            raise error
 
     def __enter__(self) -> PoseTracker:
         return self
@@ -195,20 +328,99 @@ class PoseTracker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:  # which must not be hidden by another one, nor wait
+            self._close(DROP_TIMEOUT_S, drain=False)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{self._next_id} frames"
-        return f"PoseTracker({self._model!r}, {state})"
+        if self._closed:
+            return "PoseTracker(closed)"
+        return f"PoseTracker({self._model!r}, {self.stats.frames} frames)"
+
+    def _results(self, source: FrameSource) -> Iterator[PoseResult]:
+        with source:
+            session = self._open_session(source)
+            try:
+                yield from session.results()
+            finally:
+                session.close(DROP_TIMEOUT_S)
+                with self._lock:
+                    self._session = None
+                    self._start_afresh()
+
+    def _open_session(self, source: FrameSource) -> SourceSession:
+        with self._lock:
+            self._require_open()
+            if self._session is not None:
+                raise ConfigError("This tracker tracks a source already; make another one.")
+            self._start_afresh()
+            session = SourceSession(
+                source, self._work, self._policy, self._recorder, self._callbacks
+            )
+            self._adopt(session)
+            return session
+
+    def _close(self, timeout: float, *, drain: bool) -> Exception | None:
+        """Close, and return the error that nobody dealt with."""
+        if os.getpid() != self._process:
+            return None
+        self._closed = True
+        session = self._session
+        release = self._model.close if self._owns_model else None
+        if session is not None:
+            session.close(timeout, drain=drain, release=release)
+            return session.take_unhandled()
+        # Waits for a frame in work, which needs the networks.
+        if self._lock.acquire(timeout=timeout):
+            try:
+                if release is not None:
+                    release()
+            finally:
+                self._lock.release()
+        return None
+
+    def _own_image(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        try:
+            image = as_bgr(frame)
+        except EdgePoseError:
+            self._recorder.add_frame()
+            self._recorder.add_error()
+            raise
+        return image.copy() if np.may_share_memory(image, frame) else image
+
+    def _adopt(self, session: Session) -> None:
+        """Let the tracker's threads end with it, should nobody close it."""
+        self._session = session
+        weakref.finalize(self, session.pipeline.abandon).atexit = False
 
     def _start_afresh(self) -> None:
+        # Not the old ones reset: a thread that does not return may hold them.
+        stream = PoseStream(self._model, **self._stream_options)
+        self._work = FrameWork(stream, self._deadline_ms)
         self._time = StreamTime()
-        self._recorder = StatsRecorder()
         self._next_id = 0
 
     def _require_open(self) -> None:
+        if os.getpid() != self._process:
+            raise ClosedError(
+                "The tracker was made in another process and does not survive a fork; make a new "
+                "PoseTracker in this one."
+            )
         if self._closed:
             raise ClosedError("The tracker was closed; make a new PoseTracker.")
+
+
+_open_trackers: weakref.WeakSet[PoseTracker] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_open_trackers() -> None:
+    """End threads while the interpreter still stands: they may be deep inside a network."""
+    for tracker in list(_open_trackers):
+        error = tracker._close(CLOSE_TIMEOUT_S, drain=True)
+        if error is not None:
+            logger.error("A tracker that was not closed had an error.", exc_info=error)
 
 
 def _refuse_later(options: dict[str, Any]) -> None:

@@ -1,0 +1,55 @@
+"""Results from the dispatch thread to the thread that iterates over them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from edgepose.notices import StreamEnd, TrackingFailure
+from edgepose.results import PoseResult
+
+
+class Handoff:
+    """Holds one result until it is taken, so that a slow consumer is as a slow callback.
+
+    The dispatch thread puts, one thread iterates, any thread may close.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._item: PoseResult | TrackingFailure | StreamEnd | None = None
+        self._closed = False
+
+    def put(self, item: PoseResult | TrackingFailure | StreamEnd) -> None:
+        """Hand something over; returns when there is room for the next."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is None or self._closed)
+            self._item = item
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wake whoever waits: nothing more will be handed over or taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[PoseResult]:
+        """Take results until the end.
+
+        Raises:
+            Exception: the error with which a frame or the source ended.
+        """
+        while (item := self._take()) is not None:
+            if isinstance(item, PoseResult):
+                yield item
+            elif item.error is not None:
+                raise item.error
+            else:
+                return
+
+    def _take(self) -> PoseResult | TrackingFailure | StreamEnd | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is not None or self._closed)
+            item, self._item = self._item, None
+            self._changed.notify_all()
+            return item

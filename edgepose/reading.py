@@ -1,0 +1,77 @@
+"""The thread that moves frames from a source into a lane."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from edgepose.lane import Lane
+from edgepose.pipeline import Pipeline
+from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.crop import as_bgr
+from edgepose_runtime.errors import ClosedError, FrameError
+from edgepose_runtime.events import StreamEvent
+
+logger = logging.getLogger("edgepose")
+
+#: How long a read that does not return is waited for, in seconds.
+_GRACE_S = 1.0
+
+
+def policy_for(source: FrameSource, policy: str | None) -> str:
+    """Return the name of the flow policy: the given one, or what suits the source."""
+    return policy or ("latest" if source.is_live else "every-frame")
+
+
+class SourceReader:
+    """Reads a source on a thread of its own, as fast as the lane takes frames.
+
+    Args:
+        source: read and closed here.
+        lane: gets the frames.
+        pipeline: works on the lane.
+    """
+
+    def __init__(self, source: FrameSource, lane: Lane, pipeline: Pipeline) -> None:
+        self._source = source
+        self._lane = lane
+        self._pipeline = pipeline
+        self._thread = threading.Thread(target=self._read, name="edgepose-read", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._source.subscribe(self._on_event)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the source; waits for its thread, but not for ever. A second call is fine."""
+        self._source.close()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(_GRACE_S)
+            if self._thread.is_alive():
+                logger.warning("Closed, but still busy with a read: %s.", self._source.name)
+
+    def _read(self) -> None:
+        error: Exception | None = None
+        try:
+            for frame in self._source:
+                self._submit(frame.image, frame.timestamp_ms)
+        except ClosedError:
+            pass  # the pipeline or the source was closed: whoever did that knows
+        except Exception as raised:  # noqa: BLE001 - it reaches whoever waits for the frames
+            error = raised
+        finally:
+            self._pipeline.end(self._lane, error)
+            self._source.close()
+
+    def _submit(self, image: Any, timestamp_ms: float) -> None:
+        try:
+            frame = as_bgr(image)
+        except FrameError as error:
+            self._pipeline.refuse(self._lane, error)
+        else:
+            self._pipeline.submit(self._lane, frame, timestamp_ms)
+
+    def _on_event(self, event: StreamEvent) -> None:
+        self._pipeline.add_event(self._lane, event)

@@ -1,0 +1,133 @@
+"""One stream on threads of its own: what ``submit()`` and ``stream()`` of a tracker stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.dispatch import Callbacks, Dispatcher
+from edgepose.flow import make_policy
+from edgepose.handoff import Handoff
+from edgepose.lane import Lane
+from edgepose.pipeline import Pipeline
+from edgepose.reading import SourceReader, policy_for
+from edgepose.results import PoseResult
+from edgepose.stats import StatsRecorder
+from edgepose.work import FrameWork
+from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.errors import ClosedError
+
+
+class Session:
+    """A lane, the threads that work on it, and the callbacks that are told.
+
+    Any thread may call. The threads start with the first frame.
+
+    Args:
+        work: tracks a frame.
+        policy: name of the flow policy.
+        recorder: counts.
+        callbacks: the user's functions.
+        on_failure: see :class:`Pipeline`.
+    """
+
+    def __init__(
+        self,
+        work: FrameWork,
+        policy: str,
+        recorder: StatsRecorder,
+        callbacks: Callbacks,
+        on_failure: Callable[[], None] | None = None,
+    ) -> None:
+        self._work = work
+        self._dispatcher = Dispatcher(callbacks)
+        self.pipeline = Pipeline(self._dispatcher.deliver, on_failure=on_failure)
+        self.lane = Lane(work, make_policy(policy), recorder)
+        self.pipeline.add(self.lane)
+
+    def submit(
+        self, image: NDArray[np.uint8], timestamp_ms: float | None, roi: object = None
+    ) -> int:
+        """Hand over a frame; see :meth:`Pipeline.submit`."""
+        self.pipeline.start()
+        return self.pipeline.submit(self.lane, image, timestamp_ms, roi)
+
+    def reset(self, recorder: StatsRecorder) -> None:
+        """Forget the person, the frames and the time; count with ``recorder`` from now on."""
+        self.pipeline.reset(self.lane, recorder, self._work.stream.reset)
+
+    def close(
+        self, timeout: float, *, drain: bool = True, release: Callable[[], None] | None = None
+    ) -> None:
+        """End the threads; see :meth:`Pipeline.close`."""
+        self.pipeline.close(timeout, drain=drain, release=release)
+
+    def take_unhandled(self) -> Exception | None:
+        """Return the error that nobody dealt with, once."""
+        failure = self.pipeline.take_failure()
+        if failure is not None:
+            error = ClosedError(f"A thread of the tracker failed: {failure!r}.")
+            error.__cause__ = failure
+            return error
+        return self._dispatcher.take_unhandled()
+
+
+class SourceSession(Session):
+    """A session that a source feeds, and whose results are iterated over.
+
+    Args:
+        source: read, and closed at the end.
+        work: tracks a frame.
+        policy: name of the flow policy, ``None`` for what suits the source.
+        recorder: counts.
+        callbacks: without ``on_result``; without ``on_error`` an error ends the iteration.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        work: FrameWork,
+        policy: str | None,
+        recorder: StatsRecorder,
+        callbacks: Callbacks,
+    ) -> None:
+        self._handoff = Handoff()
+        told = replace(
+            callbacks,
+            on_result=self._handoff.put,
+            on_error=callbacks.on_error or self._handoff.put,
+            on_end=self._handoff.put,
+        )
+        super().__init__(
+            work, policy_for(source, policy), recorder, told, on_failure=self._handoff.close
+        )
+        self._reader = SourceReader(source, self.lane, self.pipeline)
+
+    def results(self) -> Iterator[PoseResult]:
+        """Start, and take the results until the source ends.
+
+        Raises:
+            SourceError: with which the source ended.
+            EdgePoseError: with which a frame ended, if there is no ``on_error``.
+        """
+        self.pipeline.start()
+        self._reader.start()
+        yield from self._handoff
+        error = self.take_unhandled()
+        if error is not None:
+            raise error
+
+    def close(
+        self,
+        timeout: float,
+        *,
+        drain: bool = True,  # noqa: ARG002 - nobody takes what would be worked off
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        """End the iteration, the source and the threads; what was not taken is dropped."""
+        self._handoff.close()
+        super().close(timeout, drain=False, release=release)
+        self._reader.stop()

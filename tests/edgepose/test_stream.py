@@ -1,0 +1,206 @@
+"""tracker.stream(): sources of any kind, their losses and their ends."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.tracker import PoseTracker
+from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.errors import (
+    ClosedError,
+    ConfigError,
+    FrameError,
+    InferenceError,
+    SourceError,
+)
+from edgepose_runtime.events import EventKind, StreamEvent
+
+FRAME = np.zeros((240, 320, 3), np.uint8)
+PERSON = standing_person((160, 120), height=120)
+SECONDS = 20.0
+
+
+class ScriptedSource(FrameSource):
+    """Delivers what it is told to: frames, events and errors."""
+
+    is_live = True
+
+    def __init__(self, script):
+        super().__init__("script")
+        self.script = script
+
+    def _frames(self) -> Iterator:
+        for stamp, step in enumerate(self.script):
+            if isinstance(step, EventKind):
+                self._publish(StreamEvent(step, float(stamp)))
+            elif isinstance(step, Exception):
+                raise step
+            elif callable(step):
+                step()
+            else:
+                yield step, 40.0 * stamp
+
+
+@pytest.fixture
+def method():
+    return FakeMethod(PERSON)
+
+
+def make_tracker(method, **options):
+    return PoseTracker(fake_model(method), smoothing=False, **options)
+
+
+def origins(results):
+    return [str(result.origin) for result in results]
+
+
+def test_every_frame_of_an_iterable_has_its_result(method):
+    with make_tracker(method) as tracker:
+        results = list(tracker.stream([FRAME] * 40))
+    assert [result.frame_id for result in results] == list(range(40))
+    assert results[30].timestamp_ms == pytest.approx(1000.0)
+    assert tracker.stats.poses == 40
+
+
+def test_a_video_is_tracked_from_its_path(puppet_bundle, puppet_video):
+    with PoseTracker(puppet_bundle.path, num_threads=1) as tracker:
+        assert origins(tracker.stream(puppet_video)) == ["initialised"] + ["propagated"] * 11
+
+
+def test_a_source_that_is_not_there_is_an_error_at_once(method):
+    with make_tracker(method) as tracker, pytest.raises(SourceError, match="nowhere"):
+        tracker.stream("/nowhere/to/be/found.mp4")
+
+
+def test_one_stream_after_the_other_starts_afresh(method):
+    with make_tracker(method) as tracker:
+        for _ in range(3):
+            assert origins(tracker.stream([FRAME] * 2)) == ["initialised", "propagated"]
+        assert tracker.track(FRAME, timestamp_ms=0).frame_id == 0
+        assert tracker.stats.frames == 7
+
+
+def test_a_live_source_is_tracked_with_the_latest_frame(method):
+    entered, gate = threading.Event(), threading.Event()
+    look = method._look
+
+    def wait(kind, crop, roi):
+        entered.set()
+        assert gate.wait(SECONDS)
+        return look(kind, crop, roi)
+
+    method._look = wait
+    script = [FRAME, lambda: entered.wait(SECONDS), *[FRAME] * 5, gate.set]
+    drops = []
+    with make_tracker(method, on_drop=drops.append) as tracker:
+        results = list(tracker.stream(ScriptedSource(script)))
+    assert [result.frame_id for result in results] == [0, 5]
+    assert [(drop.frame_id, str(drop.reason)) for drop in drops] == [
+        (number, "superseded") for number in range(1, 5)
+    ]
+
+
+def test_after_a_loss_tracking_starts_afresh_and_the_user_is_told(method):
+    script = [FRAME, FRAME, EventKind.LOST, EventKind.RECONNECTED, FRAME, FRAME]
+    events = []
+    with make_tracker(method, policy="every-frame", on_event=events.append) as tracker:
+        results = list(tracker.stream(ScriptedSource(script)))
+    assert origins(results) == ["initialised", "propagated", "initialised", "propagated"]
+    assert [str(event.kind) for event in events][:2] == ["lost", "reconnected"]
+
+
+def test_the_error_of_a_source_comes_after_its_frames(method):
+    script = [FRAME, FRAME, SourceError("The plug was pulled.")]
+    with make_tracker(method, policy="every-frame") as tracker:
+        stream = tracker.stream(ScriptedSource(script))
+        assert origins([next(stream), next(stream)]) == ["initialised", "propagated"]
+        with pytest.raises(SourceError, match="plug"):
+            next(stream)
+
+
+def test_a_frame_that_fails_ends_the_loop_unless_on_error_takes_it(method):
+    frames = [FRAME, "no frame", FRAME]
+    with make_tracker(method) as tracker, pytest.raises(FrameError):
+        list(tracker.stream(frames))
+    failures = []
+    with make_tracker(method, on_error=failures.append) as tracker:
+        assert len(list(tracker.stream(frames))) == 2
+        method.error = InferenceError("broken")
+        assert len(list(tracker.stream([FRAME, FRAME]))) == 1
+    assert [type(failure.error) for failure in failures] == [FrameError, InferenceError]
+    stats = tracker.stats
+    assert (stats.frames, stats.errors, stats.pending) == (5, 2, 0)
+
+
+def test_leaving_the_loop_closes_the_source_and_ends_the_threads(method):
+    source = ScriptedSource([FRAME] * 1000)
+    with make_tracker(method, policy="every-frame") as tracker:
+        for result in tracker.stream(source):
+            if result.frame_id == 3:
+                break
+        # The loop's generator is collected here.
+        assert source.closed
+        stats = tracker.stats
+        assert stats.pending == 0
+        assert stats.frames == stats.poses + sum(stats.drops.values())
+    assert not [t for t in threading.enumerate() if t.name.startswith("edgepose-")]
+
+
+def test_a_read_that_blocks_for_ever_does_not_keep_the_loop_from_ending(method):
+    for_ever = threading.Event()
+    source = ScriptedSource([FRAME, for_ever.wait])
+    with make_tracker(method) as tracker:
+        stream = tracker.stream(source)
+        assert next(stream).frame_id == 0
+        stream.close()
+    for_ever.set()
+
+
+def test_closing_the_tracker_ends_the_loop(method):
+    go_on = threading.Event()
+    tracker = make_tracker(method)
+    results = []
+
+    def consume():
+        for result in tracker.stream(ScriptedSource([FRAME, go_on.wait, FRAME])):
+            results.append(result)
+            told.set()
+
+    told = threading.Event()
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    assert told.wait(SECONDS)
+    tracker.close()
+    go_on.set()
+    consumer.join(SECONDS)
+    assert not consumer.is_alive()
+    assert len(results) == 1
+    with pytest.raises(ClosedError):
+        tracker.stream([FRAME])
+
+
+def test_a_tracker_tracks_one_source_and_in_one_way(method):
+    with make_tracker(method) as tracker:
+        stream = tracker.stream([FRAME] * 3)
+        next(stream)
+        with pytest.raises(ConfigError, match="another"):
+            next(tracker.stream([FRAME]))
+        with pytest.raises(ConfigError):
+            tracker.track(FRAME)
+        stream.close()
+    with make_tracker(method, on_result=print) as tracker, pytest.raises(ConfigError):
+        tracker.stream([FRAME])
+
+
+def test_a_callback_that_ends_its_thread_ends_the_loop(method):
+    def leave(_):
+        raise SystemExit("gone")
+
+    script = [FRAME, EventKind.LOST, FRAME, FRAME]
+    tracker = make_tracker(method, policy="every-frame", on_event=leave)
+    with pytest.raises(ClosedError, match="gone"):
+        list(tracker.stream(ScriptedSource(script)))
+    tracker.close()
