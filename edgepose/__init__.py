@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from edgepose.flow import DropReason, FrameDrop
     from edgepose.loading import PoseModel, available_models, load
     from edgepose.notices import TrackingFailure
+    from edgepose.pool import TrackerPool
     from edgepose.results import Origin, PoseResult
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
@@ -62,6 +63,7 @@ _LAZY = {
     "Skeleton": "edgepose_runtime.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
+    "TrackerPool": "edgepose.pool",
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.notices",
     "available_models": "edgepose.loading",
@@ -103,6 +105,7 @@ __all__ = [
     "StageLatency",
     "StreamEvent",
     "TimestampError",
+    "TrackerPool",
     "TrackerStats",
     "TrackingFailure",
     "__version__",

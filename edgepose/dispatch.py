@@ -79,6 +79,8 @@ class Dispatcher:
         if callback is None:
             if isinstance(notice, TrackingFailure):
                 self._remember(notice.error)
+            elif isinstance(notice, StreamEnd) and notice.error is not None:
+                self.deliver(lane, TrackingFailure(notice.error))
             return
         try:
             callback(*self._arguments(lane, notice))

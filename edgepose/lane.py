@@ -33,6 +33,10 @@ class Lane:
     Each frame that :meth:`submit` takes ends once: as a result that :meth:`next_notice` hands out,
     as a drop or as an error.
 
+    Attributes:
+        working: a thread works on a frame of it.
+        is_over: its end was told.
+
     Args:
         work: tracks one frame. The only part that takes long: it is called without any lock.
         policy: holds the frames that wait.
@@ -47,6 +51,7 @@ class Lane:
         self.work = work
         self.recorder = recorder
         self.working = False
+        self.is_over = False
         self._policy = policy
         self._time = StreamTime()
         self._next_id = 0
@@ -78,6 +83,11 @@ class Lane:
     def has_notice(self) -> bool:
         """Whether there is something to tell."""
         return bool(self._outbox) or (self._end is not None and self.is_worked_off)
+
+    @property
+    def takes_frames(self) -> bool:
+        """Whether its end was not announced yet."""
+        return self._end is None and not self.is_over
 
     @property
     def is_worked_off(self) -> bool:
@@ -129,6 +139,7 @@ class Lane:
     def finish(self, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
         """Take in what came of a frame."""
         self.working = False
+        self.is_over = False
         if frame is not self._busy:
             return  # it was dropped meanwhile
         self._busy = None
@@ -149,7 +160,8 @@ class Lane:
 
     def end(self, error: Exception | None) -> None:
         """Tell, after everything else, that there will be no more frames."""
-        self._end = StreamEnd(error)
+        if self.takes_frames:
+            self._end = StreamEnd(error)
 
     def next_notice(self) -> Notice | None:
         """Hand out what there is to tell next."""
@@ -160,6 +172,7 @@ class Lane:
                 self.recorder.add_result(notice)
             return notice
         end, self._end = self._end, None
+        self.is_over = self.is_over or end is not None
         return end
 
     def drop_frames(self, reason: DropReason) -> None:

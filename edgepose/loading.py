@@ -105,11 +105,31 @@ def load(
         BackendError: the backend is not installed, or has no such device.
         ConfigError: an option has a value that nothing knows.
     """
-    bundle = load_bundle(bundle_path(model))
     # A tracker looks at one region at a time, and a fixed batch runs some percent faster.
     settings = BackendSettings(device=device, precision=precision, num_threads=num_threads, batch=1)
+    return open_model(model, backend, settings)
+
+
+def open_model(
+    model: str | Path,
+    backend: str,
+    settings: BackendSettings,
+    wrap: Callable[[Network], Network] = lambda network: network,
+) -> PoseModel:
+    """Load a bundle's networks as the settings say; see :func:`load`.
+
+    Args:
+        model: name of a shipped bundle, or the path of one.
+        backend: what runs the networks.
+        settings: how.
+        wrap: makes of each network the one that the method uses.
+    """
+    bundle = load_bundle(bundle_path(model))
     with ExitStack() as opened:
-        networks = _load_networks(bundle, backend, settings, opened)
+        networks = {
+            name: wrap(network)
+            for name, network in _load_networks(bundle, backend, settings, opened).items()
+        }
         method = build_method(bundle.manifest, networks)
         used = ", ".join(sorted({network.device for network in networks.values()}))
         return PoseModel(bundle.manifest.name, method, device=used, close=opened.pop_all().close)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +26,10 @@ from edgepose_runtime.events import StreamEvent
 
 logger = logging.getLogger("edgepose")
 
+#: How long ``close()`` works off what waits, in seconds, before it drops the rest.
+CLOSE_TIMEOUT_S = 5.0
+#: How long it waits where nobody wants what waits, in seconds.
+DROP_TIMEOUT_S = 1.0
 #: How long a thread that has nothing left to do may take to end, in seconds.
 _GRACE_S = 1.0
 
@@ -68,11 +75,20 @@ class Pipeline:
         """Where the pipeline is in its life."""
         return self._life.state
 
-    def take_failure(self) -> BaseException | None:
-        """Return what ended a thread that must not end, once."""
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is not the child of a fork, where the lock may be held for ever."""
+        return os.getpid() == self._process
+
+    def take_error(self) -> ClosedError | None:
+        """Return, once, that a thread ended which must not end."""
         with self._changed:
             failure, self._untold = self._untold, None
-            return failure
+        if failure is None:
+            return None
+        error = self._closed_error()
+        error.__cause__ = failure
+        return error
 
     def start(self) -> None:
         """Start the threads, unless they run.
@@ -121,8 +137,7 @@ class Pipeline:
                     "submit() was called in a callback while the queue was full, and would wait "
                     "for that callback to return; use policy='latest' or another thread."
                 )
-            self._changed.wait_for(lambda: lane.has_room or not self._is_running)
-            self._require_running()
+            self._wait_for_room(lane)
             try:
                 return lane.submit(image, timestamp_ms, roi)
             finally:
@@ -131,8 +146,7 @@ class Pipeline:
     def refuse(self, lane: Lane, error: Exception) -> None:
         """Report a frame that a lane's source delivered and nobody can track."""
         with self._locked():
-            self._changed.wait_for(lambda: lane.has_room or not self._is_running)
-            self._require_running()
+            self._wait_for_room(lane)
             lane.refuse(error)
             self._changed.notify_all()
 
@@ -197,7 +211,7 @@ class Pipeline:
             drain: whether to work that off at all.
             release: called once, when no thread tracks any more.
         """
-        if os.getpid() != self._process:
+        if not self.is_of_this_process:
             return
         own = threading.current_thread() in (*self._workers, self._dispatcher)
         with self._changed:
@@ -216,10 +230,42 @@ class Pipeline:
 
     def abandon(self) -> None:
         """End without waiting or counting: nobody is left to tell. Safe in a finaliser."""
-        if os.getpid() == self._process:
+        if self.is_of_this_process:
             with self._changed:
                 self._life.move(State.CLOSED)
                 self._changed.notify_all()
+
+    def retire(self, lane: Lane) -> None:
+        """Drop a lane's frames, and tell its end; no more frames are taken."""
+        with self._locked():
+            if not self._life.ended:
+                lane.drop_all(DropReason.CLOSED)
+                lane.end(None)
+                self._changed.notify_all()
+
+    def wait_for_end(self, timeout: float | None) -> bool:
+        """Wait until all lanes have ended, and everything is told.
+
+        Returns:
+            Whether that came true within ``timeout`` seconds.
+
+        Raises:
+            ClosedError: closed before, or a thread failed.
+        """
+        with self._locked():
+            done = self._changed.wait_for(
+                lambda: not (self._lanes or self._delivering) or self._life.ended, timeout
+            )
+            self._require_open()
+            return done
+
+    def _wait_for_room(self, lane: Lane) -> None:
+        self._changed.wait_for(
+            lambda: lane.has_room or not self._is_running or not lane.takes_frames
+        )
+        self._require_running()
+        if not lane.takes_frames:
+            raise ClosedError("The source was removed; its frames are not tracked any more.")
 
     def _work(self) -> None:
         with self._edge_of_thread():
@@ -261,6 +307,8 @@ class Pipeline:
                 lane = self._turn(lambda lane: lane.has_notice)
                 if lane is not None and (notice := lane.next_notice()) is not None:
                     self._delivering = lane
+                    if lane.is_over:
+                        self._lanes.remove(lane)
                     self._changed.notify_all()
                     return lane, notice
                 if self.state is State.DRAINING and self._is_idle:
@@ -333,21 +381,13 @@ class Pipeline:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.require_same_process()
-        with self._changed:
-            yield
-
-    def require_same_process(self) -> None:
-        """Refuse to work in the child of a fork, where the lock may be held for ever.
-
-        Raises:
-            ClosedError: this is another process than the one that made it.
-        """
-        if os.getpid() != self._process:
+        if not self.is_of_this_process:
             raise ClosedError(
                 "The tracker was made in another process: its threads do not survive a fork. "
                 "Make a new one in this process."
             )
+        with self._changed:
+            yield
 
     def _require_running(self) -> None:
         if not self._is_running:
@@ -365,6 +405,28 @@ class Pipeline:
     @staticmethod
     def _thread(target: Callable[[], None], name: str) -> threading.Thread:
         return threading.Thread(target=target, name=f"edgepose-{name}", daemon=True)
+
+
+class _Closing(Protocol):
+    def _close(self, timeout: float, *, drain: bool) -> Exception | None: ...
+
+
+_open_owners: weakref.WeakSet[_Closing] = weakref.WeakSet()
+
+
+def close_at_exit(owner: _Closing, pipeline: Pipeline) -> None:
+    """Close an owner before the interpreter ends, and end its threads should it be forgotten."""
+    _open_owners.add(owner)
+    weakref.finalize(owner, pipeline.abandon).atexit = False
+
+
+@atexit.register
+def _close_open_owners() -> None:
+    """End threads while the interpreter still stands: they may be deep inside a network."""
+    for owner in list(_open_owners):
+        error = owner._close(CLOSE_TIMEOUT_S, drain=True)
+        if error is not None:
+            logger.error("A tracker that was not closed had an error.", exc_info=error)
 
 
 def _outcome(lane: Lane, frame: PendingFrame) -> PoseResult | Exception:

@@ -44,9 +44,13 @@ class SourceReader:
         self._source.subscribe(self._on_event)
         self._thread.start()
 
+    def close_source(self) -> None:
+        """Let the reading end, without waiting for that."""
+        self._source.close()
+
     def stop(self) -> None:
         """Close the source; waits for its thread, but not for ever. A second call is fine."""
-        self._source.close()
+        self.close_source()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(_GRACE_S)
             if self._thread.is_alive():

@@ -18,7 +18,6 @@ from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose.work import FrameWork
 from edgepose_runtime.capture import FrameSource
-from edgepose_runtime.errors import ClosedError
 
 
 class Session:
@@ -67,12 +66,7 @@ class Session:
 
     def take_unhandled(self) -> Exception | None:
         """Return the error that nobody dealt with, once."""
-        failure = self.pipeline.take_failure()
-        if failure is not None:
-            error = ClosedError(f"A thread of the tracker failed: {failure!r}.")
-            error.__cause__ = failure
-            return error
-        return self._dispatcher.take_unhandled()
+        return self.pipeline.take_error() or self._dispatcher.take_unhandled()
 
 
 class SourceSession(Session):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
 import threading
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +16,8 @@ from edgepose.deadline import Deadline
 from edgepose.dispatch import Callback, Callbacks
 from edgepose.flow import PendingFrame, make_policy
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
+from edgepose.options import check_interval, engine_options, smoothing_settings
+from edgepose.pipeline import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, close_at_exit
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
@@ -30,13 +29,6 @@ from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
 from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
-
-logger = logging.getLogger("edgepose")
-
-#: How long ``close()`` works off what waits, in seconds, before it drops the rest.
-CLOSE_TIMEOUT_S = 5.0
-#: How long it waits where nobody wants what waits, in seconds.
-DROP_TIMEOUT_S = 1.0
 
 #: Options that are named in the documentation of the product, and come with a later version.
 _LATER = ("key_frames", "refine", "head")
@@ -100,27 +92,21 @@ class PoseTracker:
         **later: Any,
     ) -> None:
         _refuse_later(later)
-        engine = {
-            "backend": backend,
-            "device": device,
-            "precision": precision,
-            "num_threads": num_threads,
-        }
-        filter_settings = _smoothing_settings(smoothing)
-        _check_interval(reinitialise_every)
+        engine = engine_options(model, backend, device, precision, num_threads)
+        check_interval(reinitialise_every)
         if deadline_ms is not None:
             Deadline(deadline_ms)
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._policy = policy
         if policy is not None:
             make_policy(policy)  # to find out, in this thread, whether there is such a one
-        self._owns_model = not isinstance(model, PoseModel)
-        self._model = _open_model(model, engine)
         self._deadline_ms = deadline_ms
         self._stream_options: dict[str, Any] = {
-            "smoothing": filter_settings,
+            "smoothing": smoothing_settings(smoothing),
             "reinitialise_every": reinitialise_every,
         }
+        self._owns_model = not isinstance(model, PoseModel)
+        self._model = model if isinstance(model, PoseModel) else load(model, **engine)
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._recorder = StatsRecorder()
@@ -131,7 +117,6 @@ class PoseTracker:
                 Session(self._work, policy or "every-frame", self._recorder, self._callbacks)
             )
         self._closed = False
-        _open_trackers.add(self)
 
     @property
     def model(self) -> PoseModel:
@@ -390,9 +375,8 @@ class PoseTracker:
         return image.copy() if np.may_share_memory(image, frame) else image
 
     def _adopt(self, session: Session) -> None:
-        """Let the tracker's threads end with it, should nobody close it."""
         self._session = session
-        weakref.finalize(self, session.pipeline.abandon).atexit = False
+        close_at_exit(self, session.pipeline)
 
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
@@ -411,18 +395,6 @@ class PoseTracker:
             raise ClosedError("The tracker was closed; make a new PoseTracker.")
 
 
-_open_trackers: weakref.WeakSet[PoseTracker] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_open_trackers() -> None:
-    """End threads while the interpreter still stands: they may be deep inside a network."""
-    for tracker in list(_open_trackers):
-        error = tracker._close(CLOSE_TIMEOUT_S, drain=True)
-        if error is not None:
-            logger.error("A tracker that was not closed had an error.", exc_info=error)
-
-
 def _refuse_later(options: dict[str, Any]) -> None:
     for name in options:
         if name not in _LATER:
@@ -432,31 +404,3 @@ def _refuse_later(options: dict[str, Any]) -> None:
         raise ConfigError(
             f"The option {wanted[0]} is not available in this version of edgepose; leave it out."
         )
-
-
-def _check_interval(reinitialise_every: int | None) -> None:
-    if reinitialise_every is not None and reinitialise_every < 0:
-        raise ConfigError(
-            "reinitialise_every must be a number of frames, 0 for never or None for what the "
-            f"bundle recommends; got {reinitialise_every!r}."
-        )
-
-
-def _smoothing_settings(smoothing: bool | OneEuroSettings) -> OneEuroSettings | None:
-    if isinstance(smoothing, OneEuroSettings):
-        return smoothing
-    if not isinstance(smoothing, bool):
-        raise ConfigError(f"smoothing must be True, False or OneEuroSettings; got {smoothing!r}.")
-    return OneEuroSettings() if smoothing else None
-
-
-def _open_model(model: str | Path | PoseModel, engine: dict[str, Any]) -> PoseModel:
-    given = {name: value for name, value in engine.items() if value is not None}
-    if not isinstance(model, PoseModel):
-        return load(model, **given)
-    if given:
-        raise ConfigError(
-            f"{', '.join(given)} cannot be chosen for {model!r}, which is loaded already; give "
-            "such options to edgepose.load()."
-        )
-    return model

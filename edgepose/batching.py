@@ -1,0 +1,170 @@
+"""Inferences of several streams joined into one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Condition
+
+import numpy as np
+
+from edgepose_runtime.backends import Network
+from edgepose_runtime.tensors import Array
+
+#: A batch must be faster than single inferences by this factor: it makes streams wait.
+WORTHWHILE_GAIN = 1.1
+_TRIALS = 5
+
+Feeds = Mapping[str, Array]
+
+
+class _Call:
+    """One thread's wish for an inference, and what came of it."""
+
+    def __init__(self, network: Network, feeds: Feeds) -> None:
+        self.network = network
+        self.feeds = feeds
+        self.taken = False
+        self.outcome: dict[str, Array] | BaseException | None = None
+
+    def result(self) -> dict[str, Array]:
+        if isinstance(self.outcome, dict):
+            return self.outcome
+        raise self.outcome or RuntimeError("The inference of a batch has no outcome.")
+
+
+class Crew:
+    """The threads that work on frames: a batch is full when each of them waits for one.
+
+    No clock decides how long to wait for company: whoever works will either ask for an inference
+    too, or be done with its frame. Any thread may call.
+
+    Args:
+        largest: samples in a batch, at most.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self._changed = Condition()
+        self._working = 0
+        self._calls: list[_Call] = []
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Belong to the crew for the time of the block."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def infer(self, network: Network, feeds: Feeds) -> dict[str, Array]:
+        """Run a network on one sample, together with what others ask of it."""
+        call = _Call(network, feeds)
+        batch = self._join(call)
+        if batch:
+            outcomes = _run(network, batch)
+            with self._changed:
+                for each, outcome in zip(batch, outcomes, strict=True):
+                    each.outcome = outcome
+                self._changed.notify_all()
+        else:
+            with self._changed:
+                self._changed.wait_for(lambda: call.outcome is not None)
+        return call.result()
+
+    def _join(self, call: _Call) -> list[_Call]:
+        """Wait for company; return the batch if it is this thread that runs it.
+
+        That is the thread that has waited longest, so that no network is put off for ever.
+        """
+        with self._changed:
+            self._calls.append(call)
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: call.taken or (self._calls[0] is call and len(self._calls) >= self._working)
+            )
+            if call.taken:
+                return []
+            batch = [each for each in self._calls if each.network is call.network]
+            batch = batch[: self._largest]
+            for each in batch:
+                each.taken = True
+            self._calls = [each for each in self._calls if not each.taken]
+            self._changed.notify_all()
+            return batch
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self._working += change
+            self._changed.notify_all()
+
+
+class BatchingNetwork(Network):
+    """A network whose inferences are joined with those of others in the crew.
+
+    Args:
+        network: takes any number of samples at a time.
+        crew: the threads that wait for each other.
+    """
+
+    def __init__(self, network: Network, crew: Crew) -> None:
+        self.inputs = network.inputs
+        self.outputs = network.outputs
+        self.device = network.device
+        self.precision = network.precision
+        self._network = network
+        self._crew = crew
+
+    def infer(self, feeds: Feeds) -> dict[str, Array]:
+        """Run the network on one sample; see :meth:`Network.infer`."""
+        return self._crew.infer(self._network, feeds)
+
+    def close(self) -> None:
+        """Let go of the network."""
+        self._network.close()
+
+
+def _run(network: Network, batch: Sequence[_Call]) -> list[dict[str, Array] | BaseException]:
+    try:
+        results = network.infer(stack([call.feeds for call in batch]))
+    except BaseException as error:  # noqa: BLE001 - each thread of the batch raises it
+        return [error] * len(batch)
+    return [
+        {name: array[index : index + 1].copy() for name, array in results.items()}
+        for index in range(len(batch))
+    ]
+
+
+def stack(feeds: Sequence[Feeds]) -> dict[str, Array]:
+    """Return one batch of single samples."""
+    if len(feeds) == 1:
+        return dict(feeds[0])
+    return {name: np.concatenate([each[name] for each in feeds]) for name in feeds[0]}
+
+
+def gain_of_batches(network: Network, size: int) -> float:
+    """Measure how much faster a batch runs than its samples one by one.
+
+    Args:
+        network: takes any number of samples at a time.
+        size: samples in a batch.
+    """
+    sample = {
+        name: np.zeros([1, *(int(side) for side in spec.shape[1:])], spec.dtype)
+        for name, spec in network.inputs.items()
+    }
+    batch = stack([sample] * size)
+    single, joined = [], []
+    for _ in range(_TRIALS + 1):
+        single.append(_seconds(network, sample) * size)
+        joined.append(_seconds(network, batch))
+    # Without the first, in which memory is allocated; the least, as others use the machine too.
+    return min(single[1:]) / min(joined[1:])
+
+
+def _seconds(network: Network, feeds: Feeds) -> float:
+    start = time.perf_counter()
+    network.infer(feeds)
+    return time.perf_counter() - start

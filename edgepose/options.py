@@ -1,0 +1,63 @@
+"""Options that trackers and pools have in common, checked before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgepose.loading import PoseModel
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.smoothing import OneEuroSettings
+
+
+def check_interval(reinitialise_every: int | None) -> None:
+    """Refuse what is no number of frames.
+
+    Raises:
+        ConfigError: it is negative.
+    """
+    if reinitialise_every is not None and reinitialise_every < 0:
+        raise ConfigError(
+            "reinitialise_every must be a number of frames, 0 for never or None for what the "
+            f"bundle recommends; got {reinitialise_every!r}."
+        )
+
+
+def smoothing_settings(smoothing: bool | OneEuroSettings) -> OneEuroSettings | None:
+    """Return how to smooth, or ``None`` for not at all.
+
+    Raises:
+        ConfigError: it is neither a switch nor settings.
+    """
+    if isinstance(smoothing, OneEuroSettings):
+        return smoothing
+    if not isinstance(smoothing, bool):
+        raise ConfigError(f"smoothing must be True, False or OneEuroSettings; got {smoothing!r}.")
+    return OneEuroSettings() if smoothing else None
+
+
+def engine_options(
+    model: str | Path | PoseModel,
+    backend: str | None,
+    device: str | None,
+    precision: str | None,
+    num_threads: int | None,
+) -> dict[str, Any]:
+    """Return those options that were given, by name.
+
+    Raises:
+        ConfigError: one was given for a model that is loaded already.
+    """
+    options = {
+        "backend": backend,
+        "device": device,
+        "precision": precision,
+        "num_threads": num_threads,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and isinstance(model, PoseModel):
+        raise ConfigError(
+            f"{', '.join(given)} cannot be chosen for {model!r}, which is loaded already; give "
+            "such options to edgepose.load()."
+        )
+    return given

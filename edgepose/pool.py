@@ -1,0 +1,261 @@
+"""TrackerPool: many sources, one set of networks."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from edgepose.deadline import Deadline
+from edgepose.dispatch import Callback, Callbacks, Dispatcher
+from edgepose.flow import PendingFrame, make_policy
+from edgepose.lane import Lane
+from edgepose.loading import DEFAULT_MODEL, PoseModel
+from edgepose.options import check_interval, engine_options, smoothing_settings
+from edgepose.pipeline import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, Pipeline, close_at_exit
+from edgepose.reading import SourceReader, policy_for
+from edgepose.results import PoseResult
+from edgepose.sharing import SharedModel, open_shared, share
+from edgepose.stats import StatsRecorder, TrackerStats
+from edgepose.stream import PoseStream
+from edgepose.work import FrameWork
+from edgepose_runtime.backends import BackendSettings
+from edgepose_runtime.capture import FrameSource, open_source
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.smoothing import OneEuroSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Member:
+    lane: Lane
+    reader: SourceReader
+
+
+class TrackerPool:
+    """Tracks one person in each of several sources, on shared networks.
+
+    Each source has a reader thread, a policy and a state of its own: one that is slow or dead
+    never holds up another. Sources take turns. Crops of several sources are joined into one
+    inference where that is faster.
+
+    Callbacks get the name of the source first. They are called one at a time, on one thread that
+    does nothing else. Any method may be called from any thread.
+
+    Args:
+        model: name of a shipped bundle, path of a bundle, or a loaded model to share.
+        backend: see :func:`edgepose.load`; like the next three, only for a model not loaded yet.
+        device: where the networks run.
+        precision: what they compute in.
+        num_threads: CPU threads for each network.
+        batching: whether to join inferences; ``None`` to measure which is faster at the start.
+        smoothing: see :class:`PoseTracker`, like the next three.
+        reinitialise_every: how often the head runs.
+        deadline_ms: from a frame's capture to its pose.
+        policy: for all sources; ``None`` for what suits each.
+        on_result: called with name and :class:`PoseResult`.
+        on_drop: called with name and :class:`FrameDrop`.
+        on_error: called with name and :class:`TrackingFailure`, also when a source failed.
+        on_event: called with name and :class:`StreamEvent`.
+
+    Raises:
+        ConfigError: an option has no such value, or contradicts another.
+        BundleError: there is no such bundle, or it is damaged.
+        BackendError: the backend or the device is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | PoseModel = DEFAULT_MODEL,
+        *,
+        on_result: Callback,
+        on_drop: Callback | None = None,
+        on_error: Callback | None = None,
+        on_event: Callback | None = None,
+        backend: str | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        num_threads: int | None = None,
+        batching: bool | None = None,
+        smoothing: bool | OneEuroSettings = True,
+        reinitialise_every: int | None = None,
+        deadline_ms: float | None = None,
+        policy: str | None = None,
+    ) -> None:
+        callbacks = Callbacks(on_result, on_drop, on_error, on_event)
+        check_interval(reinitialise_every)
+        if deadline_ms is not None:
+            Deadline(deadline_ms)
+        if policy is not None:
+            make_policy(policy)
+        self._policy = policy
+        self._deadline_ms = deadline_ms
+        self._stream_options: dict[str, Any] = {
+            "smoothing": smoothing_settings(smoothing),
+            "reinitialise_every": reinitialise_every,
+        }
+        engine = engine_options(model, backend, device, precision, num_threads)
+        self._owns_model = not isinstance(model, PoseModel)
+        self._shared = _open(model, engine, batching)
+        self._dispatcher = Dispatcher(callbacks, lambda lane, notice: (lane.name, notice))
+        self._pipeline = Pipeline(self._dispatcher.deliver, workers=self._shared.workers)
+        self._lock = threading.Lock()
+        self._members: dict[str, _Member] = {}
+        self._numbers = itertools.count()
+        close_at_exit(self, self._pipeline)
+
+    @property
+    def model(self) -> PoseModel:
+        """The networks in use."""
+        return self._shared.model
+
+    @property
+    def batches(self) -> bool:
+        """Whether crops of several sources are joined into one inference."""
+        return self._shared.batches
+
+    @property
+    def stats(self) -> Mapping[str, TrackerStats]:
+        """What was done for each source, by name."""
+        with self._lock:
+            return {name: each.lane.recorder.snapshot() for name, each in self._members.items()}
+
+    def add(self, source: Any, name: str | None = None) -> str:
+        """Track a source from now on.
+
+        Args:
+            source: path, URL, camera number, iterable or source; see
+                :func:`edgepose_runtime.capture.open_source`.
+            name: for the callbacks; ``None`` for a number.
+
+        Returns:
+            The name.
+
+        Raises:
+            SourceError: there is no such source.
+            ConfigError: the name is taken.
+            ClosedError: the pool was closed.
+        """
+        self._pipeline.start()
+        with self._lock:
+            name = str(next(self._numbers)) if name is None else name
+            if name in self._members:
+                raise ConfigError(f"The pool has a source {name!r} already; choose another name.")
+            opened = open_source(source)
+            try:
+                member = self._member(opened, name)
+                self._pipeline.add(member.lane)
+            except BaseException:
+                opened.close()
+                raise
+            self._members[name] = member
+        member.reader.start()
+        return name
+
+    def remove(self, name: str) -> None:
+        """Close a source and drop its frames; its statistics go with it.
+
+        Raises:
+            ConfigError: the pool has no source of that name.
+        """
+        with self._lock:
+            if name not in self._members:
+                raise ConfigError(f"The pool has no source {name!r}.")
+            member = self._members.pop(name)
+        self._pipeline.retire(member.lane)
+        member.reader.stop()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all sources have ended and the callbacks have returned.
+
+        Args:
+            timeout: how many seconds at most, ``None`` for as long as it takes.
+
+        Returns:
+            Whether that came true in time.
+
+        Raises:
+            ClosedError: the pool was closed, or a thread of it failed.
+        """
+        return self._pipeline.wait_for_end(timeout)
+
+    def warmup(self) -> None:
+        """Run every network and kernel once, so that the first frames are as quick as others.
+
+        Raises:
+            InferenceError: a network failed.
+        """
+        PoseStream(self._shared.model, **self._stream_options).warmup()
+
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Close the sources, work off what was read, and release threads and networks.
+
+        Legal at any time, from any thread; bounded in time as :meth:`PoseTracker.close` is.
+
+        Raises:
+            Exception: the first error that no ``on_error`` dealt with.
+        """
+        error = self._close(timeout, drain=True)
+        if error is not None:
+            raise error
+
+    def __enter__(self) -> TrackerPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:  # which must not be hidden by another one, nor wait
+            self._close(DROP_TIMEOUT_S, drain=False)
+
+    def __repr__(self) -> str:
+        return f"TrackerPool({self._shared.model!r}, {', '.join(self._members) or 'no sources'})"
+
+    def _member(self, source: FrameSource, name: str) -> _Member:
+        stream = PoseStream(self._shared.model, **self._stream_options)
+        work = FrameWork(stream, self._deadline_ms)
+        at_work = self._shared.at_work  # not self: threads must not keep a forgotten pool alive
+
+        def work_in_crew(frame: PendingFrame) -> PoseResult:
+            with at_work():
+                return work(frame)
+
+        policy = make_policy(policy_for(source, self._policy))
+        lane = Lane(work_in_crew, policy, StatsRecorder(), name)
+        return _Member(lane, SourceReader(source, lane, self._pipeline))
+
+    def _close(self, timeout: float, *, drain: bool) -> Exception | None:
+        """Close, and return the error that nobody dealt with."""
+        if not self._pipeline.is_of_this_process:
+            return None
+        with self._lock:
+            members = list(self._members.values())
+        for member in members:
+            member.reader.close_source()
+        release = self._shared.model.close if self._owns_model else None
+        self._pipeline.close(timeout, drain=drain, release=release)
+        for member in members:
+            member.reader.stop()
+        return self._pipeline.take_error() or self._dispatcher.take_unhandled()
+
+
+def _open(
+    model: str | Path | PoseModel, engine: dict[str, Any], batching: bool | None
+) -> SharedModel:
+    if isinstance(model, PoseModel):
+        if batching:
+            raise ConfigError(
+                f"batching=True needs networks of its own, and {model!r} is loaded already; give "
+                "the pool the name or path of a bundle."
+            )
+        return share(model)
+    backend = engine.pop("backend", "openvino")
+    return open_shared(model, backend, BackendSettings(**engine), batching=batching)

@@ -1,0 +1,265 @@
+import threading
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from edgepose.batching import BatchingNetwork, Crew, gain_of_batches
+from edgepose.flow import make_policy
+from edgepose.lane import Lane
+from edgepose.pipeline import Pipeline
+from edgepose.pool import TrackerPool
+from edgepose.results import PoseResult
+from edgepose.stats import StatsRecorder
+from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.tracker import PoseTracker
+from edgepose_runtime.backends import BackendSettings
+from edgepose_runtime.backends.fake import FakeBackend
+from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.errors import ClosedError, ConfigError, InferenceError, SourceError
+from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.tensors import TensorSpec
+
+FRAME = np.zeros((240, 320, 3), np.uint8)
+PERSON = standing_person((160, 120), height=120)
+SECONDS = 20.0
+
+
+class Listener:
+    """Keeps what it is told, by source."""
+
+    def __init__(self):
+        self.results = defaultdict(list)
+        self.errors = defaultdict(list)
+        self.drops = defaultdict(list)
+        self.events = defaultdict(list)
+
+    @property
+    def callbacks(self):
+        return {
+            "on_result": lambda name, result: self.results[name].append(result.frame_id),
+            "on_error": lambda name, failure: self.errors[name].append(failure),
+            "on_drop": lambda name, drop: self.drops[name].append(drop),
+            "on_event": lambda name, event: self.events[name].append(str(event.kind)),
+        }
+
+
+class BlockedSource(FrameSource):
+    """A camera whose read never returns."""
+
+    is_live = True
+
+    def __init__(self, gate):
+        super().__init__("blocked camera")
+        self._gate = gate
+
+    def _frames(self):
+        yield FRAME, 0.0
+        self._gate.wait()
+
+
+def nothing(*_):
+    pass
+
+
+@pytest.fixture
+def listener():
+    return Listener()
+
+
+@pytest.fixture
+def model():
+    return fake_model(FakeMethod(PERSON))
+
+
+class TestPool:
+    def test_each_source_has_all_its_results_in_order(self, model, listener):
+        with TrackerPool(model, **listener.callbacks) as pool:
+            names = [pool.add([FRAME] * 10, name) for name in ("door", "yard", "hall", "roof")]
+            assert pool.wait(SECONDS)
+            stats = pool.stats
+        assert all(listener.results[name] == list(range(10)) for name in names)
+        assert [stats[name].poses for name in names] == [10] * 4
+        assert all(events == ["ended"] for events in listener.events.values())
+
+    def test_a_dead_camera_and_a_blocked_one_disturb_nobody(self, model, listener):
+        def dying():
+            yield FRAME
+            raise SourceError("The plug was pulled.")
+
+        gate = threading.Event()
+        pool = TrackerPool(model, **listener.callbacks)
+        pool.add(BlockedSource(gate), "blocked")
+        pool.add(dying(), "dying")
+        pool.add([FRAME] * 20, "good")
+        pool._members["good"].reader._thread.join(SECONDS)
+        assert not pool.wait(0.01)
+        pool.remove("blocked")
+        assert pool.wait(SECONDS)
+        pool.close()
+        gate.set()
+        assert listener.results["good"] == list(range(20))
+        assert listener.results["dying"] == [0]
+        (failure,) = listener.errors["dying"]
+        assert isinstance(failure.error, SourceError)
+
+    def test_without_on_error_the_failure_of_a_source_is_raised_by_close(self, model):
+        def dying():
+            yield FRAME
+            raise SourceError("The plug was pulled.")
+
+        pool = TrackerPool(model, on_result=nothing)
+        pool.add(dying())
+        assert pool.wait(SECONDS)
+        with pytest.raises(SourceError, match="plug"):
+            pool.close()
+
+    def test_streams_are_as_if_each_was_alone(self, puppet_bundle, puppet):
+        clips = [[puppet((120 + 4 * s + 9 * c, 120)) for s in range(6)] for c in range(3)]
+        poses = defaultdict(list)
+        options = {"num_threads": 1, "precision": "float32"}
+        pool = TrackerPool(
+            puppet_bundle.path,
+            on_result=lambda name, result: poses[name].append(result.keypoints),
+            batching=True,
+            **options,
+        )
+        with pool:
+            assert pool.batches
+            names = [pool.add(clip) for clip in clips]
+            assert pool.wait(SECONDS)
+        for name, clip in zip(names, clips, strict=True):
+            with PoseTracker(puppet_bundle.path, **options) as tracker:
+                alone = [result.keypoints for result in tracker.stream(clip)]
+            np.testing.assert_allclose(poses[name], alone, atol=1e-2)
+
+    def test_it_measures_whether_batches_are_faster(self, puppet_bundle, monkeypatch):
+        for gain, batches in ((1.5, True), (1.0, False)):
+            monkeypatch.setattr("edgepose.sharing.gain_of_batches", lambda *_, g=gain: g)
+            with TrackerPool(puppet_bundle.path, on_result=print, num_threads=1) as pool:
+                assert pool.batches is batches
+
+    def test_options_that_contradict_each_other_fail_at_once(self, model):
+        for options in ({"batching": True}, {"device": "cpu"}, {"policy": "x"}, {"deadline_ms": 0}):
+            with pytest.raises(ConfigError, match=next(iter(options)).split("_")[0]):
+                TrackerPool(model, on_result=print, **options)
+
+    def test_names_are_taken_once_and_closing_is_final(self, model):
+        pool = TrackerPool(model, on_result=nothing)
+        with pytest.raises(SourceError):
+            pool.add("/nowhere/to/be/found.mp4", "door")
+        pool.add([FRAME], "door")
+        with pytest.raises(ConfigError, match="door"):
+            pool.add([FRAME], "door")
+        with pytest.raises(ConfigError, match="yard"):
+            pool.remove("yard")
+        pool.close()
+        pool.close()
+        with pytest.raises(ClosedError):
+            pool.add([FRAME], "yard")
+        assert not [t for t in threading.enumerate() if t.name.startswith("edgepose-")]
+
+    def test_a_removed_source_leaves_no_frame_without_an_end(self, model, listener):
+        with TrackerPool(model, **listener.callbacks) as pool:
+            pool.add((FRAME for _ in range(100_000)), "endless")
+            recorder = pool._members["endless"].lane.recorder
+            pool.remove("endless")
+            assert pool.wait(SECONDS)
+        stats = recorder.snapshot()
+        assert stats.pending == 0
+        assert stats.frames == stats.poses + sum(stats.drops.values())
+
+
+def test_lanes_take_turns_at_work_and_at_telling():
+    worked, told = [], []
+
+    def work(name):
+        def call(frame):
+            worked.append(name)
+            return PoseResult(
+                frame.frame_id, frame.timestamp_ms, None, "nobody", None, None, None, {}, PENN13
+            )
+
+        return call
+
+    pipeline = Pipeline(lambda lane, _: told.append(lane.name))
+    for name, frames in (("first", 4), ("second", 4), ("third", 2)):
+        lane = Lane(work(name), make_policy("every-frame"), StatsRecorder(), name)
+        for _ in range(frames):
+            lane.submit(FRAME, None)
+        lane.end(None)
+        pipeline.add(lane)
+    pipeline.start()
+    assert pipeline.wait_for_end(SECONDS)
+    pipeline.close(SECONDS)
+    assert worked == ["first", "second", "third"] * 2 + ["first", "second"] * 2
+    assert sorted(told) == sorted([*worked, "first", "second", "third"])
+
+
+class TestBatching:
+    def network(self, function):
+        spec = TensorSpec("x", "float32", ("N", 2)), TensorSpec("y", "float32", ("N", 2))
+        return FakeBackend(function, spec[:1], spec[1:]).load(b"", settings=BackendSettings())
+
+    def ask(self, crew, networks):
+        """Ask each network from a thread of its own, all in the crew; return what came."""
+        answers: list[object] = [None] * len(networks)
+        start = threading.Barrier(len(networks))
+
+        def work(index, network):
+            with crew.at_work():
+                start.wait(SECONDS)
+                try:
+                    x = np.full((1, 2), index, np.float32)
+                    answers[index] = BatchingNetwork(network, crew).infer({"x": x})["y"]
+                except InferenceError as error:
+                    answers[index] = error
+
+        threads = [
+            threading.Thread(target=work, args=each, daemon=True) for each in enumerate(networks)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+            assert not thread.is_alive()
+        return answers
+
+    def test_who_asks_at_the_same_time_is_served_at_once_with_its_own_answer(self):
+        sizes = []
+        network = self.network(
+            lambda feeds: (sizes.append(len(feeds["x"])), {"y": feeds["x"] * 2})[1]
+        )
+        answers = self.ask(Crew(8), [network] * 4)
+        assert sizes == [4]
+        for index, answer in enumerate(answers):
+            np.testing.assert_array_equal(answer, [[2 * index] * 2])
+
+    def test_batches_are_no_larger_than_allowed(self):
+        sizes = []
+        network = self.network(lambda feeds: (sizes.append(len(feeds["x"])), {"y": feeds["x"]})[1])
+        self.ask(Crew(2), [network] * 5)
+        assert sum(sizes) == 5
+        assert max(sizes) <= 2
+
+    def test_networks_are_not_mixed(self):
+        double = self.network(lambda feeds: {"y": feeds["x"] * 2})
+        triple = self.network(lambda feeds: {"y": feeds["x"] * 3})
+        answers = self.ask(Crew(8), [double, triple, double, triple])
+        assert [answer[0, 0] for answer in answers] == [0, 3, 4, 9]
+
+    def test_an_error_reaches_each_of_the_batch(self):
+        def fail(feeds):
+            raise InferenceError("broken")
+
+        answers = self.ask(Crew(8), [self.network(fail)] * 3)
+        assert all(isinstance(answer, InferenceError) for answer in answers)
+
+    def test_one_alone_does_not_wait_for_company(self):
+        network = self.network(lambda feeds: {"y": feeds["x"]})
+        x = np.ones((1, 2), np.float32)
+        np.testing.assert_array_equal(BatchingNetwork(network, Crew(8)).infer({"x": x})["y"], x)
+
+    def test_the_gain_is_measured(self):
+        network = self.network(lambda feeds: {"y": feeds["x"]})
+        assert gain_of_batches(network, 4) > 0
