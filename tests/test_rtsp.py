@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import CapturedFrame, EventKind, LiveSettings, open_source
 from edgepose_runtime.errors import SourceError
 
@@ -109,6 +111,29 @@ def test_a_camera_that_is_switched_off_and_on_is_lost_and_found(camera, clip, ca
     said = caplog.text + "".join(capfd.readouterr()) + repr(source)
     assert "secret" not in said
     assert "admin" not in said
+
+
+def test_tracking_resumes_when_the_camera_is_back(camera):
+    method = FakeMethod(standing_person((136, 240), 200))
+    log = []
+
+    def on_event(event):
+        log.append(event.kind)
+        if event.kind is EventKind.LOST:
+            camera.switch_on()
+
+    with PoseTracker(fake_model(method), on_event=on_event) as tracker:
+        results = tracker.stream(open_source(camera.address, live=IMPATIENT))
+        assert next(results).keypoints is not None
+        camera.switch_off()
+        while EventKind.RECONNECTED not in log:
+            next(results)
+        assert next(results).keypoints is not None
+        results.close()
+        stats = tracker.stats
+    assert log == [EventKind.LOST, EventKind.RECONNECTED]
+    assert stats.frames == stats.poses + sum(stats.drops.values())
+    assert stats.origins["initialised"] > 1  # afresh after the gap
 
 
 def test_a_camera_that_falls_silent_is_lost_after_the_deadline(camera):

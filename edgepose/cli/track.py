@@ -1,4 +1,4 @@
-"""``edgepose track``: a person in a video, a folder of images or a camera."""
+"""``edgepose track``: a person in a video, a folder of images, a camera or a stream."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from edgepose.loading import DEFAULT_MODEL
 from edgepose.progress import show_progress
 from edgepose.stats import TrackerStats
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.capture import FrameSource, open_source
+from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "track",
-        help="track a person in a video, images or a camera",
+        help="track a person in a video, images, a camera or a stream",
         epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl",
     )
-    parser.add_argument("source", help="a video file, a folder of images, or a camera's number")
+    parser.add_argument(
+        "source",
+        help="a video file, a folder of images, a camera's number, or an address such as "
+        "rtsp://user:password@camera/1",
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument(
         "--roi",
@@ -69,7 +73,7 @@ def parse_roi(text: str) -> tuple[float, float, float, float]:
 def run(args: argparse.Namespace) -> int:
     """Track a whole source and return the exit code."""
     with ExitStack() as opened:
-        source = opened.enter_context(open_source(args.source))
+        source = opened.enter_context(open_source(args.source, on_event=show_event))
         check_outputs(args)
         tracker = opened.enter_context(_tracker(args))
         model = tracker.model
@@ -111,6 +115,12 @@ def _track_all(
             progress.advance(note=str(result.origin or result.reason))
             if stop.requested or not wanted:
                 break
+
+
+def show_event(event: StreamEvent) -> None:
+    """Say that a camera was lost, or is back."""
+    if event.kind is not EventKind.ENDED:
+        sys.stderr.write(f"edgepose: {str(event.kind).capitalize()}: {event.detail}\n")
 
 
 def summary(stats: TrackerStats) -> str:

@@ -9,6 +9,8 @@ import pytest
 from edgepose.cli import window
 from edgepose.cli.main import main
 from edgepose.cli.outputs import Outputs
+from edgepose.cli.track import show_event
+from edgepose_runtime.capture import EventKind, StreamEvent
 
 
 @pytest.fixture
@@ -283,3 +285,19 @@ class TestShow:
         assert track(puppet_video, "--show", "--jsonl", jsonl)[0] == 0
         assert shown[1:] == [(240, 320, 3)] * 3 + ["closed"]
         assert len(records(jsonl)) == 1 + 3
+
+
+def test_an_address_where_nobody_answers_is_one_sentence_without_the_password(capsys):
+    assert main(["track", "rtsp://admin:secret@127.0.0.1:9/live"]) == 1
+    said = capsys.readouterr().err
+    assert "rtsp://***@127.0.0.1:9/live cannot be opened" in said
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+def test_a_lost_camera_is_said(capsys):
+    for kind in EventKind:
+        show_event(StreamEvent(kind, 0.0, "camera 0 stopped delivering frames."))
+    lost, reconnected = capsys.readouterr().err.splitlines()
+    assert lost == "edgepose: Lost: camera 0 stopped delivering frames."
+    assert reconnected.startswith("edgepose: Reconnected:")

@@ -7,25 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgepose.results import Origin, PoseResult
 from edgepose.sinks import JsonlSink
 from edgepose_runtime.errors import ClosedError, OutputError
 from edgepose_runtime.skeletons import PENN13
-
-
-def pose(frame_id=0, keypoints=True):
-    joints = np.arange(39, dtype=np.float32).reshape(13, 3) / 38 if keypoints else None
-    return PoseResult(
-        frame_id=frame_id,
-        timestamp_ms=40.0 * frame_id,
-        keypoints=joints,
-        reason=None if keypoints else "no person found",
-        roi=(1.0, 2.0, 3.0, 3.0) if keypoints else None,
-        origin=Origin.INITIALISED if keypoints else None,
-        key_frame_age=0 if keypoints else None,
-        latency={"crop": 0.12345, "total": 1.0},
-        skeleton=PENN13,
-    )
 
 
 def sink(path):
@@ -50,7 +34,7 @@ def test_the_first_line_says_what_the_file_is(tmp_path):
     }
 
 
-def test_each_result_is_readable_before_the_sink_is_closed(tmp_path):
+def test_each_result_is_readable_before_the_sink_is_closed(tmp_path, pose):
     path = tmp_path / "poses.jsonl"
     with sink(path) as out:
         out.write(pose(0))
@@ -65,7 +49,7 @@ def test_each_result_is_readable_before_the_sink_is_closed(tmp_path):
     np.testing.assert_allclose(first["keypoints"], pose().keypoints, atol=5e-4)
 
 
-def test_a_frame_without_a_person_is_null_with_the_reason(tmp_path):
+def test_a_frame_without_a_person_is_null_with_the_reason(tmp_path, pose):
     path = tmp_path / "poses.jsonl"
     with sink(path) as out:
         out.write(pose(keypoints=False))
@@ -76,7 +60,7 @@ def test_a_frame_without_a_person_is_null_with_the_reason(tmp_path):
     assert record["reason"] == "no person found"
 
 
-def test_a_missing_joint_is_null_because_json_has_no_nan(tmp_path):
+def test_a_missing_joint_is_null_because_json_has_no_nan(tmp_path, pose):
     path = tmp_path / "poses.jsonl"
     result = pose()
     result.keypoints[4] = (np.nan, np.nan, 0)
@@ -106,7 +90,7 @@ def test_a_full_disk_is_an_error_that_names_the_file():
         sink("/dev/full")
 
 
-def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(tmp_path):
+def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(tmp_path, pose):
     out = sink(tmp_path / "poses.jsonl")
     out.close()
     out.close()
@@ -116,11 +100,12 @@ def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(tmp_path)
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {folder!r})
-from test_jsonl import pose, sink
-out = sink({path!r})
+from edgepose.results import PoseResult
+from edgepose.sinks import JsonlSink
+from edgepose_runtime.skeletons import PENN13
+out = JsonlSink(sys.argv[1], skeleton=PENN13, model="ppn-swift", source="walk.mp4")
 for index in range(5):
-    out.write(pose(index))
+    out.write(PoseResult(index, 0.0, None, "no person found", None, None, None, {}, PENN13))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -128,7 +113,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_process_leaves_every_line_it_wrote(tmp_path):
     path = tmp_path / "poses.jsonl"
-    program = KILLED.format(folder=str(Path(__file__).parent), path=str(path))
-    done = subprocess.run([sys.executable, "-c", program], check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert [record["frame"] for record in lines(path)[1:]] == [0, 1, 2, 3, 4]

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from edgepose.sinks import OverlaySink
+from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
 
 
@@ -78,6 +80,15 @@ def test_memory_is_bounded_when_results_or_frames_stay_away(path, pose):
             out(pose(frame_id))
         assert out.num_forgotten == 14
         assert len(out._frames) == len(out._results) == 3
+
+
+def test_it_is_a_target_of_a_tracker(path):
+    model = fake_model(FakeMethod(standing_person((40, 40), 40)))
+    with OverlaySink(path, fps=25) as out, PoseTracker(model, on_result=out) as tracker:
+        for value in (10, 20, 30):
+            frame = image(value, size=(160, 120))
+            out.add_frame(tracker.submit(frame), frame)
+    assert grey_levels(path) == [1, 2, 3]
 
 
 def test_a_full_disk_reaches_the_caller(path, pose, small_disk):
