@@ -106,8 +106,11 @@ class FakeMethod:
     def _look(self, kind: str, crop: Crop, roi: Roi) -> Heatmaps:
         self.calls.append(Call(kind, roi))
         if self.error is not None:
-            error, self.error = self.error, None
-            raise error
+            try:
+                # Not from a local variable: error and frame would keep each other alive.
+                raise self.error
+            finally:
+                self.error = None
         if crop.shape != (self.spec.input_size, self.spec.input_size, 3):
             raise ValueError(f"The tracker handed over a crop of shape {crop.shape}.")
         return self._heatmaps(roi)
