@@ -101,6 +101,7 @@ class Pipeline:
             if not self._life.move(State.RUNNING):
                 self._require_running()
                 return
+            _started.add(self)
             try:
                 for thread in (*self._workers, self._dispatcher):
                     thread.start()
@@ -225,8 +226,18 @@ class Pipeline:
                 self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
                 self._end()
         if not own:
-            self._join()
+            self.join(_GRACE_S)
         self._release_if_done()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the threads of a closed pipeline, and say which do not end."""
+        deadline = time.monotonic() + timeout
+        threads = [t for t in (*self._workers, self._dispatcher) if t.is_alive()]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        stuck = [thread.name for thread in threads if thread.is_alive()]
+        if stuck:
+            logger.warning("Closed, but still busy with a call: %s.", ", ".join(stuck))
 
     def abandon(self) -> None:
         """End without waiting or counting: nobody is left to tell. Safe in a finaliser."""
@@ -362,15 +373,6 @@ class Pipeline:
         except BaseException as error:  # noqa: BLE001 - it reaches whoever waits, and close()
             self._end_by_failure(error)
 
-    def _join(self) -> None:
-        deadline = time.monotonic() + _GRACE_S
-        for thread in (*self._workers, self._dispatcher):
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
-        stuck = [t.name for t in (*self._workers, self._dispatcher) if t.is_alive()]
-        if stuck:
-            logger.warning("Closed, but still busy with a call: %s.", ", ".join(stuck))
-
     def _release_if_done(self) -> None:
         with self._changed:
             if self._working or not self._life.ended or self.state is State.FAILED:
@@ -411,6 +413,7 @@ class _Closing(Protocol):
     def _close(self, timeout: float, *, drain: bool) -> Exception | None: ...
 
 
+_started: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 _open_owners: weakref.WeakSet[_Closing] = weakref.WeakSet()
 
 
@@ -427,6 +430,9 @@ def _close_open_owners() -> None:
         error = owner._close(CLOSE_TIMEOUT_S, drain=True)
         if error is not None:
             logger.error("A tracker that was not closed had an error.", exc_info=error)
+    for pipeline in list(_started):
+        if pipeline.is_of_this_process:
+            pipeline.join(CLOSE_TIMEOUT_S)
 
 
 def _outcome(lane: Lane, frame: PendingFrame) -> PoseResult | Exception:

@@ -1,0 +1,54 @@
+"""Track a camera with callbacks, while the program does something else. Press Enter to stop.
+
+python samples/callbacks.py [CAMERA]
+"""
+
+import sys
+import threading
+
+import cv2
+
+import edgepose
+
+
+def on_result(result: edgepose.PoseResult) -> None:
+    """Say where the right wrist is."""
+    wrist = result.joint("right_wrist")
+    where = result.reason if wrist is None else f"x {wrist[0]:.0f}, y {wrist[1]:.0f}"
+    print(f"{result.frame_id}: {where}")
+
+
+def on_error(failure: edgepose.TrackingFailure) -> None:
+    """Report an error and go on."""
+    print(f"Frame {failure.frame_id}: {failure.error}", file=sys.stderr)
+
+
+def capture(camera: int, tracker: edgepose.PoseTracker, stop: threading.Event) -> None:
+    """Hand over frames until told to stop; under "latest" that never waits."""
+    device = cv2.VideoCapture(camera)
+    while not stop.is_set():
+        read, frame = device.read()
+        if not read:
+            print(f"Camera {camera} delivers no frames.", file=sys.stderr)
+            break
+        tracker.submit(frame)
+    device.release()
+
+
+def main(camera: int) -> None:
+    """Track until Enter is pressed."""
+    options = {"policy": "latest", "deadline_ms": 50.0}
+    stop = threading.Event()
+    with edgepose.PoseTracker(on_result=on_result, on_error=on_error, **options) as tracker:
+        tracker.warmup()
+        thread = threading.Thread(target=capture, args=(camera, tracker, stop))
+        thread.start()
+        input()
+        stop.set()
+        thread.join()
+    stats = tracker.stats
+    print(f"{stats.poses} poses in {stats.frames} frames, dropped: {stats.drops}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
