@@ -78,7 +78,7 @@ def _open_named(
     path = Path(source)
     if source.isdecimal() and not path.exists():
         return _open_camera(int(source), live)
-    if "://" in source:
+    if "://" in source and not path.exists():
         return _open_address(source, live)
     from edgepose_runtime.capture import images, video
 

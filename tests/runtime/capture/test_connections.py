@@ -1,14 +1,9 @@
-import http.server
-import socket
-import threading
-from functools import partial
-
 import cv2
 import numpy as np
 import pytest
 
 from edgepose_runtime import capture
-from edgepose_runtime.capture import EventKind, LiveSettings, connections, open_source
+from edgepose_runtime.capture import LiveSettings, connections, open_source
 from edgepose_runtime.capture.connections import OpenCvConnection, connect_address, connect_camera
 from edgepose_runtime.errors import SourceError
 
@@ -98,44 +93,6 @@ def test_nobody_reads_a_password_when_nothing_answers(capfd, caplog):
     assert "rtsp://***@127.0.0.1:9/live?token=*** cannot be opened" in said
     assert "secret" not in said
     assert "admin" not in said
-
-
-def test_a_server_that_never_answers_is_given_up_in_time():
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/live"
-        with pytest.raises(SourceError, match="cannot be opened: nothing answers"):
-            open_source(address, live=LiveSettings(open_timeout_s=0.5))
-
-
-@pytest.fixture
-def http_server(tmp_path):
-    """Address of a web server that shows the files of the test's folder."""
-    handler = partial(Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://user:secret@127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-def test_a_file_on_a_web_server_is_read_to_its_end_and_not_again(tmp_path, http_server):
-    writer = cv2.VideoWriter(
-        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48)
-    )
-    for _ in range(20):
-        writer.write(np.zeros((48, 64, 3), np.uint8))
-    writer.release()
-    events = []
-    with open_source(f"{http_server}/clip.avi", on_event=events.append) as source:
-        frames = list(source)
-        assert len(frames) + source.num_skipped == 20
-    assert [event.kind for event in events] == [EventKind.ENDED]
 
 
 def test_a_number_names_a_camera_also_as_text(monkeypatch):
