@@ -161,6 +161,8 @@ class LiveSource(FrameSource):
             hung.stop()
             self._leave_behind(hung)
             self._report_loss(hung)
+            # A frame that it delivers after all would come after the loss.
+            self._handover.take_over(None)
         self._hung = [reader for reader in self._hung if reader.is_alive()]
         if len(self._hung) < _MOST_HUNG:
             self._reader = self._start_reader(lost=True)

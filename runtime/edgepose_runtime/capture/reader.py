@@ -63,6 +63,7 @@ class Reader(threading.Thread):
         self._clock = clock
         self._closed = closed
         self._wait = wait
+        self._retries_first = lost or settings.retry_first
         self._stopped = threading.Event()
         self._deadline: float | None = None
 
@@ -98,6 +99,8 @@ class Reader(threading.Thread):
 
     def _pause(self, reason: str) -> bool:
         """Wait before the next attempt; return whether there is one."""
+        if self.stopped:
+            return False
         delay = self._backoff.next_delay_s()
         if delay is None:
             failures = self._backoff.failures
@@ -110,7 +113,7 @@ class Reader(threading.Thread):
         try:
             connection = self._guarded(self._connect, self._settings.open_timeout_s)
         except SourceError as error:
-            if not self.opened.done() and not self._settings.retry_first:
+            if not (self.opened.done() or self._retries_first):
                 self.opened.set_exception(error)
                 return None
             self._lose(str(error))

@@ -227,6 +227,19 @@ def test_a_read_that_blocks_for_ever_is_left_behind():
     assert log == [1, LOST, RECONNECTED, 2]
 
 
+def test_after_a_read_that_blocks_opening_is_tried_more_than_once():
+    clock, gate, waits = Clock(), Gate(), []
+    with watched(Camera([1, gate], GONE, GONE, [2]), clock=clock, waits=waits) as (source, log):
+        frames = iter(source)
+        next(frames)
+        assert gate.entered.wait(60)
+        clock.now += 11
+        assert brightness(next(frames)) == 2
+        assert waits == [0.5, 1.0, 2.0]
+        gate.opened.set()
+    assert log == [LOST, RECONNECTED]
+
+
 def test_not_ever_more_reads_are_left_behind():
     clock, gates = Clock(), [Gate() for _ in range(3)]
     camera = Camera([1, gates[0]], gates[1], gates[2], [2])
