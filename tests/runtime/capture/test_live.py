@@ -227,6 +227,23 @@ def test_a_read_that_blocks_for_ever_is_left_behind():
     assert log == [1, LOST, RECONNECTED, 2]
 
 
+def test_a_frame_that_comes_after_its_reader_was_left_behind_is_dropped():
+    clock, late, new = Clock(), Gate(), Gate()
+    camera = Camera([1, lambda: late(), 66], [lambda: new(), 2])
+    with watched(camera, clock=clock) as (source, log):
+        frames = iter(source)
+        next(frames)
+        assert late.entered.wait(60)
+        clock.now += 11
+        source._look_after_reader()
+        assert new.entered.wait(60)
+        late.opened.set()
+        source._hung[0].join(60)
+        new.opened.set()
+        assert brightness(next(frames)) == 2
+    assert log == [LOST, RECONNECTED]
+
+
 def test_after_a_read_that_blocks_opening_is_tried_more_than_once():
     clock, gate, waits = Clock(), Gate(), []
     with watched(Camera([1, gate], GONE, GONE, [2]), clock=clock, waits=waits) as (source, log):
