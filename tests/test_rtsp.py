@@ -49,7 +49,8 @@ class Camera:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":
-            pytest.skip("GStreamer's RTSP server does not start here")
+            self.switch_off()
+            raise OSError("GStreamer's RTSP server does not start")
 
     def send(self, what: signal.Signals) -> None:
         assert self._process is not None
@@ -78,7 +79,10 @@ def camera(clip: list[NDArray[np.uint8]], tmp_path: Path) -> Iterator[Camera]:
     for index, frame in enumerate(clip):
         assert cv2.imwrite(str(tmp_path / f"{index:05d}.jpg"), frame)
     server = Camera(tmp_path)
-    server.switch_on()
+    try:
+        server.switch_on()
+    except OSError as error:
+        pytest.skip(f"{error} here")
     yield server
     server.switch_off()
 
