@@ -38,9 +38,17 @@ class SharedModel:
     batches: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidate:
+    """A way to share, and the network that runs on every frame."""
+
+    shared: SharedModel
+    network: Network
+
+
 def share(model: PoseModel) -> SharedModel:
     """Let several streams use a model as it is."""
-    return SharedModel(model, workers=min(_cores(), LARGEST_BATCH))
+    return SharedModel(model, workers=_workers())
 
 
 def open_shared(
@@ -52,23 +60,41 @@ def open_shared(
         model: name of a shipped bundle, or the path of one.
         backend: what runs the networks.
         settings: how.
-        batching: whether to join inferences; ``None`` to measure which is faster.
+        batching: whether to join inferences, rather than to run them side by side; ``None`` to
+            measure which is faster.
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.
         BackendError: the backend is not installed, or has no such device.
     """
-    if batching is not False:
-        shared, networks = _open_batching(model, backend, settings)
-        if batching or _is_worthwhile(networks):
-            return shared
-        shared.model.close()
-    return share(open_model(model, backend, replace(settings, batch=1)))
+    if batching is True:
+        return _open_batching(model, backend, settings).shared
+    apart = _open_apart(model, backend, settings)
+    if batching is False:
+        return apart.shared
+    joined = _open_batching(model, backend, settings)
+    better, worse = (joined, apart) if _is_worthwhile(joined, apart) else (apart, joined)
+    worse.shared.model.close()
+    return better.shared
 
 
-def _open_batching(
-    model: str | Path, backend: str, settings: BackendSettings
-) -> tuple[SharedModel, list[Network]]:
+def _open_apart(model: str | Path, backend: str, settings: BackendSettings) -> _Candidate:
+    workers = _workers()
+    # As many inferences side by side as there are cores: none waits for the others' slowest part.
+    settings = replace(
+        settings, batch=1, concurrency=workers, num_threads=settings.num_threads or 1
+    )
+    networks: list[Network] = []
+
+    def keep(network: Network) -> Network:
+        networks.append(network)
+        return network
+
+    opened = open_model(model, backend, settings, keep)
+    return _Candidate(SharedModel(opened, workers), _network_of_every_frame(networks))
+
+
+def _open_batching(model: str | Path, backend: str, settings: BackendSettings) -> _Candidate:
     crew = Crew(LARGEST_BATCH)
     networks: list[Network] = []
 
@@ -77,17 +103,22 @@ def _open_batching(
         return BatchingNetwork(network, crew)
 
     opened = open_model(model, backend, replace(settings, batch=None), join)
-    return SharedModel(opened, LARGEST_BATCH, crew.at_work, batches=True), networks
+    shared = SharedModel(opened, LARGEST_BATCH, crew.at_work, batches=True)
+    return _Candidate(shared, _network_of_every_frame(networks))
 
 
-def _is_worthwhile(networks: list[Network]) -> bool:
-    # The network of every frame takes the last heat-maps as well; the head is not worth the trial.
-    gain = gain_of_batches(max(networks, key=lambda each: len(each.inputs)), _TRIAL_BATCH)
+def _network_of_every_frame(networks: list[Network]) -> Network:
+    """Return the one that takes the last heat-maps as well; the head runs now and then only."""
+    return max(networks, key=lambda each: len(each.inputs))
+
+
+def _is_worthwhile(joined: _Candidate, apart: _Candidate) -> bool:
+    gain = gain_of_batches(joined.network, apart.network, _TRIAL_BATCH, apart.shared.workers)
     logger.info("Batches of %d run %.2f times as fast as single crops.", _TRIAL_BATCH, gain)
     return gain >= WORTHWHILE_GAIN
 
 
-def _cores() -> int:
+def _workers() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), LARGEST_BATCH)
+    return min(os.cpu_count() or 1, LARGEST_BATCH)

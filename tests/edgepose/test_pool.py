@@ -7,6 +7,7 @@ import pytest
 from edgepose.batching import BatchingNetwork, Crew, gain_of_batches
 from edgepose.flow import make_policy
 from edgepose.lane import Lane
+from edgepose.loading import open_model
 from edgepose.pipeline import Pipeline
 from edgepose.pool import TrackerPool
 from edgepose.results import PoseResult
@@ -196,6 +197,15 @@ def test_lanes_take_turns_at_work_and_at_telling():
     assert sorted(told) == sorted([*worked, "first", "second", "third"])
 
 
+def test_inferences_side_by_side_agree_with_single_ones(puppet_bundle, puppet):
+    poses = []
+    for concurrency in (1, 3):
+        settings = BackendSettings(precision="float32", num_threads=1, concurrency=concurrency)
+        with open_model(puppet_bundle.path, "openvino", settings) as model:
+            poses.append(PoseTracker(model).track(puppet()).keypoints)
+    np.testing.assert_allclose(*poses, atol=1e-3)
+
+
 class TestBatching:
     def network(self, function):
         spec = TensorSpec("x", "float32", ("N", 2)), TensorSpec("y", "float32", ("N", 2))
@@ -262,4 +272,4 @@ class TestBatching:
 
     def test_the_gain_is_measured(self):
         network = self.network(lambda feeds: {"y": feeds["x"]})
-        assert gain_of_batches(network, 4) > 0
+        assert gain_of_batches(network, network, size=4, workers=2) > 0

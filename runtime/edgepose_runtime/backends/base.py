@@ -43,6 +43,8 @@ class BackendSettings:
         num_threads: how many CPU threads one inference may use, None for the backend's choice.
         batch: fix the number of samples per inference, which lets some backends run faster; None
             takes any number.
+        concurrency: how many inferences should run side by side, each on threads of its own.
+            More than one raises throughput, not latency; a backend may run one at a time.
         cache_folder: where the backend may keep compiled models for the next start. Without it
             nothing is written anywhere.
 
@@ -54,6 +56,7 @@ class BackendSettings:
     precision: str = "auto"
     num_threads: int | None = None
     batch: int | None = None
+    concurrency: int = 1
     cache_folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -61,7 +64,8 @@ class BackendSettings:
             raise ConfigError(
                 f"There is no precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}."
             )
-        for name, value in (("num_threads", self.num_threads), ("batch", self.batch)):
+        for name in ("num_threads", "batch", "concurrency"):
+            value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, or None; got {value}.")
 

@@ -156,6 +156,8 @@ def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> An
 
 def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if settings.concurrency > 1 and device == "CPU":
+        options["NUM_STREAMS"] = settings.concurrency
     if settings.precision != "auto":
         options["INFERENCE_PRECISION_HINT"] = _HINT[settings.precision]
     if device == "CPU":
@@ -163,7 +165,7 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
         # core while others are idle.
         options["ENABLE_CPU_PINNING"] = False
         if settings.num_threads is not None:
-            options["INFERENCE_NUM_THREADS"] = settings.num_threads
+            options["INFERENCE_NUM_THREADS"] = settings.num_threads * settings.concurrency
     if settings.cache_folder is not None:
         options["CACHE_DIR"] = str(settings.cache_folder)
     return options
