@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.exiting import join_at_exit
 from edgepose.flow import DropReason, PendingFrame
 from edgepose.lane import Lane
 from edgepose.lifecycle import Lifecycle, State
@@ -26,10 +24,6 @@ from edgepose_runtime.events import StreamEvent
 
 logger = logging.getLogger("edgepose")
 
-#: How long ``close()`` works off what waits, in seconds, before it drops the rest.
-CLOSE_TIMEOUT_S = 5.0
-#: How long it waits where nobody wants what waits, in seconds.
-DROP_TIMEOUT_S = 1.0
 #: How long a thread that has nothing left to do may take to end, in seconds.
 _GRACE_S = 1.0
 
@@ -101,7 +95,7 @@ class Pipeline:
             if not self._life.move(State.RUNNING):
                 self._require_running()
                 return
-            _started.add(self)
+            join_at_exit(self)
             try:
                 for thread in (*self._workers, self._dispatcher):
                     thread.start()
@@ -294,6 +288,7 @@ class Pipeline:
         with self._edge_of_thread():
             while (told := self._next_notice()) is not None:
                 self._deliver(*told)
+        self._release_if_done()
 
     def _next_job(self) -> tuple[Lane, PendingFrame] | None:
         with self._changed:
@@ -407,32 +402,6 @@ class Pipeline:
     @staticmethod
     def _thread(target: Callable[[], None], name: str) -> threading.Thread:
         return threading.Thread(target=target, name=f"edgepose-{name}", daemon=True)
-
-
-class _Closing(Protocol):
-    def _close(self, timeout: float, *, drain: bool) -> Exception | None: ...
-
-
-_started: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-_open_owners: weakref.WeakSet[_Closing] = weakref.WeakSet()
-
-
-def close_at_exit(owner: _Closing, pipeline: Pipeline) -> None:
-    """Close an owner before the interpreter ends, and end its threads should it be forgotten."""
-    _open_owners.add(owner)
-    weakref.finalize(owner, pipeline.abandon).atexit = False
-
-
-@atexit.register
-def _close_open_owners() -> None:
-    """End threads while the interpreter still stands: they may be deep inside a network."""
-    for owner in list(_open_owners):
-        error = owner._close(CLOSE_TIMEOUT_S, drain=True)
-        if error is not None:
-            logger.error("A tracker that was not closed had an error.", exc_info=error)
-    for pipeline in list(_started):
-        if pipeline.is_of_this_process:
-            pipeline.join(CLOSE_TIMEOUT_S)
 
 
 def _outcome(lane: Lane, frame: PendingFrame) -> PoseResult | Exception:

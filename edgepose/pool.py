@@ -12,11 +12,12 @@ from typing import Any
 
 from edgepose.deadline import Deadline
 from edgepose.dispatch import Callback, Callbacks, Dispatcher
+from edgepose.exiting import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, close_at_exit
 from edgepose.flow import PendingFrame, make_policy
 from edgepose.lane import Lane
 from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.options import check_interval, engine_options, smoothing_settings
-from edgepose.pipeline import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, Pipeline, close_at_exit
+from edgepose.pipeline import Pipeline
 from edgepose.reading import SourceReader, policy_for
 from edgepose.results import PoseResult
 from edgepose.sharing import SharedModel, open_shared, share
@@ -54,7 +55,7 @@ class TrackerPool:
         batching: whether to join inferences; ``None`` to measure which is faster at the start.
         smoothing: see :class:`PoseTracker`, like the next three.
         reinitialise_every: how often the head runs.
-        deadline_ms: from a frame's capture to its pose.
+        deadline_ms: from a frame's submission to its pose.
         policy: for all sources; ``None`` for what suits each.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
@@ -105,7 +106,7 @@ class TrackerPool:
         self._lock = threading.Lock()
         self._members: dict[str, _Member] = {}
         self._numbers = itertools.count()
-        close_at_exit(self, self._pipeline)
+        close_at_exit(self, self._pipeline.abandon)
 
     @property
     def model(self) -> PoseModel:
@@ -229,6 +230,7 @@ class TrackerPool:
                 return work(frame)
 
         policy = make_policy(policy_for(source, self._policy))
+        work.waiting_counts = policy.drops
         lane = Lane(work_in_crew, policy, StatsRecorder(), name)
         return _Member(lane, SourceReader(source, lane, self._pipeline))
 

@@ -44,7 +44,9 @@ class Session:
         self._work = work
         self._dispatcher = Dispatcher(callbacks)
         self.pipeline = Pipeline(self._dispatcher.deliver, on_failure=on_failure)
-        self.lane = Lane(work, make_policy(policy), recorder)
+        flow = make_policy(policy)
+        work.waiting_counts = flow.drops
+        self.lane = Lane(work, flow, recorder)
         self.pipeline.add(self.lane)
 
     def submit(

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from edgepose.deadline import Deadline
 from edgepose.dispatch import Callback, Callbacks
+from edgepose.exiting import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, close_at_exit
 from edgepose.flow import PendingFrame, make_policy
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import check_interval, engine_options, smoothing_settings
-from edgepose.pipeline import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, close_at_exit
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
@@ -330,6 +330,7 @@ class PoseTracker:
                 yield from session.results()
             finally:
                 session.close(DROP_TIMEOUT_S)
+                self._finalizer.detach()
                 with self._lock:
                     self._session = None
                     self._start_afresh()
@@ -376,7 +377,7 @@ class PoseTracker:
 
     def _adopt(self, session: Session) -> None:
         self._session = session
-        close_at_exit(self, session.pipeline)
+        self._finalizer = close_at_exit(self, session.pipeline.abandon)
 
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.

@@ -20,6 +20,10 @@ _HEAVY = ("head", "search")
 class FrameWork:
     """Tracks the frames of one stream, one at a time. Not locked.
 
+    Attributes:
+        waiting_counts: the deadline includes the wait before the work. Where every frame counts
+            it does not: the queue is full on purpose, and no cheaper step would empty it.
+
     Args:
         stream: its state.
         deadline_ms: for each frame, from ``submit()`` on; ``None`` to do all that is due.
@@ -33,6 +37,7 @@ class FrameWork:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
+        self.waiting_counts = True
         self._deadline = None if deadline_ms is None else Deadline(deadline_ms)
         self._clock = clock
 
@@ -52,7 +57,7 @@ class FrameWork:
         if frame.afresh:
             self.stream.reset()
         clock = StageClock()
-        effort = self._effort(waited_ms)
+        effort = self._effort(waited_ms if self.waiting_counts else 0.0)
         result = self.stream.process(
             frame.image, frame.frame_id, frame.timestamp_ms, frame.roi, clock, effort
         )

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from edgepose.deadline import LONGEST_BLIND_RUN, Deadline, Effort
+from edgepose.flow import PendingFrame
 from edgepose.prediction import LONGEST_AHEAD_MS, MotionPredictor
 from edgepose.results import Origin
 from edgepose.stats import StageClock
 from edgepose.stream import PoseStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.work import FrameWork
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 MOVED = np.array((4, 0, 0), np.float32)
@@ -113,17 +115,17 @@ class TestStream:
         assert result.reason == "not looked at, to keep the deadline"
 
 
-def test_a_tracker_that_is_behind_predicts():
-    from edgepose.flow import PendingFrame
-    from edgepose.work import FrameWork
-
+@pytest.mark.parametrize(
+    ("waiting_counts", "last"), [(True, Origin.PREDICTED), (False, Origin.PROPAGATED)]
+)
+def test_a_tracker_that_is_behind_predicts_unless_every_frame_counts(waiting_counts, last):
     method = FakeMethod(standing_person((160, 120), 120))
     stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
-    now = [0.0]
-    work = FrameWork(stream, deadline_ms=1e6, clock=lambda: now[0])
+    moments = iter([0.0, 0.0, 2000.0])
+    work = FrameWork(stream, deadline_ms=1e6, clock=lambda: next(moments))
+    work.waiting_counts = waiting_counts
     origins = []
-    for number, waited in enumerate([0.0, 0.0, 2000.0]):
-        now[0] = waited
+    for number in range(3):
         frame = PendingFrame(number, FRAME, 40.0 * number, arrived=0.0)
         origins.append(work(frame).origin)
-    assert origins == [Origin.INITIALISED, Origin.PROPAGATED, Origin.PREDICTED]
+    assert origins == [Origin.INITIALISED, Origin.PROPAGATED, last]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepose.lifecycle import TRANSITIONS, State
+from edgepose.loading import PoseModel
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import (
@@ -407,6 +408,27 @@ class TestClose:
             assert not thread.is_alive()
         tracker.close()
         assert told == [0]
+
+    def test_in_a_callback_it_releases_the_networks_too(self, method, monkeypatch):
+        released = threading.Event()
+        model = PoseModel("owned", method, close=released.set)
+        monkeypatch.setattr("edgepose.tracker.load", lambda _: model)
+        tracker = PoseTracker("owned", on_result=lambda _: tracker.close())
+        tracker.submit(FRAME)
+        assert released.wait(SECONDS)
+
+    def test_networks_in_use_are_released_only_afterwards(self, method, monkeypatch):
+        released = threading.Event()
+        model = PoseModel("owned", method, close=released.set)
+        monkeypatch.setattr("edgepose.tracker.load", lambda _: model)
+        tracker = PoseTracker("owned", on_result=print)
+        method.gate.clear()
+        tracker.submit(FRAME)
+        assert method.entered.wait(SECONDS)
+        tracker.close(timeout=0.01)
+        assert not released.is_set()
+        method.gate.set()
+        assert released.wait(SECONDS)
 
     def test_from_many_threads_at_once_it_happens_once(self, method, listener):
         tracker = make_tracker(method, **listener.callbacks)

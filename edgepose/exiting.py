@@ -1,0 +1,70 @@
+"""The end of the program, and of trackers that nobody closed."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+logger = logging.getLogger("edgepose")
+
+#: How long ``close()`` works off what waits, in seconds, before it drops the rest.
+CLOSE_TIMEOUT_S = 5.0
+#: How long it waits where nobody wants what waits, in seconds.
+DROP_TIMEOUT_S = 1.0
+
+
+class Closing(Protocol):
+    """A tracker or a pool."""
+
+    def _close(self, timeout: float, *, drain: bool) -> Exception | None: ...
+
+
+class Joining(Protocol):
+    """What runs threads."""
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether the threads exist."""
+
+    def join(self, timeout: float) -> None:
+        """Wait for the threads."""
+
+
+_owners: weakref.WeakSet[Closing] = weakref.WeakSet()
+_threaded: weakref.WeakSet[Joining] = weakref.WeakSet()
+
+
+def close_at_exit(owner: Closing, abandon: Callable[[], None]) -> weakref.finalize[Any, Any]:
+    """Close an owner before the interpreter ends.
+
+    Args:
+        owner: a tracker or pool.
+        abandon: ends its threads, should it be forgotten before.
+
+    Returns:
+        What calls ``abandon``, to be detached when the threads have ended.
+    """
+    _owners.add(owner)
+    finalizer = weakref.finalize(owner, abandon)
+    finalizer.atexit = False
+    return finalizer
+
+
+def join_at_exit(threaded: Joining) -> None:
+    """Wait for threads before the interpreter ends."""
+    _threaded.add(threaded)
+
+
+@atexit.register
+def _close_all() -> None:
+    """End threads while the interpreter still stands: they may be deep inside a network."""
+    for owner in list(_owners):
+        error = owner._close(CLOSE_TIMEOUT_S, drain=True)
+        if error is not None:
+            logger.error("A tracker that was not closed had an error.", exc_info=error)
+    for threaded in list(_threaded):
+        if threaded.is_of_this_process:
+            threaded.join(CLOSE_TIMEOUT_S)
