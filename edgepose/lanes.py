@@ -1,0 +1,313 @@
+"""The lanes of several streams under one lock: what threads take from and put into."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.flow import DropReason, PendingFrame
+from edgepose.lane import Lane
+from edgepose.lifecycle import Lifecycle, State
+from edgepose.notices import Notice
+from edgepose.results import PoseResult
+from edgepose.stats import StatsRecorder
+from edgepose_runtime.errors import ClosedError, ConfigError
+from edgepose_runtime.events import StreamEvent
+
+logger = logging.getLogger("edgepose")
+
+
+class SharedLanes:
+    """Lanes that threads share; neither tracking nor a callback runs under their lock.
+
+    A lane has at most one frame in work. Lanes take turns, for work as for telling. Any thread may
+    call any method, a callback included; in the child of a fork they refuse.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._life = Lifecycle()
+        self._process = os.getpid()
+        self._lanes: list[Lane] = []  # each thread's next turn comes first
+        self._to_tell: list[Lane] = []
+        self._delivering: Lane | None = None
+        self._teller: int | None = None
+        self._failure: BaseException | None = None
+        self._untold: BaseException | None = None
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self._life.state
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is not the child of a fork, where the lock may be held for ever."""
+        return os.getpid() == self._process
+
+    def take_error(self) -> ClosedError | None:
+        """Return, once, that a thread ended which must not end."""
+        with self._changed:
+            failure, self._untold = self._untold, None
+        if failure is None:
+            return None
+        error = self._closed_error()
+        error.__cause__ = failure
+        return error
+
+    def add(self, lane: Lane) -> None:
+        """Work on a lane from now on."""
+        with self._locked():
+            self._require_open()
+            self._lanes.append(lane)
+            self._to_tell.append(lane)
+
+    def submit(
+        self,
+        lane: Lane,
+        image: NDArray[np.uint8],
+        timestamp_ms: float | None,
+        roi: object = None,
+    ) -> int:
+        """Hand a frame to a lane, waiting where every frame counts and there is no room.
+
+        Raises:
+            TimestampError: the timestamp is not after the last one.
+            ClosedError: closed before the frame was taken, or a thread failed.
+            ConfigError: it would wait for the callback that calls it.
+        """
+        with self._locked():
+            if threading.get_ident() == self._teller and not lane.has_room:
+                raise ConfigError(
+                    "submit() was called in a callback while the queue was full, and would wait "
+                    "for that callback to return; use policy='latest' or another thread."
+                )
+            self._wait_for_room(lane)
+            try:
+                return lane.submit(image, timestamp_ms, roi)
+            finally:
+                self._changed.notify_all()
+
+    def refuse(self, lane: Lane, error: Exception) -> None:
+        """Report a frame that a lane's source delivered and nobody can track."""
+        with self._locked():
+            self._wait_for_room(lane)
+            lane.refuse(error)
+            self._changed.notify_all()
+
+    def add_event(self, lane: Lane, event: StreamEvent) -> None:
+        """Report an event, unless all is over."""
+        with self._locked():
+            if not self._life.ended:
+                lane.add_event(event)
+                self._changed.notify_all()
+
+    def end(self, lane: Lane, error: Exception | None) -> None:
+        """Report, once a lane's frames are done, that there will be no more."""
+        with self._locked():
+            if not self._life.ended:
+                lane.end(error)
+                self._changed.notify_all()
+
+    def flush(self, timeout: float | None) -> bool:
+        """Wait until every frame has ended and the callbacks have returned.
+
+        Returns:
+            Whether that came true within ``timeout`` seconds.
+
+        Raises:
+            ClosedError: closed before, or a thread failed.
+            ConfigError: called in a callback, for which it would wait.
+        """
+        with self._locked():
+            if threading.get_ident() == self._teller:
+                raise ConfigError("flush() was called in a callback, and would wait for itself.")
+            done = self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
+            self._require_open()
+            return done
+
+    def reset(self, lane: Lane, recorder: StatsRecorder, forget: Callable[[], None]) -> None:
+        """Drop a lane's frames and start it afresh, once no thread works on it.
+
+        Args:
+            lane: the lane.
+            recorder: counts from now on.
+            forget: forgets the person.
+        """
+        with self._locked():
+            lane.drop_all(DropReason.RESET)
+            self._changed.wait_for(lambda: not lane.working or self._life.ended)
+            self._require_open()
+            lane.drop_all(DropReason.RESET)  # what was submitted meanwhile
+            forget()
+            lane.start_afresh(recorder)
+            self._changed.notify_all()
+
+    def retire(self, lane: Lane) -> None:
+        """Drop a lane's frames, and tell its end; no more frames are taken."""
+        with self._locked():
+            if not self._life.ended:
+                lane.drop_all(DropReason.CLOSED)
+                lane.end(None)
+                self._changed.notify_all()
+
+    def wait_for_end(self, timeout: float | None) -> bool:
+        """Wait until all lanes have ended, and everything is told.
+
+        Returns:
+            Whether that came true within ``timeout`` seconds.
+
+        Raises:
+            ClosedError: closed before, or a thread failed.
+        """
+        with self._locked():
+            done = self._changed.wait_for(
+                lambda: not (self._to_tell or self._delivering) or self._life.ended, timeout
+            )
+            self._require_open()
+            return done
+
+    def next_job(self) -> tuple[Lane, PendingFrame] | None:
+        """Wait for a frame to work on; ``None`` when there will be none."""
+        with self._changed:
+            while not self._life.ended:
+                lane = _turn(self._lanes, lambda lane: lane.is_ready)
+                if lane is None:
+                    if self.state is State.DRAINING and not any(x.has_frames for x in self._lanes):
+                        return None
+                    self._changed.wait()
+                elif (frame := lane.take()) is not None:
+                    self._changed.notify_all()
+                    return lane, frame
+                else:
+                    self._changed.notify_all()
+            return None
+
+    def next_notice(self) -> tuple[Lane, Notice] | None:
+        """Wait for something to tell, the last being told; ``None`` when all is over.
+
+        For one thread only.
+        """
+        with self._changed:
+            self._teller = threading.get_ident()
+            self._delivering = None
+            self._changed.notify_all()
+            while self.state is not State.CLOSED:
+                lane = _turn(self._to_tell, lambda lane: lane.has_notice)
+                if lane is not None and (notice := lane.next_notice()) is not None:
+                    self._delivering = lane
+                    if lane.is_over:
+                        self._lanes.remove(lane)
+                        self._to_tell.remove(lane)
+                    self._changed.notify_all()
+                    return lane, notice
+                if self.state is State.DRAINING and self._is_idle:
+                    self.end_all()
+                    return None
+                self._changed.wait()
+            return None
+
+    def finish(self, lane: Lane, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
+        """Take in what came of a frame."""
+        with self._changed:
+            lane.finish(frame, outcome)
+            self._changed.notify_all()
+
+    def drain(self, *, drop: bool) -> None:
+        """Take no more frames.
+
+        Args:
+            drop: those that wait, rather than work them off.
+        """
+        with self._changed:
+            self._life.move(State.DRAINING)
+            for lane in self._lanes if drop else ():
+                lane.drop_frames(DropReason.CLOSED)
+            self._changed.notify_all()
+
+    def wait_until_idle(self, timeout: float) -> None:
+        """Wait until everything is worked off and told, or all is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
+
+    def end_all(self) -> None:
+        """End the life: what is not done is dropped, what is not told is counted."""
+        with self._changed:
+            if not self._life.move(State.CLOSED):
+                return
+            for lane in self._lanes:
+                lane.drop_all(DropReason.CLOSED)
+                lane.discard_notices()
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """Wake whoever waits: no frame will be worked on any more."""
+        logger.error("A thread of the tracker failed.", exc_info=error)
+        with self._changed:
+            if self._life.move(State.FAILED):
+                self._failure = self._untold = error
+                for lane in self._lanes:
+                    lane.fail_all(self._closed_error())
+            self._delivering = None
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """End without waiting or counting: nobody is left to tell. Safe in a finaliser."""
+        if self.is_of_this_process:
+            with self._changed:
+                self._life.move(State.CLOSED)
+                self._changed.notify_all()
+
+    def _wait_for_room(self, lane: Lane) -> None:
+        self._changed.wait_for(
+            lambda: lane.has_room or not self._is_running or not lane.takes_frames
+        )
+        self._require_running()
+        if not lane.takes_frames:
+            raise ClosedError("The source was removed; its frames are not tracked any more.")
+
+    @property
+    def _is_running(self) -> bool:
+        return self.state is State.RUNNING
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._delivering is None and all(lane.is_idle for lane in self._lanes)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self.is_of_this_process:
+            raise ClosedError(
+                "The tracker was made in another process: its threads do not survive a fork. "
+                "Make a new one in this process."
+            )
+        with self._changed:
+            yield
+
+    def _require_running(self) -> None:
+        if not self._is_running:
+            raise self._closed_error() from self._failure
+
+    def _require_open(self) -> None:
+        if self._life.ended:
+            raise self._closed_error() from self._failure
+
+    def _closed_error(self) -> ClosedError:
+        if self._failure is None:
+            return ClosedError("The tracker was closed; make a new one.")
+        return ClosedError(f"A thread of the tracker failed: {self._failure!r}. Make a new one.")
+
+
+def _turn(lanes: list[Lane], wanted: Callable[[Lane], bool]) -> Lane | None:
+    """Return the first lane that fits, and put it behind the others."""
+    for index, lane in enumerate(lanes):
+        if wanted(lane):
+            lanes.append(lanes.pop(index))
+            return lane
+    return None
