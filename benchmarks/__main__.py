@@ -1,14 +1,19 @@
-"""``python -m benchmarks [accuracy|speed|soak] [options]``: the first two by default."""
+"""``python -m benchmarks [accuracy|speed|soak|streams] [options]``: the first two by default."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import accuracy, soak, speed
+from benchmarks import accuracy, soak, speed, streams
 from edgepose_runtime.errors import EdgePoseError
 
-PARTS = {"speed": speed.main, "accuracy": accuracy.main, "soak": soak.main}
-#: Those that run when none is named; the soak takes minutes, and has other options.
+PARTS = {
+    "speed": speed.main,
+    "accuracy": accuracy.main,
+    "soak": soak.main,
+    "streams": streams.main,
+}
+#: Those that run when none is named; the others take minutes, and have other options.
 BY_DEFAULT = ("speed", "accuracy")
 
 

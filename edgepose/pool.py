@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from edgepose.lane import Lane
 from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.options import check_interval, engine_options, smoothing_settings
 from edgepose.pipeline import Pipeline
-from edgepose.reading import SourceReader, policy_for
+from edgepose.reading import GRACE_S, SourceReader, policy_for
 from edgepose.results import PoseResult
 from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
@@ -244,8 +245,10 @@ class TrackerPool:
             member.reader.close_source()
         release = self._shared.model.close if self._owns_model else None
         self._pipeline.close(timeout, drain=drain, release=release)
+        # Together: many sources that do not return take no longer than one.
+        deadline = time.monotonic() + GRACE_S
         for member in members:
-            member.reader.stop()
+            member.reader.stop(max(0.0, deadline - time.monotonic()))
         return self._pipeline.take_error() or self._dispatcher.take_unhandled()
 
 

@@ -16,7 +16,7 @@ from edgepose_runtime.events import StreamEvent
 logger = logging.getLogger("edgepose")
 
 #: How long a read that does not return is waited for, in seconds.
-_GRACE_S = 1.0
+GRACE_S = 1.0
 
 
 def policy_for(source: FrameSource, policy: str | None) -> str:
@@ -48,11 +48,11 @@ class SourceReader:
         """Let the reading end, without waiting for that."""
         self._source.close()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float = GRACE_S) -> None:
         """Close the source; waits for its thread, but not for ever. A second call is fine."""
         self.close_source()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
-            self._thread.join(_GRACE_S)
+            self._thread.join(timeout)
             if self._thread.is_alive():
                 logger.warning("Closed, but still busy with a read: %s.", self._source.name)
 

@@ -104,6 +104,18 @@ class TestPool:
         (failure,) = listener.errors["dying"]
         assert isinstance(failure.error, SourceError)
 
+    def test_sources_that_never_return_do_not_keep_the_pool_from_closing(self, model, listener):
+        gate = threading.Event()
+        pool = TrackerPool(model, **listener.callbacks)
+        for _ in range(8):
+            pool.add(BlockedSource(gate))
+        closing = threading.Thread(target=pool.close, args=(0.01,), daemon=True)
+        closing.start()
+        closing.join(SECONDS)
+        assert not closing.is_alive()
+        assert all(stats.pending == 0 for stats in pool.stats.values())
+        gate.set()
+
     def test_without_on_error_the_failure_of_a_source_is_raised_by_close(self, model):
         def dying():
             yield FRAME
