@@ -352,8 +352,47 @@ class TestWaysIn:
         tracker.close()
         assert ids == list(range(5))
 
+    def test_reset_in_a_callback_is_fine(self, method, listener):
+        def reset_once(result):
+            if not listener.results:
+                tracker.reset()
+            listener.on_result(result)
+
+        tracker = make_tracker(method, on_result=reset_once)
+        tracker.submit(FRAME, 100.0)
+        assert tracker.flush(SECONDS)
+        assert tracker.submit(FRAME, 0.0) == 0
+        tracker.close()
+        assert listener.order == [0, 0]
+
+    def test_submit_in_a_callback_never_waits_for_itself(self, method):
+        failures = []
+
+        def flood(_):
+            while True:
+                tracker.submit(FRAME)
+
+        tracker = make_tracker(method, on_result=flood, on_error=failures.append)
+        method.gate.clear()
+        wait = in_thread(lambda: tracker.submit(FRAME))
+        assert wait() == 0
+        method.gate.set()
+        tracker.close(timeout=SECONDS)
+        assert {type(failure.error) for failure in failures} <= {ConfigError, ClosedError}
+        assert tracker.stats.pending == 0
+
 
 class TestClose:
+    def test_it_ends_a_reset_that_waits_for_a_network(self, method, listener):
+        tracker = make_tracker(method, **listener.callbacks)
+        method.gate.clear()
+        tracker.submit(FRAME)
+        assert method.entered.wait(SECONDS)
+        wait = in_thread(tracker.reset)
+        tracker.close(timeout=0.01)
+        assert isinstance(wait(), ClosedError)
+        method.gate.set()
+
     def test_a_callback_that_blocks_for_ever_does_not_block_close(self, method):
         for_ever, told = threading.Event(), threading.Event()
 
