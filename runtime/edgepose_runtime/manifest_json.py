@@ -76,6 +76,7 @@ def parse_manifest(text: str) -> Manifest:
         licence=fields.free("licence"),
     )
     fields.finish()
+    _check_sizes(manifest)
     _check_graphs(manifest)
     return manifest
 
@@ -207,6 +208,16 @@ def _dtype(tensor: str, name: str) -> str:
     return name
 
 
+def _check_sizes(manifest: Manifest) -> None:
+    """Refuse heat-maps that do not span the crop: joints would be scaled without looking so."""
+    heatmap, size = manifest.heatmap, manifest.input.size
+    if heatmap.size * heatmap.stride != size:
+        raise BundleFormatError(
+            f"Heat-maps of {heatmap.size} cells with a stride of {heatmap.stride:g} pixels do not "
+            f"span an input of {size} pixels."
+        )
+
+
 def _check_graphs(manifest: Manifest) -> None:
     """Refuse graphs that are missing or whose tensors contradict the rest of the manifest."""
     for name in METHOD_GRAPHS[manifest.method]:
@@ -225,11 +236,14 @@ def _check_tensors(manifest: Manifest, name: str) -> None:
     size, cells = manifest.input.size, manifest.heatmap.size
     image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
     maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
-    inputs = {image, replace(maps, name="previous")} if name == "step" else {image}
+    inputs, outputs = {image}, {maps}
+    if name == "step":
+        inputs.add(replace(maps, name="previous"))
+        outputs.add(replace(maps, name="preliminary"))
     graph = manifest.graphs[name]
-    if set(graph.inputs) != inputs or maps not in graph.outputs:
+    if set(graph.inputs) != inputs or not outputs <= set(graph.outputs):
         raise BundleFormatError(
-            f"The graph {name!r} should take {_listed(inputs)} and return {_listed({maps})}, but "
+            f"The graph {name!r} should take {_listed(inputs)} and return {_listed(outputs)}, but "
             f"takes {_listed(graph.inputs)} and returns {_listed(graph.outputs)}."
         )
 
