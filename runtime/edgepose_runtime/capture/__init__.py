@@ -11,6 +11,9 @@ import numpy as np
 from edgepose_runtime.capture.base import DEFAULT_FPS, CapturedFrame, FrameSource, require_fps
 from edgepose_runtime.errors import ConfigError, SourceError
 
+# OpenCV takes no larger number.
+_LAST_CAMERA = 2**31 - 1
+
 __all__ = ["DEFAULT_FPS", "CapturedFrame", "FrameSource", "open_source"]
 
 
@@ -65,7 +68,7 @@ def _open_named(source: str, fps: float | None, allow_damaged: bool) -> FrameSou
 def _open_camera(index: int) -> FrameSource:
     from edgepose_runtime.capture.camera import CameraSource
 
-    if index < 0:
+    if not 0 <= index <= _LAST_CAMERA:
         raise SourceError(f"Cameras are numbered from 0; there is none with number {index}.")
     return CameraSource(index)
 

@@ -52,9 +52,10 @@ def test_a_number_names_a_camera_also_as_text(monkeypatch):
     assert seen == [2, 3]
 
 
-def test_a_negative_number_is_refused():
+@pytest.mark.parametrize("source", [-1, 10**20, "99999999999999999999"])
+def test_a_number_that_no_camera_has_is_refused(source):
     with pytest.raises(SourceError, match="numbered from 0"):
-        open_source(-1)
+        open_source(source)
 
 
 def test_closing_lets_go_of_the_camera():
