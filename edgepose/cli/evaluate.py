@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from edgepose.cli.tables import format_table
+from edgepose.cli.values import listed
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
-from edgepose.evaluation.data import DATA_SETS, Selection, data_set, select_clips
+from edgepose.evaluation.data import (
+    DATA_SETS,
+    Selection,
+    data_set,
+    is_whole_test_part,
+    select_clips,
+)
+from edgepose.evaluation.paper_tables import paper_rows
 from edgepose.evaluation.report import as_json, measure_table, summary_table
 from edgepose.evaluation.running import Contender, Run, evaluate
 from edgepose.evaluation.scoring import Measure, measures_for
@@ -22,7 +30,6 @@ from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.errors import ConfigError
 
-Value = TypeVar("Value")
 DEFAULT_SEGMENTS: tuple[Segment, ...] = ("body", 5, None)
 
 
@@ -67,7 +74,7 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--segment-length",
-        type=_listed(_segment),
+        type=listed(_segment),
         metavar="T,...",
         help="frames from one run of the head to the next: numbers, never, or body for the light "
         "network alone (default: body,5,never)",
@@ -75,13 +82,13 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--flip", action="store_true", help="average with the mirrored clip")
     group.add_argument(
         "--scales",
-        type=_listed(float),
+        type=listed(float),
         metavar="S,...",
         help="sum over magnifications (paper: 0.8,0.9,...,1.4)",
     )
     group.add_argument(
         "--alpha",
-        type=_listed(float),
+        type=listed(float),
         default=(0.2, 0.1),
         metavar="A,...",
         help="tolerances of PCK",
@@ -93,11 +100,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     selection = _selection(args)
-    clips, measures = select_clips(selection), measures_for(args.alpha)
+    measures, clips = measures_for(args.alpha), select_clips(selection)
     engine = {"backend": args.backend, "device": args.device, "precision": args.precision}
     with load(args.model, **engine, num_threads=args.threads) as model:
         runs = run_all(_contenders(model, args), clips, measures)
-    sys.stdout.write(_text(runs, measures, selection.data))
+    as_published = args.protocol == "gt-box" and is_whole_test_part(selection)
+    sys.stdout.write(_text(runs, measures, selection.data, as_published))
     if args.json:
         settings = {"model": args.model, "protocol": args.protocol, **engine}
         averaged = {"flip": args.flip, "scales": args.scales}
@@ -142,8 +150,11 @@ def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
     return [as_tracker(model)]
 
 
-def _text(runs: Sequence[Run], measures: Sequence[Measure], data: str) -> str:
-    tables = [measure_table(runs, measure, data) for measure in measures]
+def _text(runs: Sequence[Run], measures: Sequence[Measure], data: str, as_published: bool) -> str:
+    tables = [
+        measure_table(runs, measure, paper_rows(data, *measure) if as_published else ())
+        for measure in measures
+    ]
     tables.append(summary_table(runs, data_set(data).headline))
     return "\n".join(
         f"{table.title}\n{format_table((table.header, *table.rows))}" for table in tables
@@ -161,15 +172,3 @@ def _segment(text: str) -> Segment:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
-
-
-def _listed(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
-    """Return a reader of values with commas between them."""
-
-    def read_all(text: str) -> tuple[Value, ...]:
-        try:
-            return tuple(read(part.strip()) for part in text.split(","))
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"cannot read {text!r}") from None
-
-    return read_all

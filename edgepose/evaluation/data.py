@@ -90,6 +90,13 @@ def select_clips(selection: Selection) -> list[Clip]:
     return _spread(clips, selection.limit)
 
 
+def is_whole_test_part(selection: Selection) -> bool:
+    """Say whether the clips are all of a set's test part, on which papers report."""
+    split = selection.split or data_set(selection.data).splits[0]
+    chosen = selection.grade, selection.full_body or None, selection.limit
+    return split.startswith("test") and chosen == (None, None, None)
+
+
 def _fits(clip: Clip, selection: Selection) -> bool:
     return selection.grade in (None, clip.grade) and (clip.full_body or not selection.full_body)
 
