@@ -114,7 +114,9 @@ def _track_all(
 
 
 def summary(stats: TrackerStats) -> str:
-    """Return the latency table and how many frames had a person."""
+    """Return the latency table and how many frames had a person; nothing for no frame at all."""
+    if not stats.poses + stats.without_person:
+        return ""
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
     return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"

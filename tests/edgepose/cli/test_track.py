@@ -225,6 +225,7 @@ def test_a_roi_that_misses_the_frame_is_one_sentence(track, puppet_video, roi):
     code, said = track(puppet_video, "--roi", roi)
     assert code == 1
     assert "The roi (x, y, width, height)" in said
+    assert "ms per frame" not in said
 
 
 @pytest.mark.parametrize(
