@@ -62,6 +62,9 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
     group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
     group.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    group.add_argument(
+        "--skip-broken", action="store_true", help="name broken clips and leave them out"
+    )
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +138,15 @@ def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
 
 
 def _selection(args: argparse.Namespace) -> Selection:
-    return Selection(args.data, args.root, args.split, args.grade, args.full_body, args.limit_clips)
+    return Selection(
+        data=args.data,
+        root=args.root,
+        split=args.split,
+        grade=args.grade,
+        full_body=args.full_body,
+        limit=args.limit_clips,
+        skip_broken=args.skip_broken,
+    )
 
 
 def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from edgepose.evaluation import data
@@ -9,7 +11,7 @@ from edgepose_runtime.errors import ConfigError, DataError
 def ten_clips(make_clip, monkeypatch, tmp_path):
     """A data set of ten clips, the even ones of grade A, the first five with the whole body."""
 
-    def read(root, split):
+    def read(root, split, on_broken):
         return [
             make_clip(name=str(i), grade="AB"[i % 2], full_body=i < 5, split=split)
             for i in range(10)
@@ -39,6 +41,31 @@ def test_a_limit_spreads_over_the_set(ten_clips):
 def test_what_does_not_exist_is_refused_by_name(ten_clips, fields):
     with pytest.raises(ConfigError, match=str(*fields.values())):
         ten_clips(**fields)
+
+
+@pytest.fixture
+def broken_clips(make_clip, monkeypatch, tmp_path):
+    """A data set of two clips, of which the second cannot be decoded whole."""
+
+    def frames():
+        yield from make_clip().frames()
+        raise DataError("The picture 7.png is cut off.")
+
+    def read(root, split, on_broken):
+        return [make_clip(name="fine"), replace(make_clip(name="broken"), frames=frames)]
+
+    monkeypatch.setitem(data.DATA_SETS, "two", data.DataSet(read, ("val",), "micro"))
+    return lambda **fields: select_clips(Selection("two", tmp_path, **fields))
+
+
+def test_a_broken_picture_is_found_before_anything_is_evaluated(broken_clips):
+    with pytest.raises(DataError, match=r"7\.png"):
+        broken_clips()
+
+
+def test_broken_clips_can_be_left_out_by_name(broken_clips, caplog):
+    assert [clip.name for clip in broken_clips(skip_broken=True)] == ["fine"]
+    assert "7.png" in caplog.text
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path):
