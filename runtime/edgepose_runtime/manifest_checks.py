@@ -18,10 +18,11 @@ def check_manifest(manifest: Manifest) -> None:
     """Refuse a manifest that contradicts itself.
 
     Raises:
-        BundleFormatError: sizes do not fit, or a graph is missing or of other tensors than the
-            method needs.
+        BundleFormatError: sizes do not fit, the threshold is no score, or a graph is missing or of
+            other tensors than the method needs.
     """
     _check_sizes(manifest)
+    _check_threshold(manifest.score_threshold)
     _check_graphs(manifest)
 
 
@@ -33,6 +34,11 @@ def _check_sizes(manifest: Manifest) -> None:
             f"Heat-maps of {heatmap.size} cells with a stride of {heatmap.stride:g} pixels do not "
             f"span an input of {size} pixels."
         )
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise BundleFormatError(f"The score threshold must be from 0 to 1, but is {threshold:g}.")
 
 
 def _check_graphs(manifest: Manifest) -> None:

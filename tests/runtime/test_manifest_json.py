@@ -180,6 +180,7 @@ def test_a_missing_member_is_named(path):
         ("graphs/body/inputs/0/shape", [1, -1], "whole numbers above 0 or names"),
         ("graphs/body/inputs/0/shape", ["N", 192, 192, 3], r"should take image: uint8 \(N, 256"),
         ("score_threshold", "high", "must be a finite number, but is 'high'"),
+        ("score_threshold", 20, "threshold must be from 0 to 1, but is 20"),
         ("reinitialise_every", 0, "must be a whole number from 1 up"),
         ("weights", "int4", "one of float32, float16"),
         ("training", "much", "must be an object"),
