@@ -92,3 +92,8 @@ def test_an_unknown_recipe_lists_those_there_are(tmp_path):
 def test_a_change_that_makes_no_sense_is_refused(file, change):
     with pytest.raises(ConfigError):
         load_config(file, [f"seed={1}", change])
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_read_each_set_where_evaluation_looks_for_it(name):
+    assert all(source.path == source.kind for source in load_config(name).sources)
