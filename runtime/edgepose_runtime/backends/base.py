@@ -62,8 +62,10 @@ class BackendSettings:
                 f"There is no precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}."
             )
         for name, value in (("num_threads", self.num_threads), ("batch", self.batch)):
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, or None; got {value}.")
+            if value is not None and (type(value) is not int or value < 1):
+                raise ConfigError(
+                    f"{name} must be a whole number of at least 1, or None; got {value!r}."
+                )
 
 
 class Network(Protocol):
