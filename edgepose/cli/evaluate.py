@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.tables import format_table
-from edgepose.cli.values import listed
+from edgepose.cli.values import listed, whole
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
 from edgepose.evaluation.data import (
@@ -48,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
     parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
     parser.add_argument("--precision", default="auto", help="auto, float32, ...")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of a network")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of a network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
 
 
