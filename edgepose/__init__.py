@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from edgepose.results import Origin, PoseResult
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
-    from edgepose_runtime.skeletons import Skeleton, convert_keypoints, get_skeleton
+    from edgepose_runtime.conversion import convert_keypoints
+    from edgepose_runtime.skeletons import Skeleton, get_skeleton
     from edgepose_runtime.smoothing import OneEuroSettings
 
 __version__ = "0.1.0"
@@ -57,7 +58,7 @@ _LAZY = {
     "StageLatency": "edgepose.stats",
     "TrackerStats": "edgepose.stats",
     "available_models": "edgepose.loading",
-    "convert_keypoints": "edgepose_runtime.skeletons",
+    "convert_keypoints": "edgepose_runtime.conversion",
     "draw_pose": "edgepose.drawing",
     "draw_result": "edgepose.drawing",
     "get_skeleton": "edgepose_runtime.skeletons",

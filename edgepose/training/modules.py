@@ -23,8 +23,9 @@ from edgepose.models.imagenet import MEAN, STD
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config, recipe_names
 from edgepose.training.settings import TrainConfig
+from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.skeletons import MPII16, Skeleton, convert_keypoints
+from edgepose_runtime.skeletons import MPII16, Skeleton
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
 
