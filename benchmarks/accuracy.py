@@ -86,7 +86,7 @@ def tables(runs: Sequence[Run], clips: Sequence[Clip], headline: str) -> str:
         table = markdown(summary_table(of_whole, headline))
         parts.append(_section(f"The {len(whole)} clips that show the whole body", table))
     for measure in runs[0].score.measures:
-        parts.append(_section(measure.label, markdown(measure_table(runs, measure, "jhmdb"))))
+        parts.append(_section(measure.label, markdown(measure_table(runs, measure))))
     notes = [f"{run.contender.label}: {run.contender.note}." for run in runs if run.contender.note]
     return "\n".join([*parts, *notes]) + "\n"
 

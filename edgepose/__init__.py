@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from edgepose.results import Origin, PoseResult
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
+    from edgepose_runtime.conversion import convert_keypoints
     from edgepose_runtime.events import EventKind, StreamEvent
-    from edgepose_runtime.skeletons import Skeleton, convert_keypoints, get_skeleton
+    from edgepose_runtime.skeletons import Skeleton, get_skeleton
     from edgepose_runtime.smoothing import OneEuroSettings
 
 __version__ = "0.1.0"
@@ -67,7 +68,7 @@ _LAZY = {
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.notices",
     "available_models": "edgepose.loading",
-    "convert_keypoints": "edgepose_runtime.skeletons",
+    "convert_keypoints": "edgepose_runtime.conversion",
     "draw_pose": "edgepose.drawing",
     "draw_result": "edgepose.drawing",
     "get_skeleton": "edgepose_runtime.skeletons",

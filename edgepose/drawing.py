@@ -204,7 +204,7 @@ def _limb_color(skeleton: Skeleton, first: int, second: int, style: DrawingStyle
 def _draw_roi(image: Image, roi: tuple[float, float, float, float]) -> None:
     x, y, width, height = roi
     corners = [(x - 0.5, y - 0.5), (x + width - 0.5, y + height - 0.5)]
-    first, last = ((round(a * _UNIT), round(b * _UNIT)) for a, b in corners)
+    first, last = np.clip(np.rint(np.multiply(corners, _UNIT)), -_FAR, _FAR).astype(int).tolist()
     width = max(1, round(max(image.shape[:2]) / 900))
     cv2.rectangle(image, first, last, (180, 180, 180), width, cv2.LINE_AA, _FRACTION_BITS)
 

@@ -13,6 +13,8 @@ import edgepose
 def main(path: str) -> None:
     """Track every frame of a video."""
     video = cv2.VideoCapture(path)
+    if not video.isOpened():
+        sys.exit(f"{path} is missing or not a video.")
     with edgepose.PoseTracker("ppn-swift") as tracker:
         while True:
             read, frame = video.read()

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edgepose_runtime.errors import ConfigError
-
-_NEEDED = ("torch", "onnx", "onnxruntime")
+from edgepose.cli.extras import require_packages
+from edgepose.cli.values import listed
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,12 +35,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert, and print how well the runtimes agree."""
-    missing = [package for package in _NEEDED if find_spec(package) is None]
-    if missing:
-        raise ConfigError(
-            f"edgepose convert needs {', '.join(missing)}; install what is missing with "
-            "'pip install \"edgepose[convert]\"'."
-        )
+    require_packages("convert", "convert", "torch", "onnx", "onnxruntime")
     return int(import_module("edgepose_converters.command").run(args))
 
 
@@ -56,7 +49,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--scales",
-        type=_numbers,
+        type=listed(float),
         default=(0.85, 1.0, 1.2),
         metavar="S,S,...",
         help="scales of the views that are averaged (default: 0.85,1.0,1.2)",
@@ -108,7 +101,3 @@ def _add_verification_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many of its frames, at most (default: 40)",
     )
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))

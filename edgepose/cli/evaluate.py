@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from edgepose.cli.tables import format_table
+from edgepose.cli.values import listed, whole
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
-from edgepose.evaluation.data import DATA_SETS, Selection, data_set, select_clips
+from edgepose.evaluation.data import (
+    DATA_SETS,
+    Selection,
+    data_set,
+    is_whole_test_part,
+    select_clips,
+)
+from edgepose.evaluation.paper_tables import paper_rows
 from edgepose.evaluation.report import as_json, measure_table, summary_table
 from edgepose.evaluation.running import Contender, Run, evaluate
 from edgepose.evaluation.scoring import Measure, measures_for
@@ -22,7 +30,6 @@ from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.errors import ConfigError
 
-Value = TypeVar("Value")
 DEFAULT_SEGMENTS: tuple[Segment, ...] = ("body", 5, None)
 
 
@@ -41,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
     parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
     parser.add_argument("--precision", default="auto", help="auto, float32, ...")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads of a network")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of a network")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
 
 
@@ -55,6 +62,9 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
     group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
     group.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    group.add_argument(
+        "--skip-broken", action="store_true", help="name broken clips and leave them out"
+    )
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +77,7 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--segment-length",
-        type=_listed(_segment),
+        type=listed(_segment),
         metavar="T,...",
         help="frames from one run of the head to the next: numbers, never, or body for the light "
         "network alone (default: body,5,never)",
@@ -75,13 +85,13 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--flip", action="store_true", help="average with the mirrored clip")
     group.add_argument(
         "--scales",
-        type=_listed(float),
+        type=listed(float),
         metavar="S,...",
         help="sum over magnifications (paper: 0.8,0.9,...,1.4)",
     )
     group.add_argument(
         "--alpha",
-        type=_listed(float),
+        type=listed(float),
         default=(0.2, 0.1),
         metavar="A,...",
         help="tolerances of PCK",
@@ -93,11 +103,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         check_writable(args.json)
     selection = _selection(args)
-    clips, measures = select_clips(selection), measures_for(args.alpha)
+    measures, clips = measures_for(args.alpha), select_clips(selection)
     engine = {"backend": args.backend, "device": args.device, "precision": args.precision}
     with load(args.model, **engine, num_threads=args.threads) as model:
         runs = run_all(_contenders(model, args), clips, measures)
-    sys.stdout.write(_text(runs, measures, selection.data))
+    as_published = args.protocol == "gt-box" and is_whole_test_part(selection)
+    sys.stdout.write(_text(runs, measures, selection.data, as_published))
     if args.json:
         settings = {"model": args.model, "protocol": args.protocol, **engine}
         averaged = {"flip": args.flip, "scales": args.scales}
@@ -127,7 +138,15 @@ def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
 
 
 def _selection(args: argparse.Namespace) -> Selection:
-    return Selection(args.data, args.root, args.split, args.grade, args.full_body, args.limit_clips)
+    return Selection(
+        data=args.data,
+        root=args.root,
+        split=args.split,
+        grade=args.grade,
+        full_body=args.full_body,
+        limit=args.limit_clips,
+        skip_broken=args.skip_broken,
+    )
 
 
 def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
@@ -142,8 +161,11 @@ def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
     return [as_tracker(model)]
 
 
-def _text(runs: Sequence[Run], measures: Sequence[Measure], data: str) -> str:
-    tables = [measure_table(runs, measure, data) for measure in measures]
+def _text(runs: Sequence[Run], measures: Sequence[Measure], data: str, as_published: bool) -> str:
+    tables = [
+        measure_table(runs, measure, paper_rows(data, *measure) if as_published else ())
+        for measure in measures
+    ]
     tables.append(summary_table(runs, data_set(data).headline))
     return "\n".join(
         f"{table.title}\n{format_table((table.header, *table.rows))}" for table in tables
@@ -161,15 +183,3 @@ def _segment(text: str) -> Segment:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
-
-
-def _listed(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
-    """Return a reader of values with commas between them."""
-
-    def read_all(text: str) -> tuple[Value, ...]:
-        try:
-            return tuple(read(part.strip()) for part in text.split(","))
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"cannot read {text!r}") from None
-
-    return read_all

@@ -56,6 +56,12 @@ def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
                 yield f"{indent}{name}:"
                 yield from _lines(value, indent + "  ")
         elif isinstance(value, (list, tuple)):
-            yield f"{indent}{name}: {', '.join(map(str, value))}"
+            yield f"{indent}{name}: {'; '.join(map(_inline, value))}"
         else:
             yield f"{indent}{name}: {value}"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_inline(part)}" for name, part in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

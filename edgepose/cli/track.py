@@ -8,14 +8,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edgepose.cli.interrupts import StopRequest
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.tables import latency_table
+from edgepose.cli.values import whole
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.progress import show_progress
 from edgepose.stats import TrackerStats
+from edgepose.stopping import StopSignals
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
+from edgepose_runtime.errors import ConfigError
+
+_STOPPING = "\nStopping after this frame; once more stops at once.\n"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,6 +41,9 @@ def add_parser(subparsers: Any) -> None:
         metavar="X,Y,W,H",
         help="look at this square of every frame instead of finding and following the person",
     )
+    parser.add_argument(
+        "--fps", type=float, metavar="N", help="frames per second of a folder (default: 30)"
+    )
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
     parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
     parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
@@ -47,7 +54,9 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
-    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads for each network")
+    parser.add_argument(
+        "--threads", type=whole(1), metavar="N", help="CPU threads for each network"
+    )
     parser.add_argument(
         "--reinitialise-every",
         type=int,
@@ -73,20 +82,29 @@ def parse_roi(text: str) -> tuple[float, float, float, float]:
 def run(args: argparse.Namespace) -> int:
     """Track a whole source and return the exit code."""
     with ExitStack() as opened:
-        source = opened.enter_context(open_source(args.source, on_event=show_event))
+        source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
         tracker = opened.enter_context(_tracker(args))
         model = tracker.model
         outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
-        stop = opened.enter_context(StopRequest())
+        stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
         try:
             _track_all(args.roi, source, tracker, outputs, stop)
         finally:
             sys.stderr.write(summary(tracker.stats))
-    if stop.requested:
+    if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
-    return 1 if stop.requested else 0
+    return 1 if stop.stopped else 0
+
+
+def _open(source: str, fps: float | None) -> FrameSource:
+    if fps is not None and not Path(source).is_dir():
+        raise ConfigError(
+            f"--fps is for folders of images, and '{source}' is none: a video or a camera has a "
+            "rate of its own. Leave --fps out."
+        )
+    return open_source(source, fps=fps, on_event=show_event)
 
 
 def _tracker(args: argparse.Namespace) -> PoseTracker:
@@ -106,14 +124,14 @@ def _track_all(
     source: FrameSource,
     tracker: PoseTracker,
     outputs: Outputs,
-    stop: StopRequest,
+    stop: StopSignals,
 ) -> None:
     with show_progress("track", source.num_frames) as progress:
         for frame in source:
             result = tracker.track(frame.image, roi=roi, timestamp_ms=frame.timestamp_ms)
             wanted = outputs.write(frame.image, result)
             progress.advance(note=str(result.origin or result.reason))
-            if stop.requested or not wanted:
+            if stop.stopped or not wanted:
                 break
 
 
@@ -124,7 +142,9 @@ def show_event(event: StreamEvent) -> None:
 
 
 def summary(stats: TrackerStats) -> str:
-    """Return the latency table and how many frames had a person."""
+    """Return the latency table and how many frames had a person; nothing for no frame at all."""
+    if not stats.poses + stats.without_person:
+        return ""
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
     return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"

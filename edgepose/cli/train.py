@@ -10,13 +10,14 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgepose.cli.extras import require_packages
+from edgepose.cli.values import whole
 from edgepose.datasets.root import data_root
 from edgepose.progress import show_progress
-from edgepose_runtime.errors import BackendUnavailableError, ConfigError, DataError
+from edgepose_runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from edgepose.training.settings import TrainConfig
@@ -55,10 +56,10 @@ def _add_run_options(group: Any) -> None:
         "--resume", action="store_true", help="go on from the checkpoint in the folder, if any"
     )
     group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
-    group.add_argument("--threads", type=_positive, metavar="N", help="CPU threads of the network")
+    group.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of the network")
     group.add_argument(
         "--workers",
-        type=_natural,
+        type=whole(0),
         metavar="N",
         help="processes that prepare batches (default: a few)",
     )
@@ -69,7 +70,7 @@ def _add_run_options(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code: 0 also where a run was stopped and left its checkpoint."""
-    _require_packages()
+    require_packages("train", "train", "torch", "matplotlib")
     from edgepose.training.config import load_config
     from edgepose.training.run import train
 
@@ -82,15 +83,6 @@ def run(args: argparse.Namespace) -> int:
         done = train(config, root, settings, report)
     print(_farewell(args, settings, done))
     return 0
-
-
-def _require_packages() -> None:
-    missing = [name for name in ("torch", "matplotlib") if find_spec(name) is None]
-    if missing:
-        raise BackendUnavailableError(
-            f"Training needs the package {missing[0]}, which is not installed. "
-            'Install what training needs: pip install "edgepose[train]"'
-        )
 
 
 def _settings(args: argparse.Namespace, config: TrainConfig) -> RunSettings:
@@ -170,15 +162,3 @@ def _farewell(args: argparse.Namespace, settings: RunSettings, done: bool) -> st
     words += ["--device", args.device] if args.device != "cpu" else []
     words += [word for change in args.set for word in ("--set", change)]
     return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {shlex.join(words)}"
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return int(text)

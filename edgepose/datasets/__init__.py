@@ -5,15 +5,16 @@ clips (`records.PersonClip`) for training, clips (`clips.Clip`) for evaluation. 
 `batches` turn records into augmented batches; `sources.KINDS` and `evaluation.data.DATA_SETS` are
 the sets by name, and these the folders that are expected:
 
-=============  =====================================================================================
-``penn``       ``labels/0001.mat``, ``frames/0001/000001.jpg``
-``sub-jhmdb``  ``joint_positions/``, ``puppet_mask/``, ``Rename_Images/``, ``sub_splits/``
-``full-jhmdb`` the same with ``splits/``
-``mpii``       ``mpii_human_pose_v1_u12_1.mat``, ``images/``
-``jhmdb``      ``joints.npz``, ``rtmpose_s.npz``, ``clips/CLASS/CLIP.avi``
-``lspet``      ``joints.npz``, ``rtmpose_s.npz``, ``images.zip``
-``people``     ``labels.npz``, ``images.zip``
-=============  =====================================================================================
+=============== ====================================================================================
+``penn``        ``labels/0001.mat``, ``frames/0001/000001.jpg``
+``sub-jhmdb``   ``joint_positions/``, ``puppet_mask/``, ``Rename_Images/``, ``sub_splits/``
+``full-jhmdb``  the same with ``splits/``
+``mpii``        ``mpii_human_pose_v1_u12_1.mat``, ``images/``
+``jhmdb``       ``joints.npz``, ``rtmpose_s.npz``, ``clips/CLASS/CLIP.avi``
+``lspet``       ``joints.npz``, ``rtmpose_s.npz``, ``images.zip``
+``people``      ``labels.npz``, ``images.zip``
+``backgrounds`` ``images.zip``
+=============== ====================================================================================
 """
 
 from edgepose.datasets.root import data_root

@@ -69,7 +69,9 @@ class Augmentation:
             is_share = field.name.endswith("_probability") or field.name == "photometric"
             if is_share and not 0 <= value <= 1:
                 raise ConfigError(f"The option {field.name} must lie in [0, 1]; got {value}.")
-            if field.name.endswith("scale") and not 0 < value[0] <= value[1]:
+            if field.name in ("rotation_degrees", "shift") and value < 0:
+                raise ConfigError(f"The option {field.name} must be at least 0; got {value}.")
+            if field.name.endswith("scale") and not _is_range(value):
                 raise ConfigError(
                     f"The option {field.name} must be two rising positive numbers; got {value}."
                 )
@@ -102,6 +104,10 @@ class Placement:
     angle: float = 0.0
     shift: tuple[float, float] = (0.0, 0.0)
     flip: bool = False
+
+
+def _is_range(value: Sequence[float]) -> bool:
+    return len(value) == 2 and 0 < value[0] <= value[1]
 
 
 def draw_placement(rng: np.random.Generator, settings: Augmentation) -> Placement:

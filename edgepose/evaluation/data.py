@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgepose.datasets import published_jhmdb
+from edgepose.datasets.broken import read_each, refuse, skip
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose.datasets.penn import read_penn_clips
 from edgepose.datasets.root import data_root
 from edgepose_runtime.errors import ConfigError, DataError
 
-Reader = Callable[[Path, str], list[Clip]]
+Reader = Callable[..., list[Clip]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class DataSet:
     """An annotated set of clips.
 
     Attributes:
-        read: takes its folder and the split.
+        read: takes its folder, the split and ``on_broken``, which is told of broken clips.
         splits: the splits there are, the one to report first.
         headline: which mean to quote: a field of :class:`~edgepose.evaluation.metrics.PckSummary`.
     """
@@ -50,6 +51,7 @@ class Selection:
         grade: only clips whose annotation has this grade.
         full_body: only clips that show the whole body.
         limit: at most so many clips, spread over the set.
+        skip_broken: name broken clips in the log and leave them out; else the first one raises.
     """
 
     data: str = "jhmdb"
@@ -58,6 +60,7 @@ class Selection:
     grade: str | None = None
     full_body: bool = False
     limit: int | None = None
+    skip_broken: bool = False
 
 
 def data_set(name: str) -> DataSet:
@@ -72,7 +75,9 @@ def data_set(name: str) -> DataSet:
 
 
 def select_clips(selection: Selection) -> list[Clip]:
-    """Read the clips.
+    """Read the clips, and decode each of their frames once.
+
+    A broken picture is so found now, and not hours later when its clip is evaluated.
 
     Raises:
         ConfigError: there is no such data set or split, or the limit is below 1.
@@ -84,14 +89,33 @@ def select_clips(selection: Selection) -> list[Clip]:
         known = ", ".join(chosen.splits)
         raise ConfigError(f"{selection.data} has no split {split!r}; it has {known}.")
     root = selection.root or data_root() / selection.data
-    clips = [clip for clip in chosen.read(root, split) if _fits(clip, selection)]
+    on_broken = skip if selection.skip_broken else refuse
+    read = chosen.read(root, split, on_broken=on_broken)
+    fitting = _spread([clip for clip in read if _fits(clip, selection)], selection.limit)
+    clips = list(read_each(fitting, _decoded, on_broken))
     if not clips:
-        raise DataError(f"No clip under '{root}' fits: {selection}.")
-    return _spread(clips, selection.limit)
+        raise DataError(
+            f"No clip in the part {split!r} of '{root}' can be used: all {len(read)} have another "
+            "grade, do not show the whole body, or are broken."
+        )
+    return clips
+
+
+def is_whole_test_part(selection: Selection) -> bool:
+    """Say whether the clips are all of a set's test part, on which papers report."""
+    split = selection.split or data_set(selection.data).splits[0]
+    everything = Selection(selection.data, selection.root, selection.split)
+    return split.startswith("test") and selection == everything
 
 
 def _fits(clip: Clip, selection: Selection) -> bool:
     return selection.grade in (None, clip.grade) and (clip.full_body or not selection.full_body)
+
+
+def _decoded(clip: Clip) -> Clip:
+    for _ in clip.frames():
+        pass
+    return clip
 
 
 def _spread(clips: Sequence[Clip], limit: int | None) -> list[Clip]:

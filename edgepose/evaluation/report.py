@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.data import Selection
 from edgepose.evaluation.metrics import COLUMNS, PckSummary
-from edgepose.evaluation.paper_tables import PaperRow, paper_rows
+from edgepose.evaluation.paper_tables import PaperRow
 from edgepose.evaluation.running import Run
 from edgepose.evaluation.scoring import ClipScore, Measure, Score
 
@@ -43,14 +43,19 @@ def as_json(
     return {**header, **settings, "results": results}
 
 
-def measure_table(runs: Sequence[Run], measure: Measure, data: str) -> Table:
+def measure_table(
+    runs: Sequence[Run], measure: Measure, published: Sequence[PaperRow] = ()
+) -> Table:
     """The columns of the papers' tables for one measure, all means beside them.
 
-    The papers' own rows follow only if ``data`` is the papers' own.
+    Args:
+        runs: one row each.
+        measure: which one.
+        published: the papers' own rows, where the data is the papers' own.
     """
     means = ("limbs12", "micro", "mean7", "all joints")
     ours = [_our_row(run.contender.label, run.score.pck(measure)) for run in runs]
-    theirs = [_paper_row(row) for row in paper_rows(data, measure.reference, measure.alpha)]
+    theirs = [_paper_row(row) for row in published]
     if not theirs:
         return Table(measure.label, ("", *COLUMNS, *means), tuple(ours))
     rows = (*((*row, "") for row in ours), *theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -19,7 +20,9 @@ from edgepose.evaluation.metrics import (
     pck_counts,
     torso_lengths,
 )
-from edgepose_runtime.skeletons import PENN13, Skeleton, convert_keypoints
+from edgepose_runtime.conversion import convert_keypoints
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.skeletons import PENN13, Skeleton
 
 FloatArray = NDArray[np.floating]
 
@@ -144,7 +147,14 @@ def score_clip(
 
 
 def measures_for(alphas: Sequence[float]) -> list[Measure]:
-    """Both reference lengths at every alpha, torso first."""
+    """Both reference lengths at every alpha, torso first.
+
+    Raises:
+        ConfigError: an alpha is not a finite number above 0.
+    """
+    for alpha in alphas:
+        if not 0 < alpha < math.inf:
+            raise ConfigError(f"An alpha of PCK must be a finite number above 0; got {alpha}.")
     return [
         *(Measure("torso", alpha) for alpha in alphas),
         *(Measure("body", alpha) for alpha in alphas),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
+from edgepose.option_types import require_types
 from edgepose_runtime.errors import ConfigError
 
 Config = TypeVar("Config")
@@ -15,7 +16,8 @@ def from_mapping(kind: type[Config], name: str, options: Mapping[str, Any]) -> C
     """Return the dataclass ``kind`` filled from ``options``; ``name`` is its name in errors.
 
     Raises:
-        ConfigError: an option that ``kind`` does not have, or a missing one without a default.
+        ConfigError: an option that ``kind`` does not have or of another type, or a missing one
+            without a default.
     """
     known = fields(kind)  # type: ignore[arg-type]  # always one of our dataclasses
     for option in options:
@@ -23,6 +25,7 @@ def from_mapping(kind: type[Config], name: str, options: Mapping[str, Any]) -> C
     for field in known:
         if field.name not in options and field.default is MISSING:
             raise ConfigError(f"A {name} configuration needs {field.name!r}; none was given.")
+    require_types(kind, options, f"the {name}")
     return kind(**options)
 
 

@@ -35,6 +35,24 @@ class PPNConfig:
     input_size: int = 256
 
 
+def ppn_config(config: PPNConfig | str | Options) -> PPNConfig:
+    """Return the configuration of a PPN; see :func:`build_ppn`.
+
+    Raises:
+        ConfigError: an unknown name or option, or an option of another type.
+    """
+    if isinstance(config, PPNConfig):
+        return config
+    if isinstance(config, str):
+        require_known("PPN", config, PPN_CONFIGS)
+        return PPN_CONFIGS[config]
+    options = dict(config)
+    if "base" not in options:
+        return from_mapping(PPNConfig, "PPN", options)
+    base = ppn_config(options.pop("base"))
+    return from_mapping(PPNConfig, "PPN", {**vars(base), **options})
+
+
 def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
     """Return the PPN that ``config`` describes, with random weights.
 
@@ -46,7 +64,7 @@ def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
     Raises:
         ConfigError: an unknown name or option, or options that do not fit together.
     """
-    config = _resolve(config)
+    config = ppn_config(config)
     body = build_network(config.body, joints)
     head = None if config.head is None else build_network(config.head, joints)
     if head is not None and head.stride != body.stride:
@@ -60,19 +78,6 @@ def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
             "A PPU with a gate needs the skip connection; leave skip on, or gate off."
         )
     return PPN(head, body, ppu, config.skip)
-
-
-def _resolve(config: PPNConfig | str | Options) -> PPNConfig:
-    if isinstance(config, PPNConfig):
-        return config
-    if isinstance(config, str):
-        require_known("PPN", config, PPN_CONFIGS)
-        return PPN_CONFIGS[config]
-    options = dict(config)
-    if "base" not in options:
-        return from_mapping(PPNConfig, "PPN", options)
-    base = _resolve(options.pop("base"))
-    return from_mapping(PPNConfig, "PPN", {**vars(base), **options})
 
 
 _HRNET = NetworkConfig("hrnet_w48", head="pointwise")

@@ -79,8 +79,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        # The rest of what torch says is advice to those who call it, in many lines.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CheckpointError(
-            f"The file of weights {path} is damaged, cut off or of another kind: {error}"
+            f"The file of weights {path} is damaged, cut off or of another kind: {reason}."
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"The file {path} holds no weights.")

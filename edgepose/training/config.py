@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
+from edgepose.option_types import require_types
 from edgepose.training.settings import (
     OptimiserSettings,
     Phase,
@@ -66,7 +67,7 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
     """Build a recipe from plain values.
 
     Raises:
-        ConfigError: an option is unknown, missing or does not fit.
+        ConfigError: an option is unknown, missing, of another type or out of its range.
     """
     out = dict(values)
     for name, kind in _LISTS.items():
@@ -90,6 +91,7 @@ def _settings(kind: type[Settings], values: Any, where: str) -> Settings:
             f"Unknown option {unknown[0]!r} in {where}; known ones are {', '.join(sorted(known))}."
         )
     plain = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    require_types(kind, plain, where)
     try:
         return kind(**plain)
     except TypeError as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from edgepose_runtime.errors import OutputError
+from edgepose_runtime.errors import CheckpointError, OutputError
 
 
 class Meter:
@@ -48,36 +49,44 @@ class Journal:
 
     Raises:
         OutputError: the folder or the log cannot be written.
+        CheckpointError: the log to go on with is damaged.
     """
 
     def __init__(self, folder: Path, resume_step: int) -> None:
         self._path = folder / "log.csv"
-        try:
+        with _writing(self._path):
             folder.mkdir(parents=True, exist_ok=True)
-            self._rows = [row for row in self._read() if int(row["step"]) <= resume_step]
+            self._rows = self._read(resume_step) if resume_step else []
             self._columns = list(self._rows[0]) if self._rows else []
             self._rewrite()
-        except OSError as error:
-            raise OutputError(f"The log {self._path} cannot be written: {error}.") from error
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add one row; a new column is added to the whole file."""
+        """Add one row; a new column is added to the whole file.
+
+        Raises:
+            OutputError: the log cannot be written.
+        """
         text = {key: f"{value:.6g}" for key, value in row.items()}
         self._rows.append(text)
         new = [key for key in text if key not in self._columns]
         if new:
             self._columns += new
-            self._rewrite()
-            return
-        with self._path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow(text)
+        with _writing(self._path):
+            if new:
+                self._rewrite()
+            else:
+                self._append(text)
 
     def column(self, name: str) -> list[tuple[int, float]]:
         """(step, value) where the column has a value."""
         return [(int(r["step"]), float(r[name])) for r in self._rows if r.get(name)]
 
     def plot(self, path: Path) -> None:
-        """Draw every column over the steps; nothing before the first row."""
+        """Draw every column over the steps; nothing before the first row.
+
+        Raises:
+            OutputError: the picture cannot be written.
+        """
         from matplotlib.figure import Figure
 
         names = [name for name in self._columns if name != "step" and self.column(name)]
@@ -92,13 +101,28 @@ class Journal:
             if name.startswith("loss"):
                 axis.set_yscale("log")
         axes[-1].set_xlabel("step")
-        figure.savefig(path)
+        with _writing(path):
+            figure.savefig(path)
 
-    def _read(self) -> list[dict[str, str]]:
+    def _read(self, last_step: int) -> list[dict[str, str]]:
+        """The rows up to a step."""
         if not self._path.is_file():
             return []
-        with self._path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with self._path.open(newline="") as file:
+                rows = list(csv.DictReader(file, strict=True))
+            for row in rows:
+                _require_numbers(row)
+            return [row for row in rows if int(row["step"]) <= last_step]
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise CheckpointError(
+                f"The log {self._path} is damaged: {error!r} in a row of it. Mend that row, or "
+                "move the file away to go on with an empty log."
+            ) from error
+
+    def _append(self, row: Mapping[str, str]) -> None:
+        with self._path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
 
     def _rewrite(self) -> None:
         with self._path.open("w", newline="") as file:
@@ -106,3 +130,18 @@ class Journal:
             if self._columns:
                 writer.writeheader()
             writer.writerows(self._rows)
+
+
+def _require_numbers(row: Mapping[str, str]) -> None:
+    """Raise ValueError or TypeError for a row with too many or too few values, or other ones."""
+    for value in row.values():
+        if value != "":
+            float(value)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"The file {path} cannot be written: {error}.") from error

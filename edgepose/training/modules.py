@@ -21,10 +21,11 @@ from edgepose.models import (
 )
 from edgepose.models.imagenet import MEAN, STD
 from edgepose.training.checkpoint import load_checkpoint, load_weights
-from edgepose.training.config import parse_config
+from edgepose.training.config import parse_config, recipe_names
 from edgepose.training.settings import TrainConfig
+from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.skeletons import MPII16, Skeleton, convert_keypoints
+from edgepose_runtime.skeletons import MPII16, Skeleton
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
 
@@ -111,7 +112,7 @@ def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
         CheckpointError: a file is missing or damaged, or does not fit; a part does not exist.
     """
     for part, name in config.start.items():
-        path = Path(name) if Path(name).is_file() else root / name
+        path = _find(name, root)
         target, source = named_part(module, part), load_weights(path)
         if part.split(".")[-1] == "backbone":
             load_backbone_weights(target, source.values)
@@ -121,6 +122,19 @@ def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
             load_published_weights(target, values)
         else:
             _load(target, values, str(path))
+
+
+def _find(name: str, root: Path) -> Path:
+    for path in (Path(name), root / name):
+        if path.is_file():
+            return path
+    # Runs of shipped recipes are named after them, with a dash for the folder.
+    makers = {f"runs/{recipe.replace('/', '-')}/checkpoint.pt": recipe for recipe in recipe_names()}
+    maker = makers.get(Path(name).as_posix())
+    raise CheckpointError(
+        f"The weights to start from, {name}, are neither in the working directory nor in '{root}'"
+        + (f"; make them with: edgepose train {maker}" if maker else ".")
+    )
 
 
 def named_part(module: nn.Module, name: str) -> nn.Module:

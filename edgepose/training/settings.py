@@ -9,6 +9,9 @@ from typing import Any
 
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
+from edgepose.models.networks import NetworkConfig
+from edgepose.models.options import from_mapping
+from edgepose.models.registry import ppn_config
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import Skeleton, get_skeleton
 
@@ -16,6 +19,13 @@ from edgepose_runtime.skeletons import Skeleton, get_skeleton
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
+
+
+def _at_least(least: float, settings: object, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not value >= least:
+            raise ConfigError(f"The option {name!r} must be at least {least:g}; got {value}.")
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,9 @@ class OptimiserSettings:
         _one_of("schedule", self.schedule, ("cosine", "linear", "constant", "step"))
         if not self.learning_rate > 0:
             raise ConfigError(f"The learning rate must be above 0; got {self.learning_rate}.")
+        _at_least(0, self, "backbone_factor", "body_factor", "weight_decay", "warmup", "clip")
+        if not all(0 < share < 1 for share in self.milestones):
+            raise ConfigError(f"All 'milestones' must lie between 0 and 1; got {self.milestones}.")
         if not 0 <= self.ema < 1:
             raise ConfigError(f"The decay 'ema' must be at least 0 and below 1; got {self.ema}.")
 
@@ -128,6 +141,7 @@ class SequenceSettings:
     keep_norms: bool = False
 
     def __post_init__(self) -> None:
+        _at_least(0, self, "preliminary")
         if self.length < 1 or not 0 <= self.corrupt <= 1:
             raise ConfigError(
                 "A sequence needs a length of at least 1 and 'corrupt' from 0 to 1; "
@@ -180,6 +194,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _one_of("on_broken", self.on_broken, ("skip", "refuse"))
+        _at_least(0, self, "foreground", "seed", "checkpoint_minutes", "validate_every")
+        get_skeleton(self.skeleton)
         if not self.phases or not self.sources:
             raise ConfigError(f"The recipe {self.name!r} needs at least one phase and one source.")
         if (self.ppn is None) != (self.sequence is None):
@@ -191,6 +207,10 @@ class TrainConfig:
                 f"The recipe {self.name!r} needs either 'network' (single images) or "
                 "'ppn' (sequences)."
             )
+        if self.ppn is None:
+            from_mapping(NetworkConfig, "network", self.network)
+        else:
+            ppn_config(self.ppn)
 
     @property
     def total_steps(self) -> int:

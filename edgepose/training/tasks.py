@@ -47,6 +47,7 @@ def build_task(config: TrainConfig, root: Path) -> Task:
         ConfigError: the network's options do not fit.
         CheckpointError: the weights to start from are missing or do not fit.
     """
+    torch.manual_seed(config.seed)  # for the weights that are drawn
     module = build_module(config)
     start_from(module, config, root)
     return SequenceTask(config, module) if isinstance(module, PPN) else ImageTask(config, module)

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader
 
 from edgepose.datasets.batches import Batches, BatchPlan
 from edgepose.datasets.sampling import Sampler, Source
+from edgepose.stopping import StopSignals, leave_signals_alone
 from edgepose.training.devices import find_device, move
 from edgepose.training.journal import Journal, Meter
 from edgepose.training.schedule import schedule, set_learning_rate
 from edgepose.training.settings import TrainConfig
-from edgepose.training.signals import StopSignals, leave_signals_alone
 from edgepose.training.state import TrainingState
 from edgepose.training.tasks import Task
 from edgepose_runtime.errors import CheckpointError, DataError

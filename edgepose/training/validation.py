@@ -20,10 +20,11 @@ from edgepose.models import PPN
 from edgepose.training.modules import load_trained, network_input
 from edgepose.training.previous import realign
 from edgepose.training.settings import TrainConfig
+from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.crop import crop_frame
 from edgepose_runtime.decoding import cells_to_frame, decode_heatmaps
 from edgepose_runtime.geometry import Roi, roi_transform
-from edgepose_runtime.skeletons import PENN13, convert_keypoints
+from edgepose_runtime.skeletons import PENN13
 
 ALPHAS = (0.2, 0.1)
 EVERY = 5

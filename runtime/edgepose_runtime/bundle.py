@@ -142,7 +142,10 @@ def _verify(file: Path, graph: GraphSpec) -> None:
         raise BundleFormatError(
             f"The graph {file} is cut off: it has {size} of {graph.num_bytes} bytes."
         )
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BundleFormatError(f"The graph {file} cannot be read: {error}.") from error
     if digest != graph.sha256:
         raise BundleHashError(
             f"The graph {file} is not the one that the manifest describes: its sha256 is {digest}, "

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from edgepose_runtime.manifest import (
     Manifest,
     Normalisation,
 )
+from edgepose_runtime.manifest_checks import check_manifest
 from edgepose_runtime.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
 
@@ -76,7 +76,7 @@ def parse_manifest(text: str) -> Manifest:
         licence=fields.free("licence"),
     )
     fields.finish()
-    _check_graphs(manifest)
+    check_manifest(manifest)
     return manifest
 
 
@@ -205,34 +205,3 @@ def _dtype(tensor: str, name: str) -> str:
     if not known:
         raise BundleFormatError(f"The tensor {tensor!r} has an unknown dtype {name!r}.")
     return name
-
-
-def _check_graphs(manifest: Manifest) -> None:
-    """Refuse graphs that are missing or whose tensors contradict the rest of the manifest."""
-    for name in METHOD_GRAPHS[manifest.method]:
-        if name not in manifest.graphs:
-            raise BundleFormatError(
-                f"The method {manifest.method!r} needs the graph {name!r}, but the manifest has "
-                f"only {', '.join(manifest.graphs) or 'none'}."
-            )
-        _check_tensors(manifest, name)
-    files = [graph.file for graph in manifest.graphs.values()]
-    if len(set(files)) != len(files):
-        raise BundleFormatError("Two graphs of the manifest share one file.")
-
-
-def _check_tensors(manifest: Manifest, name: str) -> None:
-    size, cells = manifest.input.size, manifest.heatmap.size
-    image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
-    maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
-    inputs = {image, replace(maps, name="previous")} if name == "step" else {image}
-    graph = manifest.graphs[name]
-    if set(graph.inputs) != inputs or maps not in graph.outputs:
-        raise BundleFormatError(
-            f"The graph {name!r} should take {_listed(inputs)} and return {_listed({maps})}, but "
-            f"takes {_listed(graph.inputs)} and returns {_listed(graph.outputs)}."
-        )
-
-
-def _listed(tensors: Iterable[TensorSpec]) -> str:
-    return ", ".join(sorted(f"{tensor.name}: {tensor}" for tensor in tensors))

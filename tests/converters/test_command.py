@@ -70,10 +70,15 @@ def test_wrong_options_end_in_one_sentence(
 def test_a_missing_package_is_named_with_the_command_that_installs_it(
     tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(
-        "edgepose.cli.convert.find_spec", lambda name: None if name == "onnx" else 1
-    )
-    assert convert("checkpoint.pt", tmp_path / "tiny") == 2
-    assert "needs onnx; install what is missing with 'pip install \"edgepose[convert]\"'" in (
+    monkeypatch.setattr("edgepose.cli.extras.find_spec", lambda name: None if name == "onnx" else 1)
+    assert convert("checkpoint.pt", tmp_path / "tiny") == 1
+    assert 'needs onnx; install what is missing: pip install "edgepose[convert]"' in (
         capsys.readouterr().err
     )
+
+
+def test_scales_that_are_no_numbers_are_wrong_usage(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        convert("checkpoint.pt", tmp_path / "tiny", "--scales", "1,wide")
+    assert stopped.value.code == 2
+    assert "cannot read '1,wide'" in capsys.readouterr().err

@@ -75,6 +75,11 @@ def test_a_person_partly_or_wholly_outside_is_no_problem(center):
     drawn(standing_person(center, 200))
 
 
+@pytest.mark.parametrize("side", [1e9, 1e18, 1e300])
+def test_a_roi_far_larger_than_the_frame_is_no_problem(side):
+    draw_result(black(), result(None, roi=(-side / 2, -side / 2, side, side)))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (17, 3)])
 def test_tiny_frames_are_no_problem(shape):
     draw_result(black(*shape), result(standing_person((0, 0), 20), roi=(0, 0, 1, 1)))

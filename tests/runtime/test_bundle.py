@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from edgepose_runtime.tensors import TensorSpec
 HEATMAPS = TensorSpec("heatmaps", "float32", ("N", 13, 64, 64))
 IMAGE = TensorSpec("image", "uint8", ("N", 256, 256, 3))
 INPUTS = (IMAGE, replace(HEATMAPS, name="previous"))
+OUTPUTS = (HEATMAPS, replace(HEATMAPS, name="preliminary"))
 MANIFEST = Manifest(
     name="small",
     method="propagation",
@@ -28,7 +30,7 @@ MANIFEST = Manifest(
     heatmap=HeatmapSpec(64, 4.0, 1.5),
     graphs={
         "head": GraphSpec("head.onnx", (IMAGE,), (HEATMAPS,)),
-        "step": GraphSpec("step.onnx", INPUTS, (HEATMAPS,)),
+        "step": GraphSpec("step.onnx", INPUTS, OUTPUTS),
     },
 )
 GRAPHS = {"head": b"the head", "step": b"the step"}
@@ -83,6 +85,15 @@ def test_a_missing_graph_is_named(folder):
 def test_a_truncated_graph_is_said_to_be_cut_off(folder):
     (folder / "step.onnx").write_bytes(b"the")
     with pytest.raises(BundleFormatError, match=r"step\.onnx is cut off: it has 3 of 8 bytes"):
+        load_bundle(folder)
+
+
+def test_a_graph_that_cannot_be_read_is_named(folder, monkeypatch):
+    def refuse(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BundleFormatError, match=r"head\.onnx cannot be read: .*Permission denied"):
         load_bundle(folder)
 
 

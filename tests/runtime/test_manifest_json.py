@@ -64,13 +64,15 @@ extra_tensors = st.lists(
 
 @st.composite
 def manifests(draw) -> Manifest:
-    size, cells = draw(st.integers(1, 1024)), draw(st.integers(1, 256))
+    cells, stride = draw(st.integers(1, 256)), draw(st.integers(1, 16))
+    size = cells * stride
     skeleton = draw(st.sampled_from(["penn13", "jhmdb15", "mpii16", "coco17"]))
     image = TensorSpec("image", "uint8", ("N", size, size, 3))
     heatmaps = TensorSpec(
         "heatmaps", "float32", ("N", get_skeleton(skeleton).num_joints, cells, cells)
     )
-    inputs, outputs = (image, replace(heatmaps, name="previous")), (heatmaps, *draw(extra_tensors))
+    inputs = (image, replace(heatmaps, name="previous"))
+    outputs = (heatmaps, replace(heatmaps, name="preliminary"), *draw(extra_tensors))
     hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
     sizes = st.integers(1, 10**9)
     triples = st.tuples(numbers, numbers, numbers)
@@ -80,7 +82,7 @@ def manifests(draw) -> Manifest:
         skeleton=skeleton,
         input=InputSpec(size),
         normalisation=Normalisation(draw(triples), draw(triples)),
-        heatmap=HeatmapSpec(cells, draw(numbers.filter(lambda x: x > 0)), draw(numbers)),
+        heatmap=HeatmapSpec(cells, float(stride), draw(numbers)),
         graphs={
             "head": GraphSpec("head.onnx", (image,), (heatmaps,), draw(hashes), draw(sizes)),
             "step": GraphSpec("step.onnx", inputs, outputs, draw(hashes), draw(sizes)),
@@ -167,7 +169,9 @@ def test_a_missing_member_is_named(path):
         ("normalisation/folded", "yes", "must be true or false"),
         ("heatmap/stride", 0, "stride must be above 0"),
         ("heatmap/offset", 10**400, "must be a finite number"),
-        ("heatmap/size", 32, r"return heatmaps: float32 \(N, 13, 32, 32\)"),
+        ("heatmap/size", 32, "32 cells with a stride of 4 pixels do not span an input of 256"),
+        ("heatmap/stride", 8, "64 cells with a stride of 8 pixels do not span an input of 256"),
+        ("graphs/body/outputs/0/shape", ["N", 13, 32, 32], r"return heatmaps: float32 \(N, 13, 64"),
         ("graphs", {}, "needs the graph 'body', but the manifest has only none"),
         ("graphs/body/file", "/etc/passwd", "plain name"),
         ("graphs/body/sha256", HASH.upper(), "64 hexadecimal digits"),
@@ -176,6 +180,7 @@ def test_a_missing_member_is_named(path):
         ("graphs/body/inputs/0/shape", [1, -1], "whole numbers above 0 or names"),
         ("graphs/body/inputs/0/shape", ["N", 192, 192, 3], r"should take image: uint8 \(N, 256"),
         ("score_threshold", "high", "must be a finite number, but is 'high'"),
+        ("score_threshold", 20, "threshold must be from 0 to 1, but is 20"),
         ("reinitialise_every", 0, "must be a whole number from 1 up"),
         ("weights", "int4", "one of float32, float16"),
         ("training", "much", "must be an object"),
@@ -186,6 +191,16 @@ def test_a_missing_member_is_named(path):
 def test_a_wrong_member_is_named_with_what_it_should_be(path, value, sentence):
     with pytest.raises(BundleFormatError, match=sentence):
         parse_manifest(changed(path, value))
+
+
+def test_a_step_must_return_the_bodys_own_heatmaps_as_well():
+    previous = replace(HEATMAPS, name="previous")
+    graphs = {
+        "head": GraphSpec("head.onnx", (IMAGE,), (HEATMAPS,), HASH, 9),
+        "step": GraphSpec("step.onnx", (IMAGE, previous), (HEATMAPS,), HASH, 9),
+    }
+    with pytest.raises(BundleFormatError, match=r"'step' should take .* preliminary: float32"):
+        parse_manifest(dump_manifest(framewise(method="propagation", graphs=graphs)))
 
 
 def test_json_without_numbers_is_refused():

@@ -66,8 +66,10 @@ class BackendSettings:
             )
         for name in ("num_threads", "batch", "concurrency"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} must be at least 1, or None; got {value}.")
+            if value is not None and (type(value) is not int or value < 1):
+                raise ConfigError(
+                    f"{name} must be a whole number of at least 1, or None; got {value!r}."
+                )
 
 
 class Network(Protocol):

@@ -15,6 +15,9 @@ from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
 
+# OpenCV takes no larger number.
+_LAST_CAMERA = 2**31 - 1
+
 __all__ = [
     "DEFAULT_FPS",
     "CapturedFrame",
@@ -93,7 +96,7 @@ def _open_camera(index: int, live: LiveSettings | None) -> FrameSource:
     from edgepose_runtime.capture.connections import connect_camera
     from edgepose_runtime.capture.live import LiveSource
 
-    if index < 0:
+    if not 0 <= index <= _LAST_CAMERA:
         raise SourceError(f"Cameras are numbered from 0; there is none with number {index}.")
     return LiveSource(f"camera {index}", partial(connect_camera, index), settings=live)
 

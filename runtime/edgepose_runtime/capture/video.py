@@ -18,6 +18,8 @@ from edgepose_runtime.tensors import Array
 _FAILED_READS = 32
 # A step in time that is longer than this many frames is worth a warning.
 _LONG_STEP = 3.0
+# No camera is that fast: browsers and screen recorders write the ticks of their clock as the rate.
+_IMPOSSIBLE_FPS = 1000.0
 
 
 class VideoSource(FrameSource):
@@ -37,7 +39,7 @@ class VideoSource(FrameSource):
             raise SourceError(_why_not_opened(path))
         super().__init__(
             str(path),
-            fps=_positive(self._capture.get(cv2.CAP_PROP_FPS)),
+            fps=_rate(self._capture.get(cv2.CAP_PROP_FPS)),
             num_frames=_whole(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)),
             allow_damaged=allow_damaged,
         )
@@ -111,6 +113,10 @@ def _why_not_opened(path: Path) -> str:
     if missing:
         return f"The video {path} is cut off: at least {missing} bytes are missing at its end."
     return f"The file {path} is not a video that OpenCV can read, or it is damaged."
+
+
+def _rate(value: float) -> float | None:
+    return _positive(value) if value < _IMPOSSIBLE_FPS else None
 
 
 def _positive(value: float) -> float | None:

@@ -67,3 +67,26 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(method, tmp_pa
     assert main(["evaluate", "fake", "--json", str(tmp_path / "no" / "out.json")]) == 1
     assert "out.json" in capsys.readouterr().err
     assert not method.calls
+
+
+@pytest.mark.parametrize("alpha", ["0", "-0.2", "nan", "0.2,inf"])
+def test_a_tolerance_that_means_nothing_is_wrong_usage(method, capsys, alpha):
+    assert main(["evaluate", "fake", f"--alpha={alpha}"]) == 2
+    assert "alpha" in capsys.readouterr().err
+    assert not method.calls
+
+
+@pytest.mark.parametrize(
+    ("words", "published"),
+    [
+        ([], True),
+        (["--limit-clips", "1"], False),
+        (["--split", "train"], False),
+        (["--protocol", "tracker"], False),
+    ],
+)
+def test_published_rows_stand_only_beside_the_same_clips_and_boxes(
+    method, capsys, words, published
+):
+    assert main(["evaluate", "fake", "--data", "penn", "--alpha", "0.2", *words]) == 0
+    assert ("PPN-Swift (published)" in capsys.readouterr().out) == published

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 from edgepose.cli.main import main
+from edgepose_runtime.bundle import write_bundle
 
 
 def test_a_bundles_card_says_what_it_is(puppet_bundle, capsys):
@@ -31,3 +34,14 @@ def test_an_installation_without_bundles_says_so(capsys, monkeypatch, tmp_path):
 def test_an_unknown_name_is_an_error(capsys):
     assert main(["models", "hercules"]) == 1
     assert "There is no model 'hercules'" in capsys.readouterr().err
+
+
+def test_a_card_with_lists_is_written_out_in_words(puppet_bundle, tmp_path, capsys):
+    manifest = replace(
+        puppet_bundle.manifest,
+        training={"sources": [{"kind": "people", "share": 0.5}, {"kind": "lspet", "share": 0.2}]},
+    )
+    graphs = {name: puppet_bundle.graph_path(name).read_bytes() for name in manifest.graphs}
+    write_bundle(tmp_path / "puppet", manifest, graphs)
+    assert main(["models", str(tmp_path / "puppet")]) == 0
+    assert "sources: kind people, share 0.5; kind lspet, share 0.2" in capsys.readouterr().out

@@ -73,6 +73,22 @@ def test_a_folder_of_images_is_tracked_in_its_order(track, puppet, tmp_path):
     assert len(heads) == 3
 
 
+def test_a_folder_of_images_has_the_rate_that_is_given(track, puppet, tmp_path):
+    folder, jsonl = tmp_path / "images", tmp_path / "poses.jsonl"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), puppet())
+    assert track(folder, "--jsonl", jsonl, "--fps", 4)[0] == 0
+    assert [frame["timestamp_ms"] for frame in records(jsonl)[1:]] == [0, 250, 500]
+    assert track(folder, "--fps", 0)[0] == 2
+
+
+def test_a_video_has_a_rate_of_its_own(track, puppet_video):
+    code, said = track(puppet_video, "--fps", 4)
+    assert code == 2
+    assert "--fps is for folders of images" in said
+
+
 def test_images_of_changing_size_are_tracked(track, puppet, tmp_path):
     folder, jsonl, video = tmp_path / "images", tmp_path / "poses.jsonl", tmp_path / "out.mp4"
     folder.mkdir()
@@ -222,11 +238,21 @@ def test_a_roi_that_is_none_is_wrong_usage(track, puppet_video, roi):
     assert end.value.code == 2
 
 
+@pytest.mark.parametrize("command", ["track", "evaluate"])
+@pytest.mark.parametrize("count", ["0", "2.5", "many"])
+def test_threads_that_are_no_number_are_named_as_on_the_command_line(capsys, command, count):
+    with pytest.raises(SystemExit) as end:
+        main([command, "somewhere", "--threads", count])
+    assert end.value.code == 2
+    assert "argument --threads: must be a whole number from 1 up" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("roi", ["1000,1000,50,50", "nan,0,10,10", "0,0,0,0"])
 def test_a_roi_that_misses_the_frame_is_one_sentence(track, puppet_video, roi):
     code, said = track(puppet_video, "--roi", roi)
     assert code == 1
     assert "The roi (x, y, width, height)" in said
+    assert "ms per frame" not in said
 
 
 @pytest.mark.parametrize(

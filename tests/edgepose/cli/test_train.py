@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edgepose.cli import train
+from edgepose.cli import extras
 from edgepose.cli.main import main
 from edgepose.training import run as run_module
 from edgepose.training.trainer import Progress
@@ -94,7 +94,7 @@ def test_numbers_that_make_no_sense_are_refused(calls, words):
 
 
 def test_missing_torch_names_the_command_that_installs_it(calls, capsys, monkeypatch):
-    monkeypatch.setattr(train, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "torch" else object())
     assert main(WORDS) == 1
     assert 'pip install "edgepose[train]"' in capsys.readouterr().err
 

@@ -49,6 +49,7 @@ def test_without_augmentation_nothing_is_drawn():
         {"photometric": -0.1},
         {"scale": (1.4, 0.8)},
         {"scale": (0.0, 1.0)},
+        {"scale": (1.0,)},
     ],
 )
 def test_unfitting_options_are_refused_by_name(options):

@@ -16,7 +16,7 @@ def load(kind, root, skeleton=PENN13, **options):
 
 def test_every_set_has_a_kind():
     assert set(KINDS) == {
-        *("lspet", "people", "mpii", "jhmdb", "penn"),
+        *("lspet", "people", "backgrounds", "mpii", "jhmdb", "penn"),
         *("sub-jhmdb", "full-jhmdb"),
     }
 

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from edgepose.evaluation import data
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data import Selection, is_whole_test_part, select_clips
 from edgepose_runtime.errors import ConfigError, DataError
 
 
@@ -9,7 +11,7 @@ from edgepose_runtime.errors import ConfigError, DataError
 def ten_clips(make_clip, monkeypatch, tmp_path):
     """A data set of ten clips, the even ones of grade A, the first five with the whole body."""
 
-    def read(root, split):
+    def read(root, split, on_broken):
         return [
             make_clip(name=str(i), grade="AB"[i % 2], full_body=i < 5, split=split)
             for i in range(10)
@@ -41,6 +43,31 @@ def test_what_does_not_exist_is_refused_by_name(ten_clips, fields):
         ten_clips(**fields)
 
 
+@pytest.fixture
+def broken_clips(make_clip, monkeypatch, tmp_path):
+    """A data set of two clips, of which the second cannot be decoded whole."""
+
+    def frames():
+        yield from make_clip().frames()
+        raise DataError("The picture 7.png is cut off.")
+
+    def read(root, split, on_broken):
+        return [make_clip(name="fine"), replace(make_clip(name="broken"), frames=frames)]
+
+    monkeypatch.setitem(data.DATA_SETS, "two", data.DataSet(read, ("val",), "micro"))
+    return lambda **fields: select_clips(Selection("two", tmp_path, **fields))
+
+
+def test_a_broken_picture_is_found_before_anything_is_evaluated(broken_clips):
+    with pytest.raises(DataError, match=r"7\.png"):
+        broken_clips()
+
+
+def test_broken_clips_can_be_left_out_by_name(broken_clips, caplog):
+    assert [clip.name for clip in broken_clips(skip_broken=True)] == ["fine"]
+    assert "7.png" in caplog.text
+
+
 def test_an_unknown_data_set_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match="jhmdb"):
         select_clips(Selection("coco", tmp_path))
@@ -54,3 +81,15 @@ def test_a_choice_without_clips_is_an_error(ten_clips):
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path):
     with pytest.raises(DataError, match="nowhere"):
         select_clips(Selection("jhmdb", tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("fields", [{"data": "penn"}, {"data": "sub-jhmdb", "split": "test3"}])
+def test_papers_report_on_whole_test_parts(fields):
+    assert is_whole_test_part(Selection(**fields))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"split": "train"}, {"limit": 5}, {"full_body": True}, {"grade": "A"}]
+)
+def test_a_choice_of_clips_is_not_what_papers_report_on(fields):
+    assert not is_whole_test_part(Selection("penn", **fields))

@@ -54,20 +54,21 @@ def test_json_is_standard_and_holds_all_means(run, make_clip):
 
 
 def test_the_table_has_the_papers_columns_and_says_where_nothing_was_scored(run):
-    table = measure_table([run], MEASURES[0], "jhmdb")
+    table = measure_table([run], MEASURES[0])
     row = dict(zip(table.header, table.rows[0], strict=True))
     assert (row["Head"], row["Wri"], row["Ank"], row["limbs12"]) == ("100.0", "0.0", "-", "80.0")
 
 
 @pytest.mark.parametrize("data", ["penn", "sub-jhmdb"])
 def test_published_rows_stand_beside_ours_on_the_papers_own_data(run, data):
-    table = measure_table([run], MEASURES[1], data)
+    table = measure_table([run], MEASURES[1], paper_rows(data, *MEASURES[1]))
     assert any(row[0] == "PPN-Swift (published)" for row in table.rows)
     assert {len(row) for row in table.rows} == {len(table.header)}
 
 
 def test_published_rows_stand_nowhere_else(run):
-    assert len(measure_table([run], MEASURES[1], "jhmdb").rows) == 1
+    assert len(measure_table([run], MEASURES[1]).rows) == 1
+    assert paper_rows("jhmdb", "torso", 0.2) == ()
     assert paper_rows("penn", "torso", 0.1) == ()
 
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from edgepose.models import NetworkConfig, build_network, count_macs, count_parameters
+from edgepose.models.complexity import GIMAC
 from edgepose_runtime.errors import ConfigError
-
-GIMAC = 2**30
 
 
 def on_meta(config, joints=13):

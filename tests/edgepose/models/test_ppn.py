@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from edgepose.models import PPN, PPN_CONFIGS, FlowPPU, build_ppn, count_macs
+from edgepose.models.complexity import GIMAC
 from edgepose_runtime.errors import ConfigError
-
-GIMAC = 2**30
 
 
 class Scaled(nn.Module):

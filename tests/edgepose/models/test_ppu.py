@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from edgepose.models import PPU, FlowPPU, build_ppu, count_macs
+from edgepose.models.complexity import GIMAC
 from edgepose_runtime.errors import ConfigError
-
-GIMAC = 2**30
 
 
 def maps(joints=13, size=16, batch=2):

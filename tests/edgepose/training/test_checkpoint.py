@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -47,8 +49,9 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path):
 def test_a_truncated_checkpoint_is_refused(path, keep):
     data = path.read_bytes()
     path.write_bytes(data[: keep if keep == 10 else int(len(data) * keep)])
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(CheckpointError, match="damaged") as caught:
         load_checkpoint(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
@@ -66,6 +69,13 @@ def test_files_of_other_kinds_and_versions_are_refused(path):
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="no weights"):
         load_checkpoint(path)
+
+
+def test_a_file_that_could_run_code_is_refused_in_one_line(path):
+    torch.save({"format": Path}, path)
+    with pytest.raises(CheckpointError, match="of another kind") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_come_from_checkpoints_and_plain_files(path, tmp_path):

@@ -92,3 +92,61 @@ def test_an_unknown_recipe_lists_those_there_are(tmp_path):
 def test_a_change_that_makes_no_sense_is_refused(file, change):
     with pytest.raises(ConfigError):
         load_config(file, [f"seed={1}", change])
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_read_each_set_where_evaluation_looks_for_it(name):
+    assert all(source.path == source.kind for source in load_config(name).sources)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("seed=abc", "'seed' of the recipe must be a whole number; got 'abc'"),
+        ("seed=1.5", "'seed' of the recipe must be a whole number; got 1.5"),
+        ("seed=true", "'seed' of the recipe must be a whole number; got True"),
+        ("seed=-1", "'seed' must be at least 0; got -1"),
+        ("foreground=-1", "'foreground' must be at least 0; got -1"),
+        ("foreground=nan", "'foreground' of the recipe must be a finite number; got nan"),
+        ("checkpoint_minutes=-1", "'checkpoint_minutes' must be at least 0"),
+        ("validate_every=-5", "'validate_every' must be at least 0"),
+        ("skeleton=foo", "no skeleton 'foo'; edgepose has penn13"),
+        ("frozen=body", "'frozen' of the recipe must be a list, each a text; got 'body'"),
+        ("start.body=3", "'start' of the recipe must be a table, each value a text"),
+        ("optimiser.warmup=-3", "'warmup' must be at least 0; got -3"),
+        ("optimiser.clip=-1", "'clip' must be at least 0; got -1"),
+        ("optimiser.weight_decay=-1", "'weight_decay' must be at least 0; got -1"),
+        ("optimiser.learning_rate=fast", "of optimiser must be a finite number; got 'fast'"),
+        ("optimiser.milestones=[1.5]", r"'milestones' must lie between 0 and 1; got \(1.5,\)"),
+        ("augmentation.rotation_degrees=x", "'rotation_degrees' of augmentation must be a finite"),
+        ("augmentation.rotation_degrees=-9", "rotation_degrees must be at least 0; got -9"),
+        ("augmentation.scale=[1.0]", r"'scale' of augmentation must be a list of 2, each a finite"),
+        ("augmentation.convention=box", "must be 'person' or 'image'; got 'box'"),
+        ("targets.stride=4.5", "'stride' of targets must be a whole number; got 4.5"),
+        ("network.backbone=foo", "no backbone 'foo'; choose one of mobilenet_v2"),
+        ("network.stages=three", "'stages' of the network must be a whole number; got 'three'"),
+        ("phases=[{steps='1',size=64,batch=1}]", "'steps' of phases must be a whole number"),
+        ("sources=[{kind='people',share='all'}]", "'share' of sources must be a finite number"),
+    ],
+)
+def test_values_of_another_type_or_out_of_range_are_named(file, change, expected):
+    with pytest.raises(ConfigError, match=expected):
+        load_config(file, [change])
+
+
+@pytest.mark.parametrize(
+    ("ppn", "expected"),
+    [
+        ("ppn-slow", "no PPN 'ppn-slow'"),
+        ({"base": "ppn-swift", "skip": 1}, "'skip' of the PPN must be true or false; got 1"),
+        ({"base": "ppn-swift", "wings": 2}, "wings"),
+    ],
+)
+def test_networks_for_sequences_are_checked_when_the_recipe_is_read(file, ppn, expected):
+    values = {"phases": [{"steps": 1, "size": 64, "batch": 1}], "sources": [{"kind": "people"}]}
+    with pytest.raises(ConfigError, match=expected):
+        parse_config({"name": "mine", **values, "ppn": ppn, "sequence": {}})
+
+
+def test_whole_numbers_do_for_other_numbers(file):
+    assert load_config(file, ["foreground=8"]).foreground == 8

@@ -1,7 +1,7 @@
 import pytest
 
 from edgepose.training.journal import Journal, Meter
-from edgepose_runtime.errors import OutputError
+from edgepose_runtime.errors import CheckpointError, OutputError
 
 
 def test_rows_are_kept_in_a_csv(tmp_path):
@@ -62,3 +62,38 @@ def test_the_meter_takes_means_and_leaves_out_pauses():
     seconds[0] = 12.0
     meter.add({"loss": 1.0}, images=10)
     assert meter.means() == {"loss": 1.0, "images_per_second": 5.0}
+
+
+@pytest.mark.parametrize(
+    "damage", ["ten,0.5\n", "1\n", "100,0.5,3\n", "100,half\n", "100,0.5\0", '"100,0.5\n']
+)
+def test_a_damaged_log_is_named_when_a_run_resumes(tmp_path, damage):
+    (tmp_path / "log.csv").write_text(f"step,loss\n50,0.5\n{damage}")
+    with pytest.raises(CheckpointError, match=r"log\.csv is damaged"):
+        Journal(tmp_path, 100)
+
+
+def test_a_log_without_steps_is_damaged(tmp_path):
+    (tmp_path / "log.csv").write_text("loss\n0.5\n")
+    with pytest.raises(CheckpointError, match="'step'"):
+        Journal(tmp_path, 100)
+
+
+def test_a_full_disk_is_an_output_error(tmp_path, monkeypatch):
+    journal = Journal(tmp_path, 0)
+    journal.add({"step": 50, "loss": 0.5})
+
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    for row in ({"step": 100, "loss": 0.5}, {"step": 100, "pck": 1.0}):
+        with pytest.raises(OutputError, match=r"log\.csv.*No space left"):
+            journal.add(row)
+
+
+def test_curves_that_cannot_be_written_are_an_output_error(tmp_path):
+    journal = Journal(tmp_path, 0)
+    journal.add({"step": 50, "loss": 0.5})
+    with pytest.raises(OutputError, match=r"curves\.png"):
+        journal.plot(tmp_path / "nowhere" / "curves.png")

@@ -158,6 +158,14 @@ def test_weights_that_cannot_be_used_are_named(recipe, saved, tmp_path, start, n
         start_from(build_module(config), config, tmp_path)
 
 
+@pytest.mark.parametrize("recipe_name", ["ppn-swift-body", "mpii/resnet18"])
+def test_missing_weights_say_which_recipe_makes_them(recipe, tmp_path, recipe_name):
+    name = f"runs/{recipe_name.replace('/', '-')}/checkpoint.pt"
+    config = recipe(network=LIGHT, start={"all": name})
+    with pytest.raises(CheckpointError, match=f"edgepose train {recipe_name}$"):
+        start_from(build_module(config), config, tmp_path)
+
+
 def test_images_become_normalised_rgb():
     image = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
     image[..., 0] = 255  # blue

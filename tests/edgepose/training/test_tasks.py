@@ -5,7 +5,7 @@ from torch import nn
 from edgepose.datasets.targets import render_targets
 from edgepose.models import PPN, FlowPPU
 from edgepose.training.losses import heatmap_loss
-from edgepose.training.tasks import ImageTask, SequenceTask
+from edgepose.training.tasks import ImageTask, SequenceTask, build_task
 
 SIZE, CELLS, JOINTS, FRAMES = 64, 16, 13, 4
 
@@ -165,3 +165,13 @@ def test_frozen_parts_keep_weights_and_norms_and_the_others_learn(recipe, networ
     task.loss({name: value[:, 0] for name, value in batch.items()})["loss"].backward()
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert [p.grad is None for p in network.parameters()] == [True] * 4 + [False] * 2
+
+
+def test_the_seed_of_a_recipe_decides_its_first_weights(recipe, tmp_path):
+    def weights(seed):
+        module = build_task(recipe(seed=seed), tmp_path).module
+        return torch.cat([value.flatten() for value in module.parameters()])
+
+    first = weights(3)
+    assert torch.equal(first, weights(3))
+    assert not torch.equal(first, weights(4))

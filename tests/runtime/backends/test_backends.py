@@ -30,8 +30,11 @@ def test_installed_backends_are_listed():
     ("options", "sentence"),
     [
         ({"precision": "int3"}, "no precision 'int3'; choose one of auto, float32"),
-        ({"num_threads": 0}, "num_threads must be at least 1, or None; got 0"),
-        ({"batch": -1}, "batch must be at least 1"),
+        ({"num_threads": 0}, "num_threads must be a whole number of at least 1, or None; got 0"),
+        ({"num_threads": 2.5}, "num_threads must be a whole number.*; got 2.5"),
+        ({"num_threads": "5"}, "num_threads must be a whole number.*; got '5'"),
+        ({"num_threads": True}, "num_threads must be a whole number.*; got True"),
+        ({"batch": -1}, "batch must be a whole number of at least 1"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, sentence):

@@ -103,9 +103,10 @@ def test_a_number_names_a_camera_also_as_text(monkeypatch):
     assert seen == [(2, None), (3, LiveSettings(attempts=1))]
 
 
-def test_a_negative_number_is_refused():
+@pytest.mark.parametrize("source", [-1, 10**20, "99999999999999999999"])
+def test_a_number_that_no_camera_has_is_refused(source):
     with pytest.raises(SourceError, match="numbered from 0"):
-        open_source(-1)
+        open_source(source)
 
 
 def test_an_address_of_another_kind_is_refused_with_those_there_are():

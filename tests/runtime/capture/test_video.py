@@ -166,6 +166,13 @@ def test_allowed_damage_is_logged(tmp_path, caplog):
     assert "cut off" in caplog.text
 
 
+def test_a_clock_written_as_the_frame_rate_is_not_taken_for_one(tmp_path, caplog):
+    with open_source(write_video(tmp_path / "browser.webm", codec="VP80", fps=1000.0)) as source:
+        assert source.fps is None
+        assert len(list(source)) == 12
+    assert not caplog.text
+
+
 def test_an_iteration_ends_when_its_source_is_closed(tmp_path):
     source = open_source(write_video(tmp_path / "a.mp4"))
     frames = iter(source)

@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM that end a run with a checkpoint instead of in the middle of a step."""
+"""Ctrl-C and SIGTERM that let the step or frame in hand be finished."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
@@ -13,16 +14,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopSignals:
     """Notes SIGINT and SIGTERM inside its ``with`` block; a second one interrupts at once.
 
-    Only the main thread can listen to signals; in others the block does nothing.
+    Files can so be finished with whole frames in them, and runs with a checkpoint. Only the main
+    thread can listen to signals; in others the block does nothing.
+
+    Args:
+        message: what the first signal writes to the standard error; empty for nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "") -> None:
+        self._message = message
         self._event = threading.Event()
         self._before: dict[signal.Signals, Any] = {}
 
     @property
     def stopped(self) -> bool:
-        """Whether the run should end."""
+        """Whether the work should end."""
         return self._event.is_set()
 
     def stop(self) -> None:
@@ -47,6 +53,7 @@ class StopSignals:
         if self.stopped:
             raise KeyboardInterrupt
         self.stop()
+        sys.stderr.write(self._message)
 
 
 def leave_signals_alone(worker: int) -> None:  # noqa: ARG001 - as DataLoader says

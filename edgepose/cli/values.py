@@ -1,0 +1,36 @@
+"""How values on the command line are read."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+def listed(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
+    """Return a reader of values with commas between them; ``read`` raises ValueError for others."""
+
+    def read_all(text: str) -> tuple[Value, ...]:
+        try:
+            return tuple(read(part.strip()) for part in text.split(","))
+        except ValueError:
+            raise ArgumentTypeError(f"cannot read {text!r}; give values with commas") from None
+
+    return read_all
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from ``least`` up."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise ArgumentTypeError(f"must be a whole number from {least} up, not {text!r}")
+        return number
+
+    return read

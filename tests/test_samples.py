@@ -1,0 +1,38 @@
+"""The programs that users copy run as they stand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def run(project_root: Path):
+    def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(project_root / "samples" / name), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_file_is_tracked_frame_by_frame(run, sample_clip):
+    done = run("track_file.py", str(sample_clip))
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(map(str, range(100)))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["track_file.py"], "usage: python track_file.py VIDEO"),
+        (["track_file.py", "nowhere.mp4"], "nowhere.mp4 is missing or not a video."),
+        (["webcam.py", "77"], "Camera 77 cannot be opened."),
+    ],
+)
+def test_what_cannot_be_read_is_said(run, words, sentence):
+    done = run(*words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == sentence
