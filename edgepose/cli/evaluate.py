@@ -63,7 +63,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--split",
         help="part of the set, or all for every test split and their mean, to be compared with "
-        "papers where one model was trained for each (default: the first test part)",
+        "papers where one model was trained for each (default: the first test or validation part)",
     )
     group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
     group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
