@@ -6,25 +6,24 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgepose.cli.tables import format_table
+from edgepose.cli.evaluation_text import evaluation_text
 from edgepose.cli.values import listed, whole
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
 from edgepose.evaluation.data import (
     DATA_SETS,
     Selection,
-    data_set,
-    is_whole_test_part,
     select_clips,
 )
-from edgepose.evaluation.paper_tables import paper_rows
-from edgepose.evaluation.report import as_json, measure_table, summary_table
+from edgepose.evaluation.report import as_json, averages_as_json
 from edgepose.evaluation.running import Contender, Run, evaluate
 from edgepose.evaluation.scoring import Measure, measures_for
+from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable, create_file
@@ -41,7 +40,10 @@ def add_parser(subparsers: Any) -> None:
         epilog="Example: edgepose evaluate ppn-swift --grade A --segment-length body,5,never",
     )
     parser.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle"
+        "model",
+        nargs="*",
+        default=[DEFAULT_MODEL],
+        help="name or folder of a bundle; with --split all maybe one for each split",
     )
     _add_data_options(parser)
     _add_protocol_options(parser)
@@ -58,7 +60,11 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--root", type=Path, metavar="DIR", help="its folder (default: EDGEPOSE_DATA)"
     )
-    group.add_argument("--split", help="part of the set (default: the one to report)")
+    group.add_argument(
+        "--split",
+        help="part of the set, or all for every test split and their mean, to be compared with "
+        "papers where one model was trained for each (default: the first test or validation part)",
+    )
     group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
     group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
     group.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
@@ -102,18 +108,57 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the JSON; return the exit code."""
     if args.json:
         check_writable(args.json)
-    selection = _selection(args)
-    measures, clips = measures_for(args.alpha), select_clips(selection)
-    engine = {"backend": args.backend, "device": args.device, "precision": args.precision}
-    with load(args.model, **engine, num_threads=args.threads) as model:
-        runs = run_all(_contenders(model, args), clips, measures)
-    as_published = args.protocol == "gt-box" and is_whole_test_part(selection)
-    sys.stdout.write(_text(runs, measures, selection.data, as_published))
+    selection, measures = _selection(args), measures_for(args.alpha)
+    parts = parts_of(selection)
+    models = _one_for_each(args.model, parts)
+    clips = [select_clips(part) for part in parts]
+    with ExitStack() as opened:
+        loaded = {name: opened.enter_context(_load(name, args)) for name in models}
+        contenders = [_contenders(loaded[name], args) for name in models]
+        _require_alike(contenders)
+        runs = [run_all(*part, measures) for part in zip(contenders, clips, strict=True)]
+    as_published = args.protocol == "gt-box" and are_as_published(parts)
+    sys.stdout.write(evaluation_text(runs, parts, measures, as_published))
     if args.json:
-        settings = {"model": args.model, "protocol": args.protocol, **engine}
-        averaged = {"flip": args.flip, "scales": args.scales}
-        _write_json(args.json, as_json(runs, clips, selection, **settings, **averaged))
+        each = [
+            as_json(done, read, part, **_settings(args, name))
+            for done, read, part, name in zip(runs, clips, parts, models, strict=True)
+        ]
+        averaged = averages_as_json(average_runs(runs), each, selection)
+        _write_json(args.json, averaged if len(parts) > 1 else each[0])
     return 0
+
+
+def _one_for_each(models: Sequence[str], parts: Sequence[Selection]) -> Sequence[str]:
+    if len(models) not in (1, len(parts)):
+        raise ConfigError(
+            f"{len(models)} models were given for {len(parts)} splits; give one for all of them, "
+            "or one for each with --split all."
+        )
+    return models if len(models) == len(parts) else [*models] * len(parts)
+
+
+def _load(model: str, args: argparse.Namespace) -> PoseModel:
+    return load(
+        model,
+        backend=args.backend,
+        device=args.device,
+        precision=args.precision,
+        num_threads=args.threads,
+    )
+
+
+def _require_alike(contenders: Sequence[Sequence[Contender]]) -> None:
+    kinds = {tuple(each.predictor.skeleton.name for each in part) for part in contenders}
+    if len(kinds) > 1:
+        raise ConfigError(
+            "The models of the splits are to be averaged: give models of one method and skeleton."
+        )
+
+
+def _settings(args: argparse.Namespace, model: str) -> dict[str, Any]:
+    names = ("protocol", "backend", "device", "precision", "flip", "scales")
+    return {"model": model, **{name: getattr(args, name) for name in names}}
 
 
 def run_all(
@@ -159,17 +204,6 @@ def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
             "the tracker decides for itself. Leave them out."
         )
     return [as_tracker(model)]
-
-
-def _text(runs: Sequence[Run], measures: Sequence[Measure], data: str, as_published: bool) -> str:
-    tables = [
-        measure_table(runs, measure, paper_rows(data, *measure) if as_published else ())
-        for measure in measures
-    ]
-    tables.append(summary_table(runs, data_set(data).headline))
-    return "\n".join(
-        f"{table.title}\n{format_table((table.header, *table.rows))}" for table in tables
-    )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

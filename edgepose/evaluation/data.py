@@ -101,13 +101,6 @@ def select_clips(selection: Selection) -> list[Clip]:
     return clips
 
 
-def is_whole_test_part(selection: Selection) -> bool:
-    """Say whether the clips are all of a set's test part, on which papers report."""
-    split = selection.split or data_set(selection.data).splits[0]
-    everything = Selection(selection.data, selection.root, selection.split)
-    return split.startswith("test") and selection == everything
-
-
 def _fits(clip: Clip, selection: Selection) -> bool:
     return selection.grade in (None, clip.grade) and (clip.full_body or not selection.full_body)
 

@@ -7,6 +7,7 @@ right hip (*torso*). Counts are pooled over all frames of all clips, never avera
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,10 +73,7 @@ class PckCounts:
     def summary(self, skeleton: Skeleton) -> PckSummary:
         """Turn counts over the joints of ``skeleton`` into percentages."""
         joints = dict(zip(skeleton.joints, _percent(self.hits, self.scored), strict=True))
-        columns = {
-            column: _mean([joints[name] for name in names if name in joints])
-            for column, names in COLUMNS.items()
-        }
+        columns = _columns(joints)
         limbs = [skeleton.index(name) for name in LIMB_JOINTS]
         return PckSummary(
             micro=float(_percent(self.hits.sum(), self.scored.sum())),
@@ -86,6 +84,25 @@ class PckCounts:
             joints=joints,
             scored=int(self.scored.sum()),
         )
+
+
+def average(splits: Sequence[PckSummary]) -> PckSummary:
+    """Mean of several splits: joint by joint, from which columns and the means of joints follow.
+
+    Args:
+        splits: at least one, all over the same joints.
+    """
+    joints = {name: _mean([split.joints[name] for split in splits]) for name in splits[0].joints}
+    columns = _columns(joints)
+    return PckSummary(
+        micro=_mean([split.micro for split in splits]),
+        mean7=_mean(list(columns.values())),
+        mean_joints=_mean(list(joints.values())),
+        limbs12=_mean([split.limbs12 for split in splits]),
+        columns=columns,
+        joints=joints,
+        scored=sum(split.scored for split in splits),
+    )
 
 
 def pck_counts(
@@ -140,6 +157,13 @@ def jitter_terms(
 def _torso(keypoints: FloatArray, skeleton: Skeleton) -> FloatArray:
     shoulder, hip = skeleton.index("left_shoulder"), skeleton.index("right_hip")
     return np.asarray(np.linalg.norm(keypoints[:, shoulder, :2] - keypoints[:, hip, :2], axis=-1))
+
+
+def _columns(joints: Mapping[str, float]) -> dict[str, float]:
+    return {
+        column: _mean([joints[name] for name in names if name in joints])
+        for column, names in COLUMNS.items()
+    }
 
 
 def _percent(hits: IntArray, scored: IntArray) -> FloatArray:

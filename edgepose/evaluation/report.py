@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from edgepose.evaluation.metrics import COLUMNS, PckSummary
 from edgepose.evaluation.paper_tables import PaperRow
 from edgepose.evaluation.running import Run
 from edgepose.evaluation.scoring import ClipScore, Measure, Score
+from edgepose.evaluation.splits import Average
 
 FORMAT = "edgepose.evaluation"
 VERSION = 1
@@ -43,6 +44,20 @@ def as_json(
     return {**header, **settings, "results": results}
 
 
+def averages_as_json(
+    averages: Iterable[Average], parts: Sequence[Mapping[str, Any]], selection: Selection
+) -> dict[str, Any]:
+    """Return the figures of several splits and their averages as plain data.
+
+    Args:
+        averages: the results.
+        parts: what `as_json` says of each split.
+        selection: how the clips of all of them were chosen.
+    """
+    header = {"format": FORMAT, "version": VERSION, "data": asdict(selection)}
+    return {**header, "average": [_average_as_json(each) for each in averages], "parts": parts}
+
+
 def measure_table(
     runs: Sequence[Run], measure: Measure, published: Sequence[PaperRow] = ()
 ) -> Table:
@@ -53,13 +68,16 @@ def measure_table(
         measure: which one.
         published: the papers' own rows, where the data is the papers' own.
     """
-    means = ("limbs12", "micro", "mean7", "all joints")
     ours = [_our_row(run.contender.label, run.score.pck(measure)) for run in runs]
-    theirs = [_paper_row(row) for row in published]
-    if not theirs:
-        return Table(measure.label, ("", *COLUMNS, *means), tuple(ours))
-    rows = (*((*row, "") for row in ours), *theirs)
-    return Table(measure.label, ("", *COLUMNS, *means, "mean as published"), rows)
+    return _measure_table(measure.label, ours, published)
+
+
+def average_table(
+    averages: Iterable[Average], measure: Measure, published: Sequence[PaperRow] = ()
+) -> Table:
+    """`measure_table` for the mean of several splits."""
+    ours = [_our_row(each.label, each.pck[measure]) for each in averages]
+    return _measure_table(f"{measure.label}, mean of the splits", ours, published)
 
 
 def summary_table(runs: Sequence[Run], headline: str) -> Table:
@@ -80,6 +98,21 @@ def markdown(table: Table) -> str:
     rule = ("---", *("---:" for _ in table.header[1:]))
     lines = (table.header, rule, *table.rows)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _measure_table(
+    title: str, ours: Sequence[tuple[str, ...]], published: Sequence[PaperRow]
+) -> Table:
+    header = ("", *COLUMNS, "limbs12", "micro", "mean7", "all joints")
+    theirs = [_paper_row(row) for row in published]
+    if not theirs:
+        return Table(title, header, tuple(ours))
+    return Table(title, (*header, "mean as published"), (*((*row, "") for row in ours), *theirs))
+
+
+def _average_as_json(average: Average) -> dict[str, Any]:
+    measured = {measure.label: asdict(pck) for measure, pck in average.pck.items()}
+    return {"method": average.label, "pck": _finite(measured)}
 
 
 def _run_as_json(run: Run) -> dict[str, Any]:

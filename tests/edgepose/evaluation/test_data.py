@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from edgepose.evaluation import data
-from edgepose.evaluation.data import Selection, is_whole_test_part, select_clips
+from edgepose.evaluation.data import Selection, select_clips
 from edgepose_runtime.errors import ConfigError, DataError
 
 
@@ -81,15 +81,3 @@ def test_a_choice_without_clips_is_an_error(ten_clips):
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path):
     with pytest.raises(DataError, match="nowhere"):
         select_clips(Selection("jhmdb", tmp_path / "nowhere"))
-
-
-@pytest.mark.parametrize("fields", [{"data": "penn"}, {"data": "sub-jhmdb", "split": "test3"}])
-def test_papers_report_on_whole_test_parts(fields):
-    assert is_whole_test_part(Selection(**fields))
-
-
-@pytest.mark.parametrize(
-    "fields", [{"split": "train"}, {"limit": 5}, {"full_body": True}, {"grade": "A"}]
-)
-def test_a_choice_of_clips_is_not_what_papers_report_on(fields):
-    assert not is_whole_test_part(Selection("penn", **fields))

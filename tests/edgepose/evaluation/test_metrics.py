@@ -3,6 +3,7 @@ import pytest
 
 from edgepose.evaluation.metrics import (
     PckCounts,
+    average,
     body_lengths,
     jitter_terms,
     pck_counts,
@@ -51,6 +52,20 @@ def test_the_published_penn_joints_give_the_published_overall():
     assert summary.mean_joints == pytest.approx(97.7, abs=0.05)
     assert summary.columns["Ank"] == pytest.approx(97.5)
     assert list(summary.columns) == ["Head", "Sho", "Elb", "Wri", "Hip", "Knee", "Ank"]
+
+
+def test_splits_are_averaged_joint_by_joint():
+    """The published joints are means of three splits."""
+    changed = [{name: value + by for name, value in LPM_SUB_JHMDB.items()} for by in (-2, 0, 2)]
+    for split, joint in zip(changed, ("belly", "face", "neck"), strict=True):
+        split[joint] = 50.0
+    splits = [counts_of(each, JHMDB15).summary(JHMDB15) for each in changed]
+    summary = average(splits)
+    assert summary.joints["face"] == pytest.approx((2 * 98.27 + 50) / 3)
+    assert summary.columns["Ank"] == pytest.approx(90.9)
+    assert summary.mean7 == pytest.approx(np.mean([split.mean7 for split in splits]))
+    assert summary.micro == pytest.approx(np.mean([split.micro for split in splits]))
+    assert summary.scored == 3 * 15 * 10_000
 
 
 def test_columns_average_joints_but_micro_pools_counts():
