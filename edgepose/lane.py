@@ -58,7 +58,8 @@ class Lane:
         self._busy: PendingFrame | None = None
         self._outbox: deque[Notice] = deque()
         self._results = 0
-        self._gap = False
+        self._gap = False  # before the next frame that is submitted
+        self._restart = False  # at the next frame that is taken: the one after the gap is gone
         self._end: StreamEnd | None = None
 
     @property
@@ -131,15 +132,14 @@ class Lane:
         self._drop(stale, DropReason.STALE)
         if frame is None:
             return None
-        if self._gap:  # the frame after the gap was dropped
-            frame, self._gap = replace(frame, afresh=True), False
+        if self._restart:
+            frame, self._restart = replace(frame, afresh=True), False
         self._busy, self.working = frame, True
         return frame
 
     def finish(self, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
         """Take in what came of a frame."""
         self.working = False
-        self.is_over = False
         if frame is not self._busy:
             return  # it was dropped meanwhile
         self._busy = None
@@ -149,7 +149,7 @@ class Lane:
             if self._policy.drops and self._results > QUEUED_LATEST:
                 self._drop_oldest_result()
         else:
-            self._gap = self._gap or frame.afresh
+            self._restart = self._restart or frame.afresh
             self._fail(TrackingFailure(outcome, frame.frame_id, frame.timestamp_ms))
 
     def add_event(self, event: StreamEvent) -> None:
@@ -208,11 +208,11 @@ class Lane:
         self.recorder = recorder
         self._time.reset()
         self._next_id = 0
-        self._gap = False
+        self._gap = self._restart = False
 
     def _drop(self, frames: list[PendingFrame], reason: DropReason) -> None:
         for frame in frames:
-            self._gap = self._gap or frame.afresh
+            self._restart = self._restart or frame.afresh
             self._end_as_drop(frame.frame_id, frame.timestamp_ms, reason)
 
     def _drop_oldest_result(self) -> None:
@@ -233,5 +233,6 @@ class Lane:
         if len(self._outbox) - self._results >= QUEUED_NOTICES:
             oldest = next(n for n in self._outbox if not isinstance(n, PoseResult))
             self._outbox.remove(oldest)
-            self.recorder.add_unreported()
+            if not isinstance(oldest, StreamEvent):
+                self.recorder.add_unreported()
         self._outbox.append(notice)

@@ -146,6 +146,15 @@ class TestLane:
             lane.finish(frame, result(frame))
         assert afresh == [False, True, False]
 
+    def test_a_frame_from_before_the_loss_does_not_start_afresh_in_its_place(self):
+        lane = make_lane("every-frame")
+        lane.submit(IMAGE, 0.0)
+        lane.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
+        before = lane.take()
+        lane.finish(before, result(before))
+        lane.submit(IMAGE, 2.0)
+        assert (before.afresh, lane.take().afresh) == (False, True)
+
     def test_if_that_frame_is_dropped_the_next_one_does(self):
         lane = make_lane("latest")
         lane.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
@@ -153,6 +162,32 @@ class TestLane:
         lane.submit(IMAGE, 3.0)
         frame = lane.take()
         assert (frame.frame_id, frame.afresh) == (1, True)
+
+    def test_if_that_frame_fails_the_next_one_does(self):
+        lane = make_lane("every-frame")
+        lane.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
+        lane.submit(IMAGE, 2.0)
+        lane.submit(IMAGE, 3.0)
+        lane.finish(lane.take(), InferenceError("broken"))
+        assert lane.take().afresh
+
+    def test_events_that_are_given_up_are_no_frames_without_a_report(self):
+        lane = make_lane()
+        for stamp in range(QUEUED_NOTICES + 1):
+            lane.add_event(StreamEvent(EventKind.LOST, stamp))
+        assert len(told(lane)) == QUEUED_NOTICES
+        assert lane.recorder.snapshot().unreported == 0
+
+    def test_after_its_end_it_takes_no_frames_whatever_a_thread_was_doing(self):
+        lane = make_lane()
+        lane.submit(IMAGE, 0.0)
+        frame = lane.take()
+        lane.drop_all(DropReason.CLOSED)
+        lane.end(None)
+        told(lane)
+        lane.finish(frame, result(frame))
+        assert lane.is_over
+        assert not lane.takes_frames
 
     def test_a_frame_dropped_in_work_does_not_come_back(self):
         lane = make_lane()
