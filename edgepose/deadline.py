@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from numbers import Real
 
 from edgepose_runtime.errors import ConfigError
 
@@ -38,7 +39,8 @@ class Deadline:
     """
 
     def __init__(self, deadline_ms: float) -> None:
-        if isinstance(deadline_ms, bool) or not 0 < deadline_ms < math.inf:
+        is_number = isinstance(deadline_ms, Real) and not isinstance(deadline_ms, bool)
+        if not is_number or not 0 < deadline_ms < math.inf:
             raise ConfigError(
                 f"deadline_ms must be a time in milliseconds above 0, or None; got {deadline_ms!r}."
             )

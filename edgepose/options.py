@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ def check_interval(reinitialise_every: int | None) -> None:
     """Refuse what is no number of frames.
 
     Raises:
-        ConfigError: it is negative.
+        ConfigError: it is negative, or no whole number.
     """
-    if reinitialise_every is not None and reinitialise_every < 0:
+    if reinitialise_every is None:
+        return
+    is_whole = isinstance(reinitialise_every, Integral) and not isinstance(reinitialise_every, bool)
+    if not is_whole or reinitialise_every < 0:
         raise ConfigError(
-            "reinitialise_every must be a number of frames, 0 for never or None for what the "
+            "reinitialise_every must be a whole number of frames, 0 for never or None for what the "
             f"bundle recommends; got {reinitialise_every!r}."
         )
 

@@ -444,9 +444,13 @@ class TestOptions:
         "option",
         [
             {"reinitialise_every": -1},
+            {"reinitialise_every": 2.5},
+            {"reinitialise_every": "5"},
+            {"reinitialise_every": True},
             {"smoothing": "much"},
             {"policy": "newest"},
             {"deadline_ms": 0},
+            {"deadline_ms": "50"},
             {"deadline_ms": float("nan")},
             {"on_result": "print"},
             {"on_event": 1},
