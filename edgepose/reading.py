@@ -37,6 +37,7 @@ class SourceReader:
         self._source = source
         self._lane = lane
         self._pipeline = pipeline
+        self._closing = False
         self._thread = threading.Thread(target=self._read, name="edgepose-read", daemon=True)
 
     def start(self) -> None:
@@ -46,6 +47,7 @@ class SourceReader:
 
     def close_source(self) -> None:
         """Let the reading end, without waiting for that."""
+        self._closing = True
         self._source.close()
 
     def stop(self, timeout: float = GRACE_S) -> None:
@@ -60,22 +62,31 @@ class SourceReader:
         error: Exception | None = None
         try:
             for frame in self._source:
-                self._submit(frame.image, frame.timestamp_ms)
-        except ClosedError:
-            pass  # the pipeline or the source was closed: whoever did that knows
+                if not self._submit(frame.image, frame.timestamp_ms):
+                    break
         except Exception as raised:  # noqa: BLE001 - it reaches whoever waits for the frames
-            error = raised
+            # Whoever closed the source here before its first frame knows that.
+            error = None if self._closing and isinstance(raised, ClosedError) else raised
         finally:
             self._pipeline.end(self._lane, error)
             self._source.close()
 
-    def _submit(self, image: Any, timestamp_ms: float) -> None:
+    def _submit(self, image: Any, timestamp_ms: float) -> bool:
+        """Hand a frame over; return whether more are wanted."""
         try:
-            frame = as_bgr(image)
+            self._pipeline.submit(self._lane, as_bgr(image), timestamp_ms)
         except FrameError as error:
+            return self._refuse(error)
+        except ClosedError:
+            return False
+        return True
+
+    def _refuse(self, error: FrameError) -> bool:
+        try:
             self._pipeline.refuse(self._lane, error)
-        else:
-            self._pipeline.submit(self._lane, frame, timestamp_ms)
+        except ClosedError:
+            return False
+        return True
 
     def _on_event(self, event: StreamEvent) -> None:
         self._pipeline.add_event(self._lane, event)

@@ -111,6 +111,7 @@ class PoseTracker:
         self._process = os.getpid()
         self._recorder = StatsRecorder()
         self._session: Session | None = None
+        self._unhandled: Exception | None = None  # by a stream whose loop was left
         self._start_afresh()
         if on_result is not None:
             self._adopt(
@@ -228,10 +229,14 @@ class PoseTracker:
 
         Raises:
             ClosedError: the tracker was closed, or a thread of it failed.
-            ConfigError: this is a callback, which would wait for itself.
+            ConfigError: this is a callback, which would wait for itself, or the tracker has no
+                ``on_result``: the loop over a stream would, too.
         """
         self._require_open()
-        return self._session is None or self._session.pipeline.flush(timeout)
+        session = self._session
+        if session is None or self._callbacks.on_result is None:
+            raise ConfigError("flush() waits for what submit() took, which needs on_result=.")
+        return session.pipeline.flush(timeout)
 
     def stream(self, source: Any) -> Iterator[PoseResult]:
         """Track a source from its beginning, as if the tracker was new (but for ``stats``).
@@ -332,8 +337,10 @@ class PoseTracker:
                 session.close(DROP_TIMEOUT_S)
                 self._finalizer.detach()
                 with self._lock:
+                    self._unhandled = self._take_unhandled(session)
                     self._session = None
-                    self._start_afresh()
+                    if not self._closed:  # the networks may be gone
+                        self._start_afresh()
 
     def _open_session(self, source: FrameSource) -> SourceSession:
         with self._lock:
@@ -356,7 +363,7 @@ class PoseTracker:
         release = self._model.close if self._owns_model else None
         if session is not None:
             session.close(timeout, drain=drain, release=release)
-            return session.take_unhandled()
+            return self._take_unhandled(session)
         # Waits for a frame in work, which needs the networks.
         if self._lock.acquire(timeout=timeout):
             try:
@@ -364,7 +371,11 @@ class PoseTracker:
                     release()
             finally:
                 self._lock.release()
-        return None
+        return self._take_unhandled()
+
+    def _take_unhandled(self, session: Session | None = None) -> Exception | None:
+        error, self._unhandled = self._unhandled, None
+        return error or (None if session is None else session.take_unhandled())
 
     def _own_image(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         try:

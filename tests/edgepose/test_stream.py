@@ -121,6 +121,36 @@ def test_the_error_of_a_source_comes_after_its_frames(method):
             next(stream)
 
 
+def test_a_source_that_was_closed_before_is_an_error(method):
+    source = ScriptedSource([FRAME])
+    source.close()
+    with make_tracker(method) as tracker, pytest.raises(ClosedError, match="open it again"):
+        list(tracker.stream(source))
+
+
+def test_flush_in_the_loop_is_refused_as_it_would_wait_for_the_loop(method):
+    with make_tracker(method) as tracker:
+        for _ in tracker.stream([FRAME] * 3):
+            with pytest.raises(ConfigError, match="submit"):
+                tracker.flush()
+
+
+def test_what_on_error_raises_is_raised_by_close_also_after_leaving_the_loop(method):
+    raised = threading.Event()
+
+    def fail(_):
+        raised.set()
+        raise KeyError("on_error failed")
+
+    tracker = make_tracker(method, on_error=fail)
+    for _ in tracker.stream([FRAME, "no frame", FRAME]):
+        assert raised.wait(SECONDS)
+        break
+    with pytest.raises(KeyError, match="on_error failed"):
+        tracker.close()
+    tracker.close()
+
+
 def test_a_frame_that_fails_ends_the_loop_unless_on_error_takes_it(method):
     frames = [FRAME, "no frame", FRAME]
     with make_tracker(method) as tracker, pytest.raises(FrameError):
@@ -180,6 +210,15 @@ def test_closing_the_tracker_ends_the_loop(method):
     assert len(results) == 1
     with pytest.raises(ClosedError):
         tracker.stream([FRAME])
+
+
+def test_closing_a_tracker_in_the_loop_just_ends_it_with_networks_of_its_own(puppet_bundle, puppet):
+    tracker = PoseTracker(puppet_bundle.path, num_threads=1)
+    frames = 0
+    for _ in tracker.stream([puppet((160, 120))] * 20):
+        frames += 1
+        tracker.close()
+    assert frames == 1
 
 
 def test_a_tracker_tracks_one_source_and_in_one_way(method):
