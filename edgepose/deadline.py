@@ -39,8 +39,7 @@ class Deadline:
     """
 
     def __init__(self, deadline_ms: float) -> None:
-        is_number = isinstance(deadline_ms, Real) and not isinstance(deadline_ms, bool)
-        if not is_number or not 0 < deadline_ms < math.inf:
+        if not _is_number(deadline_ms) or not 0 < deadline_ms < math.inf:
             raise ConfigError(
                 f"deadline_ms must be a time in milliseconds above 0, or None; got {deadline_ms!r}."
             )
@@ -76,3 +75,7 @@ class Deadline:
         self._blind = self._blind + 1 if effort is Effort.NONE else 0
         last = self._expected[effort]
         self._expected[effort] = took_ms if not last else last + _WEIGHT * (took_ms - last)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

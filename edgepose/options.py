@@ -19,8 +19,7 @@ def check_interval(reinitialise_every: int | None) -> None:
     """
     if reinitialise_every is None:
         return
-    is_whole = isinstance(reinitialise_every, Integral) and not isinstance(reinitialise_every, bool)
-    if not is_whole or reinitialise_every < 0:
+    if not _is_whole(reinitialise_every) or reinitialise_every < 0:
         raise ConfigError(
             "reinitialise_every must be a whole number of frames, 0 for never or None for what the "
             f"bundle recommends; got {reinitialise_every!r}."
@@ -65,3 +64,7 @@ def engine_options(
             "such options to edgepose.load()."
         )
     return given
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
