@@ -123,7 +123,7 @@ class Reader(threading.Thread):
                 self.opened.set_result(connection.fps)
             return self._read_all(connection)
         finally:
-            connection.close()
+            self._guarded(connection.close, self._settings.close_timeout_s)
 
     def _read_all(self, connection: Connection) -> str | None:
         failed, last = 0, self._clock()

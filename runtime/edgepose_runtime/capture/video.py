@@ -18,6 +18,8 @@ from edgepose_runtime.tensors import Array
 _FAILED_READS = 32
 # A step in time that is longer than this many frames is worth a warning.
 _LONG_STEP = 3.0
+# Files on a network may never answer: then close() goes on without.
+_CLOSE_TIMEOUT_S = 1.0
 # No camera is that fast: browsers and screen recorders write the ticks of their clock as the rate.
 _IMPOSSIBLE_FPS = 1000.0
 
@@ -45,10 +47,15 @@ class VideoSource(FrameSource):
         )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; one whose read does not return is left to it, with a warning."""
         super().close()
-        with self._lock:
+        if not self._lock.acquire(timeout=_CLOSE_TIMEOUT_S):
+            logger.warning("%s: a read does not return; the file stays open.", self.name)
+            return
+        try:
             self._capture.release()
+        finally:
+            self._lock.release()
 
     def _frames(self) -> Iterator[tuple[Array, float | None]]:
         delivered, last = 0, 0.0

@@ -48,6 +48,7 @@ class Camera:
         self.connections = list(connections)
         self.opened = self.closed = 0
         self.released = Gate()
+        self.on_close = lambda: None
 
     def __call__(self):
         script = self.connections.pop(0) if self.connections else [self.released]
@@ -82,6 +83,7 @@ class Connection:
 
     def close(self):
         self.camera.closed += 1
+        self.camera.on_close()
 
 
 class Consumed:
@@ -220,6 +222,22 @@ def test_a_read_that_blocks_for_ever_is_left_behind():
         frames = iter(source)
         log.append(brightness(next(frames)))
         assert gate.entered.wait(60)
+        clock.now += 11
+        log.append(brightness(next(frames)))
+        assert source.num_hung == 1
+        gate.opened.set()
+    assert log == [1, LOST, RECONNECTED, 2]
+
+
+def test_a_camera_that_hangs_while_it_is_let_go_of_is_left_behind():
+    clock, gate = Clock(), Gate()
+    camera = Camera([1, GONE], [2])
+    camera.on_close = gate
+    with watched(camera, clock=clock) as (source, log):
+        frames = iter(source)
+        log.append(brightness(next(frames)))
+        assert gate.entered.wait(60)
+        camera.on_close = lambda: None
         clock.now += 11
         log.append(brightness(next(frames)))
         assert source.num_hung == 1

@@ -191,3 +191,12 @@ def test_clips_whose_container_announces_frames_that_show_nothing_new_are_whole(
         assert source.num_frames > len(frames)
         assert not source.problems
     assert all(a.timestamp_ms < b.timestamp_ms for a, b in pairwise(frames))
+
+
+def test_closing_returns_although_a_read_blocks_for_ever(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("edgepose_runtime.capture.video._CLOSE_TIMEOUT_S", 0.01)
+    source = open_source(write_video(tmp_path / "a.mp4"))
+    with source._lock:  # as a read holds it
+        source.close()
+    assert source.closed
+    assert "does not return" in caplog.text
