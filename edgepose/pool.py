@@ -142,18 +142,15 @@ class TrackerPool:
             ClosedError: the pool was closed.
         """
         self._pipeline.start()
-        with self._lock:
-            name = str(next(self._numbers)) if name is None else name
-            if name in self._members:
-                raise ConfigError(f"The pool has a source {name!r} already; choose another name.")
-            opened = open_source(source)
-            try:
-                member = self._member(opened, name)
-                self._pipeline.add(member.lane)
-            except BaseException:
-                opened.close()
-                raise
-            self._members[name] = member
+        name = str(next(self._numbers)) if name is None else name
+        self._require_free(name)
+        # Without the lock: a camera that does not answer must not hold up the others' callers.
+        opened = open_source(source)
+        try:
+            member = self._enrol(opened, name)
+        except BaseException:
+            opened.close()
+            raise
         member.reader.start()
         return name
 
@@ -220,6 +217,18 @@ class TrackerPool:
 
     def __repr__(self) -> str:
         return f"TrackerPool({self._shared.model!r}, {', '.join(self._members) or 'no sources'})"
+
+    def _require_free(self, name: str) -> None:
+        if name in self._members:
+            raise ConfigError(f"The pool has a source {name!r} already; choose another name.")
+
+    def _enrol(self, source: FrameSource, name: str) -> _Member:
+        with self._lock:
+            self._require_free(name)  # another thread may have been quicker
+            member = self._member(source, name)
+            self._pipeline.add(member.lane)
+            self._members[name] = member
+            return member
 
     def _member(self, source: FrameSource, name: str) -> _Member:
         stream = PoseStream(self._shared.model, **self._stream_options)

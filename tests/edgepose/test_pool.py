@@ -16,7 +16,7 @@ from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.backends.fake import FakeBackend
-from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ClosedError, ConfigError, InferenceError, SourceError
 from edgepose_runtime.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
@@ -103,6 +103,39 @@ class TestPool:
         assert listener.results["dying"] == [0]
         (failure,) = listener.errors["dying"]
         assert isinstance(failure.error, SourceError)
+
+    def test_a_camera_that_does_not_answer_holds_up_nobody_but_its_caller(
+        self, model, listener, monkeypatch
+    ):
+        asked, answer = threading.Event(), threading.Event()
+
+        def open_slowly(source):
+            if source == "rtsp://silent":
+                asked.set()
+                assert answer.wait(SECONDS)
+                source = [FRAME]
+            return open_source(source)
+
+        monkeypatch.setattr("edgepose.pool.open_source", open_slowly)
+        pool = TrackerPool(model, **listener.callbacks)
+        refused = []
+
+        def add():
+            try:
+                pool.add("rtsp://silent", "silent")
+            except ClosedError as error:
+                refused.append(error)
+
+        adding = threading.Thread(target=add, daemon=True)
+        adding.start()
+        assert asked.wait(SECONDS)
+        pool.add([FRAME] * 3, "good")
+        assert pool.wait(SECONDS)
+        assert pool.stats["good"].poses == 3
+        pool.close()
+        answer.set()
+        adding.join(SECONDS)
+        assert len(refused) == 1
 
     def test_sources_that_never_return_do_not_keep_the_pool_from_closing(self, model, listener):
         gate = threading.Event()
