@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
+import numpy as np
+
 from edgepose_runtime.capture.base import CapturedFrame, FrameSource
 from edgepose_runtime.tensors import Array
 
@@ -53,5 +55,10 @@ class CallableSource(FrameSource):
 
 def _image_and_time(frame: Any) -> tuple[Array, float | None]:
     if isinstance(frame, CapturedFrame):
-        return frame.image, frame.timestamp_ms
-    return frame, None
+        return _own(frame.image), frame.timestamp_ms
+    return _own(frame), None
+
+
+def _own(image: Any) -> Any:
+    """Copy an image: programs like to fill the same array again, while the last frame waits."""
+    return image.copy() if isinstance(image, np.ndarray) else image

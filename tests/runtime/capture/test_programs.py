@@ -83,3 +83,17 @@ def test_a_source_shows_its_name_and_state():
     assert repr(source) == "<IterableSource frames of a list, open>"
     source.close()
     assert repr(source).endswith("closed>")
+
+
+@pytest.mark.parametrize("kind", ["iterable", "function"])
+def test_a_program_may_fill_the_same_array_again(kind):
+    array = image(value=0)
+
+    def fill():
+        for value in (1, 2, 3):
+            array[:] = value
+            yield array
+
+    frames = fill()
+    source = open_source(frames if kind == "iterable" else lambda: next(frames, None))
+    assert [frame.image.max() for frame in list(source)] == [1, 2, 3]
