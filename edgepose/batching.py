@@ -83,9 +83,12 @@ class Crew:
         with self._changed:
             self._calls.append(call)
             self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: call.taken or (self._calls[0] is call and len(self._calls) >= self._working)
-            )
+            try:
+                self._changed.wait_for(lambda: call.taken or self._is_turn_of(call))
+            except BaseException:  # an interrupt: nobody else may wait for this call
+                self._calls = [each for each in self._calls if each is not call]
+                self._changed.notify_all()
+                raise
             if call.taken:
                 return []
             batch = [each for each in self._calls if each.network is call.network]
@@ -95,6 +98,9 @@ class Crew:
             self._calls = [each for each in self._calls if not each.taken]
             self._changed.notify_all()
             return batch
+
+    def _is_turn_of(self, call: _Call) -> bool:
+        return self._calls[0] is call and len(self._calls) >= self._working
 
     def _count(self, change: int) -> None:
         with self._changed:

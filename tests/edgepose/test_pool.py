@@ -310,6 +310,20 @@ class TestBatching:
         answers = self.ask(Crew(8), [self.network(fail)] * 3)
         assert all(isinstance(answer, InferenceError) for answer in answers)
 
+    def test_who_is_interrupted_while_it_waits_keeps_nobody_from_going_on(self, monkeypatch):
+        crew, network = Crew(8), self.network(lambda feeds: {"y": feeds["x"]})
+        feeds = {"x": np.ones((1, 2), np.float32)}
+
+        def interrupt(_predicate):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(crew._changed, "wait_for", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                crew.infer(network, feeds)
+        assert not crew._calls
+        np.testing.assert_array_equal(crew.infer(network, feeds)["y"], feeds["x"])
+
     def test_one_alone_does_not_wait_for_company(self):
         network = self.network(lambda feeds: {"y": feeds["x"]})
         x = np.ones((1, 2), np.float32)
