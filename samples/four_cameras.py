@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 
 import edgepose
+from edgepose_runtime.capture import LiveSettings, open_source
 
 poses: Counter[str] = Counter()
 
@@ -31,7 +32,9 @@ def main(sources: list[str]) -> None:
     callbacks = {"on_result": on_result, "on_event": on_event, "on_error": on_error}
     with edgepose.TrackerPool("ppn-swift", num_threads=1, **callbacks) as pool:
         for number, source in enumerate(sources, start=1):
-            pool.add(source, name=f"camera {number}")
+            # A camera that is off is waited for, and the others are tracked meanwhile.
+            camera = open_source(source, live=LiveSettings(retry_first=True))
+            pool.add(camera, name=f"camera {number}")
         try:
             pool.wait()
         except KeyboardInterrupt:

@@ -43,4 +43,7 @@ def main(address: str, table: str | None) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python rtsp.py ADDRESS [POSES.csv]")
-    main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
+    try:
+        main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
+    except edgepose.EdgePoseError as error:
+        sys.exit(str(error))

@@ -22,8 +22,8 @@ def show_event(event: StreamEvent) -> None:
 def main(camera: int) -> None:
     """Track until q is pressed."""
     with (
-        edgepose.PoseTracker("ppn-swift") as tracker,
         open_source(camera, on_event=show_event) as source,
+        edgepose.PoseTracker("ppn-swift") as tracker,
     ):
         tracker.warmup()
         for frame in source:
@@ -35,4 +35,7 @@ def main(camera: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    try:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    except edgepose.EdgePoseError as error:
+        sys.exit(str(error))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import csv
 import importlib.util
 import re
+import threading
 
 import pytest
 
@@ -17,9 +19,15 @@ from edgepose_runtime.capture.synthetic import SyntheticSource
 @pytest.fixture
 def sample(project_root, monkeypatch):
     """Load a sample whose model sees somebody who stands still."""
-    tracker = edgepose.PoseTracker
+    tracker, pool = edgepose.PoseTracker, edgepose.TrackerPool
     model = fake_model(FakeMethod(standing_person((160, 120), 120)))
-    monkeypatch.setattr(edgepose, "PoseTracker", lambda _name, **more: tracker(model, **more))
+    monkeypatch.setattr(edgepose, "PoseTracker", lambda _name="", **more: tracker(model, **more))
+
+    def make_pool(_name, num_threads, **more):
+        assert num_threads == 1
+        return pool(model, **more)
+
+    monkeypatch.setattr(edgepose, "TrackerPool", make_pool)
 
     def load(name):
         spec = importlib.util.spec_from_file_location(name, project_root / "samples" / f"{name}.py")
@@ -60,3 +68,44 @@ def test_a_webcam_is_shown_until_it_ends(sample, camera, monkeypatch, capsys):
     assert shown == [(240, 320, 3)] * 5
     said = capsys.readouterr().out
     assert "lost: camera 0 stopped delivering frames." in said
+
+
+def test_four_cameras_are_tracked_in_one_process(sample, monkeypatch, capsys):
+    module, patience = sample("four_cameras"), []
+
+    def open_source(address, live):
+        patience.append((address, live.retry_first))
+        return SyntheticSource(5, size=(320, 240))
+
+    monkeypatch.setattr(module, "open_source", open_source)
+    module.main(["rtsp://a", "rtsp://b", "rtsp://c", "rtsp://d"])
+    assert patience == [(f"rtsp://{name}", True) for name in "abcd"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "poses" in line] == [
+        f"camera {number}: 5 poses, dropped: {{}}" for number in range(1, 5)
+    ]
+
+
+class Webcam:
+    """What OpenCV opens: a few frames, and then no more."""
+
+    def __init__(self, camera, released):
+        self.frames = iter(camera)
+        self.released = released
+
+    def read(self):
+        frame = next(self.frames, None)
+        return frame is not None, None if frame is None else frame.image
+
+    def release(self):
+        self.released.set()
+
+
+def test_callbacks_are_called_until_enter_is_pressed(sample, camera, monkeypatch, capsys):
+    module, released = sample("callbacks"), threading.Event()
+    monkeypatch.setattr(module.cv2, "VideoCapture", lambda _index: Webcam(camera, released))
+    monkeypatch.setattr(builtins, "input", lambda: released.wait(20.0))
+    module.main(0)
+    said = capsys.readouterr()
+    assert re.search(r"^\d poses in 5 frames, dropped: ", said.out, re.MULTILINE)
+    assert "Camera 0 delivers no frames." in said.err

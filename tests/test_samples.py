@@ -29,7 +29,10 @@ def test_a_file_is_tracked_frame_by_frame(run, sample_clip):
     [
         (["track_file.py"], "usage: python track_file.py VIDEO"),
         (["track_file.py", "nowhere.mp4"], "nowhere.mp4 is missing or not a video."),
-        (["webcam.py", "77"], "Camera 77 cannot be opened."),
+        (
+            ["webcam.py", "77"],
+            "The camera 77 cannot be opened: it is not connected, or another program is using it.",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said(run, words, sentence):
