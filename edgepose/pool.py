@@ -251,7 +251,7 @@ class TrackerPool:
         with self._lock:
             members = list(self._members.values())
         for member in members:
-            member.reader.close_source()
+            member.reader.stop_source()
         release = self._shared.model.close if self._owns_model else None
         self._pipeline.close(timeout, drain=drain, release=release)
         # Together: many sources that do not return take no longer than one.

@@ -45,16 +45,18 @@ class SourceReader:
         self._source.subscribe(self._on_event)
         self._thread.start()
 
-    def close_source(self) -> None:
+    def stop_source(self) -> None:
         """Let the reading end, without waiting for that."""
         self._closing = True
-        self._source.close()
+        self._source.stop()
 
     def stop(self, timeout: float = GRACE_S) -> None:
         """Close the source; waits for its thread, but not for ever. A second call is fine."""
-        self.close_source()
-        if self._thread.ident is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
+        self.stop_source()
+        if self._thread.ident is None:
+            self._source.close()
+        elif self._thread is not threading.current_thread():
+            self._thread.join(timeout)  # it closes the source
             if self._thread.is_alive():
                 logger.warning("Closed, but still busy with a read: %s.", self._source.name)
 

@@ -16,7 +16,8 @@ from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.backends.fake import FakeBackend
-from edgepose_runtime.capture import FrameSource, open_source
+from edgepose_runtime.capture import FrameSource, LiveSettings, open_source
+from edgepose_runtime.capture.live import LiveSource
 from edgepose_runtime.errors import ClosedError, ConfigError, InferenceError, SourceError
 from edgepose_runtime.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
@@ -57,6 +58,22 @@ class BlockedSource(FrameSource):
     def _frames(self):
         yield FRAME, 0.0
         self._gate.wait()
+
+
+class HangingCamera:
+    """Opens, and hangs in its first read."""
+
+    fps = 25.0
+    finished = False
+
+    def __init__(self, gate):
+        self._gate = gate
+
+    def read(self):
+        self._gate.wait()
+
+    def close(self):
+        pass
 
 
 def nothing(*_):
@@ -147,6 +164,19 @@ class TestPool:
         closing.join(SECONDS)
         assert not closing.is_alive()
         assert all(stats.pending == 0 for stats in pool.stats.values())
+        gate.set()
+
+    def test_cameras_that_hang_are_not_waited_for_one_after_the_other(self, model, listener):
+        gate = threading.Event()
+        pool = TrackerPool(model, **listener.callbacks)
+        patient = LiveSettings(close_timeout_s=10 * SECONDS)
+        for number in range(4):
+            camera = LiveSource(f"camera {number}", lambda: HangingCamera(gate), settings=patient)
+            pool.add(camera)
+        closing = threading.Thread(target=pool.close, args=(0.01,), daemon=True)
+        closing.start()
+        closing.join(SECONDS)
+        assert not closing.is_alive()
         gate.set()
 
     def test_without_on_error_the_failure_of_a_source_is_raised_by_close(self, model):

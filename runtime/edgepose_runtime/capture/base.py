@@ -114,6 +114,10 @@ class FrameSource(ABC):
         """Whether the source was closed."""
         return self._closed.is_set()
 
+    def stop(self) -> None:
+        """Have an iteration end, without waiting; whoever iterates has to close it then."""
+        self.close()
+
     def close(self) -> None:
         """Let go of the file or camera; an iteration ends at its next frame."""
         self._closed.set()

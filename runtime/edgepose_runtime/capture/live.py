@@ -70,6 +70,7 @@ class LiveSource(FrameSource):
         self._handover = Handover()
         self._backoff = Backoff(self._settings, randomness)
         self._lock = threading.Lock()
+        self._released = False
         self._hung: list[Reader] = []
         # A source that is forgotten rather than closed stops too: its reader does not know it.
         weakref.finalize(self, self._closed.set)
@@ -89,14 +90,20 @@ class LiveSource(FrameSource):
         with self._lock:
             return sum(reader.is_alive() for reader in self._hung)
 
+    def stop(self) -> None:
+        """Stop reading, without waiting for that; whoever iterates is woken."""
+        with self._lock:
+            self._closed.set()
+        self._handover.close()
+
     def close(self) -> None:
         """Stop reading; whoever iterates is woken. A second call does nothing."""
+        self.stop()
         with self._lock:
-            if self.closed:
+            if self._released:
                 return
-            super().close()
+            self._released = True
             reader = self._reader
-        self._handover.close()
         reader.join(self._settings.close_timeout_s)
         if reader.is_alive():
             with self._lock:

@@ -46,6 +46,10 @@ class VideoSource(FrameSource):
             allow_damaged=allow_damaged,
         )
 
+    def stop(self) -> None:
+        """Have an iteration end at its next frame."""
+        super().close()
+
     def close(self) -> None:
         """Let go of the file; one whose read does not return is left to it, with a warning."""
         super().close()

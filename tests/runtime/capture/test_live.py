@@ -359,6 +359,20 @@ def test_closing_returns_although_a_read_blocks_for_ever(caplog):
         next(iter(source))
 
 
+def test_stopping_does_not_wait_for_a_read_and_ends_the_iteration():
+    gate = Gate()
+    camera = Camera([1, gate])
+    source = live(camera, close_timeout_s=60)
+    frames = iter(source)
+    next(frames)
+    assert gate.entered.wait(60)
+    source.stop()
+    assert list(frames) == []
+    gate.opened.set()
+    source.close()
+    assert camera.closed == 1
+
+
 def test_closing_from_another_thread_ends_the_iteration():
     with watched(Camera([1])) as (source, log):
         frames = iter(source)
