@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -165,8 +166,7 @@ class PoseTracker:
             ConfigError: the tracker has ``on_result``, or tracks a source.
             ClosedError: the tracker or its model was closed.
         """
-        with self._lock:
-            self._require_open()
+        with self._locked():
             if self._session is not None:
                 raise ConfigError(
                     "track() cannot be mixed with on_result or stream(), which track on a thread "
@@ -270,8 +270,7 @@ class PoseTracker:
             InferenceError: a network failed.
             ClosedError: the tracker or its model was closed.
         """
-        with self._lock:
-            self._require_open()
+        with self._locked():
             self._work.stream.warmup()
             self._recorder.warmed_up()
 
@@ -283,8 +282,7 @@ class PoseTracker:
         Raises:
             ClosedError: the tracker was closed.
         """
-        with self._lock:
-            self._require_open()
+        with self._locked():
             recorder = StatsRecorder()
             if self._session is None:
                 self._start_afresh()
@@ -343,8 +341,7 @@ class PoseTracker:
                         self._start_afresh()
 
     def _open_session(self, source: FrameSource) -> SourceSession:
-        with self._lock:
-            self._require_open()
+        with self._locked():
             if self._session is not None:
                 raise ConfigError("This tracker tracks a source already; make another one.")
             self._start_afresh()
@@ -396,6 +393,13 @@ class PoseTracker:
         self._work = FrameWork(stream, self._deadline_ms)
         self._time = StreamTime()
         self._next_id = 0
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._require_open()  # before: in the child of a fork the lock may be held for ever
+        with self._lock:
+            self._require_open()
+            yield
 
     def _require_open(self) -> None:
         if os.getpid() != self._process:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from edgepose.flow import _POLICIES, Latest
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import FrameSource
@@ -83,7 +84,9 @@ def test_one_stream_after_the_other_starts_afresh(method):
         assert tracker.stats.frames == 7
 
 
-def test_a_live_source_is_tracked_with_the_latest_frame(method):
+def test_a_live_source_is_tracked_with_the_latest_frame(method, monkeypatch):
+    # However slow the machine is, no frame becomes stale.
+    monkeypatch.setitem(_POLICIES, "latest", lambda: Latest(max_age_ms=1e9))
     entered, gate = threading.Event(), threading.Event()
     look = method._look
 

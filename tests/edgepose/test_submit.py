@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgepose.flow import _POLICIES, Latest
 from edgepose.lifecycle import TRANSITIONS, State
 from edgepose.loading import PoseModel
 from edgepose.testing import FakeMethod, fake_model, standing_person
@@ -191,7 +192,9 @@ class TestPolicies:
             assert wait() == list(range(12))
         assert not tracker.stats.drops
 
-    def test_latest_never_waits_and_drops_all_but_the_newest(self, method, listener):
+    def test_latest_never_waits_and_drops_all_but_the_newest(self, method, listener, monkeypatch):
+        # However slow the machine is, no frame becomes stale.
+        monkeypatch.setitem(_POLICIES, "latest", lambda: Latest(max_age_ms=1e9))
         with make_tracker(method, policy="latest", **listener.callbacks) as tracker:
             method.gate.clear()
             tracker.submit(FRAME)
@@ -560,6 +563,17 @@ class TestClose:
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
+
+    def test_a_fork_while_a_frame_is_tracked_leaves_no_call_hanging_in_the_child(
+        self, method, monkeypatch
+    ):
+        tracker = make_tracker(method)
+        with tracker._lock:  # as track() holds it, which does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: tracker._process + 1)
+            assert isinstance(in_thread(lambda: tracker.track(FRAME))(), ClosedError)
+            assert isinstance(in_thread(tracker.reset)(), ClosedError)
+            monkeypatch.undo()
+        tracker.close()
 
 
 class RandomLoad:
