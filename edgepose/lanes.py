@@ -126,8 +126,7 @@ class SharedLanes:
             ConfigError: called in a callback, for which it would wait.
         """
         with self._locked():
-            if threading.get_ident() == self._teller:
-                raise ConfigError("flush() was called in a callback, and would wait for itself.")
+            self._require_no_callback("flush()")
             done = self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
             self._require_open()
             return done
@@ -165,8 +164,10 @@ class SharedLanes:
 
         Raises:
             ClosedError: closed before, or a thread failed.
+            ConfigError: called in a callback, for which it would wait.
         """
         with self._locked():
+            self._require_no_callback("wait()")
             done = self._changed.wait_for(
                 lambda: not (self._to_tell or self._delivering) or self._life.ended, timeout
             )
@@ -289,6 +290,10 @@ class SharedLanes:
             )
         with self._changed:
             yield
+
+    def _require_no_callback(self, call: str) -> None:
+        if threading.get_ident() == self._teller:
+            raise ConfigError(f"{call} was called in a callback, and would wait for itself.")
 
     def _require_running(self) -> None:
         if not self._is_running:

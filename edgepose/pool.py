@@ -178,6 +178,7 @@ class TrackerPool:
 
         Raises:
             ClosedError: the pool was closed, or a thread of it failed.
+            ConfigError: this is a callback, which would wait for itself.
         """
         return self._pipeline.wait_for_end(timeout)
 

@@ -179,6 +179,14 @@ class TestPool:
         assert not closing.is_alive()
         gate.set()
 
+    def test_waiting_in_a_callback_is_refused(self, model, listener):
+        callbacks = {**listener.callbacks, "on_result": lambda *_: pool.wait(SECONDS)}
+        with TrackerPool(model, **callbacks) as pool:
+            pool.add([FRAME], "yard")
+            assert pool.wait(SECONDS)
+        (failure,) = listener.errors["yard"]
+        assert isinstance(failure.error, ConfigError)
+
     def test_without_on_error_the_failure_of_a_source_is_raised_by_close(self, model):
         def dying():
             yield FRAME
