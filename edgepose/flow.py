@@ -68,7 +68,8 @@ class PendingFrame:
         timestamp_ms: when it was taken.
         roi: where to look, ``None`` to find and follow.
         afresh: it comes after a gap: the track before it is over.
-        arrived: when it was submitted, in seconds of the policy's clock.
+        arrived: when ``submit()`` was called, before any wait for room, in seconds of the
+            policy's clock.
     """
 
     frame_id: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -101,21 +102,32 @@ class Lane:
         return self.is_worked_off and not self.has_notice
 
     def submit(
-        self, image: NDArray[np.uint8], timestamp_ms: float | None, roi: object = None
+        self,
+        image: NDArray[np.uint8],
+        timestamp_ms: float | None,
+        roi: object = None,
+        called: float | None = None,
     ) -> int:
         """Take a frame in and return its number; only where there is room.
+
+        Args:
+            image: uint8 BGR (H, W, 3).
+            timestamp_ms: when it was taken; ``None`` for the time of the call.
+            roi: where to look.
+            called: when it was handed over, before any wait for room; ``None`` for now.
 
         Raises:
             TimestampError: the timestamp is not after the last one.
         """
+        called = time.monotonic() if called is None else called
         self.recorder.add_frame()
         try:
-            stamp = self._time.check(timestamp_ms)
+            stamp = self._time.check(timestamp_ms, called)
         except EdgePoseError:
             self.recorder.add_error()
             raise
-        self._time.accept(stamp)
-        frame = PendingFrame(self._next_id, image, stamp, roi, afresh=self._gap)
+        self._time.accept(stamp, called)
+        frame = PendingFrame(self._next_id, image, stamp, roi, self._gap, arrived=called)
         self._next_id += 1
         self._gap = False
         self._drop(self._policy.put(frame), DropReason.SUPERSEDED)

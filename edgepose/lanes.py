@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -74,14 +75,18 @@ class SharedLanes:
         image: NDArray[np.uint8],
         timestamp_ms: float | None,
         roi: object = None,
+        called: float | None = None,
     ) -> int:
         """Hand a frame to a lane, waiting where every frame counts and there is no room.
+
+        See :meth:`Lane.submit`.
 
         Raises:
             TimestampError: the timestamp is not after the last one.
             ClosedError: closed before the frame was taken, or a thread failed.
             ConfigError: it would wait for the callback that calls it.
         """
+        called = time.monotonic() if called is None else called  # the wait is not part of it
         with self._locked():
             if threading.get_ident() == self._teller and not lane.has_room:
                 raise ConfigError(
@@ -90,7 +95,7 @@ class SharedLanes:
                 )
             self._wait_for_room(lane)
             try:
-                return lane.submit(image, timestamp_ms, roi)
+                return lane.submit(image, timestamp_ms, roi, called)
             finally:
                 self._changed.notify_all()
 

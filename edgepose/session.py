@@ -50,11 +50,15 @@ class Session:
         self.pipeline.add(self.lane)
 
     def submit(
-        self, image: NDArray[np.uint8], timestamp_ms: float | None, roi: object = None
+        self,
+        image: NDArray[np.uint8],
+        timestamp_ms: float | None,
+        roi: object = None,
+        called: float | None = None,
     ) -> int:
         """Hand over a frame; see :meth:`Pipeline.submit`."""
         self.pipeline.start()
-        return self.pipeline.submit(self.lane, image, timestamp_ms, roi)
+        return self.pipeline.submit(self.lane, image, timestamp_ms, roi, called)
 
     def reset(self, recorder: StatsRecorder) -> None:
         """Forget the person, the frames and the time; count with ``recorder`` from now on."""

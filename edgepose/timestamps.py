@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 
 from edgepose_runtime.errors import TimestampError
 
@@ -12,27 +10,28 @@ from edgepose_runtime.errors import TimestampError
 class StreamTime:
     """Says when each frame of a stream was taken, in ms.
 
-    A frame without a timestamp gets one: the last one plus the time that passed since, on a clock
-    that never runs backwards. Checking and accepting are two steps, so that a frame which is
-    refused for another reason leaves no trace. Not locked.
-
-    Args:
-        clock: seconds since some fixed moment.
+    A frame without a timestamp gets one: the last one plus the time between the calls that
+    brought the two, on a clock that never runs backwards. Checking and accepting are two steps,
+    so that a frame which is refused for another reason leaves no trace. Not locked.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._last: float | None = None
-        self._last_clock_ms = 0.0
+        self._last_called = -math.inf
 
-    def check(self, timestamp_ms: float | None) -> float:
+    def check(self, timestamp_ms: float | None, called: float) -> float:
         """Return the frame's timestamp.
+
+        Args:
+            timestamp_ms: the given one, in ms.
+            called: when it was given, in seconds of the clock. Calls of several threads may come
+                in another order than their frames: timestamps rise with the frames all the same.
 
         Raises:
             TimestampError: it is not a finite number, or not after the last one.
         """
         if timestamp_ms is None:
-            return self._next_stamp()
+            return self._next_stamp(called)
         stamp = _finite(timestamp_ms)
         if self._last is not None and stamp <= self._last:
             raise TimestampError(
@@ -41,23 +40,21 @@ class StreamTime:
             )
         return stamp
 
-    def accept(self, stamp: float) -> None:
-        """Take the timestamp of a frame that was tracked as the last one."""
+    def accept(self, stamp: float, called: float) -> None:
+        """Take the timestamp of a frame, and the time of its call, as the last one."""
         self._last = stamp
-        self._last_clock_ms = self._now_ms()
+        self._last_called = max(self._last_called, called)
 
     def reset(self) -> None:
         """Forget the last timestamp."""
         self._last = None
+        self._last_called = -math.inf
 
-    def _next_stamp(self) -> float:
+    def _next_stamp(self, called: float) -> float:
         if self._last is None:
-            return self._now_ms()
-        passed = self._now_ms() - self._last_clock_ms
+            return called * 1e3
+        passed = (called - self._last_called) * 1e3
         return max(self._last + passed, math.nextafter(self._last, math.inf))
-
-    def _now_ms(self) -> float:
-        return self._clock() * 1e3
 
 
 def _finite(timestamp_ms: float) -> float:

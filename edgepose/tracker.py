@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,6 +167,7 @@ class PoseTracker:
             ConfigError: the tracker has ``on_result``, or tracks a source.
             ClosedError: the tracker or its model was closed.
         """
+        called = time.monotonic()
         with self._locked():
             if self._session is not None:
                 raise ConfigError(
@@ -175,12 +177,12 @@ class PoseTracker:
             self._recorder.add_frame()
             try:
                 image = as_bgr(frame)
-                stamp = self._time.check(timestamp_ms)
+                stamp = self._time.check(timestamp_ms, called)
                 result = self._work.track(PendingFrame(self._next_id, image, stamp, roi))
             except EdgePoseError:
                 self._recorder.add_error()
                 raise
-            self._time.accept(stamp)
+            self._time.accept(stamp, called)
             self._next_id += 1
             self._recorder.add_result(result)
             return result
@@ -200,7 +202,8 @@ class PoseTracker:
 
         Args:
             frame: as for :meth:`track`, like the others.
-            timestamp_ms: when it was taken.
+            timestamp_ms: when it was taken; ``None`` for the time of this call, not that of
+                the end of a wait.
             roi: where to look.
 
         Returns:
@@ -212,11 +215,12 @@ class PoseTracker:
             ConfigError: there is no ``on_result``, or this is a callback and the queue is full.
             ClosedError: the tracker was closed, also while this call waited.
         """
+        called = time.monotonic()
         self._require_open()
         session = self._session
         if session is None or self._callbacks.on_result is None:
             raise ConfigError("submit() needs on_result=, a function that gets the results.")
-        return session.submit(self._own_image(frame), timestamp_ms, roi)
+        return session.submit(self._own_image(frame), timestamp_ms, roi, called)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until each frame has ended and the callbacks have returned.

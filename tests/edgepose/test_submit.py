@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -191,6 +192,34 @@ class TestPolicies:
             method.gate.set()
             assert wait() == list(range(12))
         assert not tracker.stats.drops
+
+    def test_a_missing_timestamp_is_that_of_the_call_not_of_the_end_of_its_wait(
+        self, method, listener, monkeypatch
+    ):
+        with make_tracker(method, **listener.callbacks) as tracker:
+            method.gate.clear()
+            waited = threading.Event()
+            lane = tracker._session.lane
+            now = time.monotonic()
+
+            def room():
+                waited.set()
+                return go_on.is_set()
+
+            go_on = threading.Event()
+            monkeypatch.setattr(type(lane), "has_room", property(lambda _: room()))
+            monkeypatch.setattr(time, "monotonic", lambda: now)
+            submitted = in_thread(lambda: tracker.submit(FRAME))
+            assert waited.wait(SECONDS)
+            monkeypatch.setattr(time, "monotonic", lambda: now + 60)
+            go_on.set()
+            with tracker._session.pipeline._changed:
+                tracker._session.pipeline._changed.notify_all()
+            assert submitted() == 0
+            method.gate.set()
+            monkeypatch.undo()
+            assert tracker.flush(SECONDS)
+        assert listener.results[0].timestamp_ms == now * 1e3
 
     def test_latest_never_waits_and_drops_all_but_the_newest(self, method, listener, monkeypatch):
         # However slow the machine is, no frame becomes stale.

@@ -8,72 +8,71 @@ from hypothesis import strategies as st
 from edgepose.timestamps import StreamTime
 from edgepose_runtime.errors import TimestampError
 
-
-class Clock:
-    """A clock that the test sets, in seconds."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
+NOW = 100.0  # seconds
 
 
 @pytest.mark.parametrize("second", [40.0, 39.0, -1.0])
 def test_a_timestamp_that_does_not_advance_is_refused_with_both_named(second):
     time = StreamTime()
-    time.accept(time.check(40.0))
+    time.accept(time.check(40.0, NOW), NOW)
     with pytest.raises(TimestampError, match=rf"{second:g} ms .* 40 ms"):
-        time.check(second)
+        time.check(second, NOW)
 
 
 @pytest.mark.parametrize("stamp", [math.nan, math.inf, "soon", [1.0]])
 def test_a_timestamp_that_is_no_finite_number_is_refused(stamp):
     with pytest.raises(TimestampError, match="finite number of milliseconds"):
-        StreamTime().check(stamp)
+        StreamTime().check(stamp, NOW)
 
 
 def test_a_frame_that_was_only_checked_leaves_no_trace():
     time = StreamTime()
-    time.check(1000.0)
-    assert time.check(1.0) == 1.0
+    time.check(1000.0, NOW)
+    assert time.check(1.0, NOW) == 1.0
 
 
-def test_without_timestamps_the_clock_is_used():
-    clock = Clock()
-    time = StreamTime(clock)
+def test_without_timestamps_the_time_of_the_call_is_used():
+    time = StreamTime()
     stamps = []
-    for now in (100.0, 100.04, 100.08):
-        clock.now = now
-        stamps.append(time.check(None))
-        time.accept(stamps[-1])
+    for called in (100.0, 100.04, 100.08):
+        stamps.append(time.check(None, called))
+        time.accept(stamps[-1], called)
     assert stamps == pytest.approx([100_000.0, 100_040.0, 100_080.0])
 
 
 def test_a_missing_timestamp_goes_on_from_the_last_given_one():
-    clock = Clock()
-    time = StreamTime(clock)
-    time.accept(time.check(33.0))
-    clock.now += 0.02
-    assert time.check(None) == pytest.approx(53.0)
+    time = StreamTime()
+    time.accept(time.check(33.0, NOW), NOW)
+    assert time.check(None, NOW + 0.02) == pytest.approx(53.0)
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9)), max_size=30))
-def test_accepted_timestamps_always_rise(given_stamps):
-    clock = Clock()  # stands still, the worst case
-    time, accepted = StreamTime(clock), []
-    for given_stamp in given_stamps:
+def test_calls_that_overtake_each_other_neither_turn_time_back_nor_carry_it_ahead():
+    time = StreamTime()
+    stamps = []
+    for called in (100.0, 100.04, 100.02, 100.08):
+        stamps.append(time.check(None, called))
+        time.accept(stamps[-1], called)
+    assert all(a < b for a, b in pairwise(stamps))
+    assert stamps[-1] == pytest.approx(100_080.0)
+
+
+@given(
+    st.lists(st.tuples(st.one_of(st.none(), st.floats(-1e9, 1e9)), st.floats(0, 9)), max_size=30)
+)
+def test_accepted_timestamps_always_rise(frames):
+    time, accepted = StreamTime(), []
+    for given_stamp, called in frames:
         try:
-            stamp = time.check(given_stamp)
+            stamp = time.check(given_stamp, called)
         except TimestampError:
             continue
-        time.accept(stamp)
+        time.accept(stamp, called)
         accepted.append(stamp)
     assert all(a < b for a, b in pairwise(accepted))
 
 
 def test_after_reset_time_may_start_again():
     time = StreamTime()
-    time.accept(time.check(500.0))
+    time.accept(time.check(500.0, NOW), NOW)
     time.reset()
-    assert time.check(0.0) == 0.0
+    assert time.check(0.0, NOW) == 0.0
