@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -33,7 +34,7 @@ class Joining(Protocol):
         """Wait for the threads."""
 
 
-_owners: weakref.WeakSet[Closing] = weakref.WeakSet()
+_owners: weakref.WeakKeyDictionary[Closing, Callable[[], None]] = weakref.WeakKeyDictionary()
 _threaded: weakref.WeakSet[Joining] = weakref.WeakSet()
 
 
@@ -47,7 +48,7 @@ def close_at_exit(owner: Closing, abandon: Callable[[], None]) -> weakref.finali
     Returns:
         What calls ``abandon``, to be detached when the threads have ended.
     """
-    _owners.add(owner)
+    _owners[owner] = abandon
     finalizer = weakref.finalize(owner, abandon)
     finalizer.atexit = False
     return finalizer
@@ -61,10 +62,27 @@ def join_at_exit(threaded: Joining) -> None:
 @atexit.register
 def _close_all() -> None:
     """End threads while the interpreter still stands: they may be deep inside a network."""
-    for owner in list(_owners):
-        error = owner._close(CLOSE_TIMEOUT_S, drain=True)
+    deadline = time.monotonic() + CLOSE_TIMEOUT_S
+    owners = list(_owners.items())
+    for index, (owner, abandon) in enumerate(owners):
+        left = deadline - time.monotonic()
+        if left > 0:
+            # A share, so that one that hangs leaves time for the others.
+            error = _close(owner, left / (len(owners) - index))
+        else:
+            error = None
+            abandon()
         if error is not None:
             logger.error("A tracker that was not closed had an error.", exc_info=error)
+    deadline = time.monotonic() + CLOSE_TIMEOUT_S
     for threaded in list(_threaded):
         if threaded.is_of_this_process:
-            threaded.join(CLOSE_TIMEOUT_S)
+            threaded.join(max(0.0, deadline - time.monotonic()))
+
+
+def _close(owner: Closing, timeout: float) -> Exception | None:
+    """Close an owner; return the error that nobody dealt with, or with which closing failed."""
+    try:
+        return owner._close(timeout, drain=True)
+    except Exception as error:  # noqa: BLE001 - it must not keep the others from being closed
+        return error
