@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from edgepose.notices import StreamEnd, TrackingFailure
 from edgepose.results import PoseResult
@@ -12,10 +12,14 @@ from edgepose.results import PoseResult
 class Handoff:
     """Holds one result until it is taken, so that a slow consumer is as a slow callback.
 
-    The dispatch thread puts, one thread iterates, any thread may close.
+    The dispatch thread puts, one thread iterates, any thread may close or forget.
+
+    Args:
+        is_outdated: whether what is being handed over is from before a reset.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_outdated: Callable[[], bool] = lambda: False) -> None:
+        self._is_outdated = is_outdated
         self._changed = threading.Condition()
         self._item: PoseResult | TrackingFailure | StreamEnd | None = None
         self._closed = False
@@ -24,8 +28,17 @@ class Handoff:
         """Hand something over; returns when there is room for the next."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is None or self._closed)
+            if isinstance(item, PoseResult) and self._is_outdated():
+                return
             self._item = item
             self._changed.notify_all()
+
+    def forget_result(self) -> None:
+        """Let go of a result that was not taken."""
+        with self._changed:
+            if isinstance(self._item, PoseResult):
+                self._item = None
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Wake whoever waits: nothing more will be handed over or taken."""

@@ -38,6 +38,7 @@ class SharedLanes:
         self._lanes: list[Lane] = []  # each thread's next turn comes first
         self._to_tell: list[Lane] = []
         self._delivering: Lane | None = None
+        self._outdated = False
         self._teller: int | None = None
         self._failure: BaseException | None = None
         self._untold: BaseException | None = None
@@ -51,6 +52,11 @@ class SharedLanes:
     def is_of_this_process(self) -> bool:
         """Whether this is not the child of a fork, where the lock may be held for ever."""
         return os.getpid() == self._process
+
+    @property
+    def tells_outdated(self) -> bool:
+        """Whether what is being told is from before a reset. Not locked."""
+        return self._outdated
 
     def take_error(self) -> ClosedError | None:
         """Return, once, that a thread ended which must not end."""
@@ -142,13 +148,14 @@ class SharedLanes:
         Args:
             lane: the lane.
             recorder: counts from now on.
-            forget: forgets the person.
+            forget: forgets the person, and what was told but not heard. Called under the lock.
         """
         with self._locked():
             lane.drop_all(DropReason.RESET)
             self._changed.wait_for(lambda: not lane.working or self._life.ended)
             self._require_open()
             lane.drop_all(DropReason.RESET)  # what was submitted meanwhile
+            self._outdated = self._delivering is lane
             forget()
             lane.start_afresh(recorder)
             self._changed.notify_all()
@@ -203,6 +210,7 @@ class SharedLanes:
         with self._changed:
             self._teller = threading.get_ident()
             self._delivering = None
+            self._outdated = False
             self._changed.notify_all()
             while self.state is not State.CLOSED:
                 lane = _turn(self._to_tell, lambda lane: lane.has_notice)

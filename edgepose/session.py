@@ -62,7 +62,7 @@ class Session:
 
     def reset(self, recorder: StatsRecorder) -> None:
         """Forget the person, the frames and the time; count with ``recorder`` from now on."""
-        self.pipeline.reset(self.lane, recorder, self._work.stream.reset)
+        self.pipeline.reset(self.lane, recorder, self._forget)
 
     def close(
         self, timeout: float, *, drain: bool = True, release: Callable[[], None] | None = None
@@ -73,6 +73,9 @@ class Session:
     def take_unhandled(self) -> Exception | None:
         """Return the error that nobody dealt with, once."""
         return self.pipeline.take_error() or self._dispatcher.take_unhandled()
+
+    def _forget(self) -> None:
+        self._work.stream.reset()
 
 
 class SourceSession(Session):
@@ -94,7 +97,7 @@ class SourceSession(Session):
         recorder: StatsRecorder,
         callbacks: Callbacks,
     ) -> None:
-        self._handoff = Handoff()
+        self._handoff = Handoff(lambda: self.pipeline.tells_outdated)
         told = replace(
             callbacks,
             on_result=self._handoff.put,
@@ -127,7 +130,13 @@ class SourceSession(Session):
         drain: bool = True,  # noqa: ARG002 - nobody takes what would be worked off
         release: Callable[[], None] | None = None,
     ) -> None:
-        """End the iteration, the source and the threads; what was not taken is dropped."""
+        """End the iteration, the source and the threads; what has no result is dropped."""
+        if self.pipeline.is_of_this_process:
+            self.pipeline.retire(self.lane)  # first: nobody takes what would still be handed over
         self._handoff.close()
         super().close(timeout, drain=False, release=release)
         self._reader.stop()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._handoff.forget_result()

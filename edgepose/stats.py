@@ -64,8 +64,9 @@ class TrackerStats:
 
     Attributes:
         frames: frames submitted.
-        poses: frames in which a person was tracked, and whose pose was returned or handed to the
-            callback.
+        poses: frames in which a person was tracked, and whose pose was returned, handed to the
+            callback, or ready for the loop over a stream. A loop reads ahead: when it is left,
+            the counts have up to two frames that it did not come to.
         without_person: the same for frames without a pose.
         errors: frames refused with an error.
         origins: poses by how they came about.

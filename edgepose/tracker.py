@@ -281,7 +281,8 @@ class PoseTracker:
     def reset(self) -> None:
         """Forget the person, the timestamps and the statistics, as if newly made.
 
-        Frames that have no result yet are dropped.
+        Frames that have no result yet are dropped. A loop over :meth:`stream` gets no result from
+        before: its next one has the number 0 or, with the policy ``"latest"``, a later one.
 
         Raises:
             ClosedError: the tracker was closed.

@@ -192,6 +192,40 @@ def test_a_read_that_blocks_for_ever_does_not_keep_the_loop_from_ending(method):
     for_ever.set()
 
 
+def test_reset_in_the_loop_leaves_no_result_from_before(method):
+    with make_tracker(method) as tracker:
+        results = tracker.stream(FRAME for _ in range(100_000))
+        for _ in range(20):
+            next(results)
+            settle(tracker)  # one result waits for the loop, and one for that
+            tracker.reset()
+            assert next(results).frame_id == 0
+            tracker.reset()  # at any moment
+            assert next(results).frame_id == 0
+        results.close()
+
+
+def test_results_that_the_loop_did_not_come_to_are_counted_once(method):
+    tracker = make_tracker(method)
+    results = tracker.stream([FRAME] * 30)
+    next(results)
+    settle(tracker)
+    results.close()
+    stats = tracker.stats
+    assert stats.pending == 0
+    assert stats.poses == 3
+    assert stats.frames == stats.poses + sum(stats.drops.values())
+    tracker.close()
+
+
+def settle(tracker):
+    """Wait until a result is in the loop's hand, and the next one waits for it to be taken."""
+    session = tracker._session
+    changed = session.pipeline._changed
+    with changed:
+        assert changed.wait_for(lambda: tracker.stats.poses >= 3, SECONDS)
+
+
 def test_closing_the_tracker_ends_the_loop(method):
     go_on = threading.Event()
     tracker = make_tracker(method)
