@@ -58,6 +58,18 @@ class SharedLanes:
         """Whether what is being told is from before a reset. Not locked."""
         return self._outdated
 
+    def require_own_process(self) -> None:
+        """Refuse in the child of a fork.
+
+        Raises:
+            ClosedError: this is one.
+        """
+        if not self.is_of_this_process:
+            raise ClosedError(
+                "The tracker was made in another process: its threads do not survive a fork. "
+                "Make a new one in this process."
+            )
+
     def take_error(self) -> ClosedError | None:
         """Return, once, that a thread ended which must not end."""
         with self._changed:
@@ -296,11 +308,7 @@ class SharedLanes:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if not self.is_of_this_process:
-            raise ClosedError(
-                "The tracker was made in another process: its threads do not survive a fork. "
-                "Make a new one in this process."
-            )
+        self.require_own_process()
         with self._changed:
             yield
 

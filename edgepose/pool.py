@@ -30,6 +30,9 @@ from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.smoothing import OneEuroSettings
 
+#: Sources that have ended and were not removed, whose statistics are kept.
+ENDED_KEPT = 100
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Member:
@@ -121,7 +124,15 @@ class TrackerPool:
 
     @property
     def stats(self) -> Mapping[str, TrackerStats]:
-        """What was done for each source, by name."""
+        """What was done for each source, by name.
+
+        Sources that have ended stay in it until they are removed; but only 100 of them do, those
+        that were added last. The others are forgotten, and their names are free again.
+
+        Raises:
+            ClosedError: this is the child of a fork.
+        """
+        self._pipeline.require_own_process()
         with self._lock:
             return {name: each.lane.recorder.snapshot() for name, each in self._members.items()}
 
@@ -159,7 +170,9 @@ class TrackerPool:
 
         Raises:
             ConfigError: the pool has no source of that name.
+            ClosedError: this is the child of a fork.
         """
+        self._pipeline.require_own_process()
         with self._lock:
             if name not in self._members:
                 raise ConfigError(f"The pool has no source {name!r}.")
@@ -217,7 +230,9 @@ class TrackerPool:
             self._close(DROP_TIMEOUT_S, drain=False)
 
     def __repr__(self) -> str:
-        return f"TrackerPool({self._shared.model!r}, {', '.join(self._members) or 'no sources'})"
+        return (
+            f"TrackerPool({self._shared.model!r}, {', '.join(list(self._members)) or 'no sources'})"
+        )
 
     def _require_free(self, name: str) -> None:
         if name in self._members:
@@ -229,7 +244,14 @@ class TrackerPool:
             member = self._member(source, name)
             self._pipeline.add(member.lane)
             self._members[name] = member
+            self._forget_oldest()
             return member
+
+    def _forget_oldest(self) -> None:
+        """Let go of sources that ended long ago, lest a pool that runs for weeks grows."""
+        ended = [name for name, member in self._members.items() if member.lane.is_over]
+        for name in ended[:-ENDED_KEPT]:
+            del self._members[name]
 
     def _member(self, source: FrameSource, name: str) -> _Member:
         stream = PoseStream(self._shared.model, **self._stream_options)

@@ -133,7 +133,12 @@ class PoseTracker:
 
     @property
     def stats(self) -> TrackerStats:
-        """What the tracker did since it was made or reset: counts, and latency by stage."""
+        """What the tracker did since it was made or reset: counts, and latency by stage.
+
+        Raises:
+            ClosedError: this is the child of a fork.
+        """
+        self._require_own_process()
         return self._recorder.snapshot()
 
     def track(
@@ -327,6 +332,8 @@ class PoseTracker:
             self._close(DROP_TIMEOUT_S, drain=False)
 
     def __repr__(self) -> str:
+        if os.getpid() != self._process:
+            return "PoseTracker(of another process)"
         if self._closed:
             return "PoseTracker(closed)"
         return f"PoseTracker({self._model!r}, {self.stats.frames} frames)"
@@ -406,12 +413,15 @@ class PoseTracker:
             self._require_open()
             yield
 
-    def _require_open(self) -> None:
+    def _require_own_process(self) -> None:
         if os.getpid() != self._process:
             raise ClosedError(
                 "The tracker was made in another process and does not survive a fork; make a new "
                 "PoseTracker in this one."
             )
+
+    def _require_open(self) -> None:
+        self._require_own_process()
         if self._closed:
             raise ClosedError("The tracker was closed; make a new PoseTracker.")
 

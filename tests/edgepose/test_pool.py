@@ -1,5 +1,8 @@
+import itertools
+import os
 import threading
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -242,6 +245,32 @@ class TestPool:
         with pytest.raises(ClosedError):
             pool.add([FRAME], "yard")
         assert not [t for t in threading.enumerate() if t.name.startswith("edgepose-")]
+
+    def test_a_fork_while_a_source_is_added_leaves_no_call_hanging_in_the_child(
+        self, model, monkeypatch
+    ):
+        own = os.getpid()
+        with TrackerPool(model, on_result=nothing) as pool, ThreadPoolExecutor(1) as other:
+            pool._lock.acquire()  # by a thread that does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: own + 1)
+            for call in (lambda: pool.stats, lambda: pool.remove("door")):
+                assert isinstance(other.submit(call).exception(SECONDS), ClosedError)
+            assert "no sources" in other.submit(repr, pool).result(SECONDS)
+            monkeypatch.undo()
+            pool._lock.release()
+
+    def test_sources_that_ended_are_kept_in_bounded_memory(self, model, listener, monkeypatch):
+        monkeypatch.setattr("edgepose.pool.ENDED_KEPT", 3)
+        with TrackerPool(model, **listener.callbacks) as pool:
+            endless = pool.add(itertools.repeat(FRAME), "endless")
+            for number in range(10):
+                pool.add([FRAME], f"clip {number}")
+                lane = pool._members[f"clip {number}"].lane
+                with pool._pipeline._changed:
+                    assert pool._pipeline._changed.wait_for(lambda: lane.is_over, SECONDS)  # noqa: B023
+            assert list(pool.stats) == [endless, "clip 6", "clip 7", "clip 8", "clip 9"]
+            assert pool.stats["clip 9"].poses == 1
+            pool.add([FRAME], "clip 0")  # the name is free again
 
     def test_a_removed_source_leaves_no_frame_without_an_end(self, model, listener):
         with TrackerPool(model, **listener.callbacks) as pool:

@@ -604,6 +604,17 @@ class TestClose:
             monkeypatch.undo()
         tracker.close()
 
+    def test_a_fork_while_a_frame_is_counted_leaves_no_look_at_it_hanging_in_the_child(
+        self, method, monkeypatch
+    ):
+        tracker = make_tracker(method)
+        with tracker._recorder._lock:  # held by a thread that does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: tracker._process + 1)
+            assert isinstance(in_thread(lambda: tracker.stats)(), ClosedError)
+            assert "another process" in in_thread(lambda: repr(tracker))()
+            monkeypatch.undo()
+        tracker.close()
+
 
 class RandomLoad:
     """A tracker to which things are done by name."""
