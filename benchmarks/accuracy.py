@@ -1,6 +1,6 @@
 """Accuracy on the same frames with the same boxes: a model of ours and its peers.
 
-``python -m benchmarks.accuracy --help`` lists the options. Writes ``accuracy.json`` with every
+``python -m benchmarks accuracy --help`` lists the options. Writes ``accuracy.json`` with every
 figure and ``accuracy.md`` with the tables.
 """
 
@@ -31,7 +31,7 @@ OUT = Path(__file__).parent / "out"
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy", description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="bundle, or 'none': peers alone")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")

@@ -1,6 +1,6 @@
 """Latency of tracking a clip, stage by stage, and of the peers' networks on the same frames.
 
-``python -m benchmarks.speed --help`` lists the options. Writes ``speed.json`` and ``speed.md``.
+``python -m benchmarks speed --help`` lists the options. Writes ``speed.json`` and ``speed.md``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Tracked(NamedTuple):
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks speed", description=__doc__)
     parser.add_argument("--clip", type=Path, default=CLIP, help="a video (default: the sample)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--backend", default="openvino", help="runs all networks, ours and others")

@@ -1,6 +1,6 @@
 """Several streams on one machine: a pool on shared networks beside as many separate trackers.
 
-``python -m benchmarks.streams --help`` lists the options. Writes ``streams.json``.
+``python -m benchmarks streams --help`` lists the options. Writes ``streams.json``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CLIP = HERE.parent / "samples" / "clips" / "balance.mp4"
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.streams", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks streams", description=__doc__)
     parser.add_argument("--clip", type=Path, default=CLIP, help="a video (default: the sample)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--streams", type=int, default=4, metavar="N")
