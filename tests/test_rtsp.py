@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import CapturedFrame, EventKind, LiveSettings, open_source
@@ -138,6 +140,35 @@ def test_tracking_resumes_when_the_camera_is_back(camera):
     assert log == [EventKind.LOST, EventKind.RECONNECTED]
     assert stats.frames == stats.poses + sum(stats.drops.values())
     assert stats.origins["initialised"] > 1  # afresh after the gap
+
+
+@pytest.mark.slow
+def test_the_shipped_model_tracks_a_camera_through_a_gap(camera):
+    events = []
+
+    def on_event(event):
+        events.append(event)
+        if event.kind is EventKind.LOST:
+            camera.switch_on()
+
+    with PoseTracker("ppn-swift", on_event=on_event) as tracker:
+        tracker.warmup()
+        results = tracker.stream(camera.address)
+        before = list(itertools.islice(results, 10))
+        camera.switch_off()
+        afterwards = (r for r in results if len(events) > 1 and is_after(r, events[1]))
+        after = list(itertools.islice(afterwards, 10))
+        results.close()
+    assert [event.kind for event in events] == [EventKind.LOST, EventKind.RECONNECTED]
+    assert sum(result.keypoints is not None for result in before) >= 8
+    assert sum(result.keypoints is not None for result in after) >= 8
+    found = [result.origin for result in after if result.keypoints is not None]
+    assert found[0] is Origin.INITIALISED
+    assert Origin.PROPAGATED in found
+
+
+def is_after(result, event):
+    return result.timestamp_ms >= event.timestamp_ms
 
 
 def test_a_camera_that_falls_silent_is_lost_after_the_deadline(camera):
