@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -59,6 +60,20 @@ class TestResult:
         results = [tracker.track(FRAME, timestamp_ms=stamp) for stamp in (5.0, 45.0)]
         assert [result.frame_id for result in results] == [0, 1]
         assert [result.timestamp_ms for result in results] == [5.0, 45.0]
+
+    def test_without_timestamps_the_time_of_the_work_counts_too(self, tracker, method, monkeypatch):
+        now, look = [100.0], method._look
+
+        def take_a_second(*asked):
+            now[0] += 1.0
+            return look(*asked)
+
+        method._look = take_a_second
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
+        first = tracker.track(FRAME)
+        called = now[0]
+        second = tracker.track(FRAME)
+        assert (first.timestamp_ms, second.timestamp_ms) == (100_000.0, called * 1e3)
 
     def test_without_timestamps_time_still_rises(self, tracker):
         first, second = tracker.track(FRAME), tracker.track(FRAME)
