@@ -1,10 +1,10 @@
-"""``python -m benchmarks [accuracy|speed|soak|streams] [options]``: the first two by default."""
+"""``python -m benchmarks [PART] [options]``: one part, or those that run by default."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import accuracy, soak, speed, streams
+from benchmarks import absence, accuracy, soak, speed, streams
 from edgepose_runtime.errors import EdgePoseError
 
 PARTS = {
@@ -12,6 +12,7 @@ PARTS = {
     "accuracy": accuracy.main,
     "soak": soak.main,
     "streams": streams.main,
+    "absence": absence.main,
 }
 #: Those that run when none is named; the others take minutes, and have other options.
 BY_DEFAULT = ("speed", "accuracy")
