@@ -6,14 +6,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.flow import DropReason, PendingFrame
-from edgepose.lane import Lane
+from edgepose.flow import DropReason
+from edgepose.lane import Job, Lane
 from edgepose.lifecycle import Lifecycle, State
 from edgepose.notices import Notice
 from edgepose.results import PoseResult
@@ -150,6 +150,7 @@ class SharedLanes:
         """
         with self._locked():
             self._require_no_callback("flush()")
+            self._flush_lanes()
             done = self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
             self._require_open()
             return done
@@ -198,18 +199,18 @@ class SharedLanes:
             self._require_open()
             return done
 
-    def next_job(self) -> tuple[Lane, PendingFrame] | None:
-        """Wait for a frame to work on; ``None`` when there will be none."""
+    def next_job(self) -> tuple[Lane, Job] | None:
+        """Wait for something to work on; ``None`` when there will be nothing."""
         with self._changed:
             while not self._life.ended:
                 lane = _turn(self._lanes, lambda lane: lane.is_ready)
                 if lane is None:
-                    if self.state is State.DRAINING and not any(x.has_frames for x in self._lanes):
+                    if self.state is State.DRAINING and all(x.is_worked_off for x in self._lanes):
                         return None
                     self._changed.wait()
-                elif (frame := lane.take()) is not None:
+                elif (job := lane.take()) is not None:
                     self._changed.notify_all()
-                    return lane, frame
+                    return lane, job
                 else:
                     self._changed.notify_all()
             return None
@@ -239,10 +240,10 @@ class SharedLanes:
                 self._changed.wait()
             return None
 
-    def finish(self, lane: Lane, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
-        """Take in what came of a frame."""
+    def finish(self, lane: Lane, job: Job, outcome: Sequence[PoseResult] | Exception) -> None:
+        """Take in what came of a job."""
         with self._changed:
-            lane.finish(frame, outcome)
+            lane.finish(job, outcome)
             self._changed.notify_all()
 
     def drain(self, *, drop: bool) -> None:
@@ -255,6 +256,7 @@ class SharedLanes:
             self._life.move(State.DRAINING)
             for lane in self._lanes if drop else ():
                 lane.drop_frames(DropReason.CLOSED)
+            self._flush_lanes()
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout: float) -> None:
@@ -297,6 +299,11 @@ class SharedLanes:
         self._require_running()
         if not lane.takes_frames:
             raise ClosedError("The source was removed; its frames are not tracked any more.")
+
+    def _flush_lanes(self) -> None:
+        for lane in self._lanes:
+            lane.flush()
+        self._changed.notify_all()
 
     @property
     def _is_running(self) -> bool:
