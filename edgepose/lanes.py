@@ -149,11 +149,8 @@ class SharedLanes:
             ConfigError: called in a callback, for which it would wait.
         """
         with self._locked():
-            self._require_no_callback("flush()")
             self._flush_lanes()
-            done = self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
-            self._require_open()
-            return done
+            return self._wait("flush()", lambda: self._is_idle, timeout)
 
     def reset(self, lane: Lane, recorder: StatsRecorder, forget: Callable[[], None]) -> None:
         """Drop a lane's frames and start it afresh, once no thread works on it.
@@ -192,12 +189,7 @@ class SharedLanes:
             ConfigError: called in a callback, for which it would wait.
         """
         with self._locked():
-            self._require_no_callback("wait()")
-            done = self._changed.wait_for(
-                lambda: not (self._to_tell or self._delivering) or self._life.ended, timeout
-            )
-            self._require_open()
-            return done
+            return self._wait("wait()", lambda: not (self._to_tell or self._delivering), timeout)
 
     def next_job(self) -> tuple[Lane, Job] | None:
         """Wait for something to work on; ``None`` when there will be nothing."""
@@ -319,9 +311,19 @@ class SharedLanes:
         with self._changed:
             yield
 
-    def _require_no_callback(self, call: str) -> None:
+    def _wait(self, call: str, condition: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until something is so, and say whether it is; unless there is nothing to wait for.
+
+        Args:
+            call: names the caller.
+            condition: what to wait for.
+            timeout: seconds, ``None`` for as long as it takes.
+        """
         if threading.get_ident() == self._teller:
             raise ConfigError(f"{call} was called in a callback, and would wait for itself.")
+        done = self._changed.wait_for(lambda: condition() or self._life.ended, timeout)
+        self._require_open()
+        return done
 
     def _require_running(self) -> None:
         if not self._is_running:
