@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ class PoseModel:
         name: what the model is called in results.
         method: does the estimating.
         device: where the networks run.
+        precision: in what they really compute.
         close: releases the networks.
     """
 
@@ -37,10 +38,12 @@ class PoseModel:
         method: Method,
         *,
         device: str = "cpu",
+        precision: str = "float32",
         close: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.device = device
+        self.precision = precision
         self._method = method
         self._close = close
         self._closed = False
@@ -80,7 +83,7 @@ class PoseModel:
         self.close()
 
     def __repr__(self) -> str:
-        return f"PoseModel({self.name!r}, device={self.device!r})"
+        return f"PoseModel({self.name!r}, device={self.device!r}, precision={self.precision!r})"
 
 
 def load(
@@ -131,8 +134,13 @@ def open_model(
             for name, network in _load_networks(bundle, backend, settings, opened).items()
         }
         method = build_method(bundle.manifest, networks)
-        used = ", ".join(sorted({network.device for network in networks.values()}))
-        return PoseModel(bundle.manifest.name, method, device=used, close=opened.pop_all().close)
+        return PoseModel(
+            bundle.manifest.name,
+            method,
+            device=_listed(network.device for network in networks.values()),
+            precision=_listed(network.precision for network in networks.values()),
+            close=opened.pop_all().close,
+        )
 
 
 def available_models() -> tuple[str, ...]:
@@ -156,6 +164,10 @@ def bundle_path(model: str | Path) -> Path:
             f"those that come with edgepose ({shipped})."
         )
     return path
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values)))
 
 
 def _load_networks(

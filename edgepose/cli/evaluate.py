@@ -7,13 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgepose.cli.evaluation_text import evaluation_text
 from edgepose.cli.values import listed, whole
-from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
 from edgepose.evaluation.data import (
     DATA_SETS,
@@ -21,11 +19,10 @@ from edgepose.evaluation.data import (
     select_clips,
 )
 from edgepose.evaluation.report import as_json, averages_as_json
-from edgepose.evaluation.running import Contender, Run, evaluate
-from edgepose.evaluation.scoring import Measure, measures_for
+from edgepose.evaluation.running import Contender, run_all
+from edgepose.evaluation.scoring import measures_for
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
-from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.errors import ConfigError
 
@@ -159,27 +156,6 @@ def _require_alike(contenders: Sequence[Sequence[Contender]]) -> None:
 def _settings(args: argparse.Namespace, model: str) -> dict[str, Any]:
     names = ("protocol", "backend", "device", "precision", "flip", "scales")
     return {"model": model, **{name: getattr(args, name) for name in names}}
-
-
-def run_all(
-    contenders: Sequence[Contender], clips: Sequence[Clip], measures: Sequence[Measure]
-) -> list[Run]:
-    """Evaluate everybody, with a progress bar over the frames."""
-    total = len(contenders) * sum(len(clip) for clip in clips)
-    with show_progress("Evaluating", total) as progress:
-        return [
-            evaluate(
-                contender,
-                clips,
-                measures,
-                partial(_report_clip, progress, contender.label),
-            )
-            for contender in contenders
-        ]
-
-
-def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
-    progress.advance(len(clip), note=label)
 
 
 def _selection(args: argparse.Namespace) -> Selection:
