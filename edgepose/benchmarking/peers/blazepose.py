@@ -72,7 +72,7 @@ class BlazePose:
         heatmaps = answer[self._heatmaps][0][..., [*LANDMARKS, MIDDLE, CIRCLE]]
         points = _to_frame(refine(landmarks[:, :2], heatmaps), affine)
         pose = np.column_stack([points, _sigmoid(landmarks[:, 3])]).astype(np.float32)
-        return Look(pose[:-2], float(answer[self._presence]), own_region(points[-2:], affine))
+        return Look(pose[:-2], answer[self._presence].item(), own_region(points[-2:], affine))
 
 
 class BlazePoseTracker:
