@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from edgepose.caching import with_cache
 from edgepose.methods import Method, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
@@ -100,7 +101,11 @@ def load(
         model: name of a shipped bundle, or the path of one.
         backend: what runs the networks: ``"openvino"`` or ``"onnxruntime"``.
         device: where; asking for a device that is not there is an error, never a silent fallback.
-        precision: ``"auto"``, or what the networks must compute in.
+        precision: what the layers compute in that are not quantised: ``"auto"`` for the fastest
+            that the processor has in OpenVINO (bfloat16 where there is one) and float32 in
+            ONNX Runtime, or ``"float32"``, ``"float16"``, ``"bfloat16"``. Quantised layers compute
+            in int8 with all of them; ``"int8"`` refuses a model without any. What is in use is
+            :attr:`PoseModel.precision`.
         num_threads: CPU threads for one network, ``None`` to let the backend choose.
 
     Raises:
@@ -129,10 +134,8 @@ def open_model(
     """
     bundle = load_bundle(bundle_path(model))
     with ExitStack() as opened:
-        networks = {
-            name: wrap(network)
-            for name, network in _load_networks(bundle, backend, settings, opened).items()
-        }
+        loaded = _load_networks(bundle, backend, with_cache(settings), opened)
+        networks = {name: wrap(network) for name, network in loaded.items()}
         method = build_method(bundle.manifest, networks)
         return PoseModel(
             bundle.manifest.name,

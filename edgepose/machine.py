@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import cv2
+
 CPU_FACTS = Path("/proc/cpuinfo")
 #: Where small computers such as a Jetson say what they are.
 BOARD_FACTS = Path("/proc/device-tree/model")
-_MEASURED_PACKAGES = ("edgepose", "numpy", "numba", "opencv-python", "openvino", "onnxruntime")
+_MEASURED_PACKAGES = ("edgepose", "numpy", "numba", "openvino", "onnxruntime")
 
 #: Instruction sets that decide how fast networks run, by the names that Linux and LLVM give them.
 INSTRUCTION_SETS = {
@@ -42,7 +44,10 @@ def describe_machine() -> dict[str, object]:
         "usable_cores": usable_cores(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": {name: installed(name) for name in _MEASURED_PACKAGES},
+        "versions": {
+            **{name: installed(name) for name in _MEASURED_PACKAGES},
+            "opencv": cv2.__version__,
+        },
     }
 
 

@@ -111,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
     clips = [select_clips(part) for part in parts]
     with ExitStack() as opened:
         loaded = {name: opened.enter_context(_load(name, args)) for name in models}
+        in_use = {name: model.precision for name, model in loaded.items()}
         contenders = [_contenders(loaded[name], args) for name in models]
         _require_alike(contenders)
         runs = [run_all(*part, measures) for part in zip(contenders, clips, strict=True)]
@@ -118,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(evaluation_text(runs, parts, measures, as_published))
     if args.json:
         each = [
-            as_json(done, read, part, **_settings(args, name))
+            as_json(done, read, part, **_settings(args, name), precision_in_use=in_use[name])
             for done, read, part, name in zip(runs, clips, parts, models, strict=True)
         ]
         averaged = averages_as_json(average_runs(runs), each, selection)

@@ -30,14 +30,23 @@ class JsonlSink:
         skeleton: names the joints.
         model: name of the model, for the header.
         source: where the frames come from, for the header.
+        engine: what the networks run on, for the header, such as device and precision in use.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, *, skeleton: Skeleton, model: str, source: str) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        skeleton: Skeleton,
+        model: str,
+        source: str,
+        engine: Mapping[str, str] | None = None,
+    ) -> None:
         self._file = AppendedFile(path)
-        header = {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "skeleton": skeleton.name,
@@ -45,6 +54,8 @@ class JsonlSink:
             "model": model,
             "source": source,
         }
+        if engine:
+            header["engine"] = dict(engine)
         self._write_line(header)
 
     def write(self, result: PoseResult) -> None:
