@@ -131,7 +131,7 @@ def _optional() -> Iterator[Finding]:
 def _backends() -> Iterator[Finding]:
     from edgepose_runtime.backends import available_backends, get_backend
 
-    found = set()
+    found: set[str] = set()
     for name in available_backends():
         try:
             capabilities = get_backend(name).capabilities

@@ -114,7 +114,8 @@ def part_of_graph(path: Path, source: str, output: str) -> bytes:
     from onnx.utils import Extractor
 
     extractor = Extractor(onnx.load(path))
-    return extractor.extract_model([source], [output]).SerializeToString()
+    content: bytes = extractor.extract_model([source], [output]).SerializeToString()
+    return content
 
 
 def bundle_digest(bundle: Bundle) -> str:

@@ -67,7 +67,7 @@ class BlazePose:
             affine: (2, 3) map from the frame to the crop.
         """
         crop = cv2.cvtColor(cv2.warpAffine(frame, affine, (SIZE, SIZE)), cv2.COLOR_BGR2RGB)
-        answer = self._network.infer({self._input: np.float32(crop)[None] / np.float32(255)})
+        answer = self._network.infer({self._input: crop.astype(np.float32)[None] / 255})
         landmarks = answer[self._landmarks].reshape(39, 5)[[*LANDMARKS, MIDDLE, CIRCLE]]
         heatmaps = answer[self._heatmaps][0][..., [*LANDMARKS, MIDDLE, CIRCLE]]
         points = _to_frame(refine(landmarks[:, :2], heatmaps), affine)
@@ -149,7 +149,8 @@ def _is_cell(numbers: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
 
 
 def _sigmoid(logits: FloatArray) -> FloatArray:
-    return 0.5 * (1 + np.tanh(0.5 * logits))
+    probabilities: FloatArray = 0.5 * (1 + np.tanh(0.5 * logits))
+    return probabilities
 
 
 def _to_frame(points: FloatArray, affine: FloatArray) -> FloatArray:
