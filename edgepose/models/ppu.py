@@ -30,7 +30,7 @@ class PPUConfig:
         ppu_channels: width of the features that the offsets are predicted from.
         ppu_blocks: how many residual blocks compute them.
         dilations: one set of offsets each.
-        deform_groups: groups of maps that share offsets, None for one per joint; ``deformable``.
+        deform_groups: groups of maps that share offsets or flows, None for one per joint.
         grid_stride: cells per cell of the grid that flows are predicted on; ``flow``.
         gate: learn how far to trust the previous heat-maps; ``flow``.
     """
@@ -45,8 +45,6 @@ class PPUConfig:
 
     def __post_init__(self) -> None:
         require_known("form of the PPU", self.form, FORMS)
-        if self.form == "flow" and self.deform_groups is not None:
-            raise ConfigError("A PPU of form 'flow' has no deform_groups; leave them out.")
         if self.form == "deformable" and (self.grid_stride != 1 or self.gate):
             raise ConfigError(
                 "A PPU of form 'deformable' has neither grid_stride nor gate; leave them out."
@@ -119,7 +117,7 @@ def build_ppu(config: PPUConfig | Mapping[str, Any], joints: int, size: int = 64
         config = from_mapping(PPUConfig, "PPU", config)
     shared = (joints, config.ppu_channels, config.ppu_blocks, config.dilations)
     if config.form == "flow":
-        return FlowPPU(*shared, config.grid_stride, size, config.gate)
+        return FlowPPU(*shared, config.grid_stride, size, config.gate, config.deform_groups)
     return PPU(*shared, deform_groups=config.deform_groups)
 
 
