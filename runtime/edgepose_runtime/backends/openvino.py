@@ -209,7 +209,16 @@ def _spec(port: Any) -> TensorSpec:
         dimension.get_length() if dimension.is_static else ("N" if axis == 0 else f"D{axis}")
         for axis, dimension in enumerate(port.partial_shape)
     )
-    return TensorSpec(port.any_name, port.element_type.to_dtype().name, shape)
+    return TensorSpec(_name(port), port.element_type.to_dtype().name, shape)
+
+
+def _name(port: Any) -> str:
+    """Return the graph's own name of an input or output.
+
+    An input that some operator does nothing to also has the name of that operator's output.
+    """
+    own: str = port.node.friendly_name
+    return own if own in port.names else str(port.any_name)
 
 
 def _named(model: Path | bytes) -> str:
