@@ -129,6 +129,7 @@ def _optional() -> Iterator[Finding]:
 
 
 def _backends() -> Iterator[Finding]:
+    import edgepose.loading  # noqa: F401 - it brings a backend along
     from edgepose_runtime.backends import available_backends, get_backend
 
     found: set[str] = set()

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from edgepose.caching import with_cache
 from edgepose.methods import Method, build_method
-from edgepose_runtime.backends import BackendSettings, Network, get_backend
+from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
 from edgepose_runtime.skeletons import Skeleton
@@ -17,6 +17,9 @@ from edgepose_runtime.skeletons import Skeleton
 #: The bundle that is used where none is named.
 DEFAULT_MODEL = "ppn-swift"
 _BUNDLES = Path(__file__).parent / "bundles"
+
+# It cannot lie in the runtime, which knows nothing of torch.
+register_backend("torch", "edgepose.torch_backend", "TorchBackend")
 
 
 class PoseModel:
@@ -99,7 +102,7 @@ def load(
 
     Args:
         model: name of a shipped bundle, or the path of one.
-        backend: what runs the networks: ``"openvino"`` or ``"onnxruntime"``.
+        backend: what runs the networks: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         device: where; asking for a device that is not there is an error, never a silent fallback.
         precision: what the layers compute in that are not quantised: ``"auto"`` for the fastest
             that the processor has in OpenVINO (bfloat16 where there is one) and float32 in

@@ -136,7 +136,7 @@ def open_lineup(
     plan: Sequence[Engine],
     footage: Footage,
 ) -> Lineup:
-    """Open all models and peers with all engines.
+    """Open all models with all engines, and all peers with those in float32.
 
     Raises:
         BundleError: a model is not there or damaged.
@@ -154,6 +154,11 @@ def open_lineup(
         if path is None:
             lineup.leave_out(peer.name, peer.how_to_get())
             continue
-        for engine in plan:
+        for engine in _as_published(plan):
             lineup.add_peer(peer, path, engine, footage)
     return lineup
+
+
+def _as_published(plan: Sequence[Engine]) -> Sequence[Engine]:
+    """Return the engines in float32, which is how peers are published, if there are such."""
+    return [engine for engine in plan if engine.precision == "float32"] or plan

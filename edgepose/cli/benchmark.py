@@ -73,7 +73,12 @@ def _add_entrants(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--device", default="cpu", help="device of the backends (default: cpu)")
     group.add_argument(
-        "--precision", type=texts, default=("float32",), metavar="P,...", help="default: float32"
+        "--precision",
+        type=texts,
+        default=("float32",),
+        metavar="P,...",
+        help="auto, float32, ... of the models; peers stay in float32 where it is among them "
+        "(default: float32)",
     )
     group.add_argument(
         "--threads", type=listed(whole(1)), default=(1,), metavar="N,...", help="default: 1"

@@ -191,8 +191,9 @@ def require_int8(network: Network, settings: BackendSettings) -> None:
     if settings.precision == INT8 and INT8 not in network.precision:
         network.close()
         raise DeviceError(
-            f"The model is not quantised: it computes in {network.precision}, not in int8. Use a "
-            "bundle that 'edgepose convert' quantised, or leave the precision to 'auto'."
+            f"The network computes in {network.precision}, not in int8: its model is not "
+            "quantised, or the backend has no int8. Use a bundle that 'edgepose convert' "
+            "quantised with the backend openvino or onnxruntime, or the precision 'auto'."
         )
 
 

@@ -82,7 +82,7 @@ def test_int8_is_refused_for_a_model_that_is_not_quantised(name, floating):
     backend = get_backend(name)
     if "int8" not in backend.capabilities.precisions:
         pytest.skip(f"{name} has no int8 here")
-    with pytest.raises(DeviceError, match=r"not quantised: it computes in .* 'edgepose convert'"):
+    with pytest.raises(DeviceError, match=r"not in int8: its model is not .* 'edgepose convert'"):
         backend.load(floating, settings=BackendSettings(precision="int8"))
     with backend.load(floating, settings=BackendSettings(precision="float32")) as network:
         assert network.precision == "float32"
