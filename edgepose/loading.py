@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edgepose.caching import with_cache
+from edgepose.machine import usable_cores
 from edgepose.methods import Method, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
@@ -16,6 +17,9 @@ from edgepose_runtime.skeletons import Skeleton
 
 #: The bundle that is used where none is named.
 DEFAULT_MODEL = "ppn-swift"
+#: CPU threads of a network where nobody says how many, if there are as many cores: what
+#: ``edgepose benchmark --threads 1,2`` measured as the faster.
+DEFAULT_THREADS = 2
 _BUNDLES = Path(__file__).parent / "bundles"
 
 # It cannot lie in the runtime, which knows nothing of torch.
@@ -109,7 +113,8 @@ def load(
             ONNX Runtime, or ``"float32"``, ``"float16"``, ``"bfloat16"``. Quantised layers compute
             in int8 with all of them; ``"int8"`` refuses a model without any. What is in use is
             :attr:`PoseModel.precision`.
-        num_threads: CPU threads for one network, ``None`` to let the backend choose.
+        num_threads: CPU threads for one network; ``None`` for :data:`DEFAULT_THREADS`, or as many
+            as this process has cores.
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.
@@ -117,7 +122,8 @@ def load(
         ConfigError: an option has a value that nothing knows.
     """
     # A tracker looks at one region at a time, and a fixed batch runs some percent faster.
-    settings = BackendSettings(device=device, precision=precision, num_threads=num_threads, batch=1)
+    threads = min(DEFAULT_THREADS, usable_cores()) if num_threads is None else num_threads
+    settings = BackendSettings(device=device, precision=precision, num_threads=threads, batch=1)
     return open_model(model, backend, settings)
 
 
