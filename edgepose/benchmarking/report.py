@@ -35,7 +35,7 @@ def main_table(outcome: Outcome) -> Table:
 
 
 def stage_table(outcome: Outcome) -> Table:
-    """The medians of the stages of each step."""
+    """The percentiles of the stages of each step."""
     steps = [entrant for entrant in outcome.latency if entrant.part == STEP]
     stages = list(
         dict.fromkeys(
@@ -45,11 +45,15 @@ def stage_table(outcome: Outcome) -> Table:
             if stage not in (TOTAL, INFERENCE)
         )
     )
+    shown = (*stages, TOTAL)
     rows = tuple(
-        (entrant.label, *(_ms(outcome.p50(entrant, stage)) for stage in (*stages, TOTAL)))
+        (
+            entrant.label,
+            *(" / ".join(_percentiles(outcome.latency[entrant].get(each))) for each in shown),
+        )
         for entrant in steps
     )
-    return Table("Stages of a step (p50)", ("ms", *stages, TOTAL), rows)
+    return Table("Stages of a step", ("ms, p50 / p95 / p99", *shown), rows)
 
 
 def part_table(outcome: Outcome) -> Table:

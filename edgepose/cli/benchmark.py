@@ -128,6 +128,8 @@ def _check(args: argparse.Namespace) -> None:
             "--no-accuracy leaves out what --data, --accuracy-from and --plot are for; "
             "leave out one or the others."
         )
+    if args.clip == SAMPLE_CLIP and not SAMPLE_CLIP.is_file():
+        raise ConfigError("The sample clip comes with a checkout alone; give a video with --clip.")
     for path in (args.json, args.plot):
         if path is not None:
             check_writable(path)

@@ -156,8 +156,8 @@ def test_somebody_without_a_single_step_has_no_figures():
 
 def test_stages_and_parts_have_tables_of_their_own(outcome):
     stages = stage_table(outcome)
-    assert stages.header == ("ms", "crop", "network", "decode", "total")
-    assert stages.rows[1][1:] == ("-", "3.00", "-", "4.00")
+    assert stages.header == ("ms, p50 / p95 / p99", "crop", "network", "decode", "total")
+    assert stages.rows[1][1:3] == ("- / - / -", "3.00 / 3.00 / 3.00")
     parts = part_table(outcome)
     assert parts.rows[0][1:] == ("6.00", "3.50", "25 %", "40.00", "1.00×")
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from edgepose.benchmarking import footage
+from edgepose.cli import benchmark
 from edgepose.cli.main import main
 
 QUICK = ["--frames", "5", "--rounds", "1"]
@@ -86,6 +87,12 @@ def test_what_is_missing_is_named(words, options, sentence, capsys, monkeypatch,
 
 def test_the_sample_clip_is_the_default():
     assert footage.SAMPLE_CLIP.is_file()
+
+
+def test_where_there_is_no_sample_clip_a_video_is_asked_for(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmark, "SAMPLE_CLIP", tmp_path / "balance.mp4")
+    assert main(["benchmark"]) == 2
+    assert "give a video with --clip" in capsys.readouterr().err
 
 
 @pytest.mark.data
