@@ -58,6 +58,11 @@ class Outcome:
 
         return _ratio(self.p50(self._first(alone)), self.p50(entrant))
 
+    def to_first_model(self, entrant: Entrant) -> float | None:
+        """Return the time as a multiple of the first model's step with the same engine."""
+        first = self._first(lambda other: other.part == STEP and other.asked == entrant.asked)
+        return _ratio(self.p50(entrant), self.p50(first))
+
     def part(self, entrant: Entrant, part: str) -> float | None:
         """Return the median in ms of the head or body alone, of the same model and engine."""
         return self.p50(self._first(lambda other: _is_part(other, part, entrant)))
@@ -108,6 +113,7 @@ class Outcome:
             },
             "to_yardstick": self.to_yardstick(entrant),
             "to_one_thread": self.to_one_thread(entrant),
+            "to_first_model": self.to_first_model(entrant),
             "pck": None if accuracy is None else accuracy.pck,
         }
         if entrant.part == STEP:

@@ -57,8 +57,16 @@ def stage_table(outcome: Outcome) -> Table:
 
 
 def part_table(outcome: Outcome) -> Table:
-    """What a step is made of, and what more threads are worth."""
-    header = ("p50", "step", "body alone", "propagation and glue", "head", "to one thread")
+    """What a step is made of, and what more threads and other models are worth."""
+    header = (
+        "p50",
+        "step",
+        "body alone",
+        "propagation and glue",
+        "head",
+        "as fast as on one thread",
+        "time of the first model",
+    )
     rows = tuple(
         (
             entrant.label,
@@ -67,6 +75,7 @@ def part_table(outcome: Outcome) -> Table:
             _percent(outcome.propagation_share(entrant)),
             _ms(outcome.part(entrant, HEAD)),
             _times(outcome.to_one_thread(entrant)),
+            _times(outcome.to_first_model(entrant)),
         )
         for entrant in outcome.latency
         if entrant.part == STEP

@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(

@@ -85,6 +85,13 @@ def test_threads_are_compared_with_one_thread_of_the_same_engine(outcome):
     assert outcome.to_one_thread(SHORTER) == 1
 
 
+def test_models_are_compared_with_the_first_on_the_same_engine(outcome):
+    other = entrant("float", digest="2")
+    both = Outcome({**outcome.latency, other: took(total=15.0)})
+    assert both.to_first_model(other) == pytest.approx(15 / 6)
+    assert both.to_first_model(TWO) == 1
+
+
 def test_the_share_of_propagation_is_what_the_body_leaves_of_the_networks(outcome):
     assert outcome.propagation_share(OURS) == pytest.approx((5.0 - 3.5) / 6.0)
     assert outcome.part(OURS, HEAD) == 40
@@ -159,7 +166,7 @@ def test_stages_and_parts_have_tables_of_their_own(outcome):
     assert stages.header == ("ms, p50 / p95 / p99", "crop", "network", "decode", "total")
     assert stages.rows[1][1:3] == ("- / - / -", "3.00 / 3.00 / 3.00")
     parts = part_table(outcome)
-    assert parts.rows[0][1:] == ("6.00", "3.50", "25 %", "40.00", "1.00×")
+    assert parts.rows[0][1:] == ("6.00", "3.50", "25 %", "40.00", "1.00×", "1.00×")
 
 
 def test_those_left_out_are_named_with_the_reason(outcome):
