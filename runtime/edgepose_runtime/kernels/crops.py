@@ -69,10 +69,10 @@ def _blend_rows(rows: Bytes, weights: Floats, outside: Floats, line: Floats) -> 
 def _blend_columns(
     line: Floats, index: Indices, weights: Floats, rest: Floats, out: Floats
 ) -> None:
-    """Set each pixel of ``out`` to that of ``rest`` plus a weighted sum of the line's from an index.
+    """Set each pixel of ``out`` to that of ``rest`` plus a weighted sum of the line's.
 
-    ``weights`` are (size * taps,); `blend_pixel` says why ``line``, ``rest`` and ``out`` are one
-    value longer than their pixels.
+    ``index`` says from where on. ``weights`` are (size * taps,); `blend_pixel` says why ``line``,
+    ``rest`` and ``out`` are one value longer than their pixels.
     """
     size = np.uint64(len(index))
     taps = np.uint64(len(weights)) // size

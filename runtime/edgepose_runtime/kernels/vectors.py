@@ -17,8 +17,16 @@ _FUSED = ("contract",)
 
 
 @intrinsic
-def blend_pixel(
-    _: Any, out: Any, at: Any, start: Any, line: Any, first: Any, weights: Any, w: Any, taps: Any
+def blend_pixel(  # numba binds the arguments by their place
+    _: Any,
+    out: Any,
+    at: Any,  # noqa: ARG001
+    start: Any,
+    line: Any,
+    first: Any,  # noqa: ARG001
+    weights: Any,
+    w: Any,  # noqa: ARG001
+    taps: Any,  # noqa: ARG001
 ) -> Any:
     """Set the pixel ``out[at:]`` to ``start[at:]`` plus the weighted sum of pixels of ``line``.
 
