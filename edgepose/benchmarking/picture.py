@@ -62,9 +62,13 @@ def _draw(axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float
     axes.plot(milliseconds, pck[BOXES], "o", color=color, markersize=8)
     if TRACKER in pck:
         axes.plot(milliseconds, pck[TRACKER], "o", color=color, markersize=8, fillstyle="none")
-    text = f"{entrant.name}\n{entrant.engine.backend} {entrant.engine.precision}"
-    offset = {"xytext": (7, -4), "textcoords": "offset points", "fontsize": 8}
-    axes.annotate(text, (milliseconds, pck[BOXES]), color=color, va="top", **offset)
+    at, options = (milliseconds, pck[BOXES]), {"textcoords": "offset points", "fontsize": 8}
+    if entrant.part == PEER:
+        axes.annotate(entrant.name, at, xytext=(8, 0), color=color, va="center", **options)
+    else:  # above, where few of the peers' names are
+        text = f"{entrant.name}\n{entrant.engine.backend} {entrant.engine.precision}"
+        above = {"xytext": (0, 12), "ha": "center", "va": "bottom"}
+        axes.annotate(text, at, color=color, **above, **options)
 
 
 def _label(axes: Any, outcome: Outcome, first: Entrant) -> None:
@@ -79,6 +83,13 @@ def _label(axes: Any, outcome: Outcome, first: Entrant) -> None:
     axes.set_xlabel(f"frame to joints, ms (p50, {threads} CPU thread{'s' * (threads > 1)})")
     axes.set_ylabel(f"{MEASURE}, {outcome.accuracy.headline if outcome.accuracy else ''} in %")
     axes.set_title(
-        "filled: in annotated boxes; hollow: tracker that finds the person itself", fontsize=9
+        "filled: in annotated boxes; hollow: tracker that finds the person itself; "
+        f"peers in {_precisions(outcome)}",
+        fontsize=9,
     )
     axes.grid(alpha=0.3)
+
+
+def _precisions(outcome: Outcome) -> str:
+    peers = (entrant for entrant in outcome.latency if entrant.part == PEER)
+    return ", ".join(sorted({entrant.engine.precision for entrant in peers})) or "no run"
