@@ -13,15 +13,19 @@ from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.contenders import as_tracker, in_boxes
 from edgepose.evaluation.data import Selection, data_set, select_clips
+from edgepose.evaluation.gt_box import GtBox
 from edgepose.evaluation.running import Contender, Run, run_all
 from edgepose.evaluation.scoring import measures_for
-from edgepose.loading import open_model
+from edgepose.loading import PoseModel, open_model
+from edgepose.methods import FramewiseMethod
 from edgepose_runtime.backends import get_backend
+from edgepose_runtime.bundle import load_bundle
 from edgepose_runtime.errors import DataError
 
 ALPHAS = (0.2, 0.1)
 DATA = "jhmdb"
-BOXES, TRACKER = "boxes", "tracker"
+#: The protocols, in the order in which they are evaluated.
+BOXES, TRACKER, HEAD_ALONE = "boxes", "tracker", "head"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Accuracy:
         precision: in use.
         digest: of its files.
         pck: in percent, by protocol (``"boxes"`` around the annotated person, ``"tracker"`` for a
-            tracker that finds the person itself), then by measure.
+            tracker that finds the person itself, ``"head"`` for the heavy network alone in the
+            boxes), then by measure.
     """
 
     name: str
@@ -64,12 +69,15 @@ class AccuracyReport:
         return next((each for each in self.results if each.is_of(entrant)), None)
 
 
-def measure_accuracy(entrants: Iterable[Entrant], root: Path | None = None) -> AccuracyReport:
+def measure_accuracy(
+    entrants: Iterable[Entrant], root: Path | None = None, *, heads: bool = False
+) -> AccuracyReport:
     """Evaluate each model and peer once for each precision that it is timed in.
 
     Args:
         entrants: who is timed.
         root: the data folder; ``None`` for :func:`~edgepose.datasets.root.data_root`.
+        heads: evaluate the heavy networks by themselves as well.
 
     Raises:
         DataError: the clips are missing or damaged.
@@ -79,7 +87,7 @@ def measure_accuracy(entrants: Iterable[Entrant], root: Path | None = None) -> A
     headline = data_set(DATA).headline
     chosen = _one_each(entrants)
     with ExitStack() as opened:
-        ways = [_ways(entrant, opened) for entrant in chosen]
+        ways = [_ways(entrant, heads, opened) for entrant in chosen]
         runs = iter(run_all([way for each in ways for way in each], clips, measures_for(ALPHAS)))
         results = tuple(
             _accuracy(entrant, [next(runs) for _ in each], headline)
@@ -128,15 +136,26 @@ def _one_each(entrants: Iterable[Entrant]) -> list[Entrant]:
     return list(found.values())
 
 
-def _ways(entrant: Entrant, opened: ExitStack) -> Sequence[Contender]:
+def _ways(entrant: Entrant, heads: bool, opened: ExitStack) -> Sequence[Contender]:
     """Return an entrant in the ways that it is evaluated."""
     backend, settings = entrant.asked.backend, entrant.asked.settings
     if entrant.part == STEP:
         model = opened.enter_context(open_model(entrant.source, backend, settings))
-        return [*in_boxes(model, (None,)), as_tracker(model)]
+        alone = _head_alone(entrant, model, opened) if heads else []
+        return [*in_boxes(model, (None,)), as_tracker(model), *alone]
     peer = next(peer for peer in PEERS if peer.name == entrant.name)
     network = get_backend(backend).load(Path(entrant.source), settings=settings)
     return [Contender(peer.name, peer.predictor(opened.enter_context(network)), peer.note)]
+
+
+def _head_alone(entrant: Entrant, model: PoseModel, opened: ExitStack) -> list[Contender]:
+    bundle = load_bundle(Path(entrant.source))
+    if "head" not in bundle.manifest.graphs:
+        return []
+    backend, settings = get_backend(entrant.asked.backend), entrant.asked.settings
+    network = opened.enter_context(backend.load(bundle.graph_path("head"), settings=settings))
+    method = FramewiseMethod(model.method.spec, network)
+    return [Contender(f"{model.name} head", GtBox(method))]
 
 
 def _accuracy(entrant: Entrant, runs: Sequence[Run], headline: str) -> Accuracy:
@@ -145,7 +164,7 @@ def _accuracy(entrant: Entrant, runs: Sequence[Run], headline: str) -> Accuracy:
             measure.label: round(float(getattr(run.score.pck(measure), headline)), 2)
             for measure in run.score.measures
         }
-        for protocol, run in zip((BOXES, TRACKER), runs, strict=False)
+        for protocol, run in zip((BOXES, TRACKER, HEAD_ALONE), runs, strict=False)
     }
     engine = entrant.engine
     return Accuracy(entrant.name, engine.backend, engine.precision, entrant.digest, pck)

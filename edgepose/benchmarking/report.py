@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgepose.benchmarking.accuracy import ALPHAS, BOXES, TRACKER
+from edgepose.benchmarking.accuracy import ALPHAS, BOXES, HEAD_ALONE, TRACKER
 from edgepose.benchmarking.entrants import BODY, HEAD, PEER, STEP, Entrant
 from edgepose.benchmarking.outcome import YARDSTICK, Outcome
 from edgepose.benchmarking.tasks import INFERENCE
@@ -64,6 +64,7 @@ def part_table(outcome: Outcome) -> Table:
         "body alone",
         "propagation and glue",
         "head",
+        f"head, {_MEASURES[0][4:]} in boxes",
         "as fast as on one thread",
         "time of the first model",
     )
@@ -74,6 +75,7 @@ def part_table(outcome: Outcome) -> Table:
             _ms(outcome.part(entrant, BODY)),
             _percent(outcome.propagation_share(entrant)),
             _ms(outcome.part(entrant, HEAD)),
+            _figure(_pck(outcome, entrant, HEAD_ALONE)),
             _times(outcome.to_one_thread(entrant)),
             _times(outcome.to_first_model(entrant)),
         )
@@ -113,11 +115,19 @@ def _main_row(outcome: Outcome, entrant: Entrant) -> tuple[str, ...]:
 def _accuracy_columns(outcome: Outcome, entrant: Entrant) -> tuple[str, ...]:
     if outcome.accuracy is None:
         return ()
+    figures = [_pck(outcome, entrant, BOXES, measure) for measure in _MEASURES]
+    return tuple(map(_figure, [*figures, _pck(outcome, entrant, TRACKER)]))
+
+
+def _pck(
+    outcome: Outcome, entrant: Entrant, protocol: str, measure: str = _MEASURES[0]
+) -> float | None:
     accuracy = outcome.accuracy_of(entrant)
-    pck = {} if accuracy is None else accuracy.pck
-    figures = [pck.get(BOXES, {}).get(measure) for measure in _MEASURES]
-    figures.append(pck.get(TRACKER, {}).get(_MEASURES[0]))
-    return tuple("-" if figure is None else f"{figure:.1f}" for figure in figures)
+    return None if accuracy is None else accuracy.pck.get(protocol, {}).get(measure)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _percentiles(latency: StageLatency | None) -> tuple[str, ...]:

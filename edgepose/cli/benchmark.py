@@ -51,6 +51,9 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument(
         "--accuracy-from", type=Path, metavar="FILE", help="take it from the --json of another run"
     )
+    group.add_argument(
+        "--heads", action="store_true", help="of the heavy networks alone, too, which takes longer"
+    )
     group.add_argument("--no-accuracy", action="store_true", help="measure speed alone")
     group = parser.add_argument_group("output")
     group.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
@@ -123,9 +126,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot end well, before anything takes time."""
-    if args.no_accuracy and (args.data or args.accuracy_from or args.plot):
+    if args.no_accuracy and (args.data or args.accuracy_from or args.plot or args.heads):
         raise ConfigError(
-            "--no-accuracy leaves out what --data, --accuracy-from and --plot are for; "
+            "--no-accuracy leaves out what --data, --accuracy-from, --heads and --plot are for; "
             "leave out one or the others."
         )
     if args.clip == SAMPLE_CLIP and not SAMPLE_CLIP.is_file():
@@ -177,7 +180,7 @@ def _accuracy(args: argparse.Namespace, entrants: Sequence[Entrant]) -> Accuracy
         return read_accuracy(args.accuracy_from)
     if args.no_accuracy or not _has_data(args):
         return None
-    return measure_accuracy(entrants, args.data)
+    return measure_accuracy(entrants, args.data, heads=args.heads)
 
 
 def _has_data(args: argparse.Namespace) -> bool:

@@ -39,6 +39,7 @@ ACCURACY = AccuracyReport(
             {
                 "boxes": {"PCK-torso@0.2": 78.0, "PCK-torso@0.1": 49.4},
                 "tracker": {"PCK-torso@0.2": 77.6, "PCK-torso@0.1": 49.1},
+                "head": {"PCK-torso@0.2": 77.3, "PCK-torso@0.1": 49.9},
             },
         ),
         Accuracy(
@@ -166,7 +167,7 @@ def test_stages_and_parts_have_tables_of_their_own(outcome):
     assert stages.header == ("ms, p50 / p95 / p99", "crop", "network", "decode", "total")
     assert stages.rows[1][1:3] == ("- / - / -", "3.00 / 3.00 / 3.00")
     parts = part_table(outcome)
-    assert parts.rows[0][1:] == ("6.00", "3.50", "25 %", "40.00", "1.00×", "1.00×")
+    assert parts.rows[0][1:] == ("6.00", "3.50", "25 %", "40.00", "77.3", "1.00×", "1.00×")
 
 
 def test_those_left_out_are_named_with_the_reason(outcome):

@@ -107,10 +107,11 @@ def test_accuracy_and_speed_stand_in_one_table_and_one_picture(
     words = ["benchmark", "--model", str(puppet_bundle.path), "--clip", str(puppet_video), *QUICK]
     files = {option: tmp_path / f"out.{option}" for option in ("json", "png")}
     outputs = ["--json", str(files["json"]), "--plot", str(files["png"])]
+    outputs.append("--heads")
     assert main([*words, "--peers", "none", "--data", str(data_root), *outputs]) == 0
     assert "0.2 in boxes" in capsys.readouterr().out
     content = json.loads(files["json"].read_text())
-    assert content["accuracy"]["results"][0]["pck"].keys() == {"boxes", "tracker"}
+    assert content["accuracy"]["results"][0]["pck"].keys() == {"boxes", "tracker", "head"}
     assert files["png"].stat().st_size > 1000
     again = ["--accuracy-from", str(files["json"]), "--plot", str(files["png"])]
     assert main([*words, "--peers", "none", *again]) == 0
