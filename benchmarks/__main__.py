@@ -7,11 +7,19 @@ import sys
 from benchmarks import absence, accuracy, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
+
+def _ppu(words: list[str]) -> None:
+    from benchmarks import ppu  # here, because it takes PyTorch
+
+    ppu.main(words)
+
+
 PARTS = {
     "accuracy": accuracy.main,
     "soak": soak.main,
     "streams": streams.main,
     "absence": absence.main,
+    "ppu": _ppu,
 }
 
 
