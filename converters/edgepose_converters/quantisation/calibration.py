@@ -126,6 +126,7 @@ def _spread_calls(calls: Sequence[Feeds]) -> list[Feeds]:
 def _by_graph(
     bundle: Bundle, every_frame: str, feeds: Sequence[Feeds]
 ) -> dict[str, Sequence[Feeds]]:
-    # One image of each clip, the last one, is enough for a head: it looks at several views of it.
-    images = [{"image": feed["image"]} for feed in feeds[FRAMES_PER_CLIP - 1 :: FRAMES_PER_CLIP]]
+    # A head looks at several views of an image, so that a tenth of the images will do.
+    few = feeds[FRAMES_PER_CLIP - 1 :: 2 * FRAMES_PER_CLIP]
+    images = [{"image": feed["image"]} for feed in few]
     return {name: feeds if name == every_frame else images for name in bundle.manifest.graphs}

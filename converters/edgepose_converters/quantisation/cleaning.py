@@ -23,7 +23,7 @@ def cleaned(content: bytes) -> onnx.ModelProto:
     model = onnx.load_model_from_string(content)
     _fold_constants(model.graph)
     _cast_first(model.graph)
-    _drop_unused(model.graph)
+    drop_unused(model.graph)
     del model.graph.value_info[:]
     onnx.checker.check_model(model)
     return model
@@ -63,6 +63,20 @@ def rewire(graph: Graph, old: str, new: str) -> None:
                 node.input[index] = new
 
 
+def drop_unused(graph: Graph) -> None:
+    """Remove nodes and stored tensors that no output depends on."""
+    used = {output.name for output in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if used & {*node.output}:
+            used |= {*node.input}
+            kept.append(node)
+    replace_nodes(graph, kept[::-1])
+    tensors = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(tensors)
+
+
 def _fold_constants(graph: Graph) -> None:
     stored, kept = initialisers(graph), []
     for node in graph.node:
@@ -79,13 +93,15 @@ def _fold_constants(graph: Graph) -> None:
 def _constant(
     node: onnx.NodeProto, stored: dict[str, onnx.TensorProto]
 ) -> NDArray[np.generic] | None:
-    """Return what a node always gives, if it is a constant or the cast of one."""
+    """Return what a node always gives, if it is a constant, or the copy or cast of one."""
     if node.op_type == "Constant":
         return numpy_helper.to_array(node.attribute[0].t)
-    if node.op_type != "Cast" or node.input[0] not in stored:
+    if node.op_type not in ("Cast", "Identity") or node.input[0] not in stored:
         return None
-    dtype = helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
-    return numpy_helper.to_array(stored[node.input[0]]).astype(dtype)
+    values = numpy_helper.to_array(stored[node.input[0]])
+    if node.op_type == "Identity":
+        return values
+    return values.astype(helper.tensor_dtype_to_np_dtype(node.attribute[0].i))
 
 
 def _cast_first(graph: Graph) -> None:
@@ -111,10 +127,3 @@ def _movers_before(
     while before is not None and before.op_type in _MOVERS:
         yield before
         before = made_by.get(before.input[0])
-
-
-def _drop_unused(graph: Graph) -> None:
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

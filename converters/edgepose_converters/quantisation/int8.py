@@ -24,6 +24,7 @@ from edgepose_converters.quantisation.accuracy import (
 )
 from edgepose_converters.quantisation.calibration import Feeds, Recording, record, spread_clips
 from edgepose_converters.quantisation.cleaning import cleaned
+from edgepose_converters.quantisation.layers import with_float_layers
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import most_trials, sensitive_layers
@@ -154,17 +155,14 @@ class _Quantisation:
 
     def _quantised(self, name: str) -> bytes:
         model, feeds = cleaned(self._floats[name]), self._calibration.feeds[name]
-        graph = self._ptq(name, model, feeds, ())
+        graph = self._ptq(name, model, feeds)
         self._left[name] = layers = self._sensitive(name, graph, model)
-        if layers:  # once more, since what corrects their biases is of no use to them
-            graph = self._ptq(name, model, feeds, layers)
+        graph = with_float_layers(graph, model, layers)
         return graph.SerializeToString()
 
-    def _ptq(
-        self, name: str, model: onnx.ModelProto, feeds: Sequence[Feeds], layers: Sequence[str]
-    ) -> onnx.ModelProto:
+    def _ptq(self, name: str, model: onnx.ModelProto, feeds: Sequence[Feeds]) -> onnx.ModelProto:
         with show_progress(f"Quantising {name}: frames", len(feeds)) as progress:
-            return quantised(model, feeds, layers, progress.advance)
+            return quantised(model, feeds, progress.advance)
 
     def _sensitive(
         self, name: str, everything: onnx.ModelProto, model: onnx.ModelProto

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import onnx
 from onnx import numpy_helper
 
-from edgepose_converters.quantisation.cleaning import initialisers, producers
+from edgepose_converters.quantisation.cleaning import drop_unused, initialisers, producers
 from edgepose_converters.quantisation.post_training import WEIGHTED
 from edgepose_converters.quantisation.symmetric import DEQUANTISE
+
+_FLOAT = ".float"
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,28 @@ def with_float_layers(
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(quantised)
-    made_by, stored = producers(copy.graph), initialisers(model.graph)
     originals = {node.name: node for node in model.graph.node}
-    here = set(initialisers(copy.graph))
+    made_by, stored = producers(copy.graph), initialisers(model.graph)
     for node in copy.graph.node:
-        if node.name not in names or not _is_quantised(node, made_by):
-            continue
-        activation = made_by.get(node.input[0])
-        if activation is not None and activation.op_type == DEQUANTISE:
-            node.input[0] = made_by[activation.input[0]].input[0]
-        for index, name in enumerate(originals[node.name].input[1:], start=1):
-            node.input[index] = f"{name}.float"
-            if node.input[index] not in here:
-                here.add(node.input[index])
-                values = numpy_helper.to_array(stored[name])
-                copy.graph.initializer.append(numpy_helper.from_array(values, f"{name}.float"))
+        if node.name in names and _is_quantised(node, made_by):
+            _give_back(node, originals[node.name], made_by)
+            copy.graph.initializer.extend(
+                numpy_helper.from_array(numpy_helper.to_array(stored[name]), name + _FLOAT)
+                for name in originals[node.name].input[1:]
+            )
+    drop_unused(copy.graph)
     return copy
+
+
+def _give_back(
+    node: onnx.NodeProto, original: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]
+) -> None:
+    """Feed a layer what was quantised, instead of the result, and its own float weights."""
+    activation = made_by.get(node.input[0])
+    if activation is not None and activation.op_type == DEQUANTISE:
+        node.input[0] = made_by[activation.input[0]].input[0]
+    for index, name in enumerate(original.input[1:], start=1):
+        node.input[index] = name + _FLOAT
 
 
 def _is_quantised(node: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]) -> bool:

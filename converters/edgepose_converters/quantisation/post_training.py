@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 
 import nncf
@@ -34,7 +34,6 @@ _SHIELD = ".shield"
 def quantised(
     model: onnx.ModelProto,
     feeds: Sequence[Feeds],
-    float_layers: Collection[str] = (),
     on_frame: Callable[[], None] = lambda: None,
 ) -> onnx.ModelProto:
     """Return a clean float model with int8 layers, as ONNX QDQ.
@@ -46,7 +45,6 @@ def quantised(
     Args:
         model: the result of :func:`~edgepose_converters.quantisation.cleaning.cleaned`.
         feeds: real inputs, from which the ranges of activations are taken.
-        float_layers: names of nodes that stay float.
         on_frame: called for each of the feeds.
 
     Raises:
@@ -55,7 +53,6 @@ def quantised(
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     _shield_products(copy.graph)
-    left = [*_left_float(copy.graph), *float_layers]
     try:
         with _quiet():
             result: onnx.ModelProto = nncf.quantize(
@@ -63,7 +60,7 @@ def quantised(
                 nncf.Dataset(_told(feeds, on_frame)),
                 preset=QuantizationPreset.PERFORMANCE,
                 subset_size=len(feeds),
-                ignored_scope=nncf.IgnoredScope(names=left),
+                ignored_scope=nncf.IgnoredScope(names=_left_float(copy.graph)),
                 advanced_parameters=_parameters(),
             )
     except (nncf.ValidationError, nncf.InternalError, nncf.ParameterNotSupportedError) as error:
