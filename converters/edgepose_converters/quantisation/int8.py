@@ -27,7 +27,7 @@ from edgepose_converters.quantisation.cleaning import cleaned
 from edgepose_converters.quantisation.layers import with_float_layers
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
-from edgepose_converters.quantisation.sensitivity import most_trials, sensitive_layers
+from edgepose_converters.quantisation.sensitivity import DEFAULT_SEARCH, sensitive_layers
 from edgepose_converters.verification import installed_runtimes
 from edgepose_runtime.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError
@@ -168,7 +168,7 @@ class _Quantisation:
         self, name: str, everything: onnx.ModelProto, model: onnx.ModelProto
     ) -> list[str]:
         probe = Probe(self._floats[name], self._probes.feeds[name])
-        with show_progress(f"Layers of {name}", most_trials(everything)) as progress:
+        with show_progress(f"Layers of {name}", DEFAULT_SEARCH.trials) as progress:
             return sensitive_layers(
                 everything,
                 model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import onnx
 
@@ -21,13 +22,15 @@ class SearchSettings:
 
     Attributes:
         work: the largest share of all multiplications that may stay float, from 0 to 1.
-        gain: the share of the remaining error that a layer must take away.
-        candidates: how many layers, the most promising ones, are tried together.
+        gain: the share of the error that layers must take away to be of interest.
+        groups: into how many groups of neighbours the layers are divided first.
+        trials: how many graphs are tried at most.
     """
 
     work: float = 0.06
-    gain: float = 0.02
-    candidates: int = 12
+    gain: float = 0.05
+    groups: int = 6
+    trials: int = 40
 
 
 DEFAULT_SEARCH = SearchSettings()
@@ -40,11 +43,12 @@ def sensitive_layers(
     settings: SearchSettings = DEFAULT_SEARCH,
     on_trial: Callable[[float], None] = lambda _: None,
 ) -> list[str]:
-    """Return the names of layers to leave float, by a greedy search.
+    """Return the names of layers to leave float, in the order in which they run.
 
-    Each layer is first given back its float form alone. In the order of what that gains, layers
-    are then given back together, as long as they keep gaining and are within the budget of work.
-    The number of trials, and so the result, depends on nothing but the graph and the frames.
+    Groups of neighbours that gain nothing by being float are dropped as a whole; others are halved
+    until single layers are left. In the order of what those gain, they are then given back their
+    float form together, as long as they keep gaining and are within the budget of work. Trials are
+    counted, not timed: the result depends on nothing but the graph and the frames.
 
     Args:
         quantised: the model with every layer quantised.
@@ -53,27 +57,64 @@ def sensitive_layers(
         settings: when to stop.
         on_trial: called after each trial with its error.
     """
-
-    def error(names: list[str]) -> float:
-        trial = with_float_layers(quantised, model, names).SerializeToString()
-        found = probe.error(trial)
-        on_trial(found)
-        return found
-
-    work = {layer.name: layer.work for layer in weighted_layers(model)}
-    allowed = settings.work * sum(work.values())
-    remaining = error([])
-    alone = {name: error([name]) for name in quantised_layers(quantised) if work[name] <= allowed}
-    chosen: list[str] = []
-    for name in sorted(alone, key=alone.__getitem__)[: settings.candidates]:
-        if sum(work[each] for each in (*chosen, name)) > allowed:
-            continue
-        found = error([*chosen, name])
-        if found <= (1 - settings.gain) * remaining:
-            chosen, remaining = [*chosen, name], found
-    return [name for name in work if name in chosen]
+    search = _Search(quantised, model, probe, settings, on_trial)
+    chosen = search.chosen_of(search.promising())
+    return [name for name in search.work if name in chosen]
 
 
-def most_trials(quantised: onnx.ModelProto, settings: SearchSettings = DEFAULT_SEARCH) -> int:
-    """Return how many trials :func:`sensitive_layers` makes at most."""
-    return 1 + len(quantised_layers(quantised)) + settings.candidates
+class _Search:
+    def __init__(
+        self,
+        quantised: onnx.ModelProto,
+        model: onnx.ModelProto,
+        probe: Probe,
+        settings: SearchSettings,
+        on_trial: Callable[[float], None],
+    ) -> None:
+        self._quantised, self._model, self._probe = quantised, model, probe
+        self._settings, self._on_trial = settings, on_trial
+        self._left = settings.trials
+        self.work = {layer.name: layer.work for layer in weighted_layers(model)}
+        self._all_int8 = self._error([])
+
+    def promising(self) -> list[str]:
+        """Return single layers that gain something, the one that gains most first."""
+        found: dict[str, float] = {}
+        groups = _divided(quantised_layers(self._quantised), self._settings.groups)
+        while groups and self._left:
+            group = groups.pop(0)
+            error = self._error(group)
+            if error > (1 - self._settings.gain) * self._all_int8:
+                continue
+            if len(group) == 1:
+                found[group[0]] = error
+            else:
+                groups += _divided(group, 2)
+        return sorted(found, key=found.__getitem__)
+
+    def chosen_of(self, candidates: list[str]) -> list[str]:
+        """Return those that are worth their work together."""
+        allowed = self._settings.work * sum(self.work.values())
+        chosen: list[str] = []
+        remaining = self._all_int8
+        for name in candidates:
+            together = [*chosen, name]
+            if not self._left or sum(map(self.work.__getitem__, together)) > allowed:
+                continue
+            error = self._error(together)
+            if error <= (1 - self._settings.gain) * remaining:
+                chosen, remaining = together, error
+        return chosen
+
+    def _error(self, names: list[str]) -> float:
+        self._left -= 1
+        trial = with_float_layers(self._quantised, self._model, names)
+        error = self._probe.error(trial.SerializeToString())
+        self._on_trial(error)
+        return error
+
+
+def _divided(names: list[str], parts: int) -> list[list[str]]:
+    """Return lists of neighbours, as many as asked for and as equal as can be, none empty."""
+    ends = [len(names) * part // parts for part in range(parts + 1)]
+    return [names[start:end] for start, end in pairwise(ends) if end > start]

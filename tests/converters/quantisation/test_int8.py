@@ -21,6 +21,12 @@ def options(tmp_path, clips, monkeypatch):
     return Int8Options("tiny-int8", tmp_path, calibration_frames=20)
 
 
+@pytest.fixture
+def no_quantiser(monkeypatch):
+    """Leave graphs float: what is tested comes after the quantiser, which takes long."""
+    monkeypatch.setattr(int8, "quantised", lambda model, *_: model)
+
+
 def lose(monkeypatch, name, points):
     """Let a measurement find 80 for the first bundle, the float one, and less for the other."""
     values = iter([80.0, 80.0 - points])
@@ -42,7 +48,7 @@ def test_the_manifest_tells_what_int8_cost_and_how_it_was_made(float_bundle, tmp
 
 
 def test_a_loss_past_what_is_allowed_is_refused_and_nothing_is_written(
-    float_bundle, tmp_path, options, monkeypatch
+    float_bundle, tmp_path, options, no_quantiser, monkeypatch
 ):
     lose(monkeypatch, "bundle_pck", 0.6)
     with pytest.raises(AccuracyError, match=r"loses 0.60 points .* 0.5 are allowed"):
@@ -50,7 +56,9 @@ def test_a_loss_past_what_is_allowed_is_refused_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_head_that_loses_too_much_stays_float(float_bundle, tmp_path, options, monkeypatch):
+def test_a_head_that_loses_too_much_stays_float(
+    float_bundle, tmp_path, options, no_quantiser, monkeypatch
+):
     lose(monkeypatch, "head_pck", 0.6)
     bundle, report = quantise_bundle(float_bundle, tmp_path / "out", options)
     assert report.float_layers["head"] == ["all"]
@@ -64,7 +72,7 @@ def test_graphs_that_runtimes_disagree_on_are_refused(float_bundle, tmp_path, op
         quantise_bundle(float_bundle, tmp_path / "out", options)
 
 
-def test_an_int8_bundle_is_not_quantised_again(float_bundle, tmp_path, options):
+def test_an_int8_bundle_is_not_quantised_again(float_bundle, tmp_path, options, no_quantiser):
     bundle, _ = quantise_bundle(float_bundle, tmp_path / "out", options)
     with pytest.raises(ConfigError, match="is int8 already"):
         quantise_bundle(bundle, tmp_path / "again", options)
@@ -84,7 +92,7 @@ def test_a_thinned_clip_keeps_frames_and_labels_together(clips):
 
 
 def test_the_command_quantises_a_bundle_by_its_folder(
-    float_bundle, tmp_path, options, monkeypatch, capsys
+    float_bundle, tmp_path, options, no_quantiser, capsys
 ):
     words = ["convert", float_bundle.path, tmp_path / "out", "--precision", "int8"]
     words += ["--calibration-frames", 20, "--data", tmp_path, "--max-drop", 100]

@@ -114,7 +114,13 @@ def test_layers_that_gain_enough_and_cost_little_stay_float(model, int8):
     chosen = sensitive_layers(int8, model, probe, settings)
     assert set(chosen) == {cheap[0], cheap[1]}
     assert chosen == [name for name in work if name in chosen], "in the order they run"
-    assert probe.trials <= 1 + len(work) + settings.candidates
+    assert probe.trials <= settings.trials
+
+
+def test_the_search_ends_after_so_many_trials(model, int8):
+    probe = Scripted(dict.fromkeys(quantised_layers(int8), 0.05))
+    sensitive_layers(int8, model, probe, SearchSettings(trials=5))
+    assert probe.trials == 5
 
 
 def shuffled(zero):
