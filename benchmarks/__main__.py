@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, soak, streams
+from benchmarks import absence, accuracy, path, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -20,6 +20,7 @@ PARTS = {
     "streams": streams.main,
     "absence": absence.main,
     "ppu": _ppu,
+    "path": path.main,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from edgepose.methods import MethodSpec, PropagationMethod
 from edgepose_runtime.backends import Network
 from edgepose_runtime.skeletons import PENN13
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
 SPEC = MethodSpec(PENN13, 256, SIZE, 4.0, 1.5, 0.2, None)
 ALPHAS = (0.2, 0.1)
 
@@ -49,6 +50,8 @@ class _Recorded(Network):
 
     def __init__(self, body: RememberedNetwork, propagate: Call | None) -> None:
         self._body, self._propagate = body, propagate
+        self.inputs = self.outputs = {}
+        self.device, self.precision = "cpu", "float32"
 
     def infer(self, feeds: Arrays) -> dict[str, NDArray[np.float32]]:
         """Return the body's heat-maps, propagated where something does that."""

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.onnx import symbolic_helper
+from torch.onnx.utils import register_custom_op_symbolic
 
 from benchmarks.ppu.candidates import JOINTS, SIZE, Gated
 from edgepose.models import PPU, deform_conv2d
@@ -75,7 +76,7 @@ def export(module: nn.Module, *channels: int, opset: int = 17) -> bytes:
         torch.onnx.export(
             module.eval(),
             arguments,
-            file,
+            file,  # type: ignore[arg-type]  # it takes buffers as well
             opset_version=opset,
             input_names=names,
             output_names=["out"],
@@ -146,4 +147,4 @@ def _write_deform_conv(
     )
 
 
-torch.onnx.register_custom_op_symbolic("edgepose::deform_conv", _write_deform_conv, 19)
+register_custom_op_symbolic("edgepose::deform_conv", _write_deform_conv, 19)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from edgepose.models import PPN
 from edgepose.training.modules import load_trained, network_input
 from edgepose.training.settings import TrainConfig
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 _BATCH = 8
 _NAMES = ("maps", "keypoints", "matrix")
 
@@ -98,7 +99,8 @@ def _windows(config: TrainConfig, root: Path, count: int) -> Iterator[Mapping[st
 def _maps(body: nn.Module, batch: Mapping[str, torch.Tensor]) -> Array:
     frames = network_input(batch["image"]).flatten(0, 1)
     maps = torch.cat([body(few) for few in frames.split(_BATCH)])
-    return maps.unflatten(0, batch["image"].shape[:2]).half().numpy()
+    found: Array = maps.unflatten(0, batch["image"].shape[:2]).half().numpy()
+    return found
 
 
 class RememberedNetwork:

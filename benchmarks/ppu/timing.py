@@ -49,4 +49,5 @@ def _maps(seed: int) -> NDArray[np.float32]:
     row, column = np.mgrid[:SIZE, :SIZE]
     y, x = rng.uniform(8, SIZE - 8, (2, JOINTS, 1, 1))
     peaks = np.exp(-((row - y) ** 2 + (column - x) ** 2) / 8)
-    return (peaks + 0.01 * rng.random(peaks.shape))[None].astype(np.float32)
+    maps: NDArray[np.float32] = (peaks + 0.01 * rng.random(peaks.shape))[None].astype(np.float32)
+    return maps

@@ -78,7 +78,8 @@ def _blend_columns(
     taps = np.uint64(len(weights)) // size
     for u in range(size):
         at = np.uint64(3) * u
-        blend_pixel(out, at, rest, line, index[u], weights, taps * u, taps)
+        # numba itself passes the first parameter of the definition.
+        blend_pixel(out, at, rest, line, index[u], weights, taps * u, taps)  # type: ignore[call-arg]
 
 
 @kernel

@@ -48,7 +48,7 @@ def blend_pixel(  # numba binds the arguments by their place
             return builder.bitcast(item(number, place), _PIXEL.as_pointer())
 
         start = builder.load(pixel(2, values[1]), align=4)
-        total = cgutils.alloca_once_value(builder, start)
+        total = cgutils.alloca_once_value(builder, start)  # type: ignore[no-untyped-call]
         with cgutils.for_range(builder, values[7]) as loop:
             weight = builder.load(item(5, builder.add(values[6], loop.index)))
             one = builder.insert_element(_ANY, weight, ir.Constant(ir.IntType(32), 0))
