@@ -14,7 +14,7 @@ from edgepose_runtime.capture import open_source
 # Operators that TensorRT 10 takes in float (onnx-tensorrt, docs/operators.md). ONNX Runtime takes
 # all of opset 17; that OpenVINO does is tested by running the graphs.
 TENSORRT = frozenset(
-    [
+    {
         "Add",
         "Cast",
         "Clip",
@@ -52,7 +52,7 @@ TENSORRT = frozenset(
         "Transpose",
         "Unsqueeze",
         "Where",
-    ]
+    }
 )
 BUNDLE = load_bundle(bundle_path("ppn-swift"))
 GRAPHS = sorted(BUNDLE.manifest.graphs)
