@@ -11,7 +11,7 @@ from typing import Any
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.tables import latency_table
 from edgepose.cli.values import whole
-from edgepose.loading import DEFAULT_MODEL
+from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
 from edgepose.stats import TrackerStats
 from edgepose.stopping import StopSignals
@@ -51,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(
@@ -85,14 +85,13 @@ def run(args: argparse.Namespace) -> int:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
         tracker = opened.enter_context(_tracker(args))
-        model = tracker.model
-        outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
+        outputs = opened.enter_context(open_outputs(args, source, tracker.model))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
         try:
             _track_all(args.roi, source, tracker, outputs, stop)
         finally:
-            sys.stderr.write(summary(tracker.stats))
+            sys.stderr.write(summary(tracker.stats, tracker.model))
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
     return 1 if stop.stopped else 0
@@ -141,10 +140,11 @@ def show_event(event: StreamEvent) -> None:
         sys.stderr.write(f"edgepose: {str(event.kind).capitalize()}: {event.detail}\n")
 
 
-def summary(stats: TrackerStats) -> str:
-    """Return the latency table and how many frames had a person; nothing for no frame at all."""
+def summary(stats: TrackerStats, model: PoseModel) -> str:
+    """Return the latency, how many frames had a person, and what ran; nothing for no frame."""
     if not stats.poses + stats.without_person:
         return ""
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
-    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"
+    used = f"{model.name} ran on {model.device} in {model.precision}.\n"
+    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"
