@@ -34,11 +34,15 @@ class FlowStep:
         joints: float64 (K, 2) x, y in frame pixels; NaN stays NaN.
         moved: float64 (K,) how far each joint went, in sides of the view.
         doubt: float64 (K,) how far off it comes out when followed back, in sides of the view.
+        view: the new frame's region in grey, uint8 (S, S).
+        places: float64 (K, 2) the joints in pixels of the view.
     """
 
     joints: Doubles
     moved: Doubles
     doubt: Doubles
+    view: Image
+    places: Doubles
 
 
 class JointFlow:
@@ -58,17 +62,12 @@ class JointFlow:
             self._neighbours[first, second] = self._neighbours[second, first] = 1.0
         self._roi = Roi(0, 0, 1, 1)
         self._view: Image = np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8)
-        self._joints: Doubles = np.zeros((num_joints, 2))
+        self._places: Doubles = np.zeros((num_joints, 2))
 
     @property
     def roi(self) -> Roi:
         """The region of the frame that is watched."""
         return self._roi
-
-    @property
-    def view(self) -> Image:
-        """The last frame's region in grey, uint8 (S, S)."""
-        return self._view
 
     def start(self, frame: Image, roi: Roi, joints: NDArray[np.floating]) -> None:
         """Watch a region from this frame on.
@@ -80,16 +79,19 @@ class JointFlow:
         """
         self._roi = roi
         self._view = grey_view(frame, roi)
-        self._joints = frame_to_crop(joints, roi, VIEW_SIZE).astype(np.float64)
+        self._places = frame_to_crop(joints, roi, VIEW_SIZE).astype(np.float64)
 
     def step(self, frame: Image) -> FlowStep:
-        """Carry the joints into the next frame."""
+        """Carry the joints into the next frame; it counts as the last one once it is accepted."""
         view = grey_view(frame, self._roi)
-        joints, doubt = self.carry(self._view, view, self._joints)
-        moved = np.hypot(*(joints - self._joints).T)
-        self._view, self._joints = view, joints
-        placed = np.asarray(crop_to_frame(joints, self._roi, VIEW_SIZE), np.float64)
-        return FlowStep(placed, moved / VIEW_SIZE, doubt / VIEW_SIZE)
+        places, doubt = self.carry(self._view, view, self._places)
+        moved = np.hypot(*(places - self._places).T)
+        joints = np.asarray(crop_to_frame(places, self._roi, VIEW_SIZE), np.float64)
+        return FlowStep(joints, moved / VIEW_SIZE, doubt / VIEW_SIZE, view, places)
+
+    def accept(self, step: FlowStep) -> None:
+        """Go on from this step."""
+        self._view, self._places = step.view, step.places
 
     def carry(self, before: Image, after: Image, joints: Doubles) -> tuple[Doubles, Doubles]:
         """Carry joints from one view of the region into another, in time or against it.
