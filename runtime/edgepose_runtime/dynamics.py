@@ -53,17 +53,60 @@ def pole_atoms(radius: ArrayLike, angle: ArrayLike, length: int) -> Doubles:
     return scaled
 
 
-class Dictionary(Protocol):
-    """What interpolation needs of a dictionary.
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """The kinds of movement that a dictionary expects, such as a joint at rest or a swing.
 
     Attributes:
-        weights: (atoms,) how much of each atom to expect: the variance of its coefficient, in
-            squared sides of the person's box. All ones where that is not known.
+        weights: (M, atoms) the variance to expect of each atom's coefficient, for each kind, in
+            squared sides of the person's box.
+        log_odds: (M,) how common each kind is.
+        trust: how much the likelihood of a joint's own key poses, and the mean of all joints', tell
+            of what kind its movement is; both 0 or more.
+
+    Raises:
+        ConfigError: the shapes do not fit, a value is not finite, or a weight negative.
     """
 
+    weights: Doubles
+    log_odds: Doubles
+    trust: tuple[float, float] = (1.0, 0.0)
+
+    def __post_init__(self) -> None:
+        weights, odds = np.array(self.weights, np.float64), np.array(self.log_odds, np.float64)
+        if weights.ndim != 2 or odds.shape != weights.shape[:1] or len(odds) == 0:
+            raise ConfigError(
+                "Kinds of movement need a row of weights and a log-odds each; got the shapes "
+                f"{weights.shape} and {odds.shape}."
+            )
+        trust = np.array(self.trust, np.float64)
+        if not all(np.isfinite(part).all() for part in (weights, odds, trust)):
+            raise ConfigError("The weights, log-odds and trust of a dictionary must be finite.")
+        if trust.shape != (2,) or (weights < 0).any() or (trust < 0).any():
+            raise ConfigError("The weights and both values of the trust must be 0 or more.")
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "log_odds", odds)
+        object.__setattr__(self, "trust", (float(trust[0]), float(trust[1])))
+
+    @classmethod
+    def equal(cls, atoms: int) -> Kinds:
+        """One kind, in which all atoms weigh 1."""
+        return cls(np.ones((1, atoms)), np.zeros(1))
+
+    def require_atoms(self, count: int) -> None:
+        """Raise ConfigError unless there is a weight for each atom."""
+        if self.weights.shape[1] != count:
+            raise ConfigError(
+                f"A dictionary of {count} atoms needs as many weights; got {self.weights.shape[1]}."
+            )
+
+
+class Dictionary(Protocol):
+    """What interpolation needs of a dictionary."""
+
     @property
-    def weights(self) -> Doubles:
-        """Return them."""
+    def kinds(self) -> Kinds:
+        """What movements to expect."""
 
     def atoms(self, length: int) -> Doubles:
         """Return the atoms over so many frames, (length, atoms).
@@ -73,36 +116,30 @@ class Dictionary(Protocol):
         """
 
 
-@dataclass(frozen=True, eq=False)
 class PoleDictionary:
     """A dictionary of poles, for windows of any length.
 
-    Attributes:
+    Args:
         radius: (N,) moduli.
         angle: (N,) angles in radians per frame.
-        weights: (1 + 4 N,) expected variance of each atom's coefficient; all ones by default.
+        kinds: what to expect of the 1 + 4 N atoms; by default all weigh the same.
 
     Raises:
-        ConfigError: the shapes do not fit, or a value is not finite, or a weight negative.
+        ConfigError: the shapes do not fit, or a pole is not finite.
     """
 
-    radius: Doubles
-    angle: Doubles
-    weights: Doubles = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        radius, angle = np.array(self.radius, np.float64), np.array(self.angle, np.float64)
-        if radius.ndim != 1 or radius.shape != angle.shape:
+    def __init__(self, radius: ArrayLike, angle: ArrayLike, kinds: Kinds | None = None) -> None:
+        self.radius, self.angle = np.array(radius, np.float64), np.array(angle, np.float64)
+        if self.radius.ndim != 1 or self.radius.shape != self.angle.shape:
             raise ConfigError(
-                "A dictionary needs as many angles as radii, each in one row; got shapes "
-                f"{angle.shape} and {radius.shape}."
+                "A dictionary needs as many angles as radii, each in one row; got the shapes "
+                f"{self.angle.shape} and {self.radius.shape}."
             )
-        weights = np.ones(1 + 4 * len(radius)) if self.weights is None else self.weights
-        object.__setattr__(self, "radius", radius)
-        object.__setattr__(self, "angle", angle)
-        object.__setattr__(self, "weights", _checked_weights(weights, 1 + 4 * len(radius)))
-        if not (np.isfinite(radius).all() and np.isfinite(angle).all()):
-            raise ConfigError("The poles of a dictionary must be finite numbers.")
+        if not (np.isfinite(self.radius).all() and np.isfinite(self.angle).all()):
+            raise ConfigError("The poles of a dictionary must be finite.")
+        atoms = 1 + 4 * len(self.radius)
+        self.kinds = kinds or Kinds.equal(atoms)
+        self.kinds.require_atoms(atoms)
 
     @property
     def poles(self) -> NDArray[np.complex128]:
@@ -115,34 +152,33 @@ class PoleDictionary:
         return pole_atoms(self.radius, self.angle, length)
 
 
-@dataclass(frozen=True, eq=False)
 class MatrixDictionary:
     """A dictionary given as a matrix, such as the published ones; for no longer windows.
 
-    Attributes:
+    Args:
         matrix: (T, atoms).
-        weights: (atoms,) expected variance of each atom's coefficient; all ones by default.
+        kinds: what to expect of the atoms; by default all weigh the same.
 
     Raises:
-        ConfigError: the shapes do not fit, or a value is not finite, or a weight negative.
+        ConfigError: the shapes do not fit, or a value is not finite.
     """
 
-    matrix: Doubles
-    weights: Doubles = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        matrix = np.array(self.matrix, np.float64)
-        if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
+    def __init__(self, matrix: ArrayLike, kinds: Kinds | None = None) -> None:
+        self.matrix = np.array(matrix, np.float64)
+        if self.matrix.ndim != 2 or 0 in self.matrix.shape or not np.isfinite(self.matrix).all():
             raise ConfigError(
-                "A dictionary must be a matrix of finite numbers, frames x atoms; "
-                f"got shape {matrix.shape}."
+                "A dictionary must be a matrix of finite numbers, frames x atoms; got the shape "
+                f"{self.matrix.shape}."
             )
-        weights = np.ones(matrix.shape[1]) if self.weights is None else self.weights
-        object.__setattr__(self, "matrix", matrix)
-        object.__setattr__(self, "weights", _checked_weights(weights, matrix.shape[1]))
+        self.kinds = kinds or Kinds.equal(self.matrix.shape[1])
+        self.kinds.require_atoms(self.matrix.shape[1])
 
     def atoms(self, length: int) -> Doubles:
-        """Return the first rows, as they are: the released code cuts longer dictionaries so."""
+        """Return the first rows, as they are: the released code cuts longer dictionaries so.
+
+        Raises:
+            ConfigError: the matrix has fewer rows.
+        """
         if not 1 <= length <= len(self.matrix):
             raise ConfigError(
                 f"This dictionary has atoms of {len(self.matrix)} frames and cannot be used for "
@@ -159,7 +195,9 @@ def save_dictionary(dictionary: PoleDictionary, path: Path) -> None:
         version=np.array(VERSION),
         radius=dictionary.radius.astype(np.float32),
         angle=dictionary.angle.astype(np.float32),
-        weights=dictionary.weights.astype(np.float32),
+        weights=dictionary.kinds.weights.astype(np.float32),
+        log_odds=dictionary.kinds.log_odds.astype(np.float32),
+        trust=np.array(dictionary.kinds.trust, np.float32),
     )
 
 
@@ -177,7 +215,8 @@ def load_dictionary(path: str | Path = DEFAULT_DICTIONARY) -> PoleDictionary:
     if str(content.get("format")) != FORMAT or int(content.get("version", 0)) != VERSION:
         raise BundleFormatError(f"The file {path} is no dictionary of format version {VERSION}.")
     try:
-        return PoleDictionary(content["radius"], content["angle"], content["weights"])
+        kinds = Kinds(content["weights"], content["log_odds"], content["trust"])
+        return PoleDictionary(content["radius"], content["angle"], kinds)
     except (KeyError, ConfigError) as error:
         raise BundleFormatError(f"The dictionary {path} is damaged: {error}") from error
 
@@ -190,13 +229,3 @@ def _read(path: Path) -> dict[str, Any]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BundleFormatError(f"The dictionary {path} cannot be read: {error}.") from error
-
-
-def _checked_weights(weights: ArrayLike, count: int) -> Doubles:
-    checked = np.array(weights, np.float64)
-    if checked.shape != (count,) or not (np.isfinite(checked).all() and (checked >= 0).all()):
-        raise ConfigError(
-            f"A dictionary of {count} atoms needs as many finite weights from 0 on; "
-            f"got shape {checked.shape}."
-        )
-    return checked
