@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.values import share
-from edgepose.keyframes.selecting import GreedySelector
+from edgepose.keyframes.selecting import EvenSteps
 from edgepose.keyframes.sheet import Proposal, write_list, write_sheet
 from edgepose.keyframes.windows import WINDOW, windows_of
 from edgepose.progress import Progress, show_progress
@@ -70,7 +70,7 @@ def _propose(source: FrameSource, rate: float | None) -> tuple[list[Proposal], i
     proposals: list[Proposal] = []
     count = 0
     with show_progress("propose", source.num_frames) as progress:
-        for window in windows_of(_counted(source, progress), GreedySelector(WINDOW), rate=rate):
+        for window in windows_of(_counted(source, progress), EvenSteps(), rate=rate):
             proposals += [Proposal.of(window.frames[key]) for key in window.keys]
             count += len(window.frames)
     return proposals, count

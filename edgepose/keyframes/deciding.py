@@ -59,12 +59,13 @@ class KeyFrameDecision:
                 for those that are not known.
             doubt: (K,) how far off each is when followed back.
         """
-        if _is_cut(doubt):
-            return True
-        if self._credit + self._settings.max_key_rate < 1:
+        cut = _is_cut(doubt)
+        # After a cut there is nothing to carry on: that is worth frames of the time to come.
+        least = 1 - BURST if cut else 1.0
+        if self._credit + self._settings.max_key_rate < least:
             return False
         error = self._error + drift(moved)
-        return self._alarm > 0 or error > self._settings.tolerance
+        return cut or self._alarm > 0 or error > self._settings.tolerance
 
     def carried(self, moved: Floats) -> None:
         """Take in that no network looked at a frame."""

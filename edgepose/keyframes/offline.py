@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgepose.keyframes.selecting import GreedySelector, Selector
+from edgepose.keyframes.selecting import EvenSteps, Selector
 from edgepose.keyframes.windows import WINDOW, windows_of
 from edgepose.loading import PoseModel
 from edgepose.looking import Keypoints
@@ -33,7 +33,7 @@ class KeyFrameTracking:
 
     Args:
         model: looks at the key frames.
-        select: chooses them; by default what leaves least unexplained.
+        select: chooses them; by default :class:`EvenSteps`.
         rate: the part of the frames to look at, ``None`` for as many as are worth it.
         roi: where to look in every frame, ``None`` to find and follow.
 
@@ -50,7 +50,7 @@ class KeyFrameTracking:
         rate: float | None = None,
         roi: RoiLike | None = None,
     ) -> None:
-        self._select: Selector = select or GreedySelector(WINDOW)
+        self._select: Selector = select or EvenSteps()
         self._rate, self._roi = rate, roi
         self._stream = PoseStream(model, smoothing=None, reinitialise_every=None)
         self._skeleton = model.skeleton

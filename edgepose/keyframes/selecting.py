@@ -1,16 +1,13 @@
-"""Which frames of a window say most about the others."""
+"""Which frames of a window to look at, so that the others follow from them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.dynamics import Dictionary, load_dictionary
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.hpim import expected_movement
 
 Doubles = NDArray[np.float64]
 Features = NDArray[np.floating]
@@ -19,77 +16,59 @@ Features = NDArray[np.floating]
 #: choose or ``None`` for as many as are worth it; returns their numbers, at least one, rising.
 Selector = Callable[[Features, int | None], list[int]]
 
-#: Noise in features, in parts of their mean square over a window, and what a key frame costs.
-RHO = 0.1
-COST = 0.02
+#: The part that change has in the distance between frames; the rest is time.
+CHANGE_SHARE = 0.4
+#: Where their number is free, key frames are so many frames apart in a picture that changes as
+#: fast as in the middle of our training clips, and never twice as far.
+USUAL_GAP = 6.0
+#: That change from one frame to the next, in grey levels (root mean square of the features).
+USUAL_CHANGE = 4.0
 
 
-class GreedySelector:
-    """Minimises the objective of K-FPN (Eq. 16) frame by frame, instead of learning to.
+class EvenSteps:
+    """Puts key frames at even steps of time and change: closer together where more happens.
 
-    The next key frame is the one that leaves least unexplained of all features, given how people
-    move: ``|(I + G S / rho)^-1 Y|^2 + cost * r``, with S the chosen frames and G what the
-    dictionary expects. There is nothing to train, and it never chooses none.
+    Each key frame stands in the middle of its step, so that windows follow each other evenly. On
+    annotated clips this recovers poses better than frames at even times, and better than what
+    minimises the objective of K-FPN: where the picture changes, people move.
 
     Args:
-        length: the longest window, T.
-        dictionary: of dynamics; the shipped one by default.
-        rho: see :data:`RHO`.
-        cost: of a key frame, in parts of what a window has to explain.
+        share: the part of the distance between frames that change has, from 0 to 1.
+
+    Raises:
+        ConfigError: the share is out of its range.
     """
 
-    def __init__(
-        self,
-        length: int = 40,
-        dictionary: Dictionary | None = None,
-        rho: float = RHO,
-        cost: float = COST,
-    ) -> None:
-        if length < 1 or rho <= 0 or cost < 0:
-            raise ConfigError(
-                "A selector needs a window of 1 frame or more, a rho above 0 and a cost of 0 or "
-                f"more; got {length}, {rho} and {cost}."
-            )
-        prior = expected_movement(dictionary or load_dictionary(), length)
-        shares = np.exp(prior.log_odds - prior.log_odds.max())
-        covariance = np.tensordot(shares / shares.sum(), prior.covariances, 1)
-        self._prior: Doubles = covariance * length / np.trace(covariance)
-        self._rho, self._cost = rho, cost
+    def __init__(self, share: float = CHANGE_SHARE) -> None:
+        if not 0 <= share <= 1:
+            raise ConfigError(f"The share of change must be from 0 to 1; got {share!r}.")
+        self._share = share
 
     def __call__(self, features: Features, count: int | None = None) -> list[int]:
         """Return the key frames of a window; see :data:`Selector`.
 
         Raises:
-            ConfigError: there is no frame, there are more than the window has, or a count below 1.
+            ConfigError: there is no frame, or a count below 1.
         """
-        frames = len(features)
-        if not 1 <= frames <= len(self._prior) or (count is not None and count < 1):
+        if not len(features) or (count is not None and count < 1):
             raise ConfigError(
-                f"A selector for 1 to {len(self._prior)} frames cannot choose {count or 'some'} of "
-                f"{frames}."
+                f"A selector cannot choose {count or 'some'} of {len(features)} frames."
             )
-        covariance = self._prior[:frames, :frames].copy()
-        products = _products(features)
-        total, chosen = float(np.trace(products)), list[int]()
-        while len(chosen) < min(frames, count or frames):
-            change = self._changes(covariance, products)
-            change[chosen] = math.inf
-            best = int(change.argmin())
-            if chosen and count is None and -change[best] < self._cost * total:
-                break
-            gain = covariance[best] / (covariance[best, best] + self._rho)
-            chosen.append(best)
-            products = _explained(products, gain, best)
-            covariance -= np.outer(gain, covariance[best])
-        return sorted(chosen)
+        change = _changes(features)
+        if count is None:
+            pace = 1 - self._share + self._share * np.minimum(change / USUAL_CHANGE, 2.0)
+            count = max(1, round(float(pace.sum()) / USUAL_GAP))
+        if count >= len(features):
+            return list(range(len(features)))
+        return _at_even_steps(self._way(change), count)
 
-    def _changes(self, covariance: Doubles, products: Doubles) -> Doubles:
-        """Return by how much each frame as the next one would change what is unexplained, (n,)."""
-        scale = np.diagonal(covariance) + self._rho
-        linear = (covariance * products).sum(axis=0) / scale
-        square = np.square(covariance).sum(axis=0) / np.square(scale)
-        change: Doubles = square * np.diagonal(products) - 2 * linear
-        return change
+    def _way(self, change: Doubles) -> Doubles:
+        """Return where each frame is on the way through the window, from 0 to 1."""
+        time = np.full(len(change), 1 / len(change))
+        total = change.sum()
+        moved = change / total if total > 0 else time
+        way: Doubles = np.cumsum((1 - self._share) * time + self._share * moved)
+        return way
 
 
 def uniform_selection(frames: int, count: int) -> list[int]:
@@ -99,16 +78,22 @@ def uniform_selection(frames: int, count: int) -> list[int]:
     return sorted({round(index * (frames - 1) / (count - 1)) for index in range(count)})
 
 
-def _products(features: Features) -> Doubles:
-    """Return the products (n, n) of features around their mean, of mean square 1."""
-    values = np.asarray(features, np.float64).reshape(len(features), -1)
-    values = values - values.mean(axis=0)
-    products: Doubles = values @ values.T
-    return products / max(float(np.trace(products)) / len(values), 1e-12)
+def _changes(features: Features) -> Doubles:
+    """Return how much each frame (n,) differs from the one before it; the first as the second."""
+    if len(features) == 1:
+        return np.zeros(1)
+    flat = np.asarray(features, np.float64).reshape(len(features), -1)
+    change = np.sqrt(np.square(np.diff(flat, axis=0)).mean(axis=1))
+    return np.concatenate([change[:1], change])
 
 
-def _explained(products: Doubles, gain: Doubles, best: int) -> Doubles:
-    """Return the products of what is left when the best frame's part is taken from all."""
-    row = products[best]
-    left: Doubles = products - np.outer(gain, row) - np.outer(row, gain)
-    return left + row[best] * np.outer(gain, gain)
+def _at_even_steps(way: Doubles, count: int) -> list[int]:
+    """Return the frames in the middle of even steps of the way; exactly so many, all different."""
+    wanted = (np.arange(count) + 0.5) / count
+    nearest = np.abs((way - way[0] / 2)[:, None] - wanted).argmin(axis=0)
+    for index in range(1, count):
+        nearest[index] = max(nearest[index], nearest[index - 1] + 1)
+    limit = len(way)
+    for index in range(count - 1, -1, -1):
+        nearest[index] = limit = min(int(nearest[index]), limit - 1)
+    return [int(frame) for frame in nearest]

@@ -154,13 +154,21 @@ class KFPN(nn.Module):
         steep = self.config.alpha if alpha is None else alpha
         return torch.sigmoid(steep * self.scores(folded.flatten()))
 
-    def loss(self, selection: Tensor, embedded: Tensor, present: Tensor | None = None) -> Tensor:
+    def loss(
+        self,
+        selection: Tensor,
+        embedded: Tensor,
+        present: Tensor | None = None,
+        sharpness: float = 0.0,
+    ) -> Tensor:
         """Return Eq. 16: what key frames leave unexplained, and how many there are.
 
         Args:
             selection: (T,) from 0 to 1.
             embedded: (T, M) Y.
             present: (T,) 1 for frames that are there, 0 for padding; all by default.
+            sharpness: weight of ``s (1 - s)``. Without it, a little of every frame costs as much
+                as a few whole ones, and explains more.
         """
         config = self.config
         if present is not None:
@@ -168,7 +176,9 @@ class KFPN(nn.Module):
         atoms = build_atoms(self.radius, self.angle, config.frames)
         rest = unexplained(atoms @ atoms.mT, selection, embedded, config.rho)
         left = rest.norm() if config.power == 1 else rest.square().sum()
-        return config.recovery * left + config.sparsity * selection.sum()
+        undecided = (selection * (1 - selection)).sum()
+        costs = config.sparsity * selection.sum() + sharpness * undecided
+        return config.recovery * left + costs
 
 
 def unexplained(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> Tensor:

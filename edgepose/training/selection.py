@@ -32,6 +32,8 @@ class SelectionTraining:
         decay: weight decay.
         milestones: epochs after which the rate is divided by ten.
         alpha_slope: how much steeper the selection gets with each epoch.
+        sharpness: weight, in the last epoch, with which undecided selections count; it grows from
+            0. The published recipes have none.
         seed: of the windows and their order.
     """
 
@@ -41,6 +43,7 @@ class SelectionTraining:
     decay: float = 1e-3
     milestones: tuple[int, ...] = ()
     alpha_slope: float = 0.5
+    sharpness: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -53,7 +56,7 @@ class SelectionTraining:
 RECIPES = {
     "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
     "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
-    "edge": SelectionTraining(40, 1e-3, None, 1e-4, (25, 35), alpha_slope=0.1),
+    "edge": SelectionTraining(40, 1e-3, None, 1e-4, (25, 35), alpha_slope=0.1, sharpness=16.0),
     "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
     "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
 }
@@ -79,9 +82,10 @@ def train_selector(
         model.train()
         losses = []
         alpha = alpha_of_epoch(epoch, training.alpha_slope)
+        sharpness = training.sharpness * epoch / training.epochs
         for window, present in _windows(clips, model.config.frames, random):
             selection, embedded = model(window, alpha)
-            loss = model.loss(selection, embedded, present)
+            loss = model.loss(selection, embedded, present, sharpness)
             losses.append(_descend(optimiser, loss))
         schedule.step()
         report(epoch, float(np.mean(losses)))
