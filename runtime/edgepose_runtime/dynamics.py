@@ -61,8 +61,8 @@ class Kinds:
         weights: (M, atoms) the variance to expect of each atom's coefficient, for each kind, in
             squared sides of the person's box.
         log_odds: (M,) how common each kind is.
-        trust: how much the likelihood of a joint's own key poses, and the mean of all joints', tell
-            of what kind its movement is; both 0 or more.
+        trust: how much the likelihood of a joint's key poses tells of what kind its movement is,
+            0 or more. 1 is right if all else is.
 
     Raises:
         ConfigError: the shapes do not fit, a value is not finite, or a weight negative.
@@ -70,7 +70,7 @@ class Kinds:
 
     weights: Doubles
     log_odds: Doubles
-    trust: tuple[float, float] = (1.0, 0.0)
+    trust: float = 1.0
 
     def __post_init__(self) -> None:
         weights, odds = np.array(self.weights, np.float64), np.array(self.log_odds, np.float64)
@@ -79,14 +79,12 @@ class Kinds:
                 "Kinds of movement need a row of weights and a log-odds each; got the shapes "
                 f"{weights.shape} and {odds.shape}."
             )
-        trust = np.array(self.trust, np.float64)
-        if not all(np.isfinite(part).all() for part in (weights, odds, trust)):
-            raise ConfigError("The weights, log-odds and trust of a dictionary must be finite.")
-        if trust.shape != (2,) or (weights < 0).any() or (trust < 0).any():
-            raise ConfigError("The weights and both values of the trust must be 0 or more.")
+        if not (np.isfinite(weights).all() and np.isfinite(odds).all() and (weights >= 0).all()):
+            raise ConfigError("Weights must be finite numbers from 0 on, and log-odds finite.")
+        if not 0 <= self.trust < np.inf:
+            raise ConfigError(f"The trust must be a finite number from 0 on; got {self.trust}.")
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "log_odds", odds)
-        object.__setattr__(self, "trust", (float(trust[0]), float(trust[1])))
 
     @classmethod
     def equal(cls, atoms: int) -> Kinds:
@@ -215,7 +213,7 @@ def load_dictionary(path: str | Path = DEFAULT_DICTIONARY) -> PoleDictionary:
     if str(content.get("format")) != FORMAT or int(content.get("version", 0)) != VERSION:
         raise BundleFormatError(f"The file {path} is no dictionary of format version {VERSION}.")
     try:
-        kinds = Kinds(content["weights"], content["log_odds"], content["trust"])
+        kinds = Kinds(content["weights"], content["log_odds"], float(content["trust"]))
         return PoleDictionary(content["radius"], content["angle"], kinds)
     except (KeyError, ConfigError) as error:
         raise BundleFormatError(f"The dictionary {path} is damaged: {error}") from error

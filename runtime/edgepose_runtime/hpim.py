@@ -11,6 +11,7 @@ These are the twins of the kernels in `edgepose_runtime.kernels.hpim`.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,14 @@ FLOOR, RELATIVE_FLOOR = 1e-9, 1e-10
 #: The variance that stands for a joint that was not seen.
 UNSEEN = 1e30
 #: A kind of movement so much rarer in a joint than its commonest is left out.
-NEGLIGIBLE = 1e-3
+NEGLIGIBLE = 0.01
 #: A score below this counts as this: noise grows no further.
 LOWEST_SCORE = 0.1
 #: What noise is looked for where it is not known, in sides of the person's box.
 NOISE_LEVELS = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
+#: Between two key frames no farther apart than `LONGEST_CALM`, a coordinate leaves the range of its
+#: values there by at most this part of their difference.
+LONGEST_CALM, SWING = 11, 0.1
 #: FISTA stops when the codes change by less than this, in the norm of SPEC section 5.1.
 TOLERANCE = 1e-4
 
@@ -40,12 +44,12 @@ class Prior(NamedTuple):
         covariances: (M, T, T) between frames, for each of M kinds of movement, in squared sides of
             the person's box.
         log_odds: (M,) how common each kind is.
-        trust: how much a joint's own likelihood, and the mean of all joints', tell its kind.
+        trust: how much the likelihood of a joint's key poses tells of its kind.
     """
 
     covariances: Doubles
     log_odds: Doubles
-    trust: tuple[float, float]
+    trust: float
 
 
 class Keys(NamedTuple):
@@ -78,7 +82,7 @@ def equal_atoms(dictionary: Dictionary, length: int) -> Prior:
     atoms = dictionary.atoms(length)
     covariance = atoms @ atoms.T
     covariance += RELATIVE_FLOOR * np.trace(covariance) / length * np.eye(length)
-    return Prior(covariance[None], np.zeros(1), (1.0, 0.0))
+    return Prior(covariance[None], np.zeros(1), 1.0)
 
 
 def prepare_numpy(poses: NDArray[np.floating], scale: float | None) -> Keys:
@@ -162,13 +166,30 @@ def _likelihoods(systems: Doubles, sides: Doubles, variances: Doubles) -> Double
 
 def _shares(prior: Prior, likelihoods: Doubles) -> Doubles:
     """The share (M, K) of each kind of movement in each joint."""
-    own, pooled = prior.trust
-    odds = own * likelihoods + pooled * likelihoods.mean(axis=1, keepdims=True)
-    odds += prior.log_odds[:, None]
+    odds = prior.trust * likelihoods + prior.log_odds[:, None]
     shares: Doubles = np.exp(odds - odds.max(axis=0))
     shares[shares <= NEGLIGIBLE] = 0
     shares /= shares.sum(axis=0)
     return shares
+
+
+def calm_numpy(key_frames: NDArray[np.int64], scores: Doubles, mean: Doubles) -> None:
+    """Keep paths from swinging out between keys: most joints rest or reach, few turn back.
+
+    Args:
+        key_frames: (r,).
+        scores: (r, K), 0 where a joint is not seen.
+        mean: (K, 2, T) is changed.
+    """
+    for joint, path in enumerate(mean):
+        seen = key_frames[scores[:, joint] > 0]
+        for before, after in pairwise(seen):
+            if after - before > LONGEST_CALM:
+                continue
+            ends = path[:, [before, after]]
+            margin = SWING * np.abs(ends[:, :1] - ends[:, 1:])
+            low, high = ends.min(1, keepdims=True) - margin, ends.max(1, keepdims=True) + margin
+            path[:, before + 1 : after] = np.clip(path[:, before + 1 : after], low, high)
 
 
 def interpolate_numpy(
@@ -200,6 +221,8 @@ def interpolate_numpy(
     else:
         variances = np.where(keys.scores > 0, fixed, UNSEEN)
     mean, variance = posterior_numpy(prior, key_frames, keys.values, variances)
+    if fixed is None:
+        calm_numpy(key_frames, keys.scores, mean)
     return in_pose_units(mean, variance, keys)
 
 

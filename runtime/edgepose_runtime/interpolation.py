@@ -86,7 +86,7 @@ class PoseInterpolator:
         self._fixed = {"ridge": ridge * diagonal, "least-squares": 0.0}.get(method, -1.0)
         self._atoms = self.dictionary.atoms(length).astype(np.float32)
         self._sparsity, self._iterations = sparsity, iterations
-        self._work = np.zeros(0)
+        self._work, self._shape = np.zeros(0), (0, 0)
         self._sparse_work = np.zeros(0, np.float32)
 
     def interpolate(
@@ -193,9 +193,11 @@ class PoseInterpolator:
         from edgepose_runtime.kernels.hpim import interpolate_keys
 
         _require_measures(noise, scale)
-        work = self._buffer(len(keys), poses.shape[1])
+        rows, joints = poses.shape[:2]
+        if (rows, joints) != self._shape:
+            self._grow(rows, joints)
         if self.method == "fista":
-            self._solve_sparsely(keys, poses, first, scale or 0.0, work, out)
+            self._solve_sparsely(keys, poses, first, scale or 0.0, out)
             return
         interpolate_keys(
             self._prior.covariances,
@@ -208,7 +210,7 @@ class PoseInterpolator:
             self._fixed,
             first,
             uncertain and self.method == "weighted",
-            work,
+            self._work,
             out.poses,
             out.uncertainty,
         )
@@ -219,13 +221,12 @@ class PoseInterpolator:
         poses: NDArray[np.float32],
         first: int,
         scale: float,
-        work: NDArray[np.float64],
         out: Interpolation,
     ) -> None:
-        from edgepose_runtime.kernels.hpim import interpolate_sparsely
+        from edgepose_runtime.kernels.sparse import interpolate_sparsely, sparse_work_size
 
         atoms = self._atoms[keys]
-        count = (2 * atoms.shape[1] + 3 * len(keys) + 1) * 2 * poses.shape[1]
+        count = sparse_work_size(atoms.shape[1], len(keys), poses.shape[1])
         if len(self._sparse_work) < count:
             self._sparse_work = np.empty(count, np.float32)
         interpolate_sparsely(
@@ -237,19 +238,19 @@ class PoseInterpolator:
             poses,
             scale,
             first,
-            work,
+            self._work,
             self._sparse_work,
             out.poses,
             out.uncertainty,
         )
 
-    def _buffer(self, rows: int, joints: int) -> NDArray[np.float64]:
+    def _grow(self, rows: int, joints: int) -> None:
         from edgepose_runtime.kernels.hpim import work_size
 
         size = work_size(len(self._prior.log_odds), rows, joints, self.length)
         if len(self._work) < size:
             self._work = np.empty(size)
-        return self._work
+        self._shape = rows, joints
 
 
 def _require_options(
@@ -278,13 +279,16 @@ def _checked_keys(
     key_frames: KeyFrames, key_poses: ArrayLike
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return key frames, and poses float32 (r, K, 3)."""
+    from edgepose_runtime.kernels.hpim import rise
+
     keys = np.asarray(key_frames)
     if keys.ndim != 1 or len(keys) == 0 or keys.dtype.kind not in "iu":
         raise ConfigError(
             "Interpolation needs the whole numbers of one or more key frames in one row; got "
             f"{keys.dtype} of shape {keys.shape}."
         )
-    if (keys[1:] <= keys[:-1]).any():
+    keys = keys.astype(np.int64, copy=False)
+    if not rise(keys):
         raise ConfigError(f"Key frames must rise; got {keys.tolist()}.")
     poses = np.asarray(key_poses)
     if poses.ndim != 3 or len(poses) != len(keys) or poses.shape[2] not in (2, 3):
@@ -294,7 +298,7 @@ def _checked_keys(
         )
     if poses.shape[2] == 2:
         poses = np.concatenate([poses, np.ones((*poses.shape[:2], 1))], axis=2)
-    return keys.astype(np.int64, copy=False), np.ascontiguousarray(poses, np.float32)
+    return keys, np.ascontiguousarray(poses, np.float32)
 
 
 def _checked_buffers(out: Interpolation | None, frames: int, joints: int) -> Interpolation:

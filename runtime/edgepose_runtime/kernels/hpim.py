@@ -1,7 +1,8 @@
 """Kernels of human pose interpolation (HPIM).
 
 Each joint has a linear system of its own, because its key poses have their own scores. Joints are
-the innermost axis of most arrays: all systems are solved side by side, in vector instructions.
+the innermost axis of most arrays: all systems are solved side by side, in vector instructions. That
+axis is padded to whole registers, with lanes that repeat the first joint's scores.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from edgepose_runtime.hpim import (
     FLOOR,
+    LONGEST_CALM,
     LOWEST_SCORE,
     NEGLIGIBLE,
     NOISE_LEVELS,
-    TOLERANCE,
+    SWING,
     UNSEEN,
 )
 from edgepose_runtime.kernels.compiling import kernel
@@ -24,6 +26,9 @@ from edgepose_runtime.kernels.compiling import kernel
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Keys = NDArray[np.int64]
+
+#: Doubles that compiled loops take at a time.
+LANES = 16
 
 
 @kernel
@@ -54,30 +59,6 @@ def _factorise(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> 
                     entry[k] -= left[k] * right[k]
             for k in joints:
                 entry[k] = 1 / math.sqrt(entry[k]) if i == j else entry[k] * pivot[k]
-
-
-@kernel
-def _alike(variances: Doubles) -> bool:
-    """Say whether all joints have the same variances, so that one system serves them all."""
-    for i in range(len(variances)):
-        for k in range(1, variances.shape[1]):
-            if variances[i, k] != variances[i, 0]:
-                return False
-    return True
-
-
-@kernel
-def _factorise_once(
-    prior: Doubles, keys: Keys, variances: Doubles, one: Doubles, low: Doubles
-) -> None:
-    """Do what `_factorise` does where all columns of the variances are the same; ``one`` (r, r)."""
-    for j in range(len(keys)):
-        for i in range(j, len(keys)):
-            entry = prior[keys[i], keys[j]]
-            for p in range(j):
-                entry -= one[i, p] * one[j, p]
-            one[i, j] = 1 / math.sqrt(entry + variances[j, 0]) if i == j else entry * one[j, j]
-            low[i, j] = one[i, j]
 
 
 @kernel
@@ -120,16 +101,97 @@ def _solve_backward(low: Doubles, sides: Doubles) -> None:
 
 
 @kernel
+def _factorise_once(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> None:
+    """Do what `_factorise` does where all joints have the same variances; ``low`` is (r, r)."""
+    for j in range(len(keys)):
+        for i in range(j, len(keys)):
+            entry = prior[keys[i], keys[j]]
+            for p in range(j):
+                entry -= low[i, p] * low[j, p]
+            low[i, j] = 1 / math.sqrt(entry + variances[j, 0]) if i == j else entry * low[j, j]
+
+
+@kernel
+def _solve_forward_once(low: Doubles, sides: Doubles) -> None:
+    """Do what `_solve_forward` does with one factor (r, r); the sides are (r, 2 K)."""
+    for i in range(len(sides)):
+        side = sides[i]
+        _add_rows(low[i], sides, -1.0, 0, i, side)
+        pivot = low[i, i]
+        for k in range(len(side)):
+            side[k] *= pivot
+
+
+@kernel
+def _solve_backward_once(low: Doubles, column: Doubles, sides: Doubles) -> None:
+    """Do what `_solve_backward` does with one factor; ``column`` (r,) is scratch."""
+    rows = len(sides)
+    for i in range(rows - 1, -1, -1):
+        side = sides[i]
+        for p in range(i + 1, rows):
+            column[p] = low[p, i]
+        _add_rows(column, sides, -1.0, i + 1, rows, side)
+        pivot = low[i, i]
+        for k in range(len(side)):
+            side[k] *= pivot
+
+
+@kernel
+def _add_rows(
+    weights: Doubles, rows: Doubles, sign: float, first: int, end: int, total: Doubles
+) -> None:
+    """Add rows from the first up to the end, weighted, to the total."""
+    i = first
+    # Four at a time quarter the traffic on the total.
+    while i + 4 <= end:
+        a, b = sign * weights[i], sign * weights[i + 1]
+        c, d = sign * weights[i + 2], sign * weights[i + 3]
+        one, two, three, four = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        for k in range(len(total)):
+            total[k] += a * one[k] + b * two[k] + c * three[k] + d * four[k]
+        i += 4
+    while i < end:
+        a, one = sign * weights[i], rows[i]
+        for k in range(len(total)):
+            total[k] += a * one[k]
+        i += 1
+
+
+@kernel
+def _alike(variances: Doubles) -> bool:
+    """Say whether all joints have the same variances, so that one system serves them all."""
+    alike = True
+    for i in range(len(variances)):
+        row, first = variances[i], variances[i, 0]
+        for k in range(len(row)):
+            alike &= row[k] == first
+    return alike
+
+
+@kernel
+def _pivots(low: Doubles, lanes: Doubles) -> None:
+    """Copy the pivots of one factor (r, r) to all joints' factors (r, r, K)."""
+    for i in range(len(low)):
+        lanes[i, i] = low[i, i]
+
+
+@kernel
 def _likelihoods(low: Doubles, whitened: Doubles, variances: Doubles, out: Doubles) -> None:
     """Write each joint's log-likelihood (K,), up to what all kinds of movement have in common."""
+    # What is multiplied stays in range: unseen keys are left out, and seen ones' variance is at
+    # least the floor.
+    out[:] = 1
+    for i in range(len(low)):
+        pivot, row = low[i, i], variances[i]
+        for k in range(len(out)):
+            out[k] *= pivot[k] if row[k] < UNSEEN else 1.0
+    # Two coordinates: twice the logarithm of the inverse root of the determinant.
     for k in range(len(out)):
-        volume, squares = 1.0, 0.0
-        for i in range(len(low)):
-            if variances[i, k] < UNSEEN:
-                volume *= low[i, i, k]
-                squares += whitened[i, 0, k] ** 2 + whitened[i, 1, k] ** 2
-        # Two coordinates: twice the logarithm of the inverse root of the determinant.
-        out[k] = 2 * math.log(volume) - squares / 2
+        out[k] = 2 * math.log(out[k])
+    for i in range(len(low)):
+        x, y, row = whitened[i, 0], whitened[i, 1], variances[i]
+        for k in range(len(out)):
+            out[k] -= (x[k] * x[k] + y[k] * y[k]) / 2 if row[k] < UNSEEN else 0.0
 
 
 @kernel
@@ -138,34 +200,40 @@ def _weigh(
     keys: Keys,
     values: Doubles,
     variances: Doubles,
-    scratch: Doubles,
+    alike: bool,
+    always: bool,
     lows: Doubles,
+    ones: Doubles,
     sides: Doubles,
     likelihoods: Doubles,
 ) -> None:
-    """Factorise, solve forward and write the log-likelihoods (M, K) for each kind of movement."""
-    alike, rows = _alike(variances), len(keys)
-    one = scratch[: rows * rows].reshape(rows, rows)
+    """Factorise, solve forward and write the log-likelihoods (M, K) for each kind of movement.
+
+    Where there is one kind, and not `always`, its likelihood is left out.
+    """
+    rows, lanes = variances.shape
     for m in range(len(priors)):
+        sides[m] = values
         if alike:
-            _factorise_once(priors[m], keys, variances, one, lows[m])
+            _factorise_once(priors[m], keys, variances, ones[m])
+            _solve_forward_once(ones[m], sides[m].reshape(rows, 2 * lanes))
+            _pivots(ones[m], lows[m])
         else:
             _factorise(priors[m], keys, variances, lows[m])
-        sides[m] = values
-        _solve_forward(lows[m], sides[m])
-        _likelihoods(lows[m], sides[m], variances, likelihoods[m])
+            _solve_forward(lows[m], sides[m])
+        if len(priors) > 1 or always:
+            _likelihoods(lows[m], sides[m], variances, likelihoods[m])
 
 
 @kernel
-def _shares(likelihoods: Doubles, log_odds: Doubles, own: float, pooled: float) -> None:
+def _shares(likelihoods: Doubles, log_odds: Doubles, trust: float) -> None:
     """Turn log-likelihoods (M, K) into the shares of each kind of movement in each joint."""
     kinds, joints = likelihoods.shape
-    for m in range(kinds):
-        mean = likelihoods[m].sum() / joints
-        for k in range(joints):
-            likelihoods[m, k] = log_odds[m] + own * likelihoods[m, k] + pooled * mean
     for k in range(joints):
-        most = likelihoods[:, k].max()
+        most = -np.inf
+        for m in range(kinds):
+            likelihoods[m, k] = log_odds[m] + trust * likelihoods[m, k]
+            most = max(most, likelihoods[m, k])
         # What is negligible beside the largest share is left out before they are made to add up.
         total = 0.0
         for m in range(kinds):
@@ -177,65 +245,79 @@ def _shares(likelihoods: Doubles, log_odds: Doubles, own: float, pooled: float) 
 
 
 @kernel
-def _expect(prior: Doubles, keys: Keys, sides: Doubles, joint: int, lines: Doubles) -> None:
-    """Write one joint's expected x and y in all frames, (2, T)."""
-    horizontal, vertical = lines[0], lines[1]
-    horizontal[:], vertical[:] = 0, 0
-    for i in range(0, len(keys) - 1, 2):
-        first, second = prior[keys[i]], prior[keys[i + 1]]
-        x, y = sides[i, 0, joint], sides[i, 1, joint]
-        x2, y2 = sides[i + 1, 0, joint], sides[i + 1, 1, joint]
-        for t in range(len(first)):
-            horizontal[t] += x * first[t] + x2 * second[t]
-            vertical[t] += y * first[t] + y2 * second[t]
-    if len(keys) % 2:
-        first, x, y = prior[keys[-1]], sides[-1, 0, joint], sides[-1, 1, joint]
-        for t in range(len(first)):
-            horizontal[t] += x * first[t]
-            vertical[t] += y * first[t]
+def _expect(prior: Doubles, keys: Keys, sides: Doubles, column: Doubles, lines: Doubles) -> None:
+    """Add the expectation of all joints in all frames to (T, 2 K); ``column`` (r,) is scratch."""
+    for t in range(len(lines)):
+        for i in range(len(keys)):
+            column[i] = prior[t, keys[i]]
+        _add_rows(column, sides, 1.0, 0, len(keys), lines[t])
 
 
 @kernel
-def _remain(
-    prior: Doubles, keys: Keys, low: Doubles, joint: int, rows: Doubles, line: Doubles
-) -> None:
-    """Write the variance (T,) that is left in all frames of one joint; rows (r, T) is scratch."""
+def _add_squares(share: Doubles, lines: Doubles, squares: Doubles) -> None:
+    """Add a kind's share (K,) of its squared expectation (T, 2 K), the mean of x and y, (T, K)."""
+    joints = len(share)
+    for t in range(len(squares)):
+        x, y, total = lines[t, :joints], lines[t, joints:], squares[t]
+        for k in range(joints):
+            total[k] += share[k] * (x[k] * x[k] + y[k] * y[k]) / 2
+
+
+@kernel
+def _scale(share: Doubles, sides: Doubles) -> None:
+    """Multiply sides (r, 2, K) by a kind's share (K,)."""
+    for i in range(len(sides)):
+        for c in range(2):
+            side = sides[i, c]
+            for k in range(len(share)):
+                side[k] *= share[k]
+
+
+@kernel
+def _remain(prior: Doubles, keys: Keys, low: Doubles, rows: Doubles, line: Doubles) -> None:
+    """Write the variance (T,) that is left with one factor (r, r); ``rows`` (r, T) is scratch."""
     for t in range(len(line)):
         line[t] = prior[t, t]
     for i in range(len(keys)):
         row = rows[i]
         row[:] = prior[keys[i]]
-        for p in range(i):
-            factor, earlier = low[i, p, joint], rows[p]
-            for t in range(len(row)):
-                row[t] -= factor * earlier[t]
+        _add_rows(low[i], rows, -1.0, 0, i, row)
         for t in range(len(row)):
-            row[t] *= low[i, i, joint]
+            row[t] *= low[i, i]
             line[t] -= row[t] * row[t]
 
 
 @kernel
+def lanes_for(joints: int) -> int:
+    """Return how many lanes that many joints take."""
+    return (joints + LANES - 1) // LANES * LANES
+
+
+@kernel
 def work_size(kinds: int, rows: int, joints: int, frames: int) -> int:
-    """Return how many numbers `interpolate_keys` needs to work with."""
-    systems = kinds * (rows * rows * joints + 2 * rows * joints + joints)
-    scratch = max(rows * rows + rows, (rows + kinds + 2) * frames)
-    prepared = 4 * rows * joints + 2 * joints + 3 * joints * frames
+    """Return how many numbers to work with an interpolation needs at most."""
+    lanes = lanes_for(joints)
+    systems = kinds * (rows * rows * (lanes + 1) + 2 * rows * lanes + lanes)
+    scratch = rows + rows * frames + frames + 2 * frames * lanes
+    prepared = 4 * rows * lanes + 2 * joints + 3 * frames * lanes
     return systems + scratch + prepared
 
 
 @kernel
 def _parts(
-    work: Doubles, kinds: int, rows: int, joints: int
-) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """Cut factors (M, r, r, K), sides (M, r, 2, K), shares (M, K) and the rest out of one array."""
-    first = kinds * rows * rows * joints
-    second = first + kinds * 2 * rows * joints
-    third = second + kinds * joints
+    work: Doubles, kinds: int, rows: int, lanes: int
+) -> tuple[Doubles, Doubles, Doubles, Doubles, Doubles]:
+    """Cut all factors (M, r, r, K), one factor (M, r, r), sides, shares and the rest out."""
+    first = kinds * rows * rows * lanes
+    second = first + kinds * rows * rows
+    third = second + kinds * 2 * rows * lanes
+    fourth = third + kinds * lanes
     return (
-        work[:first].reshape(kinds, rows, rows, joints),
-        work[first:second].reshape(kinds, rows, 2, joints),
-        work[second:third].reshape(kinds, joints),
-        work[third:],
+        work[:first].reshape(kinds, rows, rows, lanes),
+        work[first:second].reshape(kinds, rows, rows),
+        work[second:third].reshape(kinds, rows, 2, lanes),
+        work[third:fourth].reshape(kinds, lanes),
+        work[fourth:],
     )
 
 
@@ -246,12 +328,14 @@ def evidence(
     keys: Keys,
     values: Doubles,
     variances: Doubles,
+    joints: int,
     work: Doubles,
 ) -> float:
     """Return the log-likelihood of key values, up to a constant; arguments as in `posterior`."""
-    kinds, (rows, joints) = len(priors), variances.shape
-    lows, sides, likelihoods, scratch = _parts(work, kinds, rows, joints)
-    _weigh(priors, keys, values, variances, scratch, lows, sides, likelihoods)
+    kinds, (rows, lanes) = len(priors), variances.shape
+    lows, ones, sides, likelihoods, _ = _parts(work, kinds, rows, lanes)
+    alike = _alike(variances)
+    _weigh(priors, keys, values, variances, alike, True, lows, ones, sides, likelihoods)
     total = 0.0
     for k in range(joints):
         most = -np.inf
@@ -268,7 +352,7 @@ def evidence(
 def posterior(
     priors: Doubles,
     log_odds: Doubles,
-    trust: tuple[float, float],
+    trust: float,
     keys: Keys,
     values: Doubles,
     variances: Doubles,
@@ -282,47 +366,104 @@ def posterior(
     Args:
         priors: (M, T, T) covariances between frames, for each kind of movement.
         log_odds: (M,).
-        trust: how much a joint's own likelihood, and the mean of all joints', tells its kind.
+        trust: how much a joint's likelihood tells of its kind.
         keys: (r,).
         values: (r, 2, K), 0 where a joint is not seen.
         variances: (r, K), `UNSEEN` where a joint is not seen.
         want_variance: whether to work out the variance.
-        work: at least `work_size` numbers to work with.
-        mean: (K, 2, T) receives the expectation.
-        variance: (K, T) receives the variance.
+        work: as `_parts` cuts it.
+        mean: (T, 2, K) receives the expectation.
+        variance: (T, K) receives the variance, if it is wanted.
     """
-    (kinds, frames), (rows, joints) = priors.shape[:2], variances.shape
-    lows, sides, shares, scratch = _parts(work, kinds, rows, joints)
-    _weigh(priors, keys, values, variances, scratch, lows, sides, shares)
-    _shares(shares, log_odds, trust[0], trust[1])
-    for m in range(kinds):
-        if shares[m].max() > 0:
-            _solve_backward(lows[m], sides[m])
+    (kinds, frames), (rows, lanes) = priors.shape[:2], variances.shape
+    lows, ones, sides, shares, rest = _parts(work, kinds, rows, lanes)
     alike = _alike(variances)
-    left = scratch[: kinds * frames].reshape(kinds, frames)
-    lines = scratch[kinds * frames : (kinds + 2) * frames].reshape(2, frames)
-    columns = scratch[(kinds + 2) * frames :][: rows * frames].reshape(rows, frames)
+    _weigh(priors, keys, values, variances, alike, False, lows, ones, sides, shares)
+    if kinds > 1:
+        _shares(shares, log_odds, trust)
+    else:
+        shares[:] = 1
+    column = rest[:rows]
+    lines = rest[rows : rows + 2 * frames * lanes].reshape(frames, 2 * lanes)
+    rest = rest[rows + 2 * frames * lanes :]
     mean[:], variance[:] = 0, 0
-    for k in range(joints):
-        for m in range(kinds):
-            share = shares[m, k]
-            if not share > 0:
-                continue
-            _expect(priors[m], keys, sides[m], k, lines)
-            for t in range(frames):
-                mean[k, 0, t] += share * lines[0, t]
-                mean[k, 1, t] += share * lines[1, t]
-            if not want_variance:
-                continue
-            if k == 0 or not alike or not shares[m, :k].max() > 0:
-                _remain(priors[m], keys, lows[m], k, columns, left[m])
-            for t in range(frames):
-                spread = (lines[0, t] ** 2 + lines[1, t] ** 2) / 2
-                variance[k, t] += share * (left[m, t] + spread)
+    for m in range(kinds):
+        if not shares[m].max() > 0:
+            continue
+        flat = sides[m].reshape(rows, 2 * lanes)
+        if alike:
+            _solve_backward_once(ones[m], column, flat)
+        else:
+            _solve_backward(lows[m], sides[m])
         if want_variance:
+            lines[:] = 0
+            _expect(priors[m], keys, flat, column, lines)
+            _add_squares(shares[m], lines, variance)
+            _add_remainder(priors[m], keys, alike, lows[m], ones[m], shares[m], rest, variance)
+        _scale(shares[m], sides[m])
+        _expect(priors[m], keys, flat, column, mean.reshape(frames, 2 * lanes))
+    if want_variance:
+        for t in range(frames):
+            x, y, spread = mean[t, 0], mean[t, 1], variance[t]
+            for k in range(lanes):
+                spread[k] = max(spread[k] - (x[k] * x[k] + y[k] * y[k]) / 2, 0.0)
+
+
+@kernel
+def _add_remainder(
+    prior: Doubles,
+    keys: Keys,
+    alike: bool,
+    lows: Doubles,
+    one: Doubles,
+    share: Doubles,
+    work: Doubles,
+    variance: Doubles,
+) -> None:
+    """Add a kind's share of the variance that it leaves to the variance (T, K)."""
+    (frames, lanes), rows = variance.shape, len(keys)
+    left = work[:frames]
+    columns = work[frames : frames + rows * frames].reshape(rows, frames)
+    if alike:
+        _remain(prior, keys, one, columns, left)
+        for t in range(frames):
+            spread = variance[t]
+            for k in range(lanes):
+                spread[k] += share[k] * left[t]
+        return
+    for k in range(lanes):
+        if share[k] > 0:
+            for i in range(rows):
+                for p in range(i + 1):
+                    one[i, p] = lows[i, p, k]
+            _remain(prior, keys, one, columns, left)
             for t in range(frames):
-                spread = (mean[k, 0, t] ** 2 + mean[k, 1, t] ** 2) / 2
-                variance[k, t] = max(variance[k, t] - spread, 0.0)
+                variance[t, k] += share[k] * left[t]
+
+
+@kernel
+def calm(keys: Keys, scores: Doubles, joints: int, mean: Doubles) -> None:
+    """Keep paths from swinging out between keys: `edgepose_runtime.hpim.calm_numpy`.
+
+    Args:
+        keys: (r,).
+        scores: (r, lanes), 0 where a joint is not seen.
+        joints: how many lanes to look at.
+        mean: (T, 2, lanes) is changed.
+    """
+    for k in range(joints):
+        before = -1
+        for i in range(len(keys)):
+            if not scores[i, k] > 0:
+                continue
+            if before >= 0 and keys[i] - before <= LONGEST_CALM:
+                for c in range(2):
+                    one, other = mean[before, c, k], mean[keys[i], c, k]
+                    margin = SWING * abs(one - other)
+                    low, high = min(one, other) - margin, max(one, other) + margin
+                    for t in range(before + 1, keys[i]):
+                        mean[t, c, k] = min(max(mean[t, c, k], low), high)
+            before = keys[i]
 
 
 @kernel
@@ -332,16 +473,16 @@ def prepare(
     """Centre and scale key poses: `edgepose_runtime.hpim.prepare_numpy`.
 
     Args:
-        poses: (r, K, 3), any floating type.
+        poses: (r, K, 3).
         scale: the person's size, or 0 to take it from the joints.
-        values: (r, 2, K) receives the poses.
-        scores: (r, K) receives the scores, 0 where a joint is not seen.
+        values: (r, 2, lanes) receives the poses; 0 in the padding.
+        scores: (r, lanes) receives the scores, 0 where a joint is not seen.
         centre: (K, 2) receives the mean place of each joint.
 
     Returns:
         The person's size.
     """
-    rows, joints = scores.shape
+    rows, joints = len(scores), len(centre)
     side = 0.0
     centre[:] = 0
     for i in range(rows):
@@ -355,11 +496,15 @@ def prepare(
                 centre[k, 0] += x
                 centre[k, 1] += y
         side = max(side, right - left, bottom - top)
+        scores[i, joints:] = scores[i, 0]
+        values[i, :, joints:] = 0
     size = scale if scale > 0 else (side if side > 0 else 1.0)
     for k in range(joints):
-        count = max((scores[:, k] > 0).sum(), 1)
+        count = 0
+        for i in range(rows):
+            count += scores[i, k] > 0
         for c in range(2):
-            centre[k, c] /= count
+            centre[k, c] /= max(count, 1)
             for i in range(rows):
                 away = (float(poses[i, k, c]) - centre[k, c]) / size
                 values[i, c, k] = away if scores[i, k] > 0 else 0.0
@@ -368,7 +513,7 @@ def prepare(
 
 @kernel
 def set_variances(scores: Doubles, noise: float, fixed: float, variances: Doubles) -> None:
-    """Write the variances (r, K) of key poses: `fixed`, or by noise and score where that is < 0."""
+    """Write the variances of key poses: `fixed`, or by noise and score where that is below 0."""
     for i in range(len(scores)):
         for k in range(scores.shape[1]):
             known = (noise / max(scores[i, k], LOWEST_SCORE)) ** 2 + FLOOR
@@ -383,36 +528,66 @@ def emit(
     centre: Doubles,
     size: float,
     first: int,
+    uncertain: bool,
     poses: Singles,
     uncertainty: Singles,
 ) -> None:
     """Write frames from `first` on in the unit of the poses; a joint without a key is NaN.
 
     Args:
-        mean: (K, 2, T) expectation.
-        variance: (K, T).
-        scores: (r, K) of the key poses.
+        mean: (T, 2, lanes) expectation.
+        variance: (T, lanes).
+        scores: (r, lanes) of the key poses.
         centre: (K, 2).
         size: of the person.
         first: the first frame to write.
+        uncertain: whether the variance is known; the uncertainty is NaN otherwise.
         poses: (n, K, 2) receives the poses.
         uncertainty: (n, K) receives the standard deviations.
     """
-    for k in range(len(mean)):
-        seen = (scores[:, k] > 0).any()
-        for t in range(len(poses)):
-            for c in range(2):
-                place = mean[k, c, first + t] * size + centre[k, c]
-                poses[t, k, c] = place if seen else np.nan
-            spread = math.sqrt(variance[k, first + t]) * size
-            uncertainty[t, k] = spread if seen else np.inf
+    joints = len(centre)
+    uncertainty[:] = np.nan
+    for t in range(len(poses)):
+        x, y, spread = mean[first + t, 0], mean[first + t, 1], variance[first + t]
+        for k in range(joints):
+            poses[t, k, 0] = x[k] * size + centre[k, 0]
+            poses[t, k, 1] = y[k] * size + centre[k, 1]
+        if uncertain:
+            for k in range(joints):
+                uncertainty[t, k] = math.sqrt(spread[k]) * size
+    for k in range(joints):
+        seen = False
+        for i in range(len(scores)):
+            seen |= scores[i, k] > 0
+        if not seen:
+            poses[:, k] = np.nan
+            uncertainty[:, k] = np.inf
+
+
+@kernel
+def prepared_parts(
+    work: Doubles, rows: int, joints: int, frames: int
+) -> tuple[Doubles, Doubles, Doubles, Doubles, Doubles, Doubles, Doubles]:
+    """Cut values, scores, variances, centre, mean, variance and the rest out of one array."""
+    lanes = lanes_for(joints)
+    each, paths = rows * lanes, 2 * frames * lanes
+    rest = work[4 * each + 2 * joints :]
+    return (
+        work[: 2 * each].reshape(rows, 2, lanes),
+        work[2 * each : 3 * each].reshape(rows, lanes),
+        work[3 * each : 4 * each].reshape(rows, lanes),
+        work[4 * each : 4 * each + 2 * joints].reshape(joints, 2),
+        rest[:paths].reshape(frames, 2, lanes),
+        rest[paths : paths + frames * lanes].reshape(frames, lanes),
+        rest[paths + frames * lanes :],
+    )
 
 
 @kernel
 def interpolate_keys(
     covariances: Doubles,
     log_odds: Doubles,
-    trust: tuple[float, float],
+    trust: float,
     keys: Keys,
     poses: Singles,
     scale: float,
@@ -429,9 +604,9 @@ def interpolate_keys(
     Args:
         covariances: (M, T, T).
         log_odds: (M,).
-        trust: of a joint's own likelihood, and of the mean of all.
+        trust: in a joint's likelihood.
         keys: (r,).
-        poses: (r, K, 3), any floating type.
+        poses: (r, K, 3).
         scale: of the person, or 0 to take it from the joints.
         noise: of key poses with score 1, in sides of the person's box; below 0 to find it out.
         fixed: variance of all key poses, or below 0 to take it from noise and scores.
@@ -442,190 +617,30 @@ def interpolate_keys(
         out_uncertainty: (n, K).
     """
     (rows, joints), frames = poses.shape[:2], covariances.shape[1]
-    both, each = 2 * rows * joints, rows * joints
-    values = work[:both].reshape(rows, 2, joints)
-    scores = work[both : both + each].reshape(rows, joints)
-    variances = work[both + each : both + 2 * each].reshape(rows, joints)
-    work = work[2 * both :]
-    centre = work[: 2 * joints].reshape(joints, 2)
-    mean = work[2 * joints : 2 * joints * (frames + 1)].reshape(joints, 2, frames)
-    work = work[2 * joints * (frames + 1) :]
-    variance = work[: joints * frames].reshape(joints, frames)
-    work = work[joints * frames :]
-
+    values, scores, variances, centre, mean, variance, rest = prepared_parts(
+        work, rows, joints, frames
+    )
     size = prepare(poses, scale, values, scores, centre)
     if noise < 0 and fixed < 0:
         best = -np.inf
         for level in NOISE_LEVELS:
             set_variances(scores, level, fixed, variances)
-            likely = evidence(covariances, log_odds, keys, values, variances, work)
+            likely = evidence(covariances, log_odds, keys, values, variances, joints, rest)
             if likely > best:
                 best, noise = likely, level
     set_variances(scores, noise, fixed, variances)
     posterior(
-        covariances, log_odds, trust, keys, values, variances, want_variance, work, mean, variance
+        covariances, log_odds, trust, keys, values, variances, want_variance, rest, mean, variance
     )
-    if not want_variance:
-        variance[:] = np.nan
-    emit(mean, variance, scores, centre, size, first, out_poses, out_uncertainty)
+    if fixed < 0:
+        calm(keys, scores, joints, mean)
+    emit(mean, variance, scores, centre, size, first, want_variance, out_poses, out_uncertainty)
 
 
 @kernel
-def fista(
-    atoms: Singles,
-    values: Singles,
-    seen: Singles,
-    step: float,
-    sparsity: float,
-    iterations: int,
-    work: Singles,
-    codes: Singles,
-) -> None:
-    """Minimise ``1/2 |Y - D C|^2 + sparsity |C|_1``: `edgepose_runtime.hpim.fista_numpy`.
-
-    Args:
-        atoms: (r, N) D.
-        values: (r, L) Y, 0 where not seen.
-        seen: (r, L), 1 where a value counts and 0 elsewhere.
-        step: 1/L.
-        sparsity: λ.
-        iterations: at most so many.
-        work: (r L + (N + 1) L) numbers to work with.
-        codes: (N, L) receives C.
-    """
-    (rows, count), lanes = atoms.shape, values.shape[1]
-    residual = work[: rows * lanes].reshape(rows, lanes)
-    ahead = work[rows * lanes : (rows + count) * lanes].reshape(count, lanes)
-    line = work[(rows + count) * lanes : (rows + count + 1) * lanes]
-    rate, threshold = np.float32(step), np.float32(step * sparsity)
-    codes[:], ahead[:] = 0, 0
-    momentum = 1.0
-    for _ in range(iterations):
-        _residuals(atoms, values, seen, ahead, residual)
-        following = (1 + math.sqrt(1 + 4 * momentum * momentum)) / 2
-        push = np.float32((momentum - 1) / following)
-        momentum = following
-        moved = np.float32(0)
-        for n in range(count):
-            _gradient(atoms, residual, n, line)
-            code, next_code = codes[n], ahead[n]
-            for lane in range(lanes):
-                place = next_code[lane] + rate * line[lane]
-                shrunk = max(place - threshold, np.float32(0)) + min(
-                    place + threshold, np.float32(0)
-                )
-                change = shrunk - code[lane]
-                next_code[lane] = shrunk + push * change
-                code[lane] = shrunk
-                line[lane] = change * change
-            for lane in range(lanes):
-                moved += line[lane]
-        if math.sqrt(moved) < TOLERANCE * lanes:
-            return
-
-
-@kernel
-def _residuals(
-    atoms: Singles, values: Singles, seen: Singles, codes: Singles, residual: Singles
-) -> None:
-    """Write ``Y - D C`` where it is seen."""
-    for i in range(len(atoms)):
-        row, weights = residual[i], atoms[i]
-        row[:] = values[i]
-        # Four atoms at a time quarter the traffic on the row.
-        whole = len(weights) // 4 * 4
-        for n in range(0, whole, 4):
-            one, two, three, four = codes[n], codes[n + 1], codes[n + 2], codes[n + 3]
-            a, b, c, d = weights[n], weights[n + 1], weights[n + 2], weights[n + 3]
-            for lane in range(len(row)):
-                row[lane] -= a * one[lane] + b * two[lane] + c * three[lane] + d * four[lane]
-        for n in range(whole, len(weights)):
-            one, a = codes[n], weights[n]
-            for lane in range(len(row)):
-                row[lane] -= a * one[lane]
-        for lane in range(len(row)):
-            row[lane] *= seen[i, lane]
-
-
-@kernel
-def _gradient(atoms: Singles, residual: Singles, n: int, line: Singles) -> None:
-    """Write one row of ``D^T R``."""
-    line[:] = 0
-    whole = len(atoms) // 4 * 4
-    for i in range(0, whole, 4):
-        one, two, three, four = residual[i], residual[i + 1], residual[i + 2], residual[i + 3]
-        a, b, c, d = atoms[i, n], atoms[i + 1, n], atoms[i + 2, n], atoms[i + 3, n]
-        for lane in range(len(line)):
-            line[lane] += a * one[lane] + b * two[lane] + c * three[lane] + d * four[lane]
-    for i in range(whole, len(atoms)):
-        one, a = residual[i], atoms[i, n]
-        for lane in range(len(line)):
-            line[lane] += a * one[lane]
-
-
-@kernel
-def interpolate_sparsely(
-    all_atoms: Singles,
-    atoms: Singles,
-    step: float,
-    sparsity: float,
-    iterations: int,
-    poses: Singles,
-    scale: float,
-    first: int,
-    work: Doubles,
-    sparse_work: Singles,
-    out_poses: Singles,
-    out_uncertainty: Singles,
-) -> None:
-    """Interpolate by the sparse codes of the key poses.
-
-    Args:
-        all_atoms: (T, N).
-        atoms: (r, N) those of the key frames.
-        step: of `fista` for them.
-        sparsity: λ.
-        iterations: at most so many.
-        poses: (r, K, 3), any floating type.
-        scale: of the person, or 0 to take it from the joints.
-        first: the first frame to write.
-        work: at least `work_size` numbers.
-        sparse_work: at least 2 K (2 N + 3 r + 1) numbers.
-        out_poses: (n, K, 2) receives frames from `first` on.
-        out_uncertainty: (n, K) receives NaN.
-    """
-    (rows, joints), (frames, count) = poses.shape[:2], all_atoms.shape
-    lanes = 2 * joints
-    values = work[: rows * lanes].reshape(rows, 2, joints)
-    work = work[rows * lanes :]
-    scores = work[: rows * joints].reshape(rows, joints)
-    work = work[rows * joints :]
-    centre = work[:lanes].reshape(joints, 2)
-    mean = work[lanes : lanes * (frames + 1)].reshape(joints, 2, frames)
-    variance = work[lanes * (frames + 1) :][: joints * frames].reshape(joints, frames)
-    size = prepare(poses, scale, values, scores, centre)
-    target = sparse_work[: rows * lanes].reshape(rows, lanes)
-    seen = sparse_work[rows * lanes : 2 * rows * lanes].reshape(rows, lanes)
-    codes = sparse_work[2 * rows * lanes : (2 * rows + count) * lanes].reshape(count, lanes)
-    for i in range(rows):
-        for k in range(joints):
-            for c in range(2):
-                target[i, c * joints + k] = values[i, c, k]
-                seen[i, c * joints + k] = scores[i, k] > 0
-    fista(
-        atoms,
-        target,
-        seen,
-        step,
-        sparsity,
-        iterations,
-        sparse_work[(2 * rows + count) * lanes :],
-        codes,
-    )
-    mean[:], variance[:] = 0, np.nan
-    for t in range(frames):
-        for n in range(count):
-            for c in range(2):
-                for k in range(joints):
-                    mean[k, c, t] += all_atoms[t, n] * codes[n, c * joints + k]
-    emit(mean, variance, scores, centre, size, first, out_poses, out_uncertainty)
+def rise(keys: Keys) -> bool:
+    """Say whether each key frame comes after the one before."""
+    rising = True
+    for i in range(1, len(keys)):
+        rising &= keys[i] > keys[i - 1]
+    return rising

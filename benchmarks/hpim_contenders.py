@@ -1,0 +1,110 @@
+"""The ways to interpolate that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline, PchipInterpolator
+
+from edgepose.models.published import load_published_dictionary
+from edgepose_runtime.dynamics import Dictionary, PoleDictionary
+from edgepose_runtime.interpolation import WINDOW, PoseInterpolator
+
+Doubles = NDArray[np.floating]
+Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]
+
+#: Poles that nobody trained, as in SPEC section 5.4: slow, around the unit circle.
+UNTRAINED_POLES, SLOWEST = 80, 0.4
+
+
+class Contender(NamedTuple):
+    """A way to interpolate.
+
+    Attributes:
+        name: of it.
+        interpolate: takes key frames (r,), key poses (r, K, 2) in sides of the person's box, with
+            NaN for what is missing, and the noise; returns poses (T, K, 2).
+    """
+
+    name: str
+    interpolate: Interpolate
+
+
+def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
+    """Return all of them: splines, Eq. 17 with the published dictionaries, and ours."""
+    found = [
+        Contender("linear", along_frames(_linear)),
+        Contender("cubic", along_frames(_spline(CubicSpline))),
+        Contender("PCHIP", along_frames(_spline(PchipInterpolator))),
+        *(Contender(name, _by(use)) for name, use in _published(published)),
+        Contender("untrained poles, ridge", _by(PoseInterpolator(untrained(), method="ridge"))),
+    ]
+    ours = PoseInterpolator(dictionary)
+    return [
+        *found,
+        Contender("ours, noise known", _by(ours)),
+        Contender("ours, noise unknown", _by(ours, known=False)),
+    ]
+
+
+def untrained() -> PoleDictionary:
+    """Return slow poles between the paper's radii of 0.95 and 1.02."""
+    random = np.random.default_rng(0)
+    return PoleDictionary(
+        random.uniform(0.95, 1.02, UNTRAINED_POLES), random.uniform(0.001, SLOWEST, UNTRAINED_POLES)
+    )
+
+
+def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
+    """Turn a function of keys (n,) and values (n, C) without gaps into a contender's."""
+
+    def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
+        seen = np.isfinite(poses[:, :, 0])
+        out = np.full((WINDOW, *poses.shape[1:]), np.nan)
+        # Joints that are seen in the same key frames are done at once.
+        for pattern in np.unique(seen.T, axis=0):
+            joints = (pattern == seen.T).all(axis=1)
+            if pattern.any():
+                values = poses[pattern][:, joints]
+                path = one(keys[pattern], values.reshape(len(values), -1))
+                out[:, joints] = path.reshape(WINDOW, -1, 2)
+        return out
+
+    return interpolate
+
+
+def _linear(keys: NDArray[np.int64], values: Doubles) -> Doubles:
+    frames = np.arange(WINDOW)
+    return np.stack([np.interp(frames, keys, column) for column in values.T], axis=1)
+
+
+def _spline(kind: type) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
+    def interpolate(keys: NDArray[np.int64], values: Doubles) -> Doubles:
+        if len(keys) < 2:
+            return _linear(keys, values)
+        # Before the first key and after the last a spline runs away: it is held there instead.
+        frames = np.clip(np.arange(WINDOW), keys[0], keys[-1])
+        path: Doubles = kind(keys, values)(frames)
+        return path
+
+    return interpolate
+
+
+def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
+    def interpolate(keys: NDArray[np.int64], poses: Doubles, noise: float) -> Doubles:
+        level = noise if known else None
+        return interpolator.interpolate(keys, poses, noise=level, scale=1.0, uncertain=False).poses
+
+    return interpolate
+
+
+def _published(folder: Path) -> Iterator[tuple[str, PoseInterpolator]]:
+    for name, file in (("JHMDB", "jhmdb_T40_N161.mat"), ("Penn", "penn_T60_N161.mat")):
+        if (folder / file).is_file():
+            dictionary = load_published_dictionary(folder / file)
+            yield f"Eq. 17, {name}", PoseInterpolator(dictionary, method="least-squares")
+            yield f"FISTA, {name}", PoseInterpolator(dictionary, method="fista")
