@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.hpim_contenders import Contender, contenders
 from benchmarks.hpim_timing import Times, measure_times
@@ -48,7 +48,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks hpim", description=__doc__)
     parser.add_argument("--dictionary", type=Path, default=DEFAULT_DICTIONARY, metavar="FILE")
     parser.add_argument("--root", type=Path, metavar="DIR", help="the data folder")
-    parser.add_argument("--stride", type=int, default=20, help="frames from window to window")
+    parser.add_argument("--stride", type=int, default=40, help="frames from window to window")
     parser.add_argument("--no-accuracy", action="store_true", help="measure time alone")
     parser.add_argument("--no-time", action="store_true", help="measure accuracy alone")
     parser.add_argument("--pin", action="store_true", help="use one core")
@@ -59,6 +59,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, print the tables and write the results."""
     args = parse_arguments(words)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.pin:
         pin_to_cores(1)
@@ -88,6 +89,7 @@ def measure_accuracy(windows: MotionWindows, methods: Sequence[Contender]) -> Fi
     """Return mean error and hits in percent for each method, in the order of `SETTINGS`."""
     figures: Figures = {method.name: [] for method in methods}
     for number, setting in enumerate(SETTINGS):
+        logging.info("%d of %d: %s", number + 1, len(SETTINGS), setting)
         trial = draw_trial(windows, setting, np.random.default_rng(number))
         for method in methods:
             figures[method.name].append(score(method, windows, trial, setting.noise))
@@ -98,17 +100,10 @@ def score(
     method: Contender, windows: MotionWindows, trial: Trial, noise: float
 ) -> tuple[float, float]:
     """Return the mean error and the hits in percent, over all frames and visible joints."""
-    errors = [
-        np.linalg.norm(_paths(method, trial, index, noise) - paths, axis=2)[:, visible].ravel()
-        for index, (paths, visible) in enumerate(zip(windows.paths, windows.visible, strict=True))
-    ]
-    together = np.concatenate(errors)
-    return float(100 * together.mean()), float(100 * (together <= HIT).mean())
-
-
-def _paths(method: Contender, trial: Trial, index: int, noise: float) -> NDArray[np.floating]:
-    poses = np.where(trial.seen[index][..., None], trial.key_poses[index], np.nan)
-    return method.interpolate(trial.key_frames[index], poses, noise)
+    poses = np.where(trial.seen[..., None], trial.key_poses, np.nan)
+    paths = method.interpolate(trial.key_frames, poses, noise)
+    errors = np.linalg.norm(paths - windows.paths, axis=3).swapaxes(1, 2)[windows.visible]
+    return float(100 * errors.mean()), float(100 * (errors <= HIT).mean())
 
 
 def report(figures: Figures) -> str:

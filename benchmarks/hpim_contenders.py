@@ -26,8 +26,8 @@ class Contender(NamedTuple):
 
     Attributes:
         name: of it.
-        interpolate: takes key frames (r,), key poses (r, K, 2) in sides of the person's box, with
-            NaN for what is missing, and the noise; returns poses (T, K, 2).
+        interpolate: takes key frames (B, r), key poses (B, r, K, 2) in sides of the person's box,
+            with NaN for what is missing, and the noise; returns poses (B, T, K, 2).
     """
 
     name: str
@@ -63,18 +63,29 @@ def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interp
     """Turn a function of keys (n,) and values (n, C) without gaps into a contender's."""
 
     def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
-        seen = np.isfinite(poses[:, :, 0])
-        out = np.full((WINDOW, *poses.shape[1:]), np.nan)
-        # Joints that are seen in the same key frames are done at once.
-        for pattern in np.unique(seen.T, axis=0):
-            joints = (pattern == seen.T).all(axis=1)
-            if pattern.any():
-                values = poses[pattern][:, joints]
-                path = one(keys[pattern], values.reshape(len(values), -1))
-                out[:, joints] = path.reshape(WINDOW, -1, 2)
+        out = np.full((len(poses), WINDOW, *poses.shape[2:]), np.nan)
+        for frames, windows, joints in _tracks_by_keys(keys, np.isfinite(poses[..., 0])):
+            rows = np.stack([np.searchsorted(keys[window], frames) for window in windows])
+            values = poses[windows[:, None], rows, joints[:, None]].swapaxes(0, 1)
+            path = one(frames, values.reshape(len(frames), -1)).reshape(WINDOW, -1, 2)
+            out[windows, :, joints] = path.swapaxes(0, 1)
         return out
 
     return interpolate
+
+
+def _tracks_by_keys(
+    keys: NDArray[np.int64], seen: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield key frames, and windows and joints that are seen in these: done at once."""
+    tracks: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for window, (frames, flags) in enumerate(zip(keys, seen, strict=True)):
+        for joint in np.flatnonzero(flags.any(axis=0)):
+            found = tuple(frames[flags[:, joint]].tolist())
+            tracks.setdefault(found, []).append((window, int(joint)))
+    for found, members in tracks.items():
+        windows, joints = np.array(members).T
+        yield np.array(found), windows, joints
 
 
 def _linear(keys: NDArray[np.int64], values: Doubles) -> Doubles:
@@ -96,8 +107,13 @@ def _spline(kind: type) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
 
 def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
     def interpolate(keys: NDArray[np.int64], poses: Doubles, noise: float) -> Doubles:
-        level = noise if known else None
-        return interpolator.interpolate(keys, poses, noise=level, scale=1.0, uncertain=False).poses
+        options = {"noise": noise if known else None, "scale": 1.0, "uncertain": False}
+        return np.stack(
+            [
+                interpolator.interpolate(frames, given, **options).poses
+                for frames, given in zip(keys, poses, strict=True)
+            ]
+        )
 
     return interpolate
 

@@ -25,10 +25,12 @@ class MotionModel(nn.Module):
     Args:
         poles: number N of poles in the first quadrant.
         kinds: number M of kinds of movement.
+        length: frames T of a window.
     """
 
-    def __init__(self, poles: int = 40, kinds: int = 3) -> None:
+    def __init__(self, poles: int = 40, kinds: int = 3, length: int = 40) -> None:
         super().__init__()
+        self.length = length
         slow = np.geomspace(SLOWEST, EVEN_FROM, poles // 4, endpoint=False)
         even = np.linspace(EVEN_FROM, math.pi / 2 - 0.02, poles - poles // 4)
         angle = np.concatenate([slow, even])
@@ -38,9 +40,7 @@ class MotionModel(nn.Module):
         self.log_odds = nn.Parameter(torch.zeros(kinds, dtype=torch.float64))
         self.trust = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
 
-    def forward(
-        self, key_frames: Tensor, poses: Tensor, seen: Tensor, noise: float, length: int
-    ) -> Tensor:
+    def forward(self, key_frames: Tensor, poses: Tensor, seen: Tensor, noise: float) -> Tensor:
         """Interpolate: `edgepose_runtime.hpim.posterior_numpy`, with gradients.
 
         Args:
@@ -48,12 +48,11 @@ class MotionModel(nn.Module):
             poses: float64 (B, r, K, 2) in sides of the person's box.
             seen: bool (B, r, K).
             noise: standard deviation of their coordinates.
-            length: frames T of the window.
 
         Returns:
             (B, T, K, 2).
         """
-        atoms = build_atoms(self.radius, self.angle, length)
+        atoms = build_atoms(self.radius, self.angle, self.length)
         priors = (atoms * self.log_weights.exp()[:, None]) @ atoms.mT
         towards = priors[:, :, key_frames].permute(2, 0, 1, 3)  # (B, M, T, r)
         places = key_frames[:, None, :, None].expand(-1, len(priors), -1, key_frames.shape[1])
@@ -79,6 +78,7 @@ class MotionModel(nn.Module):
             self.log_weights.detach().exp().numpy(),
             self.log_odds.detach().numpy(),
             max(float(self.trust.detach()), 0.0),
+            self.length,
         )
         return PoleDictionary(self.radius.detach().numpy(), self.angle.detach().numpy(), kinds)
 

@@ -64,7 +64,7 @@ class InterpolationTask:
         sequences = _sequences(config, root)
         self._windows = cut_windows(sequences, config.length, config.stride)
         self._config = config
-        self._model = MotionModel(config.poles, config.kinds)
+        self._model = MotionModel(config.poles, config.kinds, config.length)
         self.module: nn.Module = self._model
 
     def groups(self, config: DynamicsConfig) -> list[dict[str, object]]:
@@ -88,7 +88,7 @@ class InterpolationTask:
         setting = draw_setting(random)
         trial = draw_trial(windows, setting, random)
         poses, frames, seen = map(torch.from_numpy, (trial.key_poses, trial.key_frames, trial.seen))
-        paths = self._model(frames, poses, seen, setting.noise, self._config.length)
+        paths = self._model(frames, poses, seen, setting.noise)
         squares = (paths - torch.from_numpy(windows.paths)).square().sum(-1)
         errors = (squares + 1e-8).sqrt().transpose(1, 2)[torch.from_numpy(windows.visible)]
         misses = torch.sigmoid((errors - HIT) / SOFTNESS)

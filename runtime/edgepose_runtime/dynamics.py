@@ -63,6 +63,7 @@ class Kinds:
         log_odds: (M,) how common each kind is.
         trust: how much the likelihood of a joint's key poses tells of what kind its movement is,
             0 or more. 1 is right if all else is.
+        frames: of the windows whose atoms the weights belong to.
 
     Raises:
         ConfigError: the shapes do not fit, a value is not finite, or a weight negative.
@@ -71,6 +72,7 @@ class Kinds:
     weights: Doubles
     log_odds: Doubles
     trust: float = 1.0
+    frames: int = 40
 
     def __post_init__(self) -> None:
         weights, odds = np.array(self.weights, np.float64), np.array(self.log_odds, np.float64)
@@ -83,6 +85,8 @@ class Kinds:
             raise ConfigError("Weights must be finite numbers from 0 on, and log-odds finite.")
         if not 0 <= self.trust < np.inf:
             raise ConfigError(f"The trust must be a finite number from 0 on; got {self.trust}.")
+        if self.frames < 1:
+            raise ConfigError(f"Windows have at least one frame; got {self.frames}.")
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "log_odds", odds)
 
@@ -112,6 +116,9 @@ class Dictionary(Protocol):
         Raises:
             ConfigError: the dictionary is not made for so many frames.
         """
+
+    def weights(self, length: int) -> Doubles:
+        """Return the variance to expect of these atoms' coefficients, (M, atoms)."""
 
 
 class PoleDictionary:
@@ -149,6 +156,10 @@ class PoleDictionary:
         """Return the atoms over so many frames: see `pole_atoms`."""
         return pole_atoms(self.radius, self.angle, length)
 
+    def weights(self, length: int) -> Doubles:
+        """Return what to expect of them: the longer an atom of norm 1 is, the less it swings."""
+        return self.kinds.weights * (length / self.kinds.frames)
+
 
 class MatrixDictionary:
     """A dictionary given as a matrix, such as the published ones; for no longer windows.
@@ -184,6 +195,10 @@ class MatrixDictionary:
             )
         return self.matrix[:length]
 
+    def weights(self, length: int) -> Doubles:  # noqa: ARG002 - rows that are cut change no norm
+        """Return what to expect of the atoms, however many rows are used."""
+        return self.kinds.weights
+
 
 def save_dictionary(dictionary: PoleDictionary, path: Path) -> None:
     """Write a dictionary of poles as ``.npz``, in single precision."""
@@ -196,6 +211,7 @@ def save_dictionary(dictionary: PoleDictionary, path: Path) -> None:
         weights=dictionary.kinds.weights.astype(np.float32),
         log_odds=dictionary.kinds.log_odds.astype(np.float32),
         trust=np.array(dictionary.kinds.trust, np.float32),
+        frames=np.array(dictionary.kinds.frames),
     )
 
 
@@ -213,9 +229,10 @@ def load_dictionary(path: str | Path = DEFAULT_DICTIONARY) -> PoleDictionary:
     if str(content.get("format")) != FORMAT or int(content.get("version", 0)) != VERSION:
         raise BundleFormatError(f"The file {path} is no dictionary of format version {VERSION}.")
     try:
-        kinds = Kinds(content["weights"], content["log_odds"], float(content["trust"]))
+        trust, frames = float(content["trust"]), int(content["frames"])
+        kinds = Kinds(content["weights"], content["log_odds"], trust, frames)
         return PoleDictionary(content["radius"], content["angle"], kinds)
-    except (KeyError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # ConfigError is a ValueError
         raise BundleFormatError(f"The dictionary {path} is damaged: {error}") from error
 
 

@@ -70,8 +70,8 @@ class Keys(NamedTuple):
 
 def expected_movement(dictionary: Dictionary, length: int) -> Prior:
     """Return what a dictionary expects of a window: ``D diag(w) D^T`` for each row of weights."""
-    atoms, kinds = dictionary.atoms(length), dictionary.kinds
-    covariances = np.einsum("ta,ma,sa->mts", atoms, kinds.weights, atoms, optimize=True)
+    atoms, weights, kinds = dictionary.atoms(length), dictionary.weights(length), dictionary.kinds
+    covariances = np.einsum("ta,ma,sa->mts", atoms, weights, atoms, optimize=True)
     floor = RELATIVE_FLOOR * np.trace(covariances, axis1=1, axis2=2) / length
     covariances += floor[:, None, None] * np.eye(length)
     return Prior(np.ascontiguousarray(covariances), kinds.log_odds, kinds.trust)

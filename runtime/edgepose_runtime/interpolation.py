@@ -126,7 +126,7 @@ class PoseInterpolator:
         if not 1 <= count <= self.length:
             raise ConfigError(
                 f"This interpolator has a window of {self.length} frames; got a sequence of "
-                f"{count}. Cut longer ones into windows: see interpolate_sequence."
+                f"{count}. Make one with a longer window, or cut the sequence into windows."
             )
         keys, poses = _checked_keys(key_frames, key_poses)
         if not 0 <= keys[0] <= keys[-1] < count:
