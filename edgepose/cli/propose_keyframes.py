@@ -11,7 +11,7 @@ from typing import Any
 from edgepose.cli.values import share
 from edgepose.keyframes.selecting import EvenSteps
 from edgepose.keyframes.sheet import Proposal, write_list, write_sheet
-from edgepose.keyframes.windows import WINDOW, windows_of
+from edgepose.keyframes.windows import windows_of
 from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable
 from edgepose_runtime.capture import CapturedFrame, FrameSource, open_source

@@ -48,10 +48,10 @@ class KeyFrames:
                 "The tolerance of key frames must be 0 or more, in sides of the person's region; "
                 f"got {self.tolerance!r}."
             )
-        lag = self.lag_frames
-        if not isinstance(lag, Integral) or isinstance(lag, bool) or not 0 <= lag <= LONGEST_LAG:
+        if not _is_whole(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
             raise ConfigError(
-                f"lag_frames must be a whole number of frames from 0 to {LONGEST_LAG}; got {lag!r}."
+                f"lag_frames must be a whole number of frames from 0 to {LONGEST_LAG}; "
+                f"got {self.lag_frames!r}."
             )
 
 
@@ -69,6 +69,10 @@ def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:
     if value == AUTO:
         return KeyFrames()
     raise ConfigError(f"key_frames must be {AUTO!r}, KeyFrames(...) or None; got {value!r}.")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
