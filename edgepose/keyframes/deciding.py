@@ -16,7 +16,7 @@ DRIFT_PER_WAY = 0.155
 #: How many joints are the fastest: about two limbs.
 _FASTEST = 4
 #: When a pose is further than this from what was expected, in sides of the region, ...
-CONTRADICTION = 0.05
+CONTRADICTION = 0.08
 #: ... so many frames after it are key frames as well.
 ALARM_FRAMES = 2
 #: Key frames that may follow each other at once, if there were none for long.

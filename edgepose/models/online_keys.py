@@ -66,6 +66,7 @@ class OnlineKeys(nn.Module):
     def __init__(self, config: OnlineConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.pool = nn.AvgPool2d(2) if config.edge else nn.Identity()
         self.layers = _edge_layers(config) if config.edge else _published_layers(config)
         radius, angle = first_poles(config.poles, seed)
         self.register_buffer("radius", radius)
@@ -76,9 +77,9 @@ class OnlineKeys(nn.Module):
 
         Args:
             seen: (N, C, h, w) features of frames.
-            expected: the same as :meth:`expect` says.
+            expected: what :meth:`expect` says of them.
         """
-        logits: Tensor = self.layers(torch.cat([seen, expected], 1))
+        logits: Tensor = self.layers(torch.cat([self.pool(seen), expected], 1))
         return logits
 
     def atoms(self) -> Tensor:
@@ -87,17 +88,21 @@ class OnlineKeys(nn.Module):
 
     @torch.no_grad()
     def expect(self, window: Tensor, keys: Sequence[int]) -> Tensor:
-        """Return what the features of a window (T, C, h, w) should be, from its key frames alone.
+        """Return what the features of a window should be, from its key frames alone.
 
         Args:
-            window: of which only the key frames are used.
+            window: (T, C, h, w), of which only the key frames are used.
             keys: their numbers.
+
+        Returns:
+            (T, C, h, w), or half as high and wide in the edge form.
         """
         atoms = self.atoms()
         chosen = list(keys)
-        values = window[chosen].flatten(1)
+        seen = self.pool(window[chosen])
+        values = seen.flatten(1)
         codes = fista(atoms[chosen], values, self.config.sparsity, self.config.iterations)
-        expected: Tensor = (atoms @ codes).view(-1, *window.shape[1:])
+        expected: Tensor = (atoms @ codes).view(-1, *seen.shape[1:])
         return expected
 
 
@@ -185,7 +190,6 @@ def _published_layers(config: OnlineConfig) -> nn.Sequential:
 def _edge_layers(config: OnlineConfig) -> nn.Sequential:
     side = config.grid // 2
     return nn.Sequential(
-        nn.AvgPool2d(2),
         _convolution(2 * config.channels, 64, 1),
         _convolution(64, 32, 1),
         nn.Flatten(),
