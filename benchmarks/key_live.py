@@ -57,7 +57,7 @@ def _row(
     looked = np.array([result.origin not in _UNLOOKED for result in later])
     total = np.array([result.latency[TOTAL] for result in later])
     decide = [result.latency["decide"] for result in later if "decide" in result.latency]
-    return {
+    row = {
         "settings": None if settings is None else asdict(settings),
         "pck": score.pck(MEASURE).limbs12,
         "jitter": score.jitter,
@@ -67,6 +67,8 @@ def _row(
         "other_ms": float(total[~looked].mean()) if (~looked).any() else None,
         "decide_ms": float(np.median(decide)) if decide else None,
     }
+    print(row, flush=True)
+    return row
 
 
 def _track(

@@ -91,6 +91,7 @@ class PoseStream:
         self._smoothed_roi: Roi | None = None
         self._predictor = MotionPredictor()
         self._key_frames = key_frames
+        self._carried: Keypoints | None = None
         self._track: _Track | None = None
         self._unseen = 0
 
@@ -116,7 +117,7 @@ class PoseStream:
         self._search.reset()
         self._follower.reset()
         self._predictor.reset()
-        self._track = None
+        self._track = self._carried = None
         self._unseen = 0
         if self._key_frames is not None:
             self._key_frames.reset()
@@ -234,15 +235,14 @@ class PoseStream:
         self._key_frames.carried(carried)
         self._unseen += 1
         self._track = replace(self._track, timestamp_ms=frame.timestamp_ms)
-        self._follower.update(carried.keypoints, *frame.size, frame.timestamp_ms)
-        keypoints = self._smoothed(carried.keypoints, self._track.look.roi, frame.timestamp_ms)
-        self._predictor.update(keypoints, frame.timestamp_ms)
-        return keypoints
+        self._carried = carried.keypoints
+        return self._smoothed(carried.keypoints, self._track.look.roi, frame.timestamp_ms)
 
     def _find_or_follow(
         self, frame: _Frame, clock: StageClock, effort: Effort
     ) -> tuple[Look | None, str]:
         """Return the best look at a person there is, and what to say if it shows none."""
+        self._follow_carried()
         roi = self._follower.next_roi(*frame.size)
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
@@ -251,6 +251,12 @@ class PoseStream:
             # As after a cut: waiting for the person to come back here would be in vain.
             return self._search.find(frame.image, clock) or look, LOST
         return look, LOST
+
+    def _follow_carried(self) -> None:
+        """Move the region to where the last frames' joints were carried, now that it is needed."""
+        if self._carried is not None and self._track is not None:
+            track, carried, self._carried = self._track, self._carried, None
+            self._follower.update(carried, *track.frame_size, track.timestamp_ms)
 
     def _look(self, frame: _Frame, roi: Roi, clock: StageClock, effort: Effort) -> Look:
         """Look at a region: go on from the last frame if that is possible, else start afresh."""
@@ -279,6 +285,7 @@ class PoseStream:
     def _commit(self, frame: _Frame, look: Look | None, found: bool) -> Keypoints | None:
         """Make this frame the last one; return the smoothed joints (K, 3) of a person."""
         self._unseen = 0
+        self._carried = None
         if look is not None:
             self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms)
         if look is None or not found:

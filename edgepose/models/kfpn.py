@@ -72,7 +72,7 @@ class KfpnConfig:
 PRESETS = {
     "penn": KfpnConfig(stride=2, sparsity=2.5, recovery=4.5, alpha=4.0, threshold=0.99),
     "jhmdb": KfpnConfig(),
-    "edge": KfpnConfig(channels=64, grid=6, edge=True),
+    "edge": KfpnConfig(channels=64, grid=6, edge=True, alpha=1.0, threshold=0.5),
 }
 
 
@@ -154,21 +154,13 @@ class KFPN(nn.Module):
         steep = self.config.alpha if alpha is None else alpha
         return torch.sigmoid(steep * self.scores(folded.flatten()))
 
-    def loss(
-        self,
-        selection: Tensor,
-        embedded: Tensor,
-        present: Tensor | None = None,
-        sharpness: float = 0.0,
-    ) -> Tensor:
+    def loss(self, selection: Tensor, embedded: Tensor, present: Tensor | None = None) -> Tensor:
         """Return Eq. 16: what key frames leave unexplained, and how many there are.
 
         Args:
             selection: (T,) from 0 to 1.
             embedded: (T, M) Y.
             present: (T,) 1 for frames that are there, 0 for padding; all by default.
-            sharpness: weight of ``s (1 - s)``. Without it, a little of every frame costs as much
-                as a few whole ones, and explains more.
         """
         config = self.config
         if present is not None:
@@ -176,9 +168,7 @@ class KFPN(nn.Module):
         atoms = build_atoms(self.radius, self.angle, config.frames)
         rest = unexplained(atoms @ atoms.mT, selection, embedded, config.rho)
         left = rest.norm() if config.power == 1 else rest.square().sum()
-        undecided = (selection * (1 - selection)).sum()
-        costs = config.sparsity * selection.sum() + sharpness * undecided
-        return config.recovery * left + costs
+        return config.recovery * left + config.sparsity * selection.sum()
 
 
 def unexplained(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> Tensor:
@@ -207,6 +197,11 @@ def key_frames(selection: Tensor, threshold: float, count: int | None = None) ->
         return sorted(torch.topk(selection, min(count, len(selection))).indices.tolist())
     chosen: list[int] = torch.nonzero(selection > threshold)[:, 0].tolist()
     return chosen or [int(selection.argmax())]
+
+
+def decided(selection: Tensor) -> Tensor:
+    """Return selections as 0 or 1, with the gradients of those from 0 to 1."""
+    return (selection > 0.5).to(selection.dtype) + selection - selection.detach()
 
 
 def selector_of(model: KFPN) -> Callable[[Tensor, int], list[int]]:

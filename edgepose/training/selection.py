@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.kfpn import KFPN, alpha_of_epoch, key_frames
+from edgepose.models.kfpn import KFPN, alpha_of_epoch, decided, key_frames
 from edgepose.models.online_keys import OnlineKeys
 from edgepose_runtime.errors import ConfigError
 
@@ -31,9 +31,10 @@ class SelectionTraining:
         momentum: of SGD; ``None`` for Adam.
         decay: weight decay.
         milestones: epochs after which the rate is divided by ten.
-        alpha_slope: how much steeper the selection gets with each epoch.
-        sharpness: weight, in the last epoch, with which undecided selections count; it grows from
-            0. The published recipes have none.
+        alpha_slope: how much steeper the selection gets with each epoch; 0 to keep the steepness.
+        decide: count each frame as chosen or not, instead of by its selection from 0 to 1. Without
+            that a little of every frame costs as much as a few whole ones and explains more, so
+            that training ends with no frame chosen. The published recipes have it not.
         seed: of the windows and their order.
     """
 
@@ -43,7 +44,7 @@ class SelectionTraining:
     decay: float = 1e-3
     milestones: tuple[int, ...] = ()
     alpha_slope: float = 0.5
-    sharpness: float = 0.0
+    decide: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class SelectionTraining:
 RECIPES = {
     "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
     "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
-    "edge": SelectionTraining(40, 1e-3, None, 1e-4, (25, 35), alpha_slope=0.1, sharpness=16.0),
+    "edge": SelectionTraining(30, 1e-3, None, 1e-4, (20, 26), alpha_slope=0.0, decide=True),
     "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
     "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
 }
@@ -81,11 +82,11 @@ def train_selector(
     for epoch in range(1, training.epochs + 1):
         model.train()
         losses = []
-        alpha = alpha_of_epoch(epoch, training.alpha_slope)
-        sharpness = training.sharpness * epoch / training.epochs
+        alpha = alpha_of_epoch(epoch, training.alpha_slope) if training.alpha_slope else None
         for window, present in _windows(clips, model.config.frames, random):
             selection, embedded = model(window, alpha)
-            loss = model.loss(selection, embedded, present, sharpness)
+            chosen = decided(selection) if training.decide else selection
+            loss = model.loss(chosen, embedded, present)
             losses.append(_descend(optimiser, loss))
         schedule.step()
         report(epoch, float(np.mean(losses)))
