@@ -98,4 +98,5 @@ def _window(
     box = sequence.boxes[part]
     size = np.median(np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]))
     joints = sequence.joints[part].astype(np.float64)
-    return (joints - joints.mean(axis=(0, 1))) / max(size, 1.0), sequence.visible[part].all(axis=0)
+    visible = np.asarray(sequence.visible[part].all(axis=0))
+    return (joints - joints.mean(axis=(0, 1))) / max(size, 1.0), visible

@@ -28,7 +28,7 @@ class MotionModel(nn.Module):
         length: frames T of a window.
     """
 
-    def __init__(self, poles: int = 40, kinds: int = 3, length: int = 40) -> None:
+    def __init__(self, poles: int = 40, kinds: int = 4, length: int = 40) -> None:
         super().__init__()
         self.length = length
         slow = np.geomspace(SLOWEST, EVEN_FROM, poles // 4, endpoint=False)

@@ -41,7 +41,7 @@ class DynamicsConfig:
     batch: int
     learning_rate: float
     poles: int = 40
-    kinds: int = 3
+    kinds: int = 4
     length: int = 40
     stride: int = 10
     pole_factor: float = 0.01

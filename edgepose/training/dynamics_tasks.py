@@ -92,7 +92,8 @@ class InterpolationTask:
         squares = (paths - torch.from_numpy(windows.paths)).square().sum(-1)
         errors = (squares + 1e-8).sqrt().transpose(1, 2)[torch.from_numpy(windows.visible)]
         misses = torch.sigmoid((errors - HIT) / SOFTNESS)
-        return (errors.mean() + self._config.hits * misses.mean()) / _likely_error(setting)
+        loss: Tensor = errors.mean() + self._config.hits * misses.mean()
+        return loss / _likely_error(setting)
 
     def dictionary(self) -> PoleDictionary:
         """Return poles and weights."""
@@ -120,8 +121,8 @@ class ReconstructionTask:
         paths, present = self._paths[chosen], self._present[chosen]
         codes = self._model.encode(paths, present)
         wrong = (self._model.decode(codes, paths.shape[1]) - paths) * present
-        scale = present.sum() * paths.shape[2]
-        return (wrong.square().sum() + self._config.sparsity * codes.abs().sum()) / scale
+        loss: Tensor = wrong.square().sum() + self._config.sparsity * codes.abs().sum()
+        return loss / (present.sum() * paths.shape[2])
 
     def dictionary(self) -> PoleDictionary:
         """Return the poles; all atoms weigh the same."""

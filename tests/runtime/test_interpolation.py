@@ -149,8 +149,9 @@ def test_uncertainty_can_be_left_out(interpolator):
 def test_a_prediction_goes_on_as_the_last_keys_did(interpolator):
     keys = np.arange(1000, 1020, 2)
     poses = WALK[np.arange(0, 20, 2)]
-    result = interpolator.predict(keys, poses, ahead=3)
-    np.testing.assert_allclose(result.poses, WALK[19:22], atol=4)
+    result = interpolator.predict(keys, poses, ahead=3, noise=0.002)
+    staying = np.abs(WALK[19:22] - poses[-1]).mean()
+    assert np.abs(result.poses - WALK[19:22]).mean() < 0.7 * staying
     assert (np.diff(result.uncertainty[:, 0]) > 0).all()
 
 
@@ -210,15 +211,16 @@ def test_options_out_of_range_are_refused(options):
         PoseInterpolator(**options)
 
 
-WARM = "from edgepose_runtime.interpolation import PoseInterpolator as P; P().warmup(); print(1)"
+RISING = (
+    "from edgepose_runtime.kernels.hpim import rise; import numpy; print(rise(numpy.arange(3)))"
+)
 
 
-@pytest.mark.slow
 def test_two_processes_may_compile_at_once(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", WARM]
+    command = [sys.executable, "-c", RISING]
     running = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    assert [process.communicate()[0].strip() for process in running] == ["1", "1"]
+    assert [process.communicate()[0].strip() for process in running] == ["True", "True"]
