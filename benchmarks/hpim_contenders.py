@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from edgepose.models.published import load_published_dictionary
-from edgepose_runtime.dynamics import Dictionary, PoleDictionary
+from edgepose_runtime.dynamics import Dictionary, MatrixDictionary, pole_atoms
 from edgepose_runtime.interpolation import WINDOW, PoseInterpolator
 
 Doubles = NDArray[np.floating]
@@ -41,7 +41,7 @@ def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
         Contender("cubic", along_frames(_spline(CubicSpline))),
         Contender("PCHIP", along_frames(_spline(PchipInterpolator))),
         *(Contender(name, _by(use)) for name, use in _published(published)),
-        Contender("untrained poles, ridge", _by(PoseInterpolator(untrained(), method="ridge"))),
+        Contender("untrained poles, ridge", _by(_ridge(untrained()))),
     ]
     ours = PoseInterpolator(dictionary)
     return [
@@ -51,12 +51,13 @@ def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
     ]
 
 
-def untrained() -> PoleDictionary:
-    """Return slow poles between the paper's radii of 0.95 and 1.02."""
-    random = np.random.default_rng(0)
-    return PoleDictionary(
-        random.uniform(0.95, 1.02, UNTRAINED_POLES), random.uniform(0.001, SLOWEST, UNTRAINED_POLES)
-    )
+def untrained() -> MatrixDictionary:
+    """Return atoms of slow poles near the unit circle, without those of their opposites."""
+    random, count = np.random.default_rng(0), UNTRAINED_POLES
+    radius = random.uniform(0.95, 1.02, count)
+    atoms = pole_atoms(radius, random.uniform(0.001, SLOWEST, count), WINDOW)
+    cosines, sines = atoms[:, : 1 + count], atoms[:, 1 + 2 * count : 1 + 3 * count]
+    return MatrixDictionary(np.concatenate([cosines, sines], axis=1))
 
 
 def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
@@ -116,6 +117,12 @@ def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
         )
 
     return interpolate
+
+
+def _ridge(dictionary: Dictionary) -> PoseInterpolator:
+    """Interpolate with the ridge of 0.01 that SPEC section 5.4 was measured with."""
+    atoms = dictionary.atoms(WINDOW)
+    return PoseInterpolator(dictionary, method="ridge", ridge=0.01 * WINDOW / (atoms**2).sum())
 
 
 def _published(folder: Path) -> Iterator[tuple[str, PoseInterpolator]]:
