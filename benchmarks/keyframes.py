@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.key_live import measure_live
+from benchmarks.key_live import SETTINGS, measure_live
 from benchmarks.key_poses import frame_wise_poses
 from benchmarks.key_selection import (
     COUNTS,
@@ -45,6 +45,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)"
     )
     parser.add_argument(
+        "--live", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="which trackers"
+    )
+    parser.add_argument(
         "--selector", type=Path, metavar="FILE", help="a trained K-FPN, to compare (needs torch)"
     )
     parser.add_argument(
@@ -64,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> None:
     content.update(format="edgepose.keyframes", machine=describe_machine(1))
     with load(args.model, precision=args.precision, num_threads=1) as model:
         if "live" in args.parts:
-            content["live"] = measure_live(model, clips)
+            content["live"] = {**content.get("live", {}), **measure_live(model, clips, args.live)}
         if set(args.parts) - {"live"}:
             kept = args.poses or args.out / "keyframes-poses"
             poses = frame_wise_poses(model, clips, kept)

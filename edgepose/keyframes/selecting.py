@@ -20,7 +20,7 @@ Selector = Callable[[Features, int | None], list[int]]
 CHANGE_SHARE = 0.4
 #: Where their number is free, key frames are so many frames apart in a picture that changes as
 #: fast as in the middle of our training clips, and never twice as far.
-USUAL_GAP = 6.0
+USUAL_GAP = 4.0
 #: That change from one frame to the next, in grey levels (root mean square of the features).
 USUAL_CHANGE = 4.0
 

@@ -72,7 +72,7 @@ class KfpnConfig:
 PRESETS = {
     "penn": KfpnConfig(stride=2, sparsity=2.5, recovery=4.5, alpha=4.0, threshold=0.99),
     "jhmdb": KfpnConfig(),
-    "edge": KfpnConfig(channels=64, grid=6, edge=True, alpha=1.0, threshold=0.5),
+    "edge": KfpnConfig(channels=64, grid=6, edge=True, alpha=0.25, threshold=0.5),
 }
 
 

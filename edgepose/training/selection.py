@@ -57,7 +57,7 @@ class SelectionTraining:
 RECIPES = {
     "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
     "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
-    "edge": SelectionTraining(30, 1e-3, None, 1e-4, (20, 26), alpha_slope=0.0, decide=True),
+    "edge": SelectionTraining(20, 3e-4, None, 1e-4, (14, 18), alpha_slope=0.0, decide=True),
     "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
     "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
 }
