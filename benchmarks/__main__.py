@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, path, soak, streams
+from benchmarks import absence, accuracy, hpim, keyframes, path, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -21,6 +21,8 @@ PARTS = {
     "absence": absence.main,
     "ppu": _ppu,
     "path": path.main,
+    "keyframes": keyframes.main,
+    "hpim": hpim.main,
 }
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",
     "convert": "turn a checkpoint into a bundle",
+    "propose-keyframes": "list the frames of a video that are worth labelling",
     "models": "list the models that come with edgepose",
     "doctor": "check this installation and its devices",
 }
@@ -78,7 +79,7 @@ def _silence_opencv() -> None:
 
 
 def _module(command: str) -> str:
-    return f"edgepose.cli.{command}"
+    return f"edgepose.cli.{command.replace('-', '_')}"
 
 
 def _fail(sentence: str, code: int, debug: bool) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.tables import latency_table
-from edgepose.cli.values import whole
+from edgepose.cli.track_key_frames import live_key_frames, track_by_key_frames
+from edgepose.cli.values import share, whole
+from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
 from edgepose.stats import TrackerStats
@@ -47,6 +49,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
     parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
     parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    parser.add_argument(
+        "--key-frames",
+        action="store_true",
+        help="look at few frames: of a file those that say most about the others, which are "
+        "interpolated; of a camera those that cannot be predicted",
+    )
+    parser.add_argument(
+        "--key-rate",
+        type=share,
+        metavar="PART",
+        help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
+    )
     _add_tracker_options(parser)
 
 
@@ -84,14 +98,19 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
-        tracker = opened.enter_context(_tracker(args))
-        outputs = opened.enter_context(open_outputs(args, source, tracker.model))
+        key_frames = live_key_frames(args, source)
+        tracker = opened.enter_context(_tracker(args, key_frames))
+        model = tracker.model
+        outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
-        try:
-            _track_all(args.roi, source, tracker, outputs, stop)
-        finally:
-            sys.stderr.write(summary(tracker.stats, tracker.model))
+        if args.key_frames and key_frames is None:
+            track_by_key_frames(args, source, model, outputs, stop)
+        else:
+            try:
+                _track_all(args.roi, source, tracker, outputs, stop)
+            finally:
+                sys.stderr.write(summary(tracker.stats, model))
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
     return 1 if stop.stopped else 0
@@ -106,7 +125,7 @@ def _open(source: str, fps: float | None) -> FrameSource:
     return open_source(source, fps=fps, on_event=show_event)
 
 
-def _tracker(args: argparse.Namespace) -> PoseTracker:
+def _tracker(args: argparse.Namespace, key_frames: KeyFrames | None) -> PoseTracker:
     return PoseTracker(
         args.model,
         backend=args.backend,
@@ -115,6 +134,7 @@ def _tracker(args: argparse.Namespace) -> PoseTracker:
         num_threads=args.threads,
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
+        key_frames=key_frames,
     )
 
 
