@@ -158,7 +158,8 @@ class _Quantisation:
         graph = self._ptq(name, model, feeds)
         self._left[name] = layers = self._sensitive(name, graph, model)
         graph = with_float_layers(graph, model, layers)
-        return graph.SerializeToString()
+        content: bytes = graph.SerializeToString()
+        return content
 
     def _ptq(self, name: str, model: onnx.ModelProto, feeds: Sequence[Feeds]) -> onnx.ModelProto:
         with show_progress(f"Quantising {name}: frames", len(feeds)) as progress:
