@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgepose_runtime.errors import (
+    AccuracyError,
     BackendError,
     BackendUnavailableError,
     BundleError,
@@ -78,6 +79,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "AccuracyError",
     "BackendError",
     "BackendUnavailableError",
     "BundleError",

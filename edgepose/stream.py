@@ -132,8 +132,17 @@ class PoseStream:
         self._looker.locate(image, here, clock)
         look = self._looker.initialise(image, here, clock)
         self._looker.advance(image, there, look, clock)
+        self._warm_up_following(len(look.keypoints))
         if self._key_frames is not None:
             self._key_frames.warmup()
+
+    def _warm_up_following(self, joints: int) -> None:
+        """Use the kernels for joints on a line of them, without touching the stream's state."""
+        line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
+        follower, smoother = RoiFollower(self._settings), OneEuroFilter()
+        for timestamp_ms in (0.0, 33.0):
+            follower.update(line, 320, 240, timestamp_ms)
+            smoother.apply(line[:, :2], timestamp_ms, 100.0)
 
     def process(
         self,

@@ -18,7 +18,7 @@ from edgepose_runtime.errors import ConfigError, EdgePoseError
 COMMANDS = {
     "track": "track a person in a video, images or a camera",
     "evaluate": "measure accuracy on annotated clips",
-    "benchmark": "measure speed",
+    "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",
     "convert": "turn a checkpoint into a bundle",
     "propose-keyframes": "list the frames of a video that are worth labelling",

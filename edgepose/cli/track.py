@@ -13,7 +13,7 @@ from edgepose.cli.tables import latency_table
 from edgepose.cli.track_key_frames import live_key_frames, track_by_key_frames
 from edgepose.cli.values import share, whole
 from edgepose.keyframes import KeyFrames
-from edgepose.loading import DEFAULT_MODEL
+from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
 from edgepose.stats import TrackerStats
 from edgepose.stopping import StopSignals
@@ -65,7 +65,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         key_frames = live_key_frames(args, source)
         tracker = opened.enter_context(_tracker(args, key_frames))
         model = tracker.model
-        outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
+        outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
         if args.key_frames and key_frames is None:
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 _track_all(args.roi, source, tracker, outputs, stop)
             finally:
-                sys.stderr.write(summary(tracker.stats))
+                sys.stderr.write(summary(tracker.stats, model))
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
     return 1 if stop.stopped else 0
@@ -160,10 +160,11 @@ def show_event(event: StreamEvent) -> None:
         sys.stderr.write(f"edgepose: {str(event.kind).capitalize()}: {event.detail}\n")
 
 
-def summary(stats: TrackerStats) -> str:
-    """Return the latency table and how many frames had a person; nothing for no frame at all."""
+def summary(stats: TrackerStats, model: PoseModel) -> str:
+    """Return the latency, how many frames had a person, and what ran; nothing for no frame."""
     if not stats.poses + stats.without_person:
         return ""
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
-    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"
+    used = f"{model.name} ran on {model.device} in {model.precision}.\n"
+    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"

@@ -35,10 +35,10 @@ def test_joints_go_where_the_picture_goes(flow, shift):
 def test_a_step_counts_once_it_is_accepted(flow):
     flow.step(texture((5, 0)))
     again = flow.step(texture((3, 0)))
-    np.testing.assert_allclose(again.joints, JOINTS + (3, 0), atol=0.5)
+    np.testing.assert_allclose(again.joints, JOINTS + np.array((3, 0)), atol=0.5)
     flow.accept(again)
     after = flow.step(texture((5, 0)))
-    np.testing.assert_allclose(after.joints, JOINTS + (5, 0), atol=0.7)
+    np.testing.assert_allclose(after.joints, JOINTS + np.array((5, 0)), atol=0.7)
     np.testing.assert_allclose(after.moved, 2 / ROI.width, atol=0.003)
 
 
@@ -46,7 +46,7 @@ def test_many_small_steps_add_up(flow):
     for x in range(1, 11):
         step = flow.step(texture((x, 0)))
         flow.accept(step)
-    np.testing.assert_allclose(step.joints, JOINTS + (10, 0), atol=1.0)
+    np.testing.assert_allclose(step.joints, JOINTS + np.array((10, 0)), atol=1.0)
 
 
 def test_a_joint_that_is_not_known_stays_so():
