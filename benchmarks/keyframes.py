@@ -25,10 +25,10 @@ from benchmarks.key_selection import (
     selection_table,
     uniform,
 )
-from edgepose.machine import describe_machine
 from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
 PARTS = ("selection", "robustness", "online", "live")
