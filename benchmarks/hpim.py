@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.pin:
         pin_to_cores(1)
     dictionary = load_dictionary(args.dictionary)
-    content: dict[str, object] = {"format": "edgepose.hpim", "machine": describe_machine(1)}
+    content: dict[str, object] = {"format": "edgepose.hpim", "machine": describe_machine()}
     text = ""
     if not args.no_time:
         times = measure_times(dictionary)
