@@ -29,7 +29,7 @@ from edgepose_runtime.tensors import TensorSpec
 FORMAT = "edgepose.bundle"
 VERSION = 1
 
-_WEIGHTS = ("float32", "float16")
+_WEIGHTS = ("float32", "float16", "int8")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -234,6 +234,8 @@ class _Quantisation:
             self._source.manifest,
             name=self._options.name,
             precision="int8",
+            weights="int8",
+            latency={},  # that of the float graphs
             accuracy={**self._source.manifest.accuracy, "int8": report.as_dict()},
         )
         return write_bundle(out, manifest, graphs, overwrite=self._options.overwrite)

@@ -36,7 +36,7 @@ def lose(monkeypatch, name, points):
 def test_the_manifest_tells_what_int8_cost_and_how_it_was_made(float_bundle, tmp_path, options):
     bundle, report = quantise_bundle(float_bundle, tmp_path / "out", options)
     manifest = load_bundle(bundle.path).manifest
-    assert (manifest.name, manifest.precision) == ("tiny-int8", "int8")
+    assert (manifest.name, manifest.precision, manifest.weights) == ("tiny-int8", "int8", "int8")
     told = manifest.accuracy["int8"]
     assert set(told["float layers"]) == {"head", "step"}
     assert told["calibration"]["frames"] == {"head": 2, "step": 20}
