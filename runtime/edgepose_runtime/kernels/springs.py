@@ -91,53 +91,52 @@ def _spread(scores: Floats) -> float:
 
 
 @kernel
-def _receivers(d: int, n: int, rest: float, width: float) -> tuple[int, int]:
-    """Return the range of receivers p for which the sender p - d may be the best one."""
-    first, last = max(0, d), min(n, n + d)
-    # The best sender lies at p - rest. A sender further than width from it has no chance, unless
-    # the best one is beyond the border.
-    if d > rest + width:
-        first = max(first, math.floor(n - 1 + rest) + 1)
-    if d < rest - width:
-        last = min(last, math.ceil(rest))
-    return first, last
+def _senders(p: int, n: int, rest: float, slack: float) -> tuple[int, int]:
+    """Return the range of distances p - q at which one of n senders q may be the best one.
+
+    Of the reachable distances the one nearest to ``rest`` costs least. One that costs more than
+    that by the spread of the scores (``slack`` times a) can never win.
+    """
+    nearest = min(max(rest, p - n + 1), p)
+    bound = math.sqrt(slack + max(abs(nearest - rest), 0.5) ** 2) + 1e-3
+    return max(p - n + 1, math.ceil(rest - bound)), min(p, math.floor(rest + bound)) + 1
 
 
 @kernel
-def _limits(spread: float, a: float, b: float, n: int) -> tuple[float, float]:
-    """Return the rest displacement and how far from it a sender may win, rounding included."""
-    return -b / (2 * a), math.sqrt(max(spread, 0.0) / a + 0.25) + 1e-3 * n
+def _transform_rows(scores: Floats, a: float, b: float, out: Floats) -> None:
+    """Send the rows of (n, m) along a spring; ``out`` (m, n) receives the result transposed."""
+    n, m = scores.shape
+    rest, slack = -b / (2 * a), max(_spread(scores), 0.0) / a
+    costs = np.empty(2 * n - 1, np.float32)
+    for d in range(1 - n, n):
+        costs[d + n - 1] = (a * d + b) * d
+    line = np.empty(m, np.float32)
+    for p in range(n):
+        first, last = _senders(p, n, rest, slack)
+        line[:] = -np.inf
+        for d in range(first, last - 1, 2):  # two at a time halve the traffic on the line
+            near, far = scores[p - d], scores[p - d - 1]
+            cost, more = costs[d + n - 1], costs[d + n]
+            for x in range(m):
+                line[x] = max(line[x], max(near[x] - cost, far[x] - more))
+        if (last - first) % 2:
+            near, cost = scores[p - last + 1], costs[last + n - 2]
+            for x in range(m):
+                line[x] = max(line[x], near[x] - cost)
+        for x in range(m):
+            out[x, p] = line[x]
 
 
 @kernel
 def transform(scores: Floats, spring: Floats, half: Floats, out: Floats) -> None:
-    """Transform one map (h, w) with a spring (4,); ``half`` (h, w) is scratch memory."""
-    height, width = scores.shape
-    ax, bx, ay, by = spring
-    rest, reach = _limits(_spread(scores), ay, by, height)
-    half[:] = -np.inf
-    for d in range(1 - height, height):
-        cost = np.float32((ay * d + by) * d)
-        first, last = _receivers(d, height, rest, reach)
-        for p in range(first, last):
-            for x in range(width):
-                half[p, x] = max(half[p, x], scores[p - d, x] - cost)
-    rest, reach = _limits(_spread(half), ax, bx, width)
-    out[:] = -np.inf
-    for d in range(1 - width, width):
-        cost = np.float32((ax * d + bx) * d)
-        first, last = _receivers(d, width, rest, reach)
-        if first >= last:
-            continue
-        for y in range(height):
-            target, source = out[y, first:last], half[y, first - d : last - d]
-            for x in range(len(target)):
-                target[x] = max(target[x], source[x] - cost)
+    """Transform one map (h, w) with a spring (4,); ``half`` (w, h) is scratch memory."""
+    _transform_rows(scores, spring[2], spring[3], half)
+    _transform_rows(half, spring[0], spring[1], out)
 
 
 @kernel
 def transform_all(maps: Floats, springs: Floats, out: Floats) -> None:
     """Transform maps (N, h, w) with springs (N, 4) into ``out`` (N, h, w)."""
-    half = np.empty(maps.shape[1:], np.float32)
+    half = np.empty((maps.shape[2], maps.shape[1]), np.float32)
     for i in range(len(maps)):
         transform(maps[i], springs[i], half, out[i])
