@@ -12,6 +12,7 @@ from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
 from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.slicing.springs import Springs
 
 #: The bundle that is used where none is named.
 DEFAULT_MODEL = "ppn-swift"
@@ -29,6 +30,7 @@ class PoseModel(Closable):
         method: does the estimating.
         device: where the networks run.
         close: releases the networks.
+        springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class PoseModel(Closable):
         *,
         device: str = "cpu",
         close: Callable[[], None] | None = None,
+        springs: Springs | None = None,
     ) -> None:
         self.name = name
         self.device = device
+        self.springs = springs
         self._method = method
         self._close = close
         self._closed = False
@@ -121,7 +125,8 @@ def open_model(
         }
         method = build_method(bundle.manifest, networks)
         used = ", ".join(sorted({network.device for network in networks.values()}))
-        return PoseModel(bundle.manifest.name, method, device=used, close=opened.pop_all().close)
+        springs, close = bundle.springs(), opened.pop_all().close
+        return PoseModel(bundle.manifest.name, method, device=used, close=close, springs=springs)
 
 
 def available_models() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from edgepose.deadline import Deadline
 from edgepose.flow import make_policy
 from edgepose.loading import PoseModel
+from edgepose.slicing import ThinSlicing, thin_slicing
 from edgepose.stream import PoseStream
 from edgepose.work import FrameWork
 from edgepose_runtime.errors import ConfigError
@@ -28,6 +29,7 @@ class StreamOptions:
     reinitialise_every: int | None
     deadline_ms: float | None
     policy: str | None
+    refine: str | ThinSlicing | None = None
 
     def __post_init__(self) -> None:
         _smoothing_settings(self.smoothing)
@@ -36,15 +38,16 @@ class StreamOptions:
             Deadline(self.deadline_ms)
         if self.policy is not None:
             make_policy(self.policy)
+        thin_slicing(self.refine)
 
     def new_work(self, model: PoseModel) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
+        smoothing, refine = _smoothing_settings(self.smoothing), thin_slicing(self.refine)
         stream = PoseStream(
-            model,
-            smoothing=_smoothing_settings(self.smoothing),
-            reinitialise_every=self.reinitialise_every,
+            model, smoothing=smoothing, reinitialise_every=self.reinitialise_every
         )
-        return FrameWork(stream, self.deadline_ms)
+        refiner = None if refine is None else refine.new_refiner(model, smoothing)
+        return FrameWork(stream, self.deadline_ms, refiner)
 
 
 def _check_interval(reinitialise_every: int | None) -> None:

@@ -19,6 +19,7 @@ from edgepose.options import StreamOptions, engine_options
 from edgepose.pipeline import Pipeline
 from edgepose.reading import GRACE_S, SourceReader, policy_for
 from edgepose.sharing import SharedModel, open_shared, share
+from edgepose.slicing import ThinSlicing
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
@@ -56,6 +57,7 @@ class TrackerPool(Closing):
         reinitialise_every: how often the head runs.
         deadline_ms: from a frame's submission to its pose.
         policy: for all sources; ``None`` for what suits each.
+        refine: see :class:`PoseTracker`.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.
@@ -84,9 +86,10 @@ class TrackerPool(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        refine: str | ThinSlicing | None = None,
     ) -> None:
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
+        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy, refine)
         engine = engine_options(model, backend, device, precision, num_threads)
         self._owns_model = not isinstance(model, PoseModel)
         self._shared = _open(model, engine, batching)

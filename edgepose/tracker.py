@@ -20,6 +20,7 @@ from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
+from edgepose.slicing import ThinSlicing
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.stream import RoiLike
 from edgepose.timestamps import StreamTime
@@ -30,7 +31,7 @@ from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Options that are named in the documentation of the product, and come with a later version.
-_LATER = ("key_frames", "refine", "head")
+_LATER = ("key_frames", "head")
 
 
 class PoseTracker(Closing):
@@ -61,6 +62,8 @@ class PoseTracker(Closing):
         policy: what becomes of a frame that comes while others are in work: ``"every-frame"``
             makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
             for ``submit()`` and files, the latter for live sources.
+        refine: ``"thin-slicing"`` or :class:`ThinSlicing`: neighbouring frames have a say in each
+            pose, which comes some frames later; see there. ``origin`` is then ``refined``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
@@ -84,6 +87,7 @@ class PoseTracker(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        refine: str | ThinSlicing | None = None,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
@@ -92,7 +96,7 @@ class PoseTracker(Closing):
     ) -> None:
         _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
-        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
+        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy, refine)
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._owns_model = not isinstance(model, PoseModel)
         self._model = model if isinstance(model, PoseModel) else load(model, **engine)
@@ -156,7 +160,7 @@ class PoseTracker(Closing):
             FrameError: the frame is not one that can be tracked, or the roi misses it.
             TimestampError: the timestamp is not after the last one.
             InferenceError: a network failed.
-            ConfigError: the tracker has ``on_result``, or tracks a source.
+            ConfigError: the tracker has ``on_result``, tracks a source, or refines with a lag.
             ClosedError: the tracker or its model was closed.
         """
         called = time.monotonic()
@@ -165,6 +169,12 @@ class PoseTracker(Closing):
                 raise ConfigError(
                     "track() cannot be mixed with on_result or stream(), which track on a thread "
                     "of their own; use submit(), or another PoseTracker."
+                )
+            if self._work.lag_frames:
+                raise ConfigError(
+                    f"track() returns the pose at once, but refine= holds it back for "
+                    f"{self._work.lag_frames} frames; use submit() with on_result=, or stream(), "
+                    "or lag_frames=0."
                 )
             self._recorder.add_frame()
             try:

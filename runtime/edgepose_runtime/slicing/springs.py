@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.slicing.distance import check_springs
+from edgepose_runtime.slicing.distance import LEAST_STIFFNESS, check_springs
 from edgepose_runtime.slicing.graph import PoseGraph
 
 Floats = NDArray[np.float32]
@@ -86,6 +86,23 @@ def initial_springs(graph: PoseGraph, *, heatmap_size: int = 64, rounds: int = 3
         bias=np.zeros(joints, np.float32),
         heatmap_size=heatmap_size,
         rounds=rounds,
+    )
+
+
+def resized(springs: Springs, heatmap_size: int) -> Springs:
+    """Return springs that do on heat-maps of another size what these do on their own.
+
+    A cell that is s times as small makes a displacement s times as many cells: a shrinks by s
+    squared and b by s.
+    """
+    scale = heatmap_size / springs.heatmap_size
+    factors = np.float32([scale**-2, 1 / scale] * 2)
+    least = np.float32([LEAST_STIFFNESS, -np.inf] * 2)
+    return replace(
+        springs,
+        spatial=np.maximum(springs.spatial * factors, least),
+        temporal=np.maximum(springs.temporal * factors, least),
+        heatmap_size=heatmap_size,
     )
 
 
