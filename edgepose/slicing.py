@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.loading import PoseModel
-from edgepose.looking import Image, Look
+from edgepose.looking import Look
 from edgepose.methods import MethodSpec
 from edgepose.refining import Seen
 from edgepose.results import Origin, PoseResult
@@ -197,7 +197,7 @@ class SliceRefiner:
         """Where each cell of one frame's heat-maps comes from in another's."""
         here, there = self._member(receiver), self._member(sender)
         roi = here.look.roi
-        ours, theirs = (_patch(each.grey, roi, FLOW_SIZE) for each in (here, there))
+        ours, theirs = (flow_crop(each.grey, roi) for each in (here, there))
         flow = self._flow(ours, theirs)
         trusted = consistent(flow, self._flow(theirs, ours)) if self._check_flow else None
         return sampling_grid(
@@ -224,7 +224,7 @@ def _fitting(springs: Springs, spec: MethodSpec, name: str) -> Springs:
     return springs if same else resized(springs, spec.heatmap_size)
 
 
-def _patch(grey: Image | Grey, roi: Roi, size: int) -> Grey:
+def flow_crop(grey: Grey, roi: Roi, size: int = FLOW_SIZE) -> Grey:
     """Cut a region, rounded to pixels, out of a frame (H, W); its border is continued outside."""
     left, top = round(roi.x), round(roi.y)
     right, bottom = max(round(roi.x + roi.width), left + 1), max(round(roi.y + roi.height), top + 1)

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "measure accuracy on annotated clips",
     "benchmark": "measure speed",
     "train": "train networks",
+    "springs": "learn the springs of thin-slicing for a model",
     "convert": "turn a checkpoint into a bundle",
     "models": "list the models that come with edgepose",
     "doctor": "check this installation and its devices",

@@ -6,13 +6,16 @@ import argparse
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
+from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
 from edgepose.cli.values import whole
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.progress import show_progress
+from edgepose.slicing import ThinSlicing
 from edgepose.stats import TrackerStats
 from edgepose.stopping import StopSignals
 from edgepose.tracker import PoseTracker
@@ -66,6 +69,20 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
     )
+    parser.add_argument(
+        "--refine",
+        choices=("thin-slicing",),
+        help="let neighbouring frames have a say in each pose, which comes some frames later",
+    )
+    parser.add_argument(
+        "--lag-frames",
+        type=whole(0),
+        metavar="N",
+        help="later frames that a refined pose waits for (default: 2)",
+    )
+    parser.add_argument(
+        "--springs", type=Path, metavar="FILE", help="springs to refine with instead of the model's"
+    )
 
 
 def parse_roi(text: str) -> tuple[float, float, float, float]:
@@ -84,13 +101,19 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
-        tracker = opened.enter_context(_tracker(args))
+        told: Told = SimpleQueue()
+        refine = refinement(args)
+        tracker = opened.enter_context(_tracker(args, refine, told))
         model = tracker.model
         outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
+        if refine is None:
+            poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
+        else:
+            poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
         try:
-            _track_all(args.roi, source, tracker, outputs, stop)
+            _write_all(poses, outputs, source.num_frames)
         finally:
             sys.stderr.write(summary(tracker.stats))
     if stop.stopped:
@@ -107,7 +130,22 @@ def _open(source: str, fps: float | None) -> FrameSource:
     return open_source(source, fps=fps, on_event=show_event)
 
 
-def _tracker(args: argparse.Namespace) -> PoseTracker:
+def refinement(args: argparse.Namespace) -> ThinSlicing | None:
+    """Return how to refine.
+
+    Raises:
+        ConfigError: options of refining were given without ``--refine``.
+    """
+    options = {"lag_frames": args.lag_frames, "springs": args.springs}
+    given = {name: value for name, value in options.items() if value is not None}
+    if args.refine is None and given:
+        names = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise ConfigError(f"{names} need --refine thin-slicing; add it, or leave them out.")
+    return None if args.refine is None else ThinSlicing(**given)
+
+
+def _tracker(args: argparse.Namespace, refine: ThinSlicing | None, told: Told) -> PoseTracker:
+    late = {} if refine is None else {"on_result": told.put, "on_error": told.put}
     return PoseTracker(
         args.model,
         backend=args.backend,
@@ -116,22 +154,17 @@ def _tracker(args: argparse.Namespace) -> PoseTracker:
         num_threads=args.threads,
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
+        refine=refine,
+        **late,
     )
 
 
-def _track_all(
-    roi: tuple[float, float, float, float] | None,
-    source: FrameSource,
-    tracker: PoseTracker,
-    outputs: Outputs,
-    stop: StopSignals,
-) -> None:
-    with show_progress("track", source.num_frames) as progress:
-        for frame in source:
-            result = tracker.track(frame.image, roi=roi, timestamp_ms=frame.timestamp_ms)
-            wanted = outputs.write(frame.image, result)
+def _write_all(poses: Posed, outputs: Outputs, count: int | None) -> None:
+    with show_progress("track", count) as progress:
+        for image, result in poses:
+            wanted = outputs.write(image, result)
             progress.advance(note=str(result.origin or result.reason))
-            if stop.stopped or not wanted:
+            if not wanted:
                 break
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgepose_runtime.slicing.distance import LEAST_STIFFNESS, distance_transform_with_winners
+from edgepose_runtime.slicing.graph import PoseGraph
 from edgepose_runtime.slicing.springs import Springs
 
 Transform = Callable[[Tensor, Tensor], Tensor]
@@ -125,7 +126,7 @@ class MessagePassing(nn.Module):
     def __init__(self, springs: Springs, transform: Transform = dense_transform) -> None:
         super().__init__()
         self._start = springs
-        self._transform = transform
+        self.transform = transform
         self.spatial = nn.Parameter(torch.from_numpy(springs.spatial.copy()))
         self.temporal = nn.Parameter(torch.from_numpy(springs.temporal.copy()))
         self.spatial_weight = nn.Parameter(_logarithm(springs.spatial_weight))
@@ -157,6 +158,11 @@ class MessagePassing(nn.Module):
         for _ in range(self._start.rounds):
             last = self._round(unary, last, grids)
         return self._score(last.total, last.counts)
+
+    @property
+    def graph(self) -> PoseGraph:
+        """Who exchanges messages."""
+        return self._start.graph
 
     def springs(self) -> Springs:
         """Return the springs as they are now, for the device."""
@@ -240,7 +246,7 @@ class MessagePassing(nn.Module):
     def _transformed(self, maps: Tensor, springs: Tensor) -> Tensor:
         """Transform (B, T, N, h, w) by springs (N, 4)."""
         each = springs.expand(*maps.shape[:2], -1, -1).flatten(0, 2)
-        return self._transform(maps.flatten(0, 2), each).view_as(maps)
+        return self.transform(maps.flatten(0, 2), each).view_as(maps)
 
     def _offsets(self) -> list[int]:
         reach = self._start.graph.reach

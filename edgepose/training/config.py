@@ -18,6 +18,7 @@ from edgepose.training.settings import (
     OptimiserSettings,
     Phase,
     SequenceSettings,
+    SliceSettings,
     SourceSettings,
     TrainConfig,
 )
@@ -32,6 +33,7 @@ RECIPES = Path(__file__).parent / "recipes"
 _LISTS = {"phases": Phase, "sources": SourceSettings}
 _TABLES = {
     "sequence": SequenceSettings,
+    "slices": SliceSettings,
     "optimiser": OptimiserSettings,
     "augmentation": Augmentation,
     "targets": TargetSettings,
