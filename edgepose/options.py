@@ -10,7 +10,8 @@ from typing import Any
 from edgepose.deadline import Deadline
 from edgepose.flow import make_policy
 from edgepose.loading import PoseModel
-from edgepose.slicing import ThinSlicing, thin_slicing
+from edgepose.refining import Refinement
+from edgepose.slicing import refinement
 from edgepose.stream import PoseStream
 from edgepose.work import FrameWork
 from edgepose_runtime.errors import ConfigError
@@ -29,7 +30,7 @@ class StreamOptions:
     reinitialise_every: int | None
     deadline_ms: float | None
     policy: str | None
-    refine: str | ThinSlicing | None = None
+    refine: str | Refinement | None = None
 
     def __post_init__(self) -> None:
         _smoothing_settings(self.smoothing)
@@ -38,14 +39,12 @@ class StreamOptions:
             Deadline(self.deadline_ms)
         if self.policy is not None:
             make_policy(self.policy)
-        thin_slicing(self.refine)
+        refinement(self.refine)
 
     def new_work(self, model: PoseModel) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
-        smoothing, refine = _smoothing_settings(self.smoothing), thin_slicing(self.refine)
-        stream = PoseStream(
-            model, smoothing=smoothing, reinitialise_every=self.reinitialise_every
-        )
+        smoothing, refine = _smoothing_settings(self.smoothing), refinement(self.refine)
+        stream = PoseStream(model, smoothing=smoothing, reinitialise_every=self.reinitialise_every)
         refiner = None if refine is None else refine.new_refiner(model, smoothing)
         return FrameWork(stream, self.deadline_ms, refiner)
 

@@ -19,7 +19,6 @@ from edgepose.options import StreamOptions, engine_options
 from edgepose.pipeline import Pipeline
 from edgepose.reading import GRACE_S, SourceReader, policy_for
 from edgepose.sharing import SharedModel, open_shared, share
-from edgepose.slicing import ThinSlicing
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
@@ -86,7 +85,7 @@ class TrackerPool(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
-        refine: str | ThinSlicing | None = None,
+        refine: str | Refinement | None = None,
     ) -> None:
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy, refine)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgepose.loading import PoseModel
 from edgepose.looking import Look
 from edgepose.methods import MethodSpec
-from edgepose.refining import Seen
+from edgepose.refining import Refinement, Seen
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
 from edgepose_runtime.errors import ConfigError
@@ -73,7 +73,7 @@ class ThinSlicing:
         Raises:
             ConfigError: there are no springs, or they are for another skeleton.
         """
-        springs = _fitting(self._springs(model), model.method.spec, model.name)
+        springs = fitting_springs(self._springs(model), model.method.spec, model.name)
         return SliceRefiner(self, springs, model.method.spec, smoothing)
 
     def _springs(self, model: PoseModel) -> Springs:
@@ -88,16 +88,18 @@ class ThinSlicing:
         return springs
 
 
-def thin_slicing(refine: object) -> ThinSlicing | None:
+def refinement(refine: str | Refinement | None) -> Refinement | None:
     """Return what the option ``refine`` asks for.
 
     Raises:
         ConfigError: it is neither ``None``, nor ``"thin-slicing"``, nor settings.
     """
-    if refine is None or isinstance(refine, ThinSlicing):
+    if refine is None or hasattr(refine, "new_refiner"):
         return refine
     if refine != "thin-slicing":
-        raise ConfigError(f'refine must be "thin-slicing", ThinSlicing(...) or None; got {refine!r}.')
+        raise ConfigError(
+            f'refine must be "thin-slicing", ThinSlicing(...) or None; got {refine!r}.'
+        )
     return ThinSlicing()
 
 
@@ -214,7 +216,12 @@ class SliceRefiner:
         return self._members[number - self._count]
 
 
-def _fitting(springs: Springs, spec: MethodSpec, name: str) -> Springs:
+def fitting_springs(springs: Springs, spec: MethodSpec, name: str) -> Springs:
+    """Return springs for the heat-maps of a model.
+
+    Raises:
+        ConfigError: they are for another skeleton.
+    """
     if springs.graph.skeleton.name != spec.skeleton.name:
         raise ConfigError(
             f"The springs are for {springs.graph.skeleton.name}, but the model {name!r} is for "

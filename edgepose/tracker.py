@@ -18,9 +18,9 @@ from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
 from edgepose.flow import PendingFrame
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
+from edgepose.refining import Refinement
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
-from edgepose.slicing import ThinSlicing
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.stream import RoiLike
 from edgepose.timestamps import StreamTime
@@ -87,7 +87,7 @@ class PoseTracker(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
-        refine: str | ThinSlicing | None = None,
+        refine: str | Refinement | None = None,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,14 +78,12 @@ def main(words: Sequence[str] | None = None) -> None:
     print(text)
 
 
-def report(content: dict[str, object]) -> str:
+def report(content: dict[str, Any]) -> str:
     """All tables in Markdown."""
     parts = []
     if rows := content.get("accuracy"):
-        assert isinstance(rows, list)
         parts.append(_accuracy_table([Outcome(**row) for row in rows]))
     if speed := content.get("speed"):
-        assert isinstance(speed, dict)
         parts.append(_speed_table(Speed(**speed)))
     return "\n".join(parts)
 
@@ -141,10 +140,16 @@ def _accuracy_table(outcomes: Sequence[Outcome]) -> str:
         )
         for each in outcomes
     )
-    return markdown(Table("Accuracy", (*header, *outcomes[0].columns), tuple(
-        (*row, *(f"{value:.1f}" for value in each.columns.values()))
-        for row, each in zip(rows, outcomes, strict=True)
-    )))
+    return markdown(
+        Table(
+            "Accuracy",
+            (*header, *outcomes[0].columns),
+            tuple(
+                (*row, *(f"{value:.1f}" for value in each.columns.values()))
+                for row, each in zip(rows, outcomes, strict=True)
+            ),
+        )
+    )
 
 
 def _speed_table(speed: Speed) -> str:

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "measure accuracy on annotated clips",
     "benchmark": "measure speed",
     "train": "train networks",
+    "refine": "refine poses whose heat-maps were kept",
     "springs": "learn the springs of thin-slicing for a model",
     "convert": "turn a checkpoint into a bundle",
     "models": "list the models that come with edgepose",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ def add_parser(subparsers: Any) -> None:
         help="learn the springs of thin-slicing for a model",
         epilog="Example: edgepose springs ppn-swift --out springs.json --plot springs.png",
     )
-    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle")
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the springs (.json)")
     parser.add_argument("--into-bundle", action="store_true", help="put them into the bundle")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them on a skeleton (.png)")
@@ -50,7 +53,10 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument("--reach", type=whole(0), default=1, help="frames that are neighbours")
     group.add_argument("--loss", choices=("choice", "hinge", "balanced"), default="choice")
     group.add_argument("--steps", type=whole(1), default=160, help="on halved heat-maps")
-    group.add_argument("--fine-steps", type=whole(0), default=40, help="then on whole ones")
+    group.add_argument("--fine-steps", type=whole(0), default=0, help="then on whole ones")
+    group.add_argument(
+        "--learn-time", action="store_true", help="learn springs and weights in time as well"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,19 +103,26 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
 
 
 def _learn(args: argparse.Namespace, model: PoseModel, windows: SliceWindows) -> Springs:
-    """Learn at half size with stiff springs in time, then everything at full size for a while."""
+    """Learn the messages within frames at half size, and go on at full size if that is wanted.
+
+    Those in time stay as they are: the model was trained on these clips, and so trusts its own
+    frames more than it can on clips that are new to it.
+    """
     from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
     from edgepose_runtime.slicing.graph import body_graph
-    from edgepose_runtime.slicing.springs import resized
+    from edgepose_runtime.slicing.springs import resized, signed
 
     halves = windows.halved()
     start = measured_springs(body_graph(model.skeleton, args.reach), halves)
-    # Halved heat-maps are blind to what a stiff spring in time is good for: less than a cell.
-    coarse = SpringSettings(args.steps, loss=args.loss, frozen=("gain", "bias", "temporal"))
-    fine = SpringSettings(max(args.fine_steps, 1), loss=args.loss, learning_rate=0.005)
+    start = start if args.loss == "choice" else signed(start)
+    frozen = (
+        ("gain", "bias") if args.learn_time else ("gain", "bias", "temporal", "temporal_weight")
+    )
+    coarse = SpringSettings(args.steps, loss=args.loss, frozen=frozen)
+    fine = replace(coarse, steps=max(args.fine_steps, 1), learning_rate=0.005)
     with show_progress("Learning", args.steps + args.fine_steps) as progress:
 
-        def report(step: int, loss: float) -> None:
+        def report(loss: float) -> None:
             progress.advance(note=f"loss {loss:.3f}")
 
         springs = learn_springs(halves, start, coarse, report)

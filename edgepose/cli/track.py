@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -13,8 +13,10 @@ from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
 from edgepose.cli.values import whole
+from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.progress import show_progress
+from edgepose.refining import Refinement
 from edgepose.slicing import ThinSlicing
 from edgepose.stats import TrackerStats
 from edgepose.stopping import StopSignals
@@ -83,6 +85,9 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--springs", type=Path, metavar="FILE", help="springs to refine with instead of the model's"
     )
+    parser.add_argument(
+        "--keep-heatmaps", action="store_true", help="beside --jsonl, for edgepose refine"
+    )
 
 
 def parse_roi(text: str) -> tuple[float, float, float, float]:
@@ -102,13 +107,13 @@ def run(args: argparse.Namespace) -> int:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
         told: Told = SimpleQueue()
-        refine = refinement(args)
+        refine = refinement(args, opened)
         tracker = opened.enter_context(_tracker(args, refine, told))
         model = tracker.model
         outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
-        if refine is None:
+        if refine is None or not refine.lag_frames:
             poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
         else:
             poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
@@ -130,12 +135,17 @@ def _open(source: str, fps: float | None) -> FrameSource:
     return open_source(source, fps=fps, on_event=show_event)
 
 
-def refinement(args: argparse.Namespace) -> ThinSlicing | None:
-    """Return how to refine.
+def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None:
+    """Return how to refine, or what keeps heat-maps for that.
 
     Raises:
         ConfigError: options of refining were given without ``--refine``.
+        OutputError: the heat-maps cannot be written.
     """
+    if args.keep_heatmaps:
+        if args.jsonl is None or args.refine is not None:
+            raise ConfigError("--keep-heatmaps needs --jsonl, and does not go with --refine.")
+        return opened.enter_context(closing(HeatmapLog(heatmaps_beside(args.jsonl))))
     options = {"lag_frames": args.lag_frames, "springs": args.springs}
     given = {name: value for name, value in options.items() if value is not None}
     if args.refine is None and given:
@@ -144,8 +154,9 @@ def refinement(args: argparse.Namespace) -> ThinSlicing | None:
     return None if args.refine is None else ThinSlicing(**given)
 
 
-def _tracker(args: argparse.Namespace, refine: ThinSlicing | None, told: Told) -> PoseTracker:
-    late = {} if refine is None else {"on_result": told.put, "on_error": told.put}
+def _tracker(args: argparse.Namespace, refine: Refinement | None, told: Told) -> PoseTracker:
+    is_late = refine is not None and refine.lag_frames > 0
+    late = {"on_result": told.put, "on_error": told.put} if is_late else {}
     return PoseTracker(
         args.model,
         backend=args.backend,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from edgepose_runtime.slicing.distance import LEAST_STIFFNESS, distance_transform_with_winners
 from edgepose_runtime.slicing.graph import PoseGraph
@@ -66,7 +66,8 @@ class EnvelopeTransform(torch.autograd.Function):
         rows, columns = ctx.saved_tensors  # type: ignore[attr-defined]
         height, width = gradient.shape[-2:]
         senders = (rows * width + columns).long().flatten(1)
-        to_maps = torch.zeros_like(gradient).flatten(1).scatter_add_(1, senders, gradient.flatten(1))
+        flat = gradient.flatten(1)
+        to_maps = torch.zeros_like(flat).scatter_add_(1, senders, flat)
         dy = (torch.arange(height)[:, None] - rows).float()
         dx = (torch.arange(width) - columns).float()
         to_springs = [-(gradient * term).sum((-2, -1)) for term in (dx**2, dx, dy**2, dy)]
@@ -90,7 +91,7 @@ def warp_maps(maps: Tensor, grid: Tensor, outside: Tensor) -> Tensor:
     size = torch.tensor([maps.shape[-1], maps.shape[-2]], dtype=maps.dtype, device=maps.device)
     points = ((2 * grid + 1) / size - 1).nan_to_num(nan=-9.0).clamp(-9, 9).detach()
     level = outside[..., None, None]
-    inside = F.grid_sample(maps - level, points, align_corners=False)
+    inside = functional.grid_sample(maps - level, points, align_corners=False)
     return inside + level
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Cells around a joint that count as the joint: 12 pixels of a crop at stride 8, as SPEC 6.6 has it.
+#: Cells around a joint that count as the joint: 12 pixels at stride 8 (SPEC 6.6).
 RADIUS = 1.5
 
 

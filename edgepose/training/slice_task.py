@@ -10,34 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.networks import build_network
 from edgepose.models.slice_network import SliceNetwork
-from edgepose.models.slicing import MessagePassing, dense_transform, envelope_transform
+from edgepose.models.slicing import dense_transform, envelope_transform
 from edgepose.slicing import FLOW_SIZE
 from edgepose.training.freezing import freeze, keep_norms
 from edgepose.training.modules import network_input
 from edgepose.training.settings import TrainConfig
 from edgepose.training.springs import slice_loss
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.slicing.files import read_springs
-from edgepose_runtime.slicing.graph import body_graph
 from edgepose_runtime.slicing.optical_flow import OpticalFlow, optical_flow
-from edgepose_runtime.slicing.springs import initial_springs, resized
-
-
-def build_slice_network(config: TrainConfig) -> SliceNetwork:
-    """Return the network of a recipe with ``slices``: random weights, and the springs it names."""
-    settings = config.slices
-    if settings is None:
-        raise ConfigError(f"The recipe {config.name!r} has no 'slices'.")
-    unary = build_network(config.network, config.joints.num_joints)
-    cells = config.phases[-1].size // int(unary.stride)
-    if settings.springs:
-        springs = resized(read_springs(settings.springs), cells)
-    else:
-        graph = body_graph(config.joints, settings.reach)
-        springs = initial_springs(graph, heatmap_size=cells, rounds=settings.rounds)
-    return SliceNetwork(unary, MessagePassing(springs))
 
 
 class SliceTask:

@@ -58,9 +58,7 @@ class SliceWindows:
         grids = self.grids.reshape(n, f, -1, half, 2, half, 2, 2).mean((4, 6), dtype=np.float32)
         joints = self.joints.copy()
         joints[..., :2] = (joints[..., :2] - 0.5) / 2
-        return SliceWindows(
-            maps.astype(np.float16), ((grids - 0.5) / 2).astype(np.float16), joints
-        )
+        return SliceWindows(maps.astype(np.float16), ((grids - 0.5) / 2).astype(np.float16), joints)
 
     def draw(
         self, rng: np.random.Generator, count: int, length: int, reach: int

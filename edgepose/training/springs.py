@@ -93,7 +93,7 @@ def learn_springs(
     windows: SliceWindows,
     start: Springs,
     settings: SpringSettings,
-    report: Callable[[int, float], None] = lambda step, loss: None,
+    report: Callable[[float], None] | None = None,
 ) -> Springs:
     """Return springs with which messages find the annotated joints better than from ``start``.
 
@@ -101,7 +101,7 @@ def learn_springs(
         windows: heat-maps of the size that the springs are for.
         start: springs and graph to begin with.
         settings: how.
-        report: called with each step's number and loss.
+        report: called with the loss of each step.
 
     Raises:
         ConfigError: the windows do not reach as far as the graph, or have another size.
@@ -117,17 +117,16 @@ def learn_springs(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: (1 - step / settings.steps) ** 0.5
     )
-    for step in range(settings.steps):
-        maps, grids, joints = windows.draw(
-            rng, settings.batch, settings.length, start.graph.reach
-        )
+    for _ in range(settings.steps):
+        maps, grids, joints = windows.draw(rng, settings.batch, settings.length, start.graph.reach)
         loss = slice_loss(passing(maps, grids), joints, settings.loss)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
         passing.clamp()
-        report(step, loss.item())
+        if report is not None:
+            report(loss.item())
     return passing.springs()
 
 
@@ -140,9 +139,7 @@ def slice_loss(scores: torch.Tensor, joints: torch.Tensor, loss: Loss) -> torch.
     scale = scores.shape[-1] / 46
     if loss == "choice":
         return choice_loss(scores, places, weights, spread=scores.shape[-1] / 46)
-    return hinge_loss(
-        scores, places, weights, radius=1.5 * scale, balanced=loss == "balanced"
-    )
+    return hinge_loss(scores, places, weights, radius=1.5 * scale, balanced=loss == "balanced")
 
 
 def _measured(windows: SliceWindows, edge: tuple[int, int], strength: float) -> list[float]:

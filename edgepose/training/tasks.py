@@ -18,7 +18,7 @@ from edgepose.training.losses import heatmap_loss
 from edgepose.training.modules import build_module, network_input, start_from
 from edgepose.training.previous import realign
 from edgepose.training.settings import TrainConfig
-from edgepose.training.slice_task import SliceTask, build_slice_network
+from edgepose.training.slice_task import SliceTask
 from edgepose_runtime.errors import ConfigError
 
 Batch = Mapping[str, Tensor]
@@ -51,7 +51,7 @@ def build_task(config: TrainConfig, root: Path) -> Task:
         CheckpointError: the weights to start from are missing or do not fit.
     """
     torch.manual_seed(config.seed)  # for the weights that are drawn
-    module = build_slice_network(config) if config.slices else build_module(config)
+    module = build_module(config)
     start_from(module, config, root)
     if isinstance(module, SliceNetwork):
         return SliceTask(config, module)

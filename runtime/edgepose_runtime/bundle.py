@@ -175,8 +175,8 @@ def _verify(file: Path, graph: GraphSpec | FileSpec, kind: str = "graph") -> Non
         raise BundleFormatError(f"The {kind} {file} cannot be read: {error}.") from error
     if digest != graph.sha256:
         raise BundleHashError(
-            f"The {kind} {file} is not the one that the manifest describes: its sha256 is {digest}, "
-            f"expected {graph.sha256}."
+            f"The {kind} {file} is not the one that the manifest describes: its sha256 is "
+            f"{digest}, expected {graph.sha256}."
         )
 
 

@@ -114,7 +114,10 @@ def warp(scores: Floats, cells: Indices, shares: Floats, outside: float, out: Fl
 @kernel
 def warp_all(maps: Floats, grid: Floats, outside: float, out: Floats) -> None:
     """Sample maps (N, h, w) at the points of a grid (h, w, 2) into ``out`` (N, h, w)."""
-    cells, shares = np.empty((*grid.shape[:2], 4), np.int32), np.empty((*grid.shape[:2], 4), np.float32)
+    cells, shares = (
+        np.empty((*grid.shape[:2], 4), np.int32),
+        np.empty((*grid.shape[:2], 4), np.float32),
+    )
     bilinear_taps(grid, cells, shares)
     for i in range(len(maps)):
         warp(maps[i], cells, shares, outside, out[i])
@@ -125,10 +128,9 @@ def _sent(
     ring: Ring, rule: Rule, at: tuple[int, int, int], weight: float, reverse: Floats, out: Floats
 ) -> None:
     """Write into ``out`` the score that a joint sends, without what it got by ``reverse``."""
-    level, slot, joint = at
     scale, shift = ring.scales[at], ring.shifts[at]
     total = ring.totals[at]
-    if not rule.exclude_reverse or level == 0:
+    if not rule.exclude_reverse or at[0] == 0:
         weight = 0.0
     if weight and rule.normalise == MEAN:
         scale = 1 / (1 / scale - weight)
@@ -169,7 +171,10 @@ def _send_in_time(
         _sent(ring, rule, (level, sender, joint), weight, reverse, sent)
         warp(sent, ring.cells[receiver, d], ring.shares[receiver, d], sent.min(), warped)
         transform(
-            warped, wiring.time_springs[d, joint], half, ring.time_messages[level, receiver, d, joint]
+            warped,
+            wiring.time_springs[d, joint],
+            half,
+            ring.time_messages[level, receiver, d, joint],
         )
 
 

@@ -1,1 +1,1 @@
-"""Thin-Slicing: heat-maps of neighbouring frames exchange messages along springs (SPEC section 6)."""
+"""Thin-Slicing: heat-maps of neighbouring frames exchange messages along springs (SPEC 6)."""

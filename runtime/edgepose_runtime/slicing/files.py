@@ -39,9 +39,7 @@ def dump_springs(springs: Springs) -> str:
         ],
         "temporal": [
             {"joint": joint, "spring": _rounded(spring), "weight": _rounded(weight)}
-            for of_distance, weights in zip(
-                springs.temporal, springs.temporal_weight, strict=True
-            )
+            for of_distance, weights in zip(springs.temporal, springs.temporal_weight, strict=True)
             for joint, spring, weight in zip(joints, of_distance, weights, strict=True)
         ],
         "unary": [

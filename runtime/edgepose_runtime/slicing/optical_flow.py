@@ -14,8 +14,8 @@ Image = NDArray[np.uint8]
 Flow = NDArray[np.float32]
 
 OpticalFlow = Callable[[Image, Image], Flow]
-"""Takes two grey crops uint8 (s, s), the receiver's first. Returns float32 (s, s, 2): for each pixel
-of the first the way (x, y) in pixels to where the same thing is in the second."""
+"""Takes two grey crops uint8 (s, s), the receiver's first. Returns float32 (s, s, 2): for each
+pixel of the first the way (x, y) in pixels to where the same thing is in the second."""
 
 #: A way there and back again that misses by more than this, in pixels, plus
 #: ``RELATIVE_MISS`` of the way, is not to be trusted (Sundaram, Brox and Keutzer, 2010).
@@ -31,7 +31,8 @@ class DisFlow:
 
     def __call__(self, receiver: Image, sender: Image) -> Flow:
         """Return the flow; see ``OpticalFlow``."""
-        return np.asarray(self._search.calc(receiver, sender, None), np.float32)
+        crops = np.ascontiguousarray(receiver), np.ascontiguousarray(sender)
+        return np.asarray(self._search.calc(*crops, None), np.float32)
 
 
 class FarnebackFlow:

@@ -100,9 +100,7 @@ class SlidingSlice:
                 f"The slice holds frames {max(0, newest - self.lag)} to {newest}, not {frame}."
             )
         size = ring.totals.shape[1]
-        pass_messages(
-            ring, self._wiring, self._rule, frame, (max(0, newest - size + 1), newest)
-        )
+        pass_messages(ring, self._wiring, self._rule, frame, (max(0, newest - size + 1), newest))
         at = (-1, frame % size)
         scores = ring.totals[at] * ring.scales[at][:, None, None]
         scores += (ring.shifts[at] - self.springs.bias)[:, None, None]

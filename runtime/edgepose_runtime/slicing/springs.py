@@ -106,6 +106,21 @@ def resized(springs: Springs, heatmap_size: int) -> Springs:
     )
 
 
+def signed(springs: Springs) -> Springs:
+    """Return springs whose scores run from -1 to 1 where heat-maps do from 0 to 1 (SPEC 6.6).
+
+    That is what the hinge's margin asks for. The springs are as strong against the scores as they
+    were.
+    """
+    return replace(
+        springs,
+        gain=2 * springs.gain,
+        bias=2 * springs.bias - 1,
+        spatial=2 * springs.spatial,
+        temporal=2 * springs.temporal,
+    )
+
+
 def _check(values: Floats, shape: tuple[int, ...], name: str, *, positive: bool) -> None:
     low = values > 0 if positive else values >= 0
     if values.shape != shape or not (np.isfinite(values) & low).all():
