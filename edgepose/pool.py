@@ -18,6 +18,7 @@ from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.options import StreamOptions, engine_options
 from edgepose.pipeline import Pipeline
 from edgepose.reading import GRACE_S, SourceReader, policy_for
+from edgepose.refining import Refinement
 from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings

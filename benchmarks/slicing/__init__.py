@@ -67,7 +67,8 @@ def main(words: Sequence[str] | None = None) -> None:
     file = args.out / "slicing.json"
     content = json.loads(file.read_text()) if file.is_file() else {}
     if not args.no_accuracy:
-        content["accuracy"] = [outcome._asdict() for outcome in _outcomes(args)]
+        rows = [outcome._asdict() for outcome in _outcomes(args)]
+        content["accuracy"] = merged(content.get("accuracy", []), rows)
         plot([Outcome(**row) for row in content["accuracy"]], args.out / "slicing.png")
     if not args.no_time:
         content["speed"] = measure_speed()._asdict()
@@ -76,6 +77,12 @@ def main(words: Sequence[str] | None = None) -> None:
     text = report(content)
     (args.out / "slicing.md").write_text(text)
     print(text)
+
+
+def merged(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put this run's rows in the place of older ones of the same contender and share."""
+    rows = {(row["share"], row["name"]): row for row in [*before, *now]}
+    return [rows[key] for key in sorted(rows)]
 
 
 def report(content: dict[str, Any]) -> str:

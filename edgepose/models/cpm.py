@@ -31,6 +31,7 @@ class CPM(nn.Module):
             raise ConfigError(f"A CPM needs 1 joint and 1 stage or more; got {joints}, {stages}.")
         self.first = nn.Sequential(
             *_trunk(),
+            *_layer(128, 32, 5),
             *_layer(32, 512, 9),
             nn.Dropout(dropout),
             *_layer(512, 512, 1),
@@ -38,6 +39,7 @@ class CPM(nn.Module):
             nn.Conv2d(512, joints, 1),
         )
         self.trunk = nn.Sequential(*_trunk()) if stages > 1 else None
+        self.looks = nn.ModuleList(nn.Sequential(*_layer(128, 32, 5)) for _ in range(stages - 1))
         self.later = nn.ModuleList(_refinement(32 + joints, joints) for _ in range(stages - 1))
 
     def stages(self, image: Tensor) -> list[Tensor]:
@@ -45,8 +47,8 @@ class CPM(nn.Module):
         maps = [self.first(image)]
         if self.trunk is not None:
             features = self.trunk(image)
-            for stage in self.later:
-                maps.append(stage(cat([features, maps[-1]], 1)))
+            for look, stage in zip(self.looks, self.later, strict=True):
+                maps.append(stage(cat([look(features), maps[-1]], 1)))
         return maps
 
     def forward(self, image: Tensor) -> Tensor:
@@ -59,11 +61,11 @@ def _layer(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
 
 
 def _trunk() -> list[nn.Module]:
-    """Features of the image: 32 channels at an eighth of its size."""
+    """Features of the image: 128 channels at an eighth of its size."""
     layers: list[nn.Module] = []
     for inputs in (3, 128, 128):
         layers += [*_layer(inputs, 128, 9), nn.MaxPool2d(3, 2, 1)]
-    return [*layers, *_layer(128, 32, 5)]
+    return layers
 
 
 def _refinement(inputs: int, joints: int) -> nn.Sequential:

@@ -148,7 +148,7 @@ def _measured(windows: SliceWindows, edge: tuple[int, int], strength: float) -> 
     if known.sum() < 2:
         return [LEAST_STIFFNESS, 0.0, LEAST_STIFFNESS, 0.0]
     moved = (first - second)[known][:, :2]
-    stiff = np.maximum(strength / (2 * moved.var(axis=0) + 1e-6), 2 * LEAST_STIFFNESS)
+    stiff = (strength / (2 * moved.var(axis=0) + 1e-6)).clip(2 * LEAST_STIFFNESS, 1.0)
     rest = -2 * stiff * moved.mean(axis=0)
     return [float(stiff[0]), float(rest[0]), float(stiff[1]), float(rest[1])]
 
