@@ -2,7 +2,8 @@
 
 The file is a zip of one ``.npz`` per frame with a person: ``heatmaps`` float16 (K, h, w) and
 ``picture``, the frame in grey, uint8, at most ``PICTURE_SIDE`` pixels wide and high, for optical
-flow; and of ``spec.json``, the geometry of the heat-maps.
+flow; of ``spec.json``, the geometry of the heat-maps; and of ``springs.json``, if the model has
+any.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from edgepose.refining import Seen
 from edgepose.results import PoseResult
 from edgepose_runtime.errors import DataError, OutputError
 from edgepose_runtime.skeletons import get_skeleton
+from edgepose_runtime.slicing.files import dump_springs, parse_springs
+from edgepose_runtime.slicing.springs import Springs
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Longest side of the pictures that are kept.
@@ -61,6 +64,8 @@ class HeatmapLog:
         if not self._described:
             spec = asdict(model.method.spec) | {"skeleton": model.skeleton.name}
             self._write("spec.json", json.dumps(spec).encode())
+            if model.springs is not None:
+                self._write("springs.json", dump_springs(model.springs).encode())
             self._described = True
         return self
 
@@ -122,6 +127,16 @@ class KeptHeatmaps:
                 "--keep-heatmaps."
             ) from error
         self._names = set(self._zip.namelist())
+
+    def springs(self) -> Springs | None:
+        """Return the springs of the model that the heat-maps come from.
+
+        Raises:
+            BundleFormatError: they are damaged.
+        """
+        if "springs.json" not in self._names:
+            return None
+        return parse_springs(self._zip.read("springs.json").decode())
 
     def frame(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]] | None:
         """Return heat-maps (K, h, w) and picture (H, W, 3) of a frame; ``None`` if it has none.

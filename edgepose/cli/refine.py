@@ -14,7 +14,6 @@ import numpy as np
 
 from edgepose.cli.values import whole
 from edgepose.heatmap_log import KeptHeatmaps, heatmaps_beside
-from edgepose.loading import bundle_path
 from edgepose.looking import Look
 from edgepose.methods import Estimate
 from edgepose.progress import show_progress
@@ -24,7 +23,6 @@ from edgepose.sinks import JsonlSink
 from edgepose.sinks.files import check_writable
 from edgepose.sinks.jsonl import FORMAT
 from edgepose.slicing import SliceRefiner, ThinSlicing, fitting_springs
-from edgepose_runtime.bundle import load_bundle
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.geometry import Roi
 from edgepose_runtime.skeletons import Skeleton, get_skeleton
@@ -73,7 +71,7 @@ def _refine(
         JsonlSink(out, skeleton=skeleton, model=model, source=str(header["source"])) as sink,
         show_progress("refine", len(records)) as progress,
     ):
-        springs = fitting_springs(_springs(settings, model), kept.spec, model)
+        springs = fitting_springs(_springs(settings, kept, model), kept.spec, model)
         refiner = SliceRefiner(settings, springs, kept.spec, smoothing)
         for record in records:
             for result in refiner.take(_seen(record, skeleton, kept)):
@@ -83,10 +81,10 @@ def _refine(
             sink.write(result)
 
 
-def _springs(settings: ThinSlicing, model: str) -> Springs:
+def _springs(settings: ThinSlicing, kept: KeptHeatmaps, model: str) -> Springs:
     if isinstance(settings.springs, (str, Path)):
         return read_springs(settings.springs)
-    springs = load_bundle(bundle_path(model)).springs()
+    springs = kept.springs()
     if springs is None:
         raise DataError(
             f"The model {model!r} has no springs for thin-slicing; give --springs FILE."

@@ -14,7 +14,7 @@ from edgepose.loading import DEFAULT_MODEL, PoseModel, bundle_path, load
 from edgepose.progress import show_progress
 from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.bundle import load_bundle, with_springs
-from edgepose_runtime.slicing.files import dump_springs
+from edgepose_runtime.slicing.files import dump_springs, read_springs
 from edgepose_runtime.slicing.springs import Springs
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ def add_parser(subparsers: Any) -> None:
         "model", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the springs (.json)")
+    parser.add_argument(
+        "--springs", type=Path, metavar="FILE", help="take these instead of learning some"
+    )
     parser.add_argument("--into-bundle", action="store_true", help="put them into the bundle")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them on a skeleton (.png)")
     parser.add_argument(
@@ -61,11 +64,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Collect heat-maps, learn springs, and write them; return the exit code."""
-    require_packages("springs", "train", "torch", "matplotlib")
     for path in filter(None, (args.out, args.plot, args.windows)):
         check_writable(path)
-    with load(args.model, precision="float32", num_threads=1) as model:
-        springs = _learn(args, model, _windows(args, model))
+    springs = read_springs(args.springs) if args.springs is not None else _learned(args)
     if args.out is not None:
         with create_file(args.out) as file:
             file.write(dump_springs(springs).encode())
@@ -76,6 +77,12 @@ def run(args: argparse.Namespace) -> int:
     if args.into_bundle:
         with_springs(load_bundle(bundle_path(args.model)), springs)
     return 0
+
+
+def _learned(args: argparse.Namespace) -> Springs:
+    require_packages("springs", "train", "torch", "matplotlib")
+    with load(args.model, precision="float32", num_threads=1) as model:
+        return _learn(args, model, _windows(args, model))
 
 
 def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
