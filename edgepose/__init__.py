@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgepose_runtime.errors import (
+    AccuracyError,
     BackendError,
     BackendUnavailableError,
     BundleError,
@@ -38,6 +39,7 @@ from edgepose_runtime.errors import (
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
     from edgepose.flow import DropReason, FrameDrop
+    from edgepose.keyframes.settings import KeyFrames
     from edgepose.loading import PoseModel, available_models, load
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
@@ -57,6 +59,7 @@ _LAZY = {
     "DropReason": "edgepose.flow",
     "EventKind": "edgepose_runtime.events",
     "FrameDrop": "edgepose.flow",
+    "KeyFrames": "edgepose.keyframes.settings",
     "OneEuroSettings": "edgepose_runtime.smoothing",
     "Origin": "edgepose.results",
     "PoseModel": "edgepose.loading",
@@ -78,6 +81,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "AccuracyError",
     "BackendError",
     "BackendUnavailableError",
     "BundleError",
@@ -96,6 +100,7 @@ __all__ = [
     "FrameDrop",
     "FrameError",
     "InferenceError",
+    "KeyFrames",
     "OneEuroSettings",
     "Origin",
     "OutputError",

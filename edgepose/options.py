@@ -9,6 +9,9 @@ from typing import Any
 
 from edgepose.deadline import Deadline
 from edgepose.flow import make_policy
+from edgepose.keyframes import KeyFrames, key_frame_settings
+from edgepose.keyframes.carrying import LiveKeyFrames
+from edgepose.keyframes.interpolating import KeyFrameInterpolation
 from edgepose.loading import PoseModel
 from edgepose.refining import Refinement
 from edgepose.slicing import refinement
@@ -30,6 +33,7 @@ class StreamOptions:
     reinitialise_every: int | None
     deadline_ms: float | None
     policy: str | None
+    key_frames: KeyFrames | str | None = None
     refine: str | Refinement | None = None
 
     def __post_init__(self) -> None:
@@ -39,13 +43,31 @@ class StreamOptions:
             Deadline(self.deadline_ms)
         if self.policy is not None:
             make_policy(self.policy)
-        refinement(self.refine)
+        key_frame_settings(self.key_frames)
+        if refinement(self.refine) is not None and self.key_frames is not None:
+            raise ConfigError(
+                "key_frames and refine contradict each other: one looks at few frames, the other "
+                "compares what networks say about all of them. Leave one out."
+            )
 
     def new_work(self, model: PoseModel) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
-        smoothing, refine = _smoothing_settings(self.smoothing), refinement(self.refine)
-        stream = PoseStream(model, smoothing=smoothing, reinitialise_every=self.reinitialise_every)
-        refiner = None if refine is None else refine.new_refiner(model, smoothing)
+        settings, smoothing = (
+            key_frame_settings(self.key_frames),
+            _smoothing_settings(self.smoothing),
+        )
+        keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
+        stream = PoseStream(
+            model,
+            smoothing=smoothing,
+            reinitialise_every=self.reinitialise_every,
+            key_frames=keys,
+        )
+        refine, refiner = refinement(self.refine), None
+        if refine is not None:
+            refiner = refine.new_refiner(model, smoothing)
+        elif keys is not None and keys.settings.lag_frames:
+            refiner = KeyFrameInterpolation(keys)
         return FrameWork(stream, self.deadline_ms, refiner)
 
 

@@ -94,7 +94,7 @@ def refinement(refine: str | Refinement | None) -> Refinement | None:
     Raises:
         ConfigError: it is neither ``None``, nor ``"thin-slicing"``, nor settings.
     """
-    if refine is None or hasattr(refine, "new_refiner"):
+    if refine is None or (not isinstance(refine, str) and hasattr(refine, "new_refiner")):
         return refine
     if refine != "thin-slicing":
         raise ConfigError(

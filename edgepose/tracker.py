@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgepose.dispatch import Callback, Callbacks
 from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
 from edgepose.flow import PendingFrame
+from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
 from edgepose.refining import Refinement
@@ -31,7 +32,7 @@ from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Options that are named in the documentation of the product, and come with a later version.
-_LATER = ("key_frames", "head")
+_LATER = ("head",)
 
 
 class PoseTracker(Closing):
@@ -62,6 +63,8 @@ class PoseTracker(Closing):
         policy: what becomes of a frame that comes while others are in work: ``"every-frame"``
             makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
             for ``submit()`` and files, the latter for live sources.
+        key_frames: look at few frames only, and carry the pose through the others: ``"auto"`` or
+            :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``: look at all.
         refine: ``"thin-slicing"`` or :class:`ThinSlicing`: neighbouring frames have a say in each
             pose, which comes some frames later; see there. ``origin`` is then ``refined``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
@@ -87,6 +90,7 @@ class PoseTracker(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
@@ -96,7 +100,9 @@ class PoseTracker(Closing):
     ) -> None:
         _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
-        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy, refine)
+        self._options = StreamOptions(
+            smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
+        )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._owns_model = not isinstance(model, PoseModel)
         self._model = model if isinstance(model, PoseModel) else load(model, **engine)
@@ -160,7 +166,7 @@ class PoseTracker(Closing):
             FrameError: the frame is not one that can be tracked, or the roi misses it.
             TimestampError: the timestamp is not after the last one.
             InferenceError: a network failed.
-            ConfigError: the tracker has ``on_result``, tracks a source, or refines with a lag.
+            ConfigError: the tracker has ``on_result``, tracks a source, or holds frames back.
             ClosedError: the tracker or its model was closed.
         """
         called = time.monotonic()
@@ -172,9 +178,9 @@ class PoseTracker(Closing):
                 )
             if self._work.lag_frames:
                 raise ConfigError(
-                    f"track() returns the pose at once, but refine= holds it back for "
-                    f"{self._work.lag_frames} frames; use submit() with on_result=, or stream(), "
-                    "or lag_frames=0."
+                    f"track() returns the pose of the frame it is given, but this tracker gives "
+                    f"poses out {self._work.lag_frames} frames later (lag_frames); use submit() "
+                    "or stream()."
                 )
             self._recorder.add_frame()
             try:

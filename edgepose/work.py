@@ -10,7 +10,7 @@ from dataclasses import replace
 from edgepose.deadline import Deadline, Effort
 from edgepose.flow import PendingFrame
 from edgepose.refining import Refiner, Seen
-from edgepose.results import PoseResult
+from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL, StageClock
 from edgepose.stream import PoseStream
 
@@ -94,7 +94,9 @@ class FrameWork:
             frame.image, frame.frame_id, frame.timestamp_ms, frame.roi, clock, effort
         )
         if self._deadline is not None:
-            self._deadline.observe(_effort_of(result, effort), result.latency[TOTAL])
+            spent = _effort_of(result, effort)
+            if spent is not None:
+                self._deadline.observe(spent, result.latency[TOTAL])
         return result
 
     def _refined(self, frame: PendingFrame, result: PoseResult) -> list[PoseResult]:
@@ -111,7 +113,10 @@ class FrameWork:
         )
 
 
-def _effort_of(result: PoseResult, effort: Effort) -> Effort:
+def _effort_of(result: PoseResult, effort: Effort) -> Effort | None:
+    """Return what was done; ``None`` where more was allowed than the frame was worth."""
     if effort is Effort.NONE:
         return Effort.NONE
+    if result.origin is Origin.PREDICTED:
+        return None
     return Effort.FULL if any(stage in result.latency for stage in _HEAVY) else Effort.LIGHT

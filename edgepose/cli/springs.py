@@ -18,6 +18,9 @@ from edgepose_runtime.slicing.files import dump_springs, read_springs
 from edgepose_runtime.slicing.springs import Springs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgepose.datasets.clips import Clip
     from edgepose.training.slice_windows import SliceWindows
 
 
@@ -101,9 +104,14 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     if args.perturbed:
         clips += [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
     with show_progress("Looking", len(clips)) as progress:
-        followed = (progress.advance() or clip for clip in clips)
+
+        def followed() -> Iterator[Clip]:
+            for clip in clips:
+                progress.advance()
+                yield clip
+
         method = model.method
-        windows = collect_windows(followed, method.locate, method.spec, optical_flow("dis"))
+        windows = collect_windows(followed(), method.locate, method.spec, optical_flow("dis"))
     if args.windows is not None:
         windows.save(args.windows)
     return windows

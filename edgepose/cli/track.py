@@ -12,9 +12,11 @@ from typing import Any
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
-from edgepose.cli.values import whole
+from edgepose.cli.track_key_frames import live_key_frames, track_by_key_frames
+from edgepose.cli.values import share, whole
 from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
-from edgepose.loading import DEFAULT_MODEL
+from edgepose.keyframes import KeyFrames
+from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
 from edgepose.refining import Refinement
 from edgepose.slicing import ThinSlicing
@@ -52,11 +54,23 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
     parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
     parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    parser.add_argument(
+        "--key-frames",
+        action="store_true",
+        help="look at few frames: of a file those that say most about the others, which are "
+        "interpolated; of a camera those that cannot be predicted",
+    )
+    parser.add_argument(
+        "--key-rate",
+        type=share,
+        metavar="PART",
+        help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
+    )
     _add_tracker_options(parser)
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(
@@ -107,20 +121,22 @@ def run(args: argparse.Namespace) -> int:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
         told: Told = SimpleQueue()
-        refine = refinement(args, opened)
-        tracker = opened.enter_context(_tracker(args, refine, told))
+        refine, key_frames = refinement(args, opened), live_key_frames(args, source)
+        tracker = opened.enter_context(_tracker(args, key_frames, refine, told))
         model = tracker.model
-        outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
+        outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
-        if refine is None or not refine.lag_frames:
-            poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
+        if args.key_frames and key_frames is None:
+            track_by_key_frames(args, source, model, outputs, stop)
         else:
-            poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
-        try:
-            _write_all(poses, outputs, source.num_frames)
-        finally:
-            sys.stderr.write(summary(tracker.stats))
+            poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
+            if refine is not None and refine.lag_frames:
+                poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
+            try:
+                _write_all(poses, outputs, source.num_frames)
+            finally:
+                sys.stderr.write(summary(tracker.stats, model))
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
     return 1 if stop.stopped else 0
@@ -142,6 +158,8 @@ def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None
         ConfigError: options of refining were given without ``--refine``.
         OutputError: the heat-maps cannot be written.
     """
+    if args.key_frames and (args.refine or args.keep_heatmaps):
+        raise ConfigError("--key-frames goes with neither --refine nor --keep-heatmaps.")
     if args.keep_heatmaps:
         if args.jsonl is None or args.refine is not None:
             raise ConfigError("--keep-heatmaps needs --jsonl, and does not go with --refine.")
@@ -154,9 +172,14 @@ def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None
     return None if args.refine is None else ThinSlicing(**given)
 
 
-def _tracker(args: argparse.Namespace, refine: Refinement | None, told: Told) -> PoseTracker:
+def _tracker(
+    args: argparse.Namespace,
+    key_frames: KeyFrames | None,
+    refine: Refinement | None,
+    told: Told,
+) -> PoseTracker:
     is_late = refine is not None and refine.lag_frames > 0
-    late = {"on_result": told.put, "on_error": told.put} if is_late else {}
+    late: dict[str, Any] = {"on_result": told.put, "on_error": told.put} if is_late else {}
     return PoseTracker(
         args.model,
         backend=args.backend,
@@ -165,6 +188,7 @@ def _tracker(args: argparse.Namespace, refine: Refinement | None, told: Told) ->
         num_threads=args.threads,
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
+        key_frames=key_frames,
         refine=refine,
         **late,
     )
@@ -185,10 +209,11 @@ def show_event(event: StreamEvent) -> None:
         sys.stderr.write(f"edgepose: {str(event.kind).capitalize()}: {event.detail}\n")
 
 
-def summary(stats: TrackerStats) -> str:
-    """Return the latency table and how many frames had a person; nothing for no frame at all."""
+def summary(stats: TrackerStats, model: PoseModel) -> str:
+    """Return the latency, how many frames had a person, and what ran; nothing for no frame."""
     if not stats.poses + stats.without_person:
         return ""
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
-    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"
+    used = f"{model.name} ran on {model.device} in {model.precision}.\n"
+    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"

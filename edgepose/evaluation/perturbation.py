@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
@@ -128,8 +127,7 @@ def _light(rng: np.random.Generator) -> Effect:
     factor = rng.uniform(*(DARKEST if rng.random() < 0.5 else BRIGHTEST))
 
     def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - as Effect says
-        lit: NDArray[np.float64] = image * factor
-        return lit.clip(0, 255).astype(np.uint8)
+        return np.clip(image * factor, 0, 255).astype(np.uint8)
 
     return effect
 

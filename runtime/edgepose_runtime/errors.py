@@ -21,6 +21,7 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
      │   └─ InferenceError                        inputs that do not fit, or a failed run
      ├─ DataError                                 training or evaluation data that cannot be read
      ├─ CheckpointError                           a checkpoint that is damaged or does not fit
+     ├─ AccuracyError                             a conversion that loses more than is allowed
      └─ ClosedError               (RuntimeError)  a call on something that was closed
 """
 
@@ -95,6 +96,10 @@ class DataError(EdgePoseError):
 
 class CheckpointError(EdgePoseError):
     """A training checkpoint is missing, damaged, or does not fit the network."""
+
+
+class AccuracyError(EdgePoseError):
+    """A converted network is less accurate than was asked for."""
 
 
 class ClosedError(EdgePoseError, RuntimeError):

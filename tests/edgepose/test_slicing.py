@@ -119,7 +119,7 @@ class TestTracker:
 
     def test_track_cannot_wait_and_says_what_can(self, method, springs):
         tracker = PoseTracker(fake_model(method), refine=ThinSlicing(2, springs))
-        with pytest.raises(ConfigError, match=r"use submit\(\) with on_result=, or stream\(\)"):
+        with pytest.raises(ConfigError, match=r"use submit\(\) or stream\(\)"):
             tracker.track(FRAME)
 
     def test_track_refines_from_the_past_alone(self, method, springs):
@@ -140,6 +140,10 @@ class TestTracker:
         springs = initial_springs(body_graph(JHMDB15))
         with pytest.raises(ConfigError, match="jhmdb15"):
             PoseTracker(fake_model(method), refine=ThinSlicing(0, springs))
+
+    def test_key_frames_contradict_it(self, method, springs):
+        with pytest.raises(ConfigError, match="key_frames and refine"):
+            PoseTracker(fake_model(method), refine=ThinSlicing(0, springs), key_frames="auto")
 
     @pytest.mark.parametrize("refine", ["thick-slicing", True, 2])
     def test_other_ways_to_refine_are_refused(self, method, refine):
