@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
 from benchmarks.slicing.accuracy import Outcome, refined_outcome
 from benchmarks.slicing.data import Unaries, collect
 from benchmarks.slicing.plot import plot
@@ -26,6 +25,7 @@ from benchmarks.slicing.speed import Speed, measure_speed
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose.evaluation.report import Table, markdown
 from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.machine import describe_machine
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.slicing.files import read_springs
 from edgepose_runtime.slicing.springs import Springs
@@ -72,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> None:
         plot([Outcome(**row) for row in content["accuracy"]], args.out / "slicing.png")
     if not args.no_time:
         content["speed"] = measure_speed()._asdict()
-    content |= {"format": "edgepose.slicing", "version": 1, "machine": describe_machine(1)}
+    content |= {"format": "edgepose.slicing", "version": 1, "machine": describe_machine()}
     file.write_text(json.dumps(content, indent=1) + "\n")
     text = report(content)
     (args.out / "slicing.md").write_text(text)

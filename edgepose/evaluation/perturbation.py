@@ -127,7 +127,7 @@ def _light(rng: np.random.Generator) -> Effect:
     factor = rng.uniform(*(DARKEST if rng.random() < 0.5 else BRIGHTEST))
 
     def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - as Effect says
-        return np.clip(image * factor, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(image * factor, 0, 255), np.uint8)
 
     return effect
 

@@ -59,7 +59,7 @@ class EnvelopeTransform(torch.autograd.Function):
         return torch.from_numpy(found.values)
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Route the gradient to the winners, and -(dx^2, dx, dy^2, dy) times it to the springs."""

@@ -48,7 +48,7 @@ class SliceWindows:
     @property
     def reach(self) -> int:
         """How far apart the frames are at most between which there is flow."""
-        return self.grids.shape[2] // 2
+        return int(self.grids.shape[2]) // 2
 
     def halved(self) -> SliceWindows:
         """Return the same with cells of twice the size, on which springs are learned faster."""

@@ -103,7 +103,7 @@ def _springs(fields: JsonFields) -> Springs:
 
 def _normalisation(fields: JsonFields) -> Normalisation:
     known: tuple[Normalisation, ...] = get_args(Normalisation)
-    return known[known.index(fields.text("normalise", known))]  # type: ignore[arg-type]
+    return known[known.index(fields.text("normalise", known))]
 
 
 def _in_time(

@@ -31,8 +31,9 @@ class DisFlow:
 
     def __call__(self, receiver: Image, sender: Image) -> Flow:
         """Return the flow; see ``OpticalFlow``."""
-        crops = np.ascontiguousarray(receiver), np.ascontiguousarray(sender)
-        return np.asarray(self._search.calc(*crops, None), np.float32)
+        first, second = np.ascontiguousarray(receiver), np.ascontiguousarray(sender)
+        start = np.zeros((*receiver.shape, 2), np.float32)
+        return np.asarray(self._search.calc(first, second, start), np.float32)
 
 
 class FarnebackFlow:

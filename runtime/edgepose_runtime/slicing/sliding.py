@@ -119,7 +119,7 @@ class SlidingSlice:
 def _wiring(springs: Springs) -> Wiring:
     edges = np.array(springs.graph.edges, np.int32).reshape(-1, 2)
     count, reach = len(edges), springs.graph.reach
-    flip = np.float32([1, -1, 1, -1])
+    flip = np.array([1, -1, 1, -1], np.float32)
     messages = np.arange(2 * count, dtype=np.int32)
     ahead = np.arange(1, reach + 1, dtype=np.int32)
     return Wiring(

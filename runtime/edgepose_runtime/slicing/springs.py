@@ -78,8 +78,8 @@ def initial_springs(graph: PoseGraph, *, heatmap_size: int = 64, rounds: int = 3
     edges, reach, joints = len(graph.edges), graph.reach, graph.skeleton.num_joints
     return Springs(
         graph,
-        spatial=np.tile(np.float32(INITIAL_SPRING), (edges, 1)),
-        temporal=np.tile(np.float32(INITIAL_SPRING), (reach, joints, 1)),
+        spatial=np.tile(np.array(INITIAL_SPRING, np.float32), (edges, 1)),
+        temporal=np.tile(np.array(INITIAL_SPRING, np.float32), (reach, joints, 1)),
         spatial_weight=np.ones(edges, np.float32),
         temporal_weight=np.ones((reach, joints), np.float32),
         gain=np.ones(joints, np.float32),
@@ -96,8 +96,8 @@ def resized(springs: Springs, heatmap_size: int) -> Springs:
     squared and b by s.
     """
     scale = heatmap_size / springs.heatmap_size
-    factors = np.float32([scale**-2, 1 / scale] * 2)
-    least = np.float32([LEAST_STIFFNESS, -np.inf] * 2)
+    factors = np.array([scale**-2, 1 / scale] * 2, np.float32)
+    least = np.array([LEAST_STIFFNESS, -np.inf] * 2, np.float32)
     return replace(
         springs,
         spatial=np.maximum(springs.spatial * factors, least),

@@ -51,7 +51,7 @@ def sampling_grid(
     first, scale = cells_between(sender, receiver, size, (offset + 0.5) / stride)
     moved[..., 0] += np.arange(heatmap_size)
     moved[..., 1] += np.arange(heatmap_size)[:, None]
-    grid: Floats = (moved * np.float32(scale) + np.float32(first)).astype(np.float32)
+    grid: Floats = (moved * np.array(scale) + np.array(first)).astype(np.float32)
     if trusted is not None:
         share = cv2.resize(trusted.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         grid[share < 0.5] = np.nan
