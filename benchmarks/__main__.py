@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, hpim, keyframes, path, soak, streams
+from benchmarks import absence, accuracy, hpim, keyframes, path, slicing, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -23,6 +23,7 @@ PARTS = {
     "path": path.main,
     "keyframes": keyframes.main,
     "hpim": hpim.main,
+    "slicing": slicing.main,
 }
 
 

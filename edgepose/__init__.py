@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
     from edgepose.results import Origin, PoseResult
+    from edgepose.slicing import ThinSlicing
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.conversion import convert_keypoints
@@ -67,6 +68,7 @@ _LAZY = {
     "Skeleton": "edgepose_runtime.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
+    "ThinSlicing": "edgepose.slicing",
     "TrackerPool": "edgepose.pool",
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.notices",
@@ -110,6 +112,7 @@ __all__ = [
     "SourceError",
     "StageLatency",
     "StreamEvent",
+    "ThinSlicing",
     "TimestampError",
     "TrackerPool",
     "TrackerStats",

@@ -14,6 +14,7 @@ from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
 from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.slicing.springs import Springs
 
 #: The bundle that is used where none is named.
 DEFAULT_MODEL = "ppn-swift"
@@ -38,6 +39,7 @@ class PoseModel(Closable):
         device: where the networks run.
         precision: in what they really compute.
         close: releases the networks.
+        springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class PoseModel(Closable):
         device: str = "cpu",
         precision: str = "float32",
         close: Callable[[], None] | None = None,
+        springs: Springs | None = None,
     ) -> None:
         self.name = name
         self.device = device
         self.precision = precision
+        self.springs = springs
         self._method = method
         self._close = close
         self._closed = False
@@ -140,6 +144,7 @@ def open_model(
             method,
             device=_listed(network.device for network in networks.values()),
             precision=_listed(network.precision for network in networks.values()),
+            springs=bundle.springs(),
             close=opened.pop_all().close,
         )
 

@@ -13,6 +13,8 @@ from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.carrying import LiveKeyFrames
 from edgepose.keyframes.interpolating import KeyFrameInterpolation
 from edgepose.loading import PoseModel
+from edgepose.refining import Refinement
+from edgepose.slicing import refinement
 from edgepose.stream import PoseStream
 from edgepose.work import FrameWork
 from edgepose_runtime.errors import ConfigError
@@ -32,6 +34,7 @@ class StreamOptions:
     deadline_ms: float | None
     policy: str | None
     key_frames: KeyFrames | str | None = None
+    refine: str | Refinement | None = None
 
     def __post_init__(self) -> None:
         _smoothing_settings(self.smoothing)
@@ -41,18 +44,30 @@ class StreamOptions:
         if self.policy is not None:
             make_policy(self.policy)
         key_frame_settings(self.key_frames)
+        if refinement(self.refine) is not None and self.key_frames is not None:
+            raise ConfigError(
+                "key_frames and refine contradict each other: one looks at few frames, the other "
+                "compares what networks say about all of them. Leave one out."
+            )
 
     def new_work(self, model: PoseModel) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
-        settings = key_frame_settings(self.key_frames)
+        settings, smoothing = (
+            key_frame_settings(self.key_frames),
+            _smoothing_settings(self.smoothing),
+        )
         keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
         stream = PoseStream(
             model,
-            smoothing=_smoothing_settings(self.smoothing),
+            smoothing=smoothing,
             reinitialise_every=self.reinitialise_every,
             key_frames=keys,
         )
-        refiner = KeyFrameInterpolation(keys) if keys and keys.settings.lag_frames else None
+        refine, refiner = refinement(self.refine), None
+        if refine is not None:
+            refiner = refine.new_refiner(model, smoothing)
+        elif keys is not None and keys.settings.lag_frames:
+            refiner = KeyFrameInterpolation(keys)
         return FrameWork(stream, self.deadline_ms, refiner)
 
 

@@ -19,6 +19,7 @@ from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.options import StreamOptions, engine_options
 from edgepose.pipeline import Pipeline
 from edgepose.reading import GRACE_S, SourceReader, policy_for
+from edgepose.refining import Refinement
 from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings
@@ -58,6 +59,7 @@ class TrackerPool(Closing):
         deadline_ms: from a frame's submission to its pose.
         policy: for all sources; ``None`` for what suits each.
         key_frames: for all sources; see :class:`PoseTracker`.
+        refine: see :class:`PoseTracker`.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.
@@ -87,10 +89,11 @@ class TrackerPool(Closing):
         deadline_ms: float | None = None,
         policy: str | None = None,
         key_frames: KeyFrames | str | None = None,
+        refine: str | Refinement | None = None,
     ) -> None:
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._options = StreamOptions(
-            smoothing, reinitialise_every, deadline_ms, policy, key_frames
+            smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
         )
         engine = engine_options(model, backend, device, precision, num_threads)
         self._owns_model = not isinstance(model, PoseModel)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgepose.loading import PoseModel
 from edgepose.looking import Image, Look
 from edgepose.results import PoseResult
+from edgepose_runtime.smoothing import OneEuroSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,3 +48,18 @@ class Refiner(Protocol):
 
     def reset(self) -> None:
         """Forget the frames that are held back."""
+
+
+class Refinement(Protocol):
+    """Settings that a tracker makes refiners of.
+
+    Attributes:
+        lag_frames: see :class:`Refiner`.
+    """
+
+    @property
+    def lag_frames(self) -> int:
+        """How many frames are held back at most."""
+
+    def new_refiner(self, model: PoseModel, smoothing: OneEuroSettings | None) -> Refiner:
+        """Return a refiner for one stream of a model, with the smoothing of its tracker."""

@@ -19,6 +19,7 @@ from edgepose.flow import PendingFrame
 from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
+from edgepose.refining import Refinement
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
@@ -31,7 +32,7 @@ from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Options that are named in the documentation of the product, and come with a later version.
-_LATER = ("refine", "head")
+_LATER = ("head",)
 
 
 class PoseTracker(Closing):
@@ -64,6 +65,8 @@ class PoseTracker(Closing):
             for ``submit()`` and files, the latter for live sources.
         key_frames: look at few frames only, and carry the pose through the others: ``"auto"`` or
             :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``: look at all.
+        refine: ``"thin-slicing"`` or :class:`ThinSlicing`: neighbouring frames have a say in each
+            pose, which comes some frames later; see there. ``origin`` is then ``refined``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
@@ -88,6 +91,7 @@ class PoseTracker(Closing):
         deadline_ms: float | None = None,
         policy: str | None = None,
         key_frames: KeyFrames | str | None = None,
+        refine: str | Refinement | None = None,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
@@ -97,7 +101,7 @@ class PoseTracker(Closing):
         _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
         self._options = StreamOptions(
-            smoothing, reinitialise_every, deadline_ms, policy, key_frames
+            smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._owns_model = not isinstance(model, PoseModel)

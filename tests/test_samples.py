@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 
@@ -18,10 +19,30 @@ def run(project_root: Path):
     return run
 
 
+@pytest.fixture
+def short_clip(sample_clip, tmp_path) -> Path:
+    """The first frames of the sample clip."""
+    video, path = cv2.VideoCapture(str(sample_clip)), tmp_path / "short.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (540, 960))
+    for _ in range(6):
+        writer.write(video.read()[1])
+    writer.release()
+    return path
+
+
 def test_a_file_is_tracked_frame_by_frame(run, sample_clip):
     done = run("track_file.py", str(sample_clip))
     assert done.returncode == 0, done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(map(str, range(100)))
+
+
+def test_plain_and_refined_poses_are_put_side_by_side(run, tmp_path, short_clip):
+    target = tmp_path / "pair.mp4"
+    done = run("refine_side_by_side.py", str(short_clip), str(target))
+    assert done.returncode == 0, done.stderr
+    video = cv2.VideoCapture(str(target))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 6
+    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 2 * 540
 
 
 @pytest.mark.parametrize(

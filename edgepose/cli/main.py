@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": "measure accuracy on annotated clips",
     "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",
+    "refine": "refine poses whose heat-maps were kept",
+    "springs": "learn the springs of thin-slicing for a model",
     "convert": "turn a checkpoint into a bundle",
     "propose-keyframes": "list the frames of a video that are worth labelling",
     "models": "list the models that come with edgepose",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
+from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
 from edgepose.cli.track_key_frames import live_key_frames, track_by_key_frames
 from edgepose.cli.values import share, whole
+from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
 from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
+from edgepose.refining import Refinement
+from edgepose.slicing import ThinSlicing
 from edgepose.stats import TrackerStats
 from edgepose.stopping import StopSignals
 from edgepose.tracker import PoseTracker
@@ -80,6 +85,23 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
     )
+    parser.add_argument(
+        "--refine",
+        choices=("thin-slicing",),
+        help="let neighbouring frames have a say in each pose, which comes some frames later",
+    )
+    parser.add_argument(
+        "--lag-frames",
+        type=whole(0),
+        metavar="N",
+        help="later frames that a refined pose waits for (default: 2)",
+    )
+    parser.add_argument(
+        "--springs", type=Path, metavar="FILE", help="springs to refine with instead of the model's"
+    )
+    parser.add_argument(
+        "--keep-heatmaps", action="store_true", help="beside --jsonl, for edgepose refine"
+    )
 
 
 def parse_roi(text: str) -> tuple[float, float, float, float]:
@@ -98,8 +120,9 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
-        key_frames = live_key_frames(args, source)
-        tracker = opened.enter_context(_tracker(args, key_frames))
+        told: Told = SimpleQueue()
+        refine, key_frames = refinement(args, opened), live_key_frames(args, source)
+        tracker = opened.enter_context(_tracker(args, key_frames, refine, told))
         model = tracker.model
         outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
@@ -107,8 +130,11 @@ def run(args: argparse.Namespace) -> int:
         if args.key_frames and key_frames is None:
             track_by_key_frames(args, source, model, outputs, stop)
         else:
+            poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
+            if refine is not None and refine.lag_frames:
+                poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
             try:
-                _track_all(args.roi, source, tracker, outputs, stop)
+                _write_all(poses, outputs, source.num_frames)
             finally:
                 sys.stderr.write(summary(tracker.stats, model))
     if stop.stopped:
@@ -125,7 +151,35 @@ def _open(source: str, fps: float | None) -> FrameSource:
     return open_source(source, fps=fps, on_event=show_event)
 
 
-def _tracker(args: argparse.Namespace, key_frames: KeyFrames | None) -> PoseTracker:
+def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None:
+    """Return how to refine, or what keeps heat-maps for that.
+
+    Raises:
+        ConfigError: options of refining were given without ``--refine``.
+        OutputError: the heat-maps cannot be written.
+    """
+    if args.key_frames and (args.refine or args.keep_heatmaps):
+        raise ConfigError("--key-frames goes with neither --refine nor --keep-heatmaps.")
+    if args.keep_heatmaps:
+        if args.jsonl is None or args.refine is not None:
+            raise ConfigError("--keep-heatmaps needs --jsonl, and does not go with --refine.")
+        return opened.enter_context(closing(HeatmapLog(heatmaps_beside(args.jsonl))))
+    options = {"lag_frames": args.lag_frames, "springs": args.springs}
+    given = {name: value for name, value in options.items() if value is not None}
+    if args.refine is None and given:
+        names = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise ConfigError(f"{names} need --refine thin-slicing; add it, or leave them out.")
+    return None if args.refine is None else ThinSlicing(**given)
+
+
+def _tracker(
+    args: argparse.Namespace,
+    key_frames: KeyFrames | None,
+    refine: Refinement | None,
+    told: Told,
+) -> PoseTracker:
+    is_late = refine is not None and refine.lag_frames > 0
+    late: dict[str, Any] = {"on_result": told.put, "on_error": told.put} if is_late else {}
     return PoseTracker(
         args.model,
         backend=args.backend,
@@ -135,22 +189,17 @@ def _tracker(args: argparse.Namespace, key_frames: KeyFrames | None) -> PoseTrac
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
         key_frames=key_frames,
+        refine=refine,
+        **late,
     )
 
 
-def _track_all(
-    roi: tuple[float, float, float, float] | None,
-    source: FrameSource,
-    tracker: PoseTracker,
-    outputs: Outputs,
-    stop: StopSignals,
-) -> None:
-    with show_progress("track", source.num_frames) as progress:
-        for frame in source:
-            result = tracker.track(frame.image, roi=roi, timestamp_ms=frame.timestamp_ms)
-            wanted = outputs.write(frame.image, result)
+def _write_all(poses: Posed, outputs: Outputs, count: int | None) -> None:
+    with show_progress("track", count) as progress:
+        for image, result in poses:
+            wanted = outputs.write(image, result)
             progress.advance(note=str(result.origin or result.reason))
-            if stop.stopped or not wanted:
+            if not wanted:
                 break
 
 

@@ -1,6 +1,7 @@
 """The networks in PyTorch; imported only by training, evaluation and conversion."""
 
 from edgepose.models.complexity import count_macs, count_parameters
+from edgepose.models.cpm import CPM
 from edgepose.models.deform import deform_conv2d
 from edgepose.models.heads import DeconvHead, DucHead, PointwiseHead
 from edgepose.models.hrnet import HRNet
@@ -11,9 +12,11 @@ from edgepose.models.ppu import PPU, PPUConfig, build_ppu
 from edgepose.models.ppu_edge import FlowPPU
 from edgepose.models.registry import PPN_CONFIGS, PPNConfig, build_ppn
 from edgepose.models.resnet import ResNet
+from edgepose.models.slicing import MessagePassing
 from edgepose.models.weights import LoadReport, load_backbone_weights, load_published_weights
 
 __all__ = [
+    "CPM",
     "PPN",
     "PPN_CONFIGS",
     "PPU",
@@ -22,6 +25,7 @@ __all__ = [
     "FlowPPU",
     "HRNet",
     "LoadReport",
+    "MessagePassing",
     "MobileNetV2",
     "MobileNetV2Classifier",
     "NetworkConfig",

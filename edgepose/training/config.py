@@ -19,6 +19,7 @@ from edgepose.training.settings import (
     OptimiserSettings,
     Phase,
     SequenceSettings,
+    SliceSettings,
     SourceSettings,
     TrainConfig,
 )
@@ -35,6 +36,7 @@ DYNAMICS = "dynamics"
 _LISTS = {"phases": Phase, "sources": SourceSettings}
 _TABLES = {
     "sequence": SequenceSettings,
+    "slices": SliceSettings,
     "optimiser": OptimiserSettings,
     "augmentation": Augmentation,
     "targets": TargetSettings,

@@ -14,18 +14,24 @@ from torch import Tensor, nn
 from edgepose.models import (
     PPN,
     FlowPPU,
+    MessagePassing,
+    PoseNetwork,
     build_network,
     build_ppn,
     load_backbone_weights,
     load_published_weights,
 )
 from edgepose.models.imagenet import MEAN, STD
+from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config, recipe_names
-from edgepose.training.settings import TrainConfig
+from edgepose.training.settings import SliceSettings, TrainConfig
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.skeletons import MPII16, Skeleton
+from edgepose_runtime.slicing.files import read_springs
+from edgepose_runtime.slicing.graph import body_graph
+from edgepose_runtime.slicing.springs import initial_springs, resized, signed
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
 
@@ -50,6 +56,8 @@ class Trained:
 def build_module(config: TrainConfig) -> nn.Module:
     """The network of a recipe with random weights: a `PoseNetwork`, or a `PPN` for sequences.
 
+    With ``slices`` message passing stands behind the `PoseNetwork`, as a `SliceNetwork`.
+
     Raises:
         ConfigError: its options do not fit each other, the targets or the input sizes.
     """
@@ -57,7 +65,20 @@ def build_module(config: TrainConfig) -> nn.Module:
         return _build_ppn(config, config.ppn)
     network = build_network(config.network, config.joints.num_joints)
     _require_stride(network.stride, config)
-    return network
+    return network if config.slices is None else _with_messages(network, config, config.slices)
+
+
+def _with_messages(
+    network: PoseNetwork, config: TrainConfig, settings: SliceSettings
+) -> SliceNetwork:
+    cells = config.phases[-1].size // config.targets.stride
+    if settings.springs:
+        springs = resized(read_springs(settings.springs), cells)
+    else:
+        graph = body_graph(config.joints, settings.reach)
+        springs = initial_springs(graph, heatmap_size=cells, rounds=settings.rounds)
+        springs = springs if settings.loss == "choice" else signed(springs)
+    return SliceNetwork(network, MessagePassing(springs))
 
 
 def _build_ppn(config: TrainConfig, ppn: str | Mapping[str, Any]) -> PPN:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
@@ -150,6 +150,32 @@ class SequenceSettings:
 
 
 @dataclass(frozen=True)
+class SliceSettings:
+    """Stage 2 of Thin-Slicing: slices of consecutive frames, end to end.
+
+    Attributes:
+        length: frames per slice.
+        reach: frames that exchange messages are at most so far apart.
+        rounds: of messages.
+        springs: a file of springs to start from; empty for soft ones without direction.
+        loss: ``hinge`` as published, ``balanced``, or ``choice``; see `edgepose.training.hinge`.
+        flow: ``dis``, ``farneback`` or ``none``.
+    """
+
+    length: int = 5
+    reach: int = 1
+    rounds: int = 3
+    springs: str = ""
+    loss: Literal["choice", "hinge", "balanced"] = "hinge"
+    flow: str = "dis"
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, "length", "rounds")
+        _at_least(0, self, "reach")
+        _one_of("flow", self.flow, ("dis", "farneback", "none"))
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A whole recipe.
 
@@ -165,6 +191,7 @@ class TrainConfig:
             a backbone's first layers, whose maps are the largest, a step takes two thirds of the
             time.
         sequence: settings of stage 2.
+        slices: train `network` with message passing behind it; see `SliceSettings`.
         optimiser, augmentation, targets: see their classes.
         foreground: see `heatmap_loss`.
         skeleton: the joints to learn.
@@ -182,6 +209,7 @@ class TrainConfig:
     start: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     sequence: SequenceSettings | None = None
+    slices: SliceSettings | None = None
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
     targets: TargetSettings = field(default_factory=TargetSettings)
@@ -207,6 +235,8 @@ class TrainConfig:
                 f"The recipe {self.name!r} needs either 'network' (single images) or "
                 "'ppn' (sequences)."
             )
+        if self.slices is not None and self.ppn is not None:
+            raise ConfigError(f"The recipe {self.name!r} has 'slices' and 'ppn'; leave one out.")
         if self.ppn is None:
             from_mapping(NetworkConfig, "network", self.network)
         else:

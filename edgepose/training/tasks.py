@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from edgepose.datasets.targets import render_targets
 from edgepose.models import PPN
+from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.corruption import corrupt, imperfect
+from edgepose.training.freezing import freeze, keep_norms
 from edgepose.training.losses import heatmap_loss
-from edgepose.training.modules import build_module, named_part, network_input, start_from
+from edgepose.training.modules import build_module, network_input, start_from
 from edgepose.training.previous import realign
 from edgepose.training.settings import TrainConfig
+from edgepose.training.slice_task import SliceTask
 from edgepose_runtime.errors import ConfigError
 
 Batch = Mapping[str, Tensor]
@@ -50,6 +53,8 @@ def build_task(config: TrainConfig, root: Path) -> Task:
     torch.manual_seed(config.seed)  # for the weights that are drawn
     module = build_module(config)
     start_from(module, config, root)
+    if isinstance(module, SliceNetwork):
+        return SliceTask(config, module)
     return SequenceTask(config, module) if isinstance(module, PPN) else ImageTask(config, module)
 
 
@@ -58,13 +63,13 @@ class ImageTask:
 
     def __init__(self, config: TrainConfig, module: nn.Module) -> None:
         self._config = config
-        self._frozen = _freeze(module, config.frozen)
+        self._frozen = freeze(module, config.frozen)
         self.module: nn.Module = module
         self.length: int | None = None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """The heat-map loss of a batch of images."""
-        _keep_norms(self._frozen)
+        keep_norms(self._frozen)
         targets, weight = _targets(batch, self._config)
         predicted = self.module(network_input(batch["image"]))
         return {"loss": heatmap_loss(predicted, targets, weight, self._config.foreground)}
@@ -84,9 +89,9 @@ class SequenceTask:
         self._config, self._sequence, self._ppn = config, config.sequence, module
         self.module: nn.Module = module
         self.length: int | None = config.sequence.length
-        self._frozen = _freeze(module, config.frozen)
+        self._frozen = freeze(module, config.frozen)
         if not config.optimiser.body_factor:
-            self._frozen += _freeze(module, ["body"])
+            self._frozen += freeze(module, ["body"])
         if config.sequence.keep_norms:
             self._frozen.append(module.body)
 
@@ -95,7 +100,7 @@ class SequenceTask:
 
         The body's own maps add to it with the weight `SequenceSettings.preliminary`.
         """
-        _keep_norms(self._frozen)
+        keep_norms(self._frozen)
         clip = network_input(batch["image"])
         # The body sees all frames at once: they do not depend on each other.
         body = self._ppn.body(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
@@ -148,19 +153,6 @@ def _stand_in(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     known = (weight > 0)[..., None, None]
     guided = torch.rand(len(body), 1, 1, 1, device=body.device) < 0.5
     return torch.where(known & guided, imperfect(targets), body.detach().float())
-
-
-def _freeze(module: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    """Take the named parts out of training."""
-    return [named_part(module, name).requires_grad_(False) for name in names]
-
-
-def _keep_norms(parts: Sequence[nn.Module]) -> None:
-    """Leave the statistics of batch norms as they are; the trainer sets them to learn."""
-    for part in parts:
-        for layer in part.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.eval()
 
 
 def _targets(batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:

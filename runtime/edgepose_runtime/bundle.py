@@ -16,10 +16,13 @@ from edgepose_runtime.errors import (
     ConfigError,
     OutputError,
 )
-from edgepose_runtime.manifest import GraphSpec, Manifest
+from edgepose_runtime.manifest import FileSpec, GraphSpec, Manifest
 from edgepose_runtime.manifest_json import dump_manifest, parse_manifest
+from edgepose_runtime.slicing.files import dump_springs, read_springs
+from edgepose_runtime.slicing.springs import Springs
 
 MANIFEST_FILE = "manifest.json"
+SPRINGS_FILE = "springs.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,15 @@ class Bundle:
             )
         return self.path / self.manifest.graphs[name].file
 
+    def springs(self) -> Springs | None:
+        """Return the springs for thin-slicing, or ``None`` if the bundle has none.
+
+        Raises:
+            BundleFormatError: the file is not valid.
+        """
+        spec = self.manifest.springs
+        return None if spec is None else read_springs(self.path / spec.file)
+
 
 def load_bundle(path: str | Path) -> Bundle:
     """Open a bundle and verify every file of it.
@@ -64,6 +76,8 @@ def load_bundle(path: str | Path) -> Bundle:
         raise type(error)(f"The bundle {folder} cannot be used: {error}") from error
     for graph in manifest.graphs.values():
         _verify(folder / graph.file, graph)
+    if manifest.springs is not None:
+        _verify(folder / manifest.springs.file, manifest.springs, "file of springs")
     return Bundle(folder, manifest)
 
 
@@ -72,6 +86,7 @@ def write_bundle(
     manifest: Manifest,
     graphs: Mapping[str, bytes],
     *,
+    springs: Springs | None = None,
     overwrite: bool = False,
 ) -> Bundle:
     """Write a bundle as a whole or not at all.
@@ -83,6 +98,7 @@ def write_bundle(
         folder: the folder to create.
         manifest: describes the graphs.
         graphs: the content of each graph's file, by the names in the manifest.
+        springs: what refines the heat-maps; ``None`` for nothing.
         overwrite: replace a bundle that is already there.
 
     Raises:
@@ -91,15 +107,26 @@ def write_bundle(
         OutputError: the target exists, or cannot be written.
     """
     target = Path(folder)
-    complete = _with_hashes(manifest, graphs)
+    extra = None if springs is None else dump_springs(springs).encode()
+    complete = _with_hashes(manifest, graphs, extra)
     text = dump_manifest(complete)
     parse_manifest(text)
     check_bundle_target(target, overwrite=overwrite)
     try:
-        _write_beside(target, complete, text, graphs)
+        _write_beside(target, complete, text, graphs, extra)
     except OSError as error:
         raise OutputError(f"The bundle {target} cannot be written: {error}.") from error
     return load_bundle(target)
+
+
+def with_springs(bundle: Bundle, springs: Springs | None) -> Bundle:
+    """Replace the springs of a bundle; ``None`` takes them out.
+
+    Raises:
+        OutputError: the bundle cannot be written.
+    """
+    graphs = {name: bundle.graph_path(name).read_bytes() for name in bundle.manifest.graphs}
+    return write_bundle(bundle.path, bundle.manifest, graphs, springs=springs, overwrite=True)
 
 
 def check_bundle_target(folder: str | Path, *, overwrite: bool = False) -> None:
@@ -134,26 +161,28 @@ def _manifest_text(folder: Path) -> str:
         raise BundleFormatError(f"{file} cannot be read: {error}.") from error
 
 
-def _verify(file: Path, graph: GraphSpec) -> None:
+def _verify(file: Path, graph: GraphSpec | FileSpec, kind: str = "graph") -> None:
     if not file.is_file():
-        raise BundleFormatError(f"The bundle lacks the graph {file}, which its manifest names.")
+        raise BundleFormatError(f"The bundle lacks the {kind} {file}, which its manifest names.")
     size = file.stat().st_size
     if size < graph.num_bytes:
         raise BundleFormatError(
-            f"The graph {file} is cut off: it has {size} of {graph.num_bytes} bytes."
+            f"The {kind} {file} is cut off: it has {size} of {graph.num_bytes} bytes."
         )
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise BundleFormatError(f"The graph {file} cannot be read: {error}.") from error
+        raise BundleFormatError(f"The {kind} {file} cannot be read: {error}.") from error
     if digest != graph.sha256:
         raise BundleHashError(
-            f"The graph {file} is not the one that the manifest describes: its sha256 is {digest}, "
-            f"expected {graph.sha256}."
+            f"The {kind} {file} is not the one that the manifest describes: its sha256 is "
+            f"{digest}, expected {graph.sha256}."
         )
 
 
-def _with_hashes(manifest: Manifest, graphs: Mapping[str, bytes]) -> Manifest:
+def _with_hashes(
+    manifest: Manifest, graphs: Mapping[str, bytes], springs: bytes | None
+) -> Manifest:
     if graphs.keys() != manifest.graphs.keys():
         raise ConfigError(
             f"The manifest describes the graphs {sorted(manifest.graphs)}, but {sorted(graphs)} "
@@ -167,15 +196,27 @@ def _with_hashes(manifest: Manifest, graphs: Mapping[str, bytes]) -> Manifest:
         )
         for name, spec in manifest.graphs.items()
     }
-    return replace(manifest, graphs=hashed)
+    described = None
+    if springs is not None:
+        digest = hashlib.sha256(springs).hexdigest()
+        described = FileSpec(SPRINGS_FILE, digest, len(springs))
+    return replace(manifest, graphs=hashed, springs=described)
 
 
-def _write_beside(target: Path, manifest: Manifest, text: str, graphs: Mapping[str, bytes]) -> None:
+def _write_beside(
+    target: Path,
+    manifest: Manifest,
+    text: str,
+    graphs: Mapping[str, bytes],
+    springs: bytes | None,
+) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as temporary:
         fresh = Path(temporary) / "new"
         fresh.mkdir()  # unlike the temporary folder itself, readable for others as umask allows
         for name, spec in manifest.graphs.items():
             (fresh / spec.file).write_bytes(graphs[name])
+        if springs is not None:
+            (fresh / SPRINGS_FILE).write_bytes(springs)
         (fresh / MANIFEST_FILE).write_text(text, encoding="utf-8")
         _replace(target, fresh, Path(temporary) / "old")
 

@@ -175,7 +175,7 @@ def realign_heatmaps(
             f"The buffer must be a C-contiguous float32 array of shape {maps.shape}; "
             f"got {out.dtype} of shape {out.shape}."
         )
-    first, scale = _resampling(maps, source, target, (offset + 0.5) / stride)
+    first, scale = cells_between(source, target, maps.shape[1:], (offset + 0.5) / stride)
     resample_bilinear(maps, first, scale, out)
     return out
 
@@ -185,7 +185,7 @@ def realign_heatmaps_numpy(
 ) -> Floats:
     """Do what :func:`realign_heatmaps` does, as two matrix products."""
     maps = _maps(heatmaps)
-    first, scale = _resampling(maps, source, target, (offset + 0.5) / stride)
+    first, scale = cells_between(source, target, maps.shape[1:], (offset + 0.5) / stride)
     columns, rows = (
         _tents(first[axis], scale[axis], length) for axis, length in enumerate(maps.shape[:0:-1])
     )
@@ -193,14 +193,18 @@ def realign_heatmaps_numpy(
     return realigned
 
 
-def _resampling(
-    maps: Floats, source: Roi, target: Roi, origin: float
+def cells_between(
+    source: Roi, target: Roi, shape: tuple[int, ...], origin: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return where in the source's cells the target's cell (0, 0) lies, and the step per cell.
 
-    ``origin`` is where in a cell, from 0 to 1, the point lies that its coordinate means.
+    Args:
+        source: the region of the one heat-maps.
+        target: the region of the others.
+        shape: rows and columns of both.
+        origin: where in a cell, from 0 to 1, the point lies that its coordinate means.
     """
-    height, width = maps.shape[1:]
+    height, width = shape
     scale = target.width / source.width, target.height / source.height
     x = (target.x - source.x) * width / source.width + origin * (scale[0] - 1)
     y = (target.y - source.y) * height / source.height + origin * (scale[1] - 1)

@@ -68,6 +68,15 @@ class GraphSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSpec:
+    """Another file of a bundle: its name there, and its hash and size once that is written."""
+
+    file: str
+    sha256: str = ""
+    num_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of ``manifest.json``.
 
@@ -87,6 +96,7 @@ class Manifest:
         accuracy: measured accuracy.
         latency: measured latency.
         licence: licence notes of weights and data.
+        springs: the springs that refine this network's heat-maps by thin-slicing, None for none.
     """
 
     name: str
@@ -104,6 +114,7 @@ class Manifest:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)
     licence: Mapping[str, Any] = field(default_factory=dict)
+    springs: FileSpec | None = None
 
     @property
     def num_joints(self) -> int:

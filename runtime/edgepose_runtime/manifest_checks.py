@@ -51,6 +51,7 @@ def _check_graphs(manifest: Manifest) -> None:
             )
         _check_tensors(manifest, name)
     files = [graph.file for graph in manifest.graphs.values()]
+    files += [] if manifest.springs is None else [manifest.springs.file]
     if len(set(files)) != len(files):
         raise BundleFormatError("Two graphs of the manifest share one file.")
 

@@ -16,6 +16,7 @@ from edgepose_runtime.errors import BundleFormatError, BundleVersionError, Confi
 from edgepose_runtime.jsonfields import JsonFields
 from edgepose_runtime.manifest import (
     METHOD_GRAPHS,
+    FileSpec,
     GraphSpec,
     HeatmapSpec,
     InputSpec,
@@ -41,6 +42,8 @@ def dump_manifest(manifest: Manifest) -> str:
         BundleFormatError: a value has no place in JSON, such as NaN or an array.
     """
     content = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+    if manifest.springs is None:
+        del content["springs"]  # older releases do not know the member
     try:
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -74,6 +77,7 @@ def parse_manifest(text: str) -> Manifest:
         accuracy=fields.free("accuracy"),
         latency=fields.free("latency"),
         licence=fields.free("licence"),
+        springs=_springs(fields),
     )
     fields.finish()
     check_manifest(manifest)
@@ -155,6 +159,17 @@ def _heatmap(fields: JsonFields) -> HeatmapSpec:
     return spec
 
 
+def _springs(fields: JsonFields) -> FileSpec | None:
+    if "springs" not in fields.names():
+        return None
+    section = fields.section("springs")
+    spec = FileSpec(
+        _file_name(section, "file"), _sha256(section), section.integer("num_bytes", minimum=1)
+    )
+    section.finish()
+    return spec
+
+
 def _graphs(fields: JsonFields) -> dict[str, GraphSpec]:
     return {name: _graph(fields.section(name)) for name in fields.names()}
 
@@ -164,13 +179,20 @@ def _graph(fields: JsonFields) -> GraphSpec:
         file=_file_name(fields, "file"),
         inputs=_tensors(fields, "inputs"),
         outputs=_tensors(fields, "outputs"),
-        sha256=fields.text("sha256"),
+        sha256=_sha256(fields),
         num_bytes=fields.integer("num_bytes", minimum=1),
     )
     fields.finish()
-    if not _SHA256.fullmatch(spec.sha256):
-        raise BundleFormatError(f"The sha256 of {spec.file!r} is not 64 hexadecimal digits.")
     return spec
+
+
+def _sha256(fields: JsonFields) -> str:
+    """Read a hash; it comes after the file's name, which the error gives."""
+    value = fields.text("sha256")
+    if not _SHA256.fullmatch(value):
+        name = fields.text("file")
+        raise BundleFormatError(f"The sha256 of {name!r} is not 64 hexadecimal digits.")
+    return value
 
 
 def _tensors(fields: JsonFields, name: str) -> tuple[TensorSpec, ...]:

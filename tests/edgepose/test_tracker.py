@@ -434,7 +434,6 @@ class TestOptions:
     @pytest.mark.parametrize(
         "option",
         [
-            {"refine": "thin-slicing"},
             {"head": "grpc://localhost:8001"},
         ],
     )
@@ -443,7 +442,7 @@ class TestOptions:
             PoseTracker(fake_model(method), **option)
 
     def test_such_an_option_may_be_left_at_none(self, method):
-        PoseTracker(fake_model(method), refine=None)
+        PoseTracker(fake_model(method), head=None)
 
     def test_an_unknown_option_is_a_type_error(self, method):
         with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):

@@ -1,0 +1,164 @@
+"""What thin-slicing does for accuracy, and what it costs.
+
+``python -m benchmarks slicing --help`` lists the options. Writes ``slicing.json``, ``slicing.md``
+and ``slicing.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.slicing.accuracy import Outcome, refined_outcome
+from benchmarks.slicing.data import Unaries, collect
+from benchmarks.slicing.plot import plot
+from benchmarks.slicing.speed import Speed, measure_speed
+from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.report import Table, markdown
+from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.machine import describe_machine
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.slicing.files import read_springs
+from edgepose_runtime.slicing.springs import Springs
+
+OUT = Path(__file__).parent.parent / "out"
+UNARY = "unary"
+
+
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks slicing", description=__doc__)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="bundle whose body is the unary")
+    parser.add_argument(
+        "--springs",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="springs to compare with the bundle's own; may be repeated",
+    )
+    parser.add_argument(
+        "--shares", default="0,0.2,0.4,0.6", help="parts of the frames that are perturbed"
+    )
+    parser.add_argument("--lag", type=int, default=2, metavar="N", help="later frames waited for")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    parser.add_argument("--reach", type=int, default=1, help="flow between frames so far apart")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep heat-maps and flow there")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
+    parser.add_argument("--no-accuracy", action="store_true", help="only measure time")
+    parser.add_argument("--no-time", action="store_true", help="only measure accuracy")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, and write the results."""
+    args = parse_arguments(words)
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / "slicing.json"
+    content = json.loads(file.read_text()) if file.is_file() else {}
+    if not args.no_accuracy:
+        rows = [outcome._asdict() for outcome in _outcomes(args)]
+        content["accuracy"] = merged(content.get("accuracy", []), rows)
+        plot([Outcome(**row) for row in content["accuracy"]], args.out / "slicing.png")
+    if not args.no_time:
+        content["speed"] = measure_speed()._asdict()
+    content |= {"format": "edgepose.slicing", "version": 1, "machine": describe_machine()}
+    file.write_text(json.dumps(content, indent=1) + "\n")
+    text = report(content)
+    (args.out / "slicing.md").write_text(text)
+    print(text)
+
+
+def merged(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put this run's rows in the place of older ones of the same contender and share."""
+    rows = {(row["share"], row["name"]): row for row in [*before, *now]}
+    return [rows[key] for key in sorted(rows)]
+
+
+def report(content: dict[str, Any]) -> str:
+    """All tables in Markdown."""
+    parts = []
+    if rows := content.get("accuracy"):
+        parts.append(_accuracy_table([Outcome(**row) for row in rows]))
+    if speed := content.get("speed"):
+        parts.append(_speed_table(Speed(**speed)))
+    return "\n".join(parts)
+
+
+def contenders(args: argparse.Namespace) -> dict[str, Springs | None]:
+    """The unary, the bundle's springs with and without messages of a kind, and those given."""
+    with load(args.model, precision="float32", num_threads=1) as model:
+        own = model.springs
+    found: dict[str, Springs | None] = {UNARY: None}
+    if own is not None:
+        nothing = np.zeros_like(own.spatial_weight)
+        found["temporal only"] = replace(own, spatial_weight=nothing)
+        found["ST-infer"] = own
+    for given in args.springs:
+        name, equals, path = given.partition("=")
+        if not equals:
+            raise ConfigError(f"Springs are given as NAME=FILE, not {given!r}.")
+        found[name] = read_springs(path)
+    return found
+
+
+def _outcomes(args: argparse.Namespace) -> list[Outcome]:
+    clips = select_clips(Selection(root=args.root, grade="A", limit=args.limit_clips))
+    shares = [float(share) for share in args.shares.split(",")]
+    with load(args.model, precision="float32", num_threads=1) as model:
+        seen = [collect(model, clips, share, args.reach, args.cache) for share in shares]
+    work = list(product(seen, contenders(args).items()))
+    call = partial(_outcome, args.root, args.lag)
+    if args.jobs == 1:
+        return [call(*job) for job in work]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        return list(pool.map(call, *zip(*work, strict=True)))
+
+
+def _outcome(
+    root: Path | None, lag: int, seen: Unaries, named: tuple[str, Springs | None]
+) -> Outcome:
+    name, springs = named
+    outcome = refined_outcome(name, springs, seen, root, lag)
+    print(outcome, flush=True)
+    return outcome
+
+
+def _accuracy_table(outcomes: Sequence[Outcome]) -> str:
+    header = ("frames perturbed", "who", "PCK-torso@0.2", "@0.1", "jitter", "swapped pairs")
+    rows = tuple(
+        (
+            f"{each.share:.0%}",
+            each.name,
+            f"{each.pck02:.1f}",
+            f"{each.pck01:.1f}",
+            f"{each.jitter:.1f}",
+            f"{each.swapped} of {each.pairs}: {each.repaired} repaired, {each.caused} caused",
+        )
+        for each in outcomes
+    )
+    return markdown(
+        Table(
+            "Accuracy",
+            (*header, *outcomes[0].columns),
+            tuple(
+                (*row, *(f"{value:.1f}" for value in each.columns.values()))
+                for row, each in zip(rows, outcomes, strict=True)
+            ),
+        )
+    )
+
+
+def _speed_table(speed: Speed) -> str:
+    rows = tuple((name, f"{value:.2f}") for name, value in speed._asdict().items())
+    return markdown(Table("Time", ("13 joints, 64x64, slice of 5, 3 rounds", "ms"), rows))

@@ -1,0 +1,99 @@
+"""Accuracy of refined heat-maps against the annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.slicing.data import Unaries
+from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.root import data_root
+from edgepose.evaluation.scoring import Measure, Score, score_clip
+from edgepose.evaluation.swaps import SwapCounts, count_swaps
+from edgepose_runtime.decoding import cells_to_frame, decode_heatmaps
+from edgepose_runtime.geometry import Roi
+from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.slicing.sliding import SlidingSlice
+from edgepose_runtime.slicing.springs import Springs
+
+Floats = NDArray[np.float32]
+WIDE, NARROW = Measure("torso", 0.2), Measure("torso", 0.1)
+
+
+class Outcome(NamedTuple):
+    """One way of inference under one share of perturbed frames; PCK in percent of 12 limbs."""
+
+    share: float
+    name: str
+    pck02: float
+    pck01: float
+    jitter: float
+    pairs: int
+    swapped: int
+    repaired: int
+    caused: int
+    columns: dict[str, float]
+
+
+def refined_outcome(
+    name: str, springs: Springs | None, seen: Unaries, root: Path | None, lag: int
+) -> Outcome:
+    """Score all clips, refined with springs; without any, the network's own heat-maps."""
+    known = {clip.name: clip for clip in read_jhmdb_clips(root or data_root() / "jhmdb", "val")}
+    scores, swaps = [], SwapCounts()
+    for index, clip_name in enumerate(seen.names):
+        clip, rows = known[clip_name], slice(*seen.offsets[index : index + 2])
+        maps, rois = seen.heatmaps[rows].astype(np.float32), seen.rois[rows]
+        own = _decoded(maps, rois)
+        poses = own
+        if springs is not None:
+            poses = _decoded(np.stack(list(refine(maps, seen.grids[rows], springs, lag))), rois)
+        skeleton = PENN13
+        scores.append(score_clip(poses, skeleton, clip, (WIDE, NARROW)))
+        swaps += count_swaps(own, poses, skeleton, clip)
+    score = Score(PENN13, tuple(scores))
+    wide = score.pck(WIDE)
+    return Outcome(
+        seen.share,
+        name,
+        wide.limbs12,
+        score.pck(NARROW).limbs12,
+        score.jitter,
+        swaps.pairs,
+        swaps.after,
+        swaps.repaired,
+        swaps.caused,
+        wide.columns,
+    )
+
+
+def refine(
+    maps: Floats, grids: NDArray[np.float16], springs: Springs, lag: int
+) -> Iterator[Floats]:
+    """Slide a slice over a clip as a tracker does; yield the scores of every frame."""
+    sliding, middle = SlidingSlice(springs, lag), grids.shape[1] // 2
+
+    def grid(receiver: int, sender: int) -> Floats:
+        step = sender - receiver
+        return np.asarray(grids[receiver, middle + step - (step > 0)], np.float32)
+
+    for frame in range(len(maps)):
+        sliding.push(maps[frame], grid)
+        if frame >= lag:
+            yield sliding.refined(frame - lag)
+    for frame in range(max(0, len(maps) - lag), len(maps)):
+        yield sliding.refined(frame)
+
+
+def _decoded(maps: Floats, rois: NDArray[np.float64]) -> Floats:
+    side = maps.shape[-1]
+    return np.stack(
+        [
+            cells_to_frame(decode_heatmaps(each), Roi(*roi), side)
+            for each, roi in zip(maps, rois.tolist(), strict=True)
+        ]
+    )

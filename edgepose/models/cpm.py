@@ -1,0 +1,78 @@
+"""Convolutional Pose Machine, the published unary network of Thin-Slicing (SPEC 6.2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, cat, nn
+
+from edgepose_runtime.errors import ConfigError
+
+#: Side of the published input, in pixels.
+INPUT_SIZE = 368
+STRIDE = 8
+
+
+class CPM(nn.Module):
+    """Stages that each refine the heat-maps of the one before: (B, 3, S, S) to (B, K, S/8, S/8).
+
+    The first stage sees the image alone; each later one sees features of the image, shared by all
+    of them, and the maps before it. CPM's background channel and centre map are left out.
+
+    Args:
+        joints: K, the number of heat-maps.
+        stages: 6 in the paper.
+        dropout: after the two wide layers of the first stage.
+    """
+
+    stride = STRIDE
+
+    def __init__(self, joints: int, stages: int = 6, dropout: float = 0.5) -> None:
+        super().__init__()
+        if joints < 1 or stages < 1:
+            raise ConfigError(f"A CPM needs 1 joint and 1 stage or more; got {joints}, {stages}.")
+        self.first = nn.Sequential(
+            *_trunk(),
+            *_layer(128, 32, 5),
+            *_layer(32, 512, 9),
+            nn.Dropout(dropout),
+            *_layer(512, 512, 1),
+            nn.Dropout(dropout),
+            nn.Conv2d(512, joints, 1),
+        )
+        self.trunk = nn.Sequential(*_trunk()) if stages > 1 else None
+        self.looks = nn.ModuleList(nn.Sequential(*_layer(128, 32, 5)) for _ in range(stages - 1))
+        self.later = nn.ModuleList(_refinement(32 + joints, joints) for _ in range(stages - 1))
+
+    def stages(self, image: Tensor) -> list[Tensor]:
+        """Return the heat-maps of all stages, each of which is supervised in training."""
+        maps = [self.first(image)]
+        if self.trunk is not None:
+            features = self.trunk(image)
+            for look, stage in zip(self.looks, self.later, strict=True):
+                maps.append(stage(cat([look(features), maps[-1]], 1)))
+        return maps
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the heat-maps of the last stage."""
+        return self.stages(image)[-1]
+
+
+def _layer(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
+
+
+def _trunk() -> list[nn.Module]:
+    """Features of the image: 128 channels at an eighth of its size."""
+    layers: list[nn.Module] = []
+    for inputs in (3, 128, 128):
+        layers += [*_layer(inputs, 128, 9), nn.MaxPool2d(3, 2, 1)]
+    return layers
+
+
+def _refinement(inputs: int, joints: int) -> nn.Sequential:
+    return nn.Sequential(
+        *_layer(inputs, 128, 11),
+        *_layer(128, 128, 11),
+        *_layer(128, 128, 11),
+        *_layer(128, 128, 1),
+        nn.Conv2d(128, joints, 1),
+    )
