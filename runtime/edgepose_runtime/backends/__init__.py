@@ -29,14 +29,15 @@ __all__ = [
 ]
 
 # Names of backends, which are those of the packages they need, and their classes.
-_BACKENDS = {
+_LOCAL = {
     "openvino": "OpenVinoBackend",
     "onnxruntime": "OnnxRuntimeBackend",
 }
+_BACKENDS = {**_LOCAL, "triton": "TritonBackend"}
 
 
 def get_backend(name: str) -> Backend:
-    """Return the backend of that name: ``openvino`` or ``onnxruntime``.
+    """Return the backend of that name: ``openvino``, ``onnxruntime`` or, on a server, ``triton``.
 
     Its package is looked for when the backend is first used.
 
@@ -50,5 +51,5 @@ def get_backend(name: str) -> Backend:
 
 
 def available_backends() -> tuple[str, ...]:
-    """Return the names of the backends whose packages are installed."""
-    return tuple(name for name in _BACKENDS if find_spec(name) is not None)
+    """Return the names of the backends that run models on this machine and are installed."""
+    return tuple(name for name in _LOCAL if find_spec(name) is not None)
