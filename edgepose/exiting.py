@@ -6,10 +6,14 @@ import atexit
 import logging
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
 
 logger = logging.getLogger("edgepose")
+
+Owner = TypeVar("Owner", bound="Closing")
 
 #: How long ``close()`` works off what waits, in seconds, before it drops the rest.
 CLOSE_TIMEOUT_S = 5.0
@@ -17,10 +21,43 @@ CLOSE_TIMEOUT_S = 5.0
 DROP_TIMEOUT_S = 1.0
 
 
-class Closing(Protocol):
-    """A tracker or a pool."""
+class Closing(ABC):
+    """A tracker or a pool: what has to be closed, or used in a ``with`` block."""
 
-    def _close(self, timeout: float, *, drain: bool) -> Exception | None: ...
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Work off what was handed over, then release threads, sources and networks.
+
+        Networks that are shared stay open. Legal at any time, from any thread, also in a callback;
+        a second call does nothing. It returns within little more than ``timeout``, even if a
+        callback or a network never does: what is not done by then is dropped.
+
+        Args:
+            timeout: seconds for what waits.
+
+        Raises:
+            Exception: the first error that no ``on_error`` dealt with.
+        """
+        error = self._close(timeout, drain=True)
+        if error is not None:
+            raise error
+
+    def __enter__(self: Owner) -> Owner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:  # which must not be hidden by another one, nor wait
+            self._close(DROP_TIMEOUT_S, drain=False)
+
+    @abstractmethod
+    def _close(self, timeout: float, *, drain: bool) -> Exception | None:
+        """Close, and return the error that nobody dealt with."""
 
 
 class Joining(Protocol):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,28 @@ QUEUED_LATEST = 4
 #: Other notices that may wait for a callback that does not return; then they are only counted.
 QUEUED_NOTICES = 1000
 
-Work = Callable[[PendingFrame], PoseResult]
+
+class Work(Protocol):
+    """Tracks the frames of one stream."""
+
+    @property
+    def lag_frames(self) -> int:
+        """How many frames are held back at most, for the sake of better results."""
+
+    def __call__(self, frame: PendingFrame) -> Sequence[PoseResult]:
+        """Track a frame, and return the results that are final, in order."""
+
+    def flush(self) -> Sequence[PoseResult]:
+        """Return the results that are held back."""
+
+
+class Flush(Enum):
+    """The job of asking for the results that are held back."""
+
+    HELD = "held"
+
+
+Job = PendingFrame | Flush
 
 
 class Lane:
@@ -56,7 +79,9 @@ class Lane:
         self._policy = policy
         self._time = StreamTime()
         self._next_id = 0
-        self._busy: PendingFrame | None = None
+        self._busy: Job | None = None
+        self._held: dict[int, PendingFrame] = {}  # worked on, without a result yet
+        self._flush = False
         self._outbox: deque[Notice] = deque()
         self._results = 0
         self._gap = False  # before the next frame that is submitted
@@ -77,9 +102,9 @@ class Lane:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a frame can be worked on now."""
+        """Whether there is something to work on now."""
         room = self._policy.drops or self._results < QUEUED_RESULTS
-        return self.has_frames and room and not self.working
+        return (self.has_frames or self._flush_is_due) and room and not self.working
 
     @property
     def has_notice(self) -> bool:
@@ -93,12 +118,12 @@ class Lane:
 
     @property
     def is_worked_off(self) -> bool:
-        """Whether no frame waits or is in work."""
-        return self._busy is None and not self.has_frames
+        """Whether no frame waits, is in work or held back."""
+        return self._busy is None and not self.has_frames and not self._held
 
     @property
     def is_idle(self) -> bool:
-        """Whether no frame waits or is in work, and there is nothing to tell."""
+        """Whether each frame has ended, and there is nothing to tell."""
         return self.is_worked_off and not self.has_notice
 
     def submit(
@@ -138,31 +163,38 @@ class Lane:
         self.recorder.add_frame()
         self._fail(TrackingFailure(error))
 
-    def take(self) -> PendingFrame | None:
-        """Return the frame to work on next, if none of those that wait is too old."""
+    def flush(self) -> None:
+        """Have the results that are held back given out, once no frame waits."""
+        self._flush = not self.is_worked_off
+
+    def take(self) -> Job | None:
+        """Return what to work on next; ``None`` if all frames that wait are too old."""
         frame, stale = self._policy.take()
         self._drop(stale, DropReason.STALE)
+        job: Job | None = frame
         if frame is None:
-            return None
-        if self._restart:
-            frame, self._restart = replace(frame, afresh=True), False
-        self._busy, self.working = frame, True
-        return frame
+            job = Flush.HELD if self._flush_is_due else None
+        elif self._restart:
+            job, self._restart = replace(frame, afresh=True), False
+        self._busy, self.working = job, job is not None
+        return job
 
-    def finish(self, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
-        """Take in what came of a frame."""
+    def finish(self, job: Job, outcome: Sequence[PoseResult] | Exception) -> None:
+        """Take in what came of a job."""
         self.working = False
-        if frame is not self._busy:
+        if job is not self._busy:
             return  # it was dropped meanwhile
         self._busy = None
-        if isinstance(outcome, PoseResult):
-            self._outbox.append(outcome)
-            self._results += 1
-            if self._policy.drops and self._results > QUEUED_LATEST:
-                self._drop_oldest_result()
+        if isinstance(outcome, Exception):
+            self._failed(job, outcome)
         else:
-            self._restart = self._restart or frame.afresh
-            self._fail(TrackingFailure(outcome, frame.frame_id, frame.timestamp_ms))
+            if isinstance(job, PendingFrame):
+                self._held[job.frame_id] = job
+            for result in outcome:
+                self._add_result(result)
+            if job is Flush.HELD and self._held:
+                self._failed(job, RuntimeError("Results that were held back did not come."))
+        self._flush = self._flush and not self.is_worked_off
 
     def add_event(self, event: StreamEvent) -> None:
         """Tell about an event; after a loss tracking starts afresh."""
@@ -193,19 +225,18 @@ class Lane:
 
     def drop_all(self, reason: DropReason) -> None:
         """Drop everything that has not been handed out, also the frame in work."""
-        busy, self._busy = self._busy, None
+        unfinished = self._unfinished()
         results = [notice for notice in self._outbox if isinstance(notice, PoseResult)]
         self._outbox = deque(n for n in self._outbox if not isinstance(n, PoseResult))
         self._results = 0
         for result in results:
             self._end_as_drop(result.frame_id, result.timestamp_ms, reason)
-        self._drop([] if busy is None else [busy], reason)
+        self._drop(unfinished, reason)
         self.drop_frames(reason)
 
     def fail_all(self, error: Exception) -> None:
         """End the frames that wait or are in work with an error."""
-        busy, self._busy = self._busy, None
-        for frame in [*([] if busy is None else [busy]), *self._policy.clear()]:
+        for frame in [*self._unfinished(), *self._policy.clear()]:
             self._fail(TrackingFailure(error, frame.frame_id, frame.timestamp_ms))
 
     def discard_notices(self) -> None:
@@ -221,6 +252,34 @@ class Lane:
         self._time.reset()
         self._next_id = 0
         self._gap = self._restart = False
+
+    @property
+    def _flush_is_due(self) -> bool:
+        wanted = self._flush or self._end is not None
+        return wanted and bool(self._held) and not self.has_frames
+
+    def _unfinished(self) -> list[PendingFrame]:
+        """Give up the frames that are held back or in work, and return them."""
+        frames = list(self._held.values())
+        if isinstance(self._busy, PendingFrame):
+            frames.append(self._busy)
+        self._held.clear()
+        self._busy, self._flush = None, False
+        return frames
+
+    def _add_result(self, result: PoseResult) -> None:
+        if self._held.pop(result.frame_id, None) is None:
+            return  # its frame was dropped meanwhile
+        self._outbox.append(result)
+        self._results += 1
+        if self._policy.drops and self._results > QUEUED_LATEST + self.work.lag_frames:
+            self._drop_oldest_result()
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        failed = [job] if isinstance(job, PendingFrame) else self._unfinished()
+        for frame in failed:
+            self._restart = self._restart or frame.afresh
+            self._fail(TrackingFailure(error, frame.frame_id, frame.timestamp_ms))
 
     def _drop(self, frames: list[PendingFrame], reason: DropReason) -> None:
         for frame in frames:

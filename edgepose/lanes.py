@@ -6,14 +6,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.flow import DropReason, PendingFrame
-from edgepose.lane import Lane
+from edgepose.flow import DropReason
+from edgepose.lane import Job, Lane
 from edgepose.lifecycle import Lifecycle, State
 from edgepose.notices import Notice
 from edgepose.results import PoseResult
@@ -149,10 +149,8 @@ class SharedLanes:
             ConfigError: called in a callback, for which it would wait.
         """
         with self._locked():
-            self._require_no_callback("flush()")
-            done = self._changed.wait_for(lambda: self._is_idle or self._life.ended, timeout)
-            self._require_open()
-            return done
+            self._flush_lanes()
+            return self._wait("flush()", lambda: self._is_idle, timeout)
 
     def reset(self, lane: Lane, recorder: StatsRecorder, forget: Callable[[], None]) -> None:
         """Drop a lane's frames and start it afresh, once no thread works on it.
@@ -191,25 +189,20 @@ class SharedLanes:
             ConfigError: called in a callback, for which it would wait.
         """
         with self._locked():
-            self._require_no_callback("wait()")
-            done = self._changed.wait_for(
-                lambda: not (self._to_tell or self._delivering) or self._life.ended, timeout
-            )
-            self._require_open()
-            return done
+            return self._wait("wait()", lambda: not (self._to_tell or self._delivering), timeout)
 
-    def next_job(self) -> tuple[Lane, PendingFrame] | None:
-        """Wait for a frame to work on; ``None`` when there will be none."""
+    def next_job(self) -> tuple[Lane, Job] | None:
+        """Wait for something to work on; ``None`` when there will be nothing."""
         with self._changed:
             while not self._life.ended:
                 lane = _turn(self._lanes, lambda lane: lane.is_ready)
                 if lane is None:
-                    if self.state is State.DRAINING and not any(x.has_frames for x in self._lanes):
+                    if self.state is State.DRAINING and all(x.is_worked_off for x in self._lanes):
                         return None
                     self._changed.wait()
-                elif (frame := lane.take()) is not None:
+                elif (job := lane.take()) is not None:
                     self._changed.notify_all()
-                    return lane, frame
+                    return lane, job
                 else:
                     self._changed.notify_all()
             return None
@@ -239,10 +232,10 @@ class SharedLanes:
                 self._changed.wait()
             return None
 
-    def finish(self, lane: Lane, frame: PendingFrame, outcome: PoseResult | Exception) -> None:
-        """Take in what came of a frame."""
+    def finish(self, lane: Lane, job: Job, outcome: Sequence[PoseResult] | Exception) -> None:
+        """Take in what came of a job."""
         with self._changed:
-            lane.finish(frame, outcome)
+            lane.finish(job, outcome)
             self._changed.notify_all()
 
     def drain(self, *, drop: bool) -> None:
@@ -255,6 +248,7 @@ class SharedLanes:
             self._life.move(State.DRAINING)
             for lane in self._lanes if drop else ():
                 lane.drop_frames(DropReason.CLOSED)
+            self._flush_lanes()
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout: float) -> None:
@@ -298,6 +292,11 @@ class SharedLanes:
         if not lane.takes_frames:
             raise ClosedError("The source was removed; its frames are not tracked any more.")
 
+    def _flush_lanes(self) -> None:
+        for lane in self._lanes:
+            lane.flush()
+        self._changed.notify_all()
+
     @property
     def _is_running(self) -> bool:
         return self.state is State.RUNNING
@@ -312,9 +311,19 @@ class SharedLanes:
         with self._changed:
             yield
 
-    def _require_no_callback(self, call: str) -> None:
+    def _wait(self, call: str, condition: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until something is so, and say whether it is; unless there is nothing to wait for.
+
+        Args:
+            call: names the caller.
+            condition: what to wait for.
+            timeout: seconds, ``None`` for as long as it takes.
+        """
         if threading.get_ident() == self._teller:
             raise ConfigError(f"{call} was called in a callback, and would wait for itself.")
+        done = self._changed.wait_for(lambda: condition() or self._life.ended, timeout)
+        self._require_open()
+        return done
 
     def _require_running(self) -> None:
         if not self._is_running:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 from edgepose.methods import Method, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
+from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
 from edgepose_runtime.skeletons import Skeleton
 
@@ -18,7 +18,7 @@ DEFAULT_MODEL = "ppn-swift"
 _BUNDLES = Path(__file__).parent / "bundles"
 
 
-class PoseModel:
+class PoseModel(Closable):
     """The networks of one bundle, ready to run.
 
     Trackers share a model: it keeps nothing of any stream. :func:`load` makes one.
@@ -67,17 +67,6 @@ class PoseModel:
             self._closed = True
             if self._close is not None:
                 self._close()
-
-    def __enter__(self) -> PoseModel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"PoseModel({self.name!r}, device={self.device!r})"

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from edgepose.deadline import Deadline
+from edgepose.flow import make_policy
 from edgepose.loading import PoseModel
+from edgepose.stream import PoseStream
+from edgepose.work import FrameWork
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.smoothing import OneEuroSettings
 
 
-def check_interval(reinitialise_every: int | None) -> None:
-    """Refuse what is no number of frames.
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How one stream is tracked; see :class:`edgepose.PoseTracker`.
 
     Raises:
-        ConfigError: it is negative, or no whole number.
+        ConfigError: an option has no such value.
     """
+
+    smoothing: bool | OneEuroSettings
+    reinitialise_every: int | None
+    deadline_ms: float | None
+    policy: str | None
+
+    def __post_init__(self) -> None:
+        _smoothing_settings(self.smoothing)
+        _check_interval(self.reinitialise_every)
+        if self.deadline_ms is not None:
+            Deadline(self.deadline_ms)
+        if self.policy is not None:
+            make_policy(self.policy)
+
+    def new_work(self, model: PoseModel) -> FrameWork:
+        """Return the work on the frames of a stream that begins."""
+        stream = PoseStream(
+            model,
+            smoothing=_smoothing_settings(self.smoothing),
+            reinitialise_every=self.reinitialise_every,
+        )
+        return FrameWork(stream, self.deadline_ms)
+
+
+def _check_interval(reinitialise_every: int | None) -> None:
     if reinitialise_every is None:
         return
     if not _is_whole(reinitialise_every) or reinitialise_every < 0:
@@ -26,12 +57,7 @@ def check_interval(reinitialise_every: int | None) -> None:
         )
 
 
-def smoothing_settings(smoothing: bool | OneEuroSettings) -> OneEuroSettings | None:
-    """Return how to smooth, or ``None`` for not at all.
-
-    Raises:
-        ConfigError: it is neither a switch nor settings.
-    """
+def _smoothing_settings(smoothing: bool | OneEuroSettings) -> OneEuroSettings | None:
     if isinstance(smoothing, OneEuroSettings):
         return smoothing
     if not isinstance(smoothing, bool):

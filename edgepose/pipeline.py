@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from edgepose.exiting import join_at_exit
-from edgepose.flow import PendingFrame
-from edgepose.lane import Lane
+from edgepose.lane import Flush, Job, Lane
 from edgepose.lanes import SharedLanes
 from edgepose.lifecycle import State
 from edgepose.notices import Notice
@@ -107,8 +106,8 @@ class Pipeline(SharedLanes):
     def _work(self) -> None:
         with self._edge_of_thread():
             while (job := self.next_job()) is not None:
-                lane, frame = job
-                self.finish(lane, frame, _outcome(lane, frame))
+                lane, task = job
+                self.finish(lane, task, _outcome(lane, task))
         with self._changed:
             self._working -= 1
         self._release_if_done()
@@ -141,8 +140,8 @@ def _thread(target: Callable[[], None], name: str) -> threading.Thread:
     return threading.Thread(target=target, name=f"edgepose-{name}", daemon=True)
 
 
-def _outcome(lane: Lane, frame: PendingFrame) -> PoseResult | Exception:
+def _outcome(lane: Lane, job: Job) -> Sequence[PoseResult] | Exception:
     try:
-        return lane.work(frame)
+        return lane.work.flush() if job is Flush.HELD else lane.work(job)
     except Exception as error:  # noqa: BLE001 - it becomes the frame's end
         return error

@@ -8,23 +8,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from edgepose.deadline import Deadline
 from edgepose.dispatch import Callback, Callbacks, Dispatcher
-from edgepose.exiting import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, close_at_exit
-from edgepose.flow import PendingFrame, make_policy
+from edgepose.exiting import Closing, close_at_exit
+from edgepose.flow import make_policy
 from edgepose.lane import Lane
 from edgepose.loading import DEFAULT_MODEL, PoseModel
-from edgepose.options import check_interval, engine_options, smoothing_settings
+from edgepose.options import StreamOptions, engine_options
 from edgepose.pipeline import Pipeline
 from edgepose.reading import GRACE_S, SourceReader, policy_for
-from edgepose.results import PoseResult
 from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
-from edgepose.stream import PoseStream
-from edgepose.work import FrameWork
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError
@@ -40,7 +35,7 @@ class _Member:
     reader: SourceReader
 
 
-class TrackerPool:
+class TrackerPool(Closing):
     """Tracks one person in each of several sources, on shared networks.
 
     Each source has a reader thread, a policy and a state of its own: one that is slow or dead
@@ -91,17 +86,7 @@ class TrackerPool:
         policy: str | None = None,
     ) -> None:
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        check_interval(reinitialise_every)
-        if deadline_ms is not None:
-            Deadline(deadline_ms)
-        if policy is not None:
-            make_policy(policy)
-        self._policy = policy
-        self._deadline_ms = deadline_ms
-        self._stream_options: dict[str, Any] = {
-            "smoothing": smoothing_settings(smoothing),
-            "reinitialise_every": reinitialise_every,
-        }
+        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
         engine = engine_options(model, backend, device, precision, num_threads)
         self._owns_model = not isinstance(model, PoseModel)
         self._shared = _open(model, engine, batching)
@@ -201,33 +186,7 @@ class TrackerPool:
         Raises:
             InferenceError: a network failed.
         """
-        PoseStream(self._shared.model, **self._stream_options).warmup()
-
-    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Close the sources, work off what was read, and release threads and networks.
-
-        Legal at any time, from any thread; bounded in time as :meth:`PoseTracker.close` is.
-
-        Raises:
-            Exception: the first error that no ``on_error`` dealt with.
-        """
-        error = self._close(timeout, drain=True)
-        if error is not None:
-            raise error
-
-    def __enter__(self) -> TrackerPool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:  # which must not be hidden by another one, nor wait
-            self._close(DROP_TIMEOUT_S, drain=False)
+        self._options.new_work(self._shared.model).stream.warmup()
 
     def __repr__(self) -> str:
         return (
@@ -254,17 +213,11 @@ class TrackerPool:
             del self._members[name]
 
     def _member(self, source: FrameSource, name: str) -> _Member:
-        stream = PoseStream(self._shared.model, **self._stream_options)
-        work = FrameWork(stream, self._deadline_ms)
-        at_work = self._shared.at_work  # not self: threads must not keep a forgotten pool alive
-
-        def work_in_crew(frame: PendingFrame) -> PoseResult:
-            with at_work():
-                return work(frame)
-
-        policy = make_policy(policy_for(source, self._policy))
+        work = self._options.new_work(self._shared.model)
+        work.at_work = self._shared.at_work
+        policy = make_policy(policy_for(source, self._options.policy))
         work.waiting_counts = policy.drops
-        lane = Lane(work_in_crew, policy, StatsRecorder(), name)
+        lane = Lane(work, policy, StatsRecorder(), name)
         return _Member(lane, SourceReader(source, lane, self._pipeline))
 
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:

@@ -75,7 +75,7 @@ class Session:
         return self.pipeline.take_error() or self._dispatcher.take_unhandled()
 
     def _forget(self) -> None:
-        self._work.stream.reset()
+        self._work.reset()
 
 
 class SourceSession(Session):

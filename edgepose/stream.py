@@ -86,6 +86,11 @@ class PoseStream:
         self._unseen = 0
 
     @property
+    def last_look(self) -> Look | None:
+        """What the networks made of the last frame; ``None`` if none looked, or at nobody."""
+        return self._track.look if self._track is not None and not self._unseen else None
+
+    @property
     def is_tracking(self) -> bool:
         """Whether there is a pose to go on from."""
         return self._track is not None

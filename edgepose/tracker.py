@@ -8,24 +8,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.deadline import Deadline
 from edgepose.dispatch import Callback, Callbacks
-from edgepose.exiting import CLOSE_TIMEOUT_S, DROP_TIMEOUT_S, close_at_exit
-from edgepose.flow import PendingFrame, make_policy
+from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
+from edgepose.flow import PendingFrame
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
-from edgepose.options import check_interval, engine_options, smoothing_settings
+from edgepose.options import StreamOptions, engine_options
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
-from edgepose.stream import PoseStream, RoiLike
+from edgepose.stream import RoiLike
 from edgepose.timestamps import StreamTime
-from edgepose.work import FrameWork
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
@@ -36,7 +33,7 @@ from edgepose_runtime.smoothing import OneEuroSettings
 _LATER = ("key_frames", "refine", "head")
 
 
-class PoseTracker:
+class PoseTracker(Closing):
     """Tracks one person through one stream of frames.
 
     It finds the person in the whole frame, follows the pose from then on, notices when the person
@@ -95,18 +92,8 @@ class PoseTracker:
     ) -> None:
         _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
-        check_interval(reinitialise_every)
-        if deadline_ms is not None:
-            Deadline(deadline_ms)
+        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        self._policy = policy
-        if policy is not None:
-            make_policy(policy)  # to find out, in this thread, whether there is such a one
-        self._deadline_ms = deadline_ms
-        self._stream_options: dict[str, Any] = {
-            "smoothing": smoothing_settings(smoothing),
-            "reinitialise_every": reinitialise_every,
-        }
         self._owns_model = not isinstance(model, PoseModel)
         self._model = model if isinstance(model, PoseModel) else load(model, **engine)
         self._lock = threading.Lock()
@@ -300,37 +287,6 @@ class PoseTracker:
                 self._session.reset(recorder)
             self._recorder = recorder
 
-    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Work off what was submitted, then release threads and networks (unless shared).
-
-        Legal at any time, from any thread, also in a callback; a second call does nothing. It
-        returns within little more than ``timeout``, even if a callback or a network never does:
-        what is not done by then is dropped.
-
-        Args:
-            timeout: seconds for what was submitted.
-
-        Raises:
-            Exception: the first error that no ``on_error`` dealt with.
-        """
-        error = self._close(timeout, drain=True)
-        if error is not None:
-            raise error
-
-    def __enter__(self) -> PoseTracker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-        else:  # which must not be hidden by another one, nor wait
-            self._close(DROP_TIMEOUT_S, drain=False)
-
     def __repr__(self) -> str:
         if os.getpid() != self._process:
             return "PoseTracker(of another process)"
@@ -358,7 +314,7 @@ class PoseTracker:
                 raise ConfigError("This tracker tracks a source already; make another one.")
             self._start_afresh()
             session = SourceSession(
-                source, self._work, self._policy, self._recorder, self._callbacks
+                source, self._work, self._options.policy, self._recorder, self._callbacks
             )
             self._adopt(session)
             return session
@@ -401,8 +357,7 @@ class PoseTracker:
 
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
-        stream = PoseStream(self._model, **self._stream_options)
-        self._work = FrameWork(stream, self._deadline_ms)
+        self._work = self._options.new_work(self._model)
         self._time = StreamTime()
         self._next_id = 0
 

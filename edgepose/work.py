@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from edgepose.deadline import Deadline, Effort
 from edgepose.flow import PendingFrame
+from edgepose.refining import Refiner, Seen
 from edgepose.results import PoseResult
 from edgepose.stats import TOTAL, StageClock
 from edgepose.stream import PoseStream
@@ -23,10 +25,12 @@ class FrameWork:
     Attributes:
         waiting_counts: the deadline includes the wait before the work. Where every frame counts
             it does not: the queue is full on purpose, and no cheaper step would empty it.
+        at_work: entered around all work, where networks are shared.
 
     Args:
         stream: its state.
         deadline_ms: for each frame, from ``submit()`` on; ``None`` to do all that is due.
+        refiner: improves the results, ``None`` for nothing.
         clock: seconds that only go forward; the one that stamps ``PendingFrame.arrived``.
     """
 
@@ -34,26 +38,54 @@ class FrameWork:
         self,
         stream: PoseStream,
         deadline_ms: float | None,
+        refiner: Refiner | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
         self.waiting_counts = True
+        self.at_work: Callable[[], AbstractContextManager[None]] = nullcontext
         self._deadline = None if deadline_ms is None else Deadline(deadline_ms)
+        self._refiner = refiner
         self._clock = clock
 
-    def __call__(self, frame: PendingFrame) -> PoseResult:
-        """Track a frame that waited; the result's latency has the wait, outside of the total."""
-        waited = (self._clock() - frame.arrived) * 1e3
-        result = self.track(frame, waited)
-        return replace(result, latency={QUEUE: waited, **result.latency})
+    @property
+    def lag_frames(self) -> int:
+        """How many frames are held back at most."""
+        return 0 if self._refiner is None else self._refiner.lag_frames
 
-    def track(self, frame: PendingFrame, waited_ms: float = 0.0) -> PoseResult:
-        """Track a frame.
+    def __call__(self, frame: PendingFrame) -> list[PoseResult]:
+        """Track a frame that waited, and return the results that are final.
+
+        The latency of a result has the wait before the work, outside of the total.
+        """
+        with self.at_work():
+            held = self.flush() if frame.afresh else []
+            waited = (self._clock() - frame.arrived) * 1e3
+            result = self._track(frame, waited)
+            result = replace(result, latency={QUEUE: waited, **result.latency})
+            return held + self._refined(frame, result)
+
+    def track(self, frame: PendingFrame) -> PoseResult:
+        """Track a frame that did not wait, where none is held back.
 
         Raises:
             RoiError: the roi is no region of the frame.
             InferenceError: a network failed.
         """
+        (result,) = self._refined(frame, self._track(frame, 0.0))
+        return result
+
+    def flush(self) -> list[PoseResult]:
+        """Return the results that are held back: what follows has nothing to do with them."""
+        return [] if self._refiner is None else self._refiner.flush()
+
+    def reset(self) -> None:
+        """Forget the person, and the frames that are held back."""
+        self.stream.reset()
+        if self._refiner is not None:
+            self._refiner.reset()
+
+    def _track(self, frame: PendingFrame, waited_ms: float) -> PoseResult:
         if frame.afresh:
             self.stream.reset()
         clock = StageClock()
@@ -64,6 +96,11 @@ class FrameWork:
         if self._deadline is not None:
             self._deadline.observe(_effort_of(result, effort), result.latency[TOTAL])
         return result
+
+    def _refined(self, frame: PendingFrame, result: PoseResult) -> list[PoseResult]:
+        if self._refiner is None:
+            return [result]
+        return self._refiner.take(Seen(frame.image, result, self.stream.last_look))
 
     def _effort(self, waited_ms: float) -> Effort:
         if self._deadline is None:

@@ -6,12 +6,11 @@ import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from edgepose.results import PoseResult
-from edgepose.sinks.files import AppendedFile
+from edgepose.sinks.lines import LineSink
 from edgepose_runtime.skeletons import Skeleton
 
 _COLUMNS = (
@@ -20,13 +19,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class CsvSink:
+class CsvSink(LineSink):
     """Writes a row of names, then one row per result, each on disk before the call returns.
 
     A joint has three columns, such as ``head_x``, ``head_y`` (pixels of the frame, rounded to
     0.001) and ``head_score``. What is not there is an empty cell: the coordinates of a joint that
-    was not seen, and all joints of a frame without a pose, whose ``reason`` says why. An instance
-    is also a function of one result, and so an ``on_result``. For one thread at a time.
+    was not seen, and all joints of a frame without a pose, whose ``reason`` says why.
 
     Args:
         path: the file; one that exists is replaced.
@@ -37,18 +35,13 @@ class CsvSink:
     """
 
     def __init__(self, path: str | Path, *, skeleton: Skeleton) -> None:
-        self._file = AppendedFile(path)
+        super().__init__(path)
         self._num_joints = skeleton.num_joints
         joints = (f"{name}_{part}" for name in skeleton.joints for part in ("x", "y", "score"))
         self._write_row([*_COLUMNS, *joints])
 
     def write(self, result: PoseResult) -> None:
-        """Append a result.
-
-        Raises:
-            OutputError: the disk is full or gone. Rows written before stay readable.
-            ClosedError: the sink was closed.
-        """
+        """Append a result; see :meth:`LineSink.write`."""
         facts = [
             result.frame_id,
             _number(result.timestamp_ms),
@@ -58,25 +51,6 @@ class CsvSink:
         ]
         roi = [None] * 4 if result.roi is None else [_number(value) for value in result.roi]
         self._write_row([*facts, *roi, *self._joint_cells(result)])
-
-    def __call__(self, result: PoseResult) -> None:
-        """Do the same as :meth:`write`."""
-        self.write(result)
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._file.close()
-
-    def __enter__(self) -> CsvSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _joint_cells(self, result: PoseResult) -> list[float | None]:
         if result.keypoints is None:

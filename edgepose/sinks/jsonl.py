@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.results import PoseResult
-from edgepose.sinks.files import AppendedFile
+from edgepose.sinks.lines import LineSink
 from edgepose_runtime.skeletons import Skeleton
 
 FORMAT = "edgepose.poses"
 VERSION = 1
 
 
-class JsonlSink:
+class JsonlSink(LineSink):
     """Writes a header line, then one line per result, each on disk before the call returns.
 
     A joint that was not seen is ``[null, null, 0.0]``, as JSON has no NaN. Coordinates are rounded
-    to 0.001 pixels. An instance is also a function of one result. For one thread at a time.
+    to 0.001 pixels.
 
     Args:
         path: the file; one that exists is replaced.
@@ -36,7 +35,7 @@ class JsonlSink:
     """
 
     def __init__(self, path: str | Path, *, skeleton: Skeleton, model: str, source: str) -> None:
-        self._file = AppendedFile(path)
+        super().__init__(path)
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -48,32 +47,8 @@ class JsonlSink:
         self._write_line(header)
 
     def write(self, result: PoseResult) -> None:
-        """Append a result.
-
-        Raises:
-            OutputError: the disk is full or gone. Lines written before stay readable.
-            ClosedError: the sink was closed.
-        """
+        """Append a result; see :meth:`LineSink.write`."""
         self._write_line(result_record(result))
-
-    def __call__(self, result: PoseResult) -> None:
-        """Do the same as :meth:`write`."""
-        self.write(result)
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._file.close()
-
-    def __enter__(self) -> JsonlSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _write_line(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record, allow_nan=False, ensure_ascii=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 from edgepose.drawing import DEFAULT_STYLE, DrawingStyle, draw_result
 from edgepose.results import PoseResult
 from edgepose.sinks.video import VideoSink
+from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import ConfigError
 
 Image = NDArray[np.uint8]
 
 
-class OverlaySink:
+class OverlaySink(Closable):
     """Draws each result on its frame and writes it to a video; an ``on_result`` target.
 
     A result does not carry its frame, so the frames are handed over too::
@@ -103,17 +103,6 @@ class OverlaySink:
             self._frames.clear()
             self._results.clear()
             self._video.close()
-
-    def __enter__(self) -> OverlaySink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _write(self, frame: Image, result: PoseResult) -> None:
         # Results come in order, so frames before this one were dropped or failed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 import cv2
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgepose.sinks.avi import AviWriter
 from edgepose.sinks.files import create_file
+from edgepose_runtime.closing import Closable
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
 
@@ -34,7 +34,7 @@ class Encoder(Protocol):
         """Finish the file."""
 
 
-class VideoSink:
+class VideoSink(Closable):
     """Writes frames to a video whose size is that of the first frame.
 
     Frames of another size are scaled into it, with black borders where the shape differs. An
@@ -98,17 +98,6 @@ class VideoSink:
             self._path.unlink(missing_ok=True)
         elif not self._path.is_file() or not self._path.stat().st_size:
             raise OutputError(f"The video '{self._path}' could not be finished: is the disk full?")
-
-    def __enter__(self) -> VideoSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self, size: tuple[int, int]) -> Encoder:
         if self._path.suffix.lower() == ".avi":

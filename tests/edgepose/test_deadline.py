@@ -127,5 +127,6 @@ def test_a_tracker_that_is_behind_predicts_unless_every_frame_counts(waiting_cou
     origins = []
     for number in range(3):
         frame = PendingFrame(number, FRAME, 40.0 * number, arrived=0.0)
-        origins.append(work(frame).origin)
+        (result,) = work(frame)
+        origins.append(result.origin)
     assert origins == [Origin.INITIALISED, Origin.PROPAGATED, last]

@@ -1,11 +1,13 @@
+from unittest.mock import ANY
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edgepose.flow import DropReason, EveryFrame, FrameDrop, Latest, PendingFrame, make_policy
-from edgepose.lane import QUEUED_NOTICES, QUEUED_RESULTS, Lane
-from edgepose.notices import TrackingFailure
+from edgepose.lane import QUEUED_NOTICES, QUEUED_RESULTS, Flush, Job, Lane
+from edgepose.notices import StreamEnd, TrackingFailure
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose_runtime.errors import ConfigError, InferenceError, TimestampError
@@ -34,8 +36,26 @@ def result(frame):
     )
 
 
+class HoldingWork:
+    """Gives out each result some frames late."""
+
+    def __init__(self, lag_frames):
+        self.lag_frames = lag_frames
+        self._held = []
+
+    def __call__(self, frame):
+        self._held.append(result(frame))
+        ready = self._held[: -self.lag_frames or None]
+        del self._held[: len(ready)]
+        return ready
+
+    def flush(self):
+        held, self._held = self._held, []
+        return held
+
+
 def make_lane(policy="latest"):
-    return Lane(result, make_policy(policy), StatsRecorder())
+    return Lane(HoldingWork(0), make_policy(policy), StatsRecorder())
 
 
 def told(lane):
@@ -104,7 +124,7 @@ class TestLane:
         for stamp in range(QUEUED_RESULTS):
             lane.submit(IMAGE, stamp)
             frame = lane.take()
-            lane.finish(frame, result(frame))
+            lane.finish(frame, [result(frame)])
         lane.submit(IMAGE, 1000.0)
         assert not lane.is_ready
         lane.next_notice()
@@ -115,7 +135,7 @@ class TestLane:
         for stamp in range(6):
             lane.submit(IMAGE, stamp)
             frame = lane.take()
-            lane.finish(frame, result(frame))
+            lane.finish(frame, [result(frame)])
         notices = told(lane)
         assert [n.frame_id for n in notices if isinstance(n, PoseResult)] == [2, 3, 4, 5]
         drops = [n for n in notices if isinstance(n, FrameDrop)]
@@ -143,7 +163,7 @@ class TestLane:
         for _ in range(3):
             frame = lane.take()
             afresh.append(frame.afresh)
-            lane.finish(frame, result(frame))
+            lane.finish(frame, [result(frame)])
         assert afresh == [False, True, False]
 
     def test_a_frame_from_before_the_loss_does_not_start_afresh_in_its_place(self):
@@ -151,7 +171,7 @@ class TestLane:
         lane.submit(IMAGE, 0.0)
         lane.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
         before = lane.take()
-        lane.finish(before, result(before))
+        lane.finish(before, [result(before)])
         lane.submit(IMAGE, 2.0)
         assert (before.afresh, lane.take().afresh) == (False, True)
 
@@ -185,7 +205,7 @@ class TestLane:
         lane.drop_all(DropReason.CLOSED)
         lane.end(None)
         told(lane)
-        lane.finish(frame, result(frame))
+        lane.finish(frame, [result(frame)])
         assert lane.is_over
         assert not lane.takes_frames
 
@@ -194,20 +214,84 @@ class TestLane:
         lane.submit(IMAGE, 0.0)
         frame = lane.take()
         lane.drop_all(DropReason.CLOSED)
-        lane.finish(frame, result(frame))
+        lane.finish(frame, [result(frame)])
         assert told(lane) == [FrameDrop(0, 0.0, DropReason.CLOSED)]
+
+
+class TestHeldBackFrames:
+    def lane(self, policy="every-frame", frames=3, lag=2):
+        lane = Lane(HoldingWork(lag), make_policy(policy), StatsRecorder())
+        for _ in range(frames):
+            lane.submit(IMAGE, None)
+            self.work_once(lane)
+        return lane
+
+    def work_once(self, lane):
+        job = lane.take()
+        lane.finish(job, lane.work.flush() if job is Flush.HELD else lane.work(job))
+
+    def ids(self, lane):
+        return [notice.frame_id for notice in told(lane)]
+
+    def test_each_result_comes_exactly_the_lag_late(self):
+        lane = self.lane()
+        assert self.ids(lane) == [0]
+        assert not lane.is_ready
+        assert not lane.is_worked_off
+
+    def test_they_come_at_the_end_of_the_stream(self):
+        lane = self.lane()
+        lane.end(None)
+        assert lane.is_ready
+        self.work_once(lane)
+        *results, end = told(lane)
+        assert [result.frame_id for result in results] == [0, 1, 2]
+        assert end == StreamEnd()
+
+    def test_a_flush_gives_them_out_and_the_next_frame_waits_again(self):
+        lane = self.lane()
+        lane.flush()
+        self.work_once(lane)
+        assert self.ids(lane) == [0, 1, 2]
+        lane.submit(IMAGE, None)
+        self.work_once(lane)
+        assert self.ids(lane) == []
+        assert not lane.is_ready
+
+    def test_a_flush_drops_none_for_a_slow_callback(self):
+        lane = self.lane("latest", frames=12, lag=12)
+        lane.flush()
+        self.work_once(lane)
+        assert self.ids(lane) == list(range(12))
+
+    def test_what_is_dropped_meanwhile_ends_as_drops(self):
+        lane = self.lane()
+        told(lane)
+        lane.drop_all(DropReason.RESET)
+        assert told(lane) == [FrameDrop(i, ANY, DropReason.RESET) for i in (1, 2)]
+        lane.submit(IMAGE, None)
+        self.work_once(lane)
+        assert self.ids(lane) == []
+
+    def test_a_flush_that_fails_costs_all_of_them(self):
+        lane = self.lane()
+        told(lane)
+        lane.flush()
+        lane.finish(lane.take(), InferenceError("broken"))
+        assert [failure.frame_id for failure in told(lane)] == [1, 2]
+        assert lane.is_idle
 
 
 class EveryFrameEndsOnce(RuleBasedStateMachine):
     """Random loads, stalls, errors and losses; then the lane is worked off, or dropped."""
 
-    @initialize(policy=st.sampled_from(["every-frame", "latest"]))
-    def begin(self, policy):
+    @initialize(policy=st.sampled_from(["every-frame", "latest"]), lag=st.sampled_from([0, 1, 3]))
+    def begin(self, policy, lag):
         self.clock = Clock()
         self.policy = EveryFrame() if policy == "every-frame" else Latest(100, self.clock)
-        self.lane = Lane(result, self.policy, StatsRecorder())
+        self.lane = Lane(HoldingWork(lag), self.policy, StatsRecorder())
         self.ends: dict[int, list[object]] = {}
-        self.work: PendingFrame | None = None
+        self.work: Job | None = None
         self.stamp = 0.0
         self.closed = False
 
@@ -235,8 +319,16 @@ class EveryFrameEndsOnce(RuleBasedStateMachine):
     @rule(fails=st.booleans())
     def finish(self, fails):
         if self.work is not None:
-            frame, self.work = self.work, None
-            self.lane.finish(frame, InferenceError("broken") if fails else result(frame))
+            job, self.work = self.work, None
+            outcome = InferenceError("broken") if fails else self.outcome(job)
+            self.lane.finish(job, outcome)
+
+    def outcome(self, job):
+        return self.lane.work.flush() if job is Flush.HELD else self.lane.work(job)
+
+    @rule()
+    def flush(self):
+        self.lane.flush()
 
     @rule()
     def tell(self):
@@ -259,6 +351,7 @@ class EveryFrameEndsOnce(RuleBasedStateMachine):
         assert all(len(end) <= 1 for end in self.ends.values())
 
     def teardown(self):
+        self.lane.flush()
         while not self.lane.is_idle:
             self.take()
             self.finish(fails=False)

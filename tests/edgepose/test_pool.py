@@ -286,18 +286,20 @@ class TestPool:
 def test_lanes_take_turns_at_work_and_at_telling():
     worked, told = [], []
 
-    def work(name):
-        def call(frame):
-            worked.append(name)
-            return PoseResult(
-                frame.frame_id, frame.timestamp_ms, None, "nobody", None, None, None, {}, PENN13
-            )
+    class Work:
+        lag_frames = 0
 
-        return call
+        def __init__(self, name):
+            self.name = name
+
+        def __call__(self, frame):
+            worked.append(self.name)
+            stamp = frame.timestamp_ms
+            return [PoseResult(frame.frame_id, stamp, None, "nobody", None, None, None, {}, PENN13)]
 
     pipeline = Pipeline(lambda lane, _: told.append(lane.name))
     for name, frames in (("first", 4), ("second", 4), ("third", 2)):
-        lane = Lane(work(name), make_policy("every-frame"), StatsRecorder(), name)
+        lane = Lane(Work(name), make_policy("every-frame"), StatsRecorder(), name)
         for _ in range(frames):
             lane.submit(FRAME, None)
         lane.end(None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
-from types import TracebackType
 
+from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
 from edgepose_runtime.tensors import Array
@@ -38,7 +38,7 @@ class CapturedFrame:
     timestamp_ms: float
 
 
-class FrameSource(ABC):
+class FrameSource(Closable):
     """Frames of a file, folder, camera or program, in order; iterate over it once.
 
     Use it in a ``with`` statement, or close it. One thread iterates; any thread may close or
@@ -121,17 +121,6 @@ class FrameSource(ABC):
     def close(self) -> None:
         """Let go of the file or camera; an iteration ends at its next frame."""
         self._closed.set()
-
-    def __enter__(self) -> FrameSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

@@ -1,0 +1,43 @@
+"""Files that get a line per result."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+from edgepose.results import PoseResult
+from edgepose.sinks.files import AppendedFile
+from edgepose_runtime.closing import Closable
+
+
+class LineSink(Closable):
+    """Appends lines, each on disk before the call returns. For one thread at a time.
+
+    An instance is also a function of one result, and so an ``on_result``.
+
+    Args:
+        path: the file; one that exists is replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = AppendedFile(path)
+
+    @abstractmethod
+    def write(self, result: PoseResult) -> None:
+        """Append a result.
+
+        Raises:
+            OutputError: the disk is full or gone. Lines written before stay readable.
+            ClosedError: the sink was closed.
+        """
+
+    def __call__(self, result: PoseResult) -> None:
+        """Do the same as :meth:`write`."""
+        self.write(result)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._file.close()
