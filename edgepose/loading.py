@@ -11,6 +11,7 @@ from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
+from edgepose_runtime.manifest import Manifest
 from edgepose_runtime.skeletons import Skeleton
 
 #: The bundle that is used where none is named.
@@ -28,6 +29,7 @@ class PoseModel(Closable):
         name: what the model is called in results.
         method: does the estimating.
         device: where the networks run.
+        manifest: of the bundle that it was loaded from, if there is one.
         close: releases the networks.
     """
 
@@ -37,10 +39,12 @@ class PoseModel(Closable):
         method: Method,
         *,
         device: str = "cpu",
+        manifest: Manifest | None = None,
         close: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.device = device
+        self.manifest = manifest
         self._method = method
         self._close = close
         self._closed = False
@@ -121,7 +125,8 @@ def open_model(
         }
         method = build_method(bundle.manifest, networks)
         used = ", ".join(sorted({network.device for network in networks.values()}))
-        return PoseModel(bundle.manifest.name, method, device=used, close=opened.pop_all().close)
+        return PoseModel(bundle.manifest.name, method, 
+            device=used, manifest=bundle.manifest, close=opened.pop_all().close)
 
 
 def available_models() -> tuple[str, ...]:

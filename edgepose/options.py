@@ -10,6 +10,7 @@ from typing import Any
 from edgepose.deadline import Deadline
 from edgepose.flow import make_policy
 from edgepose.loading import PoseModel
+from edgepose.remote import HeadLink
 from edgepose.stream import PoseStream
 from edgepose.work import FrameWork
 from edgepose_runtime.errors import ConfigError
@@ -37,14 +38,15 @@ class StreamOptions:
         if self.policy is not None:
             make_policy(self.policy)
 
-    def new_work(self, model: PoseModel) -> FrameWork:
+    def new_work(self, model: PoseModel, head: HeadLink | None = None) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
         stream = PoseStream(
             model,
             smoothing=_smoothing_settings(self.smoothing),
             reinitialise_every=self.reinitialise_every,
+            head=head,
         )
-        return FrameWork(stream, self.deadline_ms)
+        return FrameWork(stream, self.deadline_ms, head=head)
 
 
 def _check_interval(reinitialise_every: int | None) -> None:

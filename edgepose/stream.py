@@ -11,6 +11,7 @@ from edgepose.deadline import Effort
 from edgepose.loading import PoseModel
 from edgepose.looking import Image, Keypoints, Look, Looker
 from edgepose.prediction import MotionPredictor
+from edgepose.remote import HeadLink, LateHead
 from edgepose.results import Origin, PoseResult
 from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
@@ -61,6 +62,7 @@ class PoseStream:
         smoothing: how joints are smoothed in time, ``None`` for not at all.
         reinitialise_every: run the head every N frames; 0 for never, ``None`` for what the bundle
             recommends.
+        head: a remote head, in place of the bundle's own.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class PoseStream:
         *,
         smoothing: OneEuroSettings | None,
         reinitialise_every: int | None,
+        head: HeadLink | None = None,
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
@@ -76,7 +79,8 @@ class PoseStream:
             reinitialise_every = spec.reinitialise_every
         self._interval = reinitialise_every or None
         self._settings = FollowingSettings(score_threshold=spec.score_threshold)
-        self._looker = Looker(model)
+        self._late = None if head is None else head.new_head(self._settings, self._interval)
+        self._looker = Looker(model, None if self._late is None else self._late.starts_lightly)
         self._search = PersonSearch(self._looker, self._settings)
         self._follower = RoiFollower(self._settings)
         self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
@@ -97,7 +101,9 @@ class PoseStream:
 
     @property
     def head_is_due(self) -> bool:
-        """Whether the next frame is one that the head should look at."""
+        """Whether the next frame is one that the bundle's own head should look at."""
+        if self._late is not None:
+            return self._late.local_is_due
         if self._track is None or self._interval is None:
             return self._track is None
         return self._track.look.key_frame_age + 1 + self._unseen >= self._interval
@@ -109,6 +115,8 @@ class PoseStream:
         self._predictor.reset()
         self._track = None
         self._unseen = 0
+        if self._late is not None:
+            self._late.forget_track()
         if self._smoother is not None:
             self._smoother.reset()
 
@@ -146,6 +154,7 @@ class PoseStream:
         """
         frame = _Frame(image, timestamp_ms)
         region = None if roi is None else fixed_roi(roi, frame.size)
+        self._merge_late()
         if effort is Effort.NONE:
             return self._unseen_result(frame_id, timestamp_ms, clock)
         if region is None:
@@ -165,7 +174,17 @@ class PoseStream:
             key_frame_age=look.key_frame_age if look is not None and found else None,
             latency=clock.latency(),
             skeleton=self._skeleton,
+            head_age_ms=self._head_age_ms(timestamp_ms) if found else None,
         )
+
+    def _head_age_ms(self, timestamp_ms: float) -> float | None:
+        return None if self._late is None else self._late.age_ms(timestamp_ms)
+
+    def _merge_late(self) -> None:
+        """Go on from what a remote head said late about an earlier frame, if it is ready."""
+        look = None if self._late is None else self._late.merged()
+        if look is not None and self._track is not None:
+            self._track = replace(self._track, look=look)
 
     def _unseen_result(self, frame_id: int, timestamp_ms: float, clock: StageClock) -> PoseResult:
         """Return the pose that is to be expected in a frame that no network looks at."""
@@ -183,6 +202,7 @@ class PoseStream:
             key_frame_age=None if track is None else track.look.key_frame_age + self._unseen,
             latency=clock.latency(),
             skeleton=self._skeleton,
+            head_age_ms=None if track is None else self._head_age_ms(timestamp_ms),
         )
 
     def _find_or_follow(
@@ -203,6 +223,9 @@ class PoseStream:
         last = self._last_look(frame, roi, effort)
         if last is not None:
             look = self._looker.advance(frame.image, roi, last, clock)
+            if self._late is not None:
+                with clock.stage("carry"):
+                    look = self._late.sustained(frame.image, frame.timestamp_ms, look)
             if effort is Effort.LIGHT or is_person(look.keypoints, self._settings):
                 return look
         return self._looker.initialise(frame.image, roi, clock)
@@ -229,6 +252,8 @@ class PoseStream:
         self._unseen = 0
         if look is not None:
             self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms)
+        if self._late is not None:
+            self._remember(self._late, frame, look if found else None)
         if look is None or not found:
             self._track = None
             self._predictor.reset()
@@ -239,6 +264,15 @@ class PoseStream:
         keypoints = self._smoothed(look, frame.timestamp_ms)
         self._predictor.update(keypoints, frame.timestamp_ms)
         return keypoints
+
+    def _remember(self, late: LateHead, frame: _Frame, look: Look | None) -> None:
+        """Keep what a late answer must be carried through, if there still is a track."""
+        if look is None:
+            late.forget_track()
+            return
+        if self._track is None or not _holds(self._track.look.roi, look.roi.center):
+            late.forget_track()
+        late.remember(frame.image, frame.timestamp_ms, look)
 
     def _smoothed(self, look: Look, timestamp_ms: float) -> Keypoints:
         keypoints = look.keypoints.copy()

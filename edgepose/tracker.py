@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edgepose.dispatch import Callback, Callbacks
 from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
 from edgepose.flow import PendingFrame
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
+from edgepose.remote import HeadLink, RemoteHead, remote_head
 from edgepose.options import StreamOptions, engine_options
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
@@ -26,11 +28,12 @@ from edgepose.timestamps import StreamTime
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Options that are named in the documentation of the product, and come with a later version.
-_LATER = ("key_frames", "refine", "head")
+_LATER = ("key_frames", "refine")
 
 
 class PoseTracker(Closing):
@@ -61,10 +64,17 @@ class PoseTracker(Closing):
         policy: what becomes of a frame that comes while others are in work: ``"every-frame"``
             makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
             for ``submit()`` and files, the latter for live sources.
+        head: address of a server with a heavy head, such as ``"grpc://host:8001"``, or a
+            :class:`RemoteHead`. The tracker starts at once with the light network; what the head
+            says late is carried through the frames since. It is asked at the start, after a loss,
+            when joints are doubtful, and every ``reinitialise_every`` frames.
+        head_local: what the model's own head is for then: ``"fallback"`` steps in while the server
+            is away, ``"never"`` leaves it to the light network.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
-        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera.
+        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera, or of the
+            remote head; with :meth:`track`, on the thread that calls it.
 
     Raises:
         ConfigError: an option has no such value, contradicts another, or is not in this version.
@@ -84,6 +94,8 @@ class PoseTracker(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        head: str | RemoteHead | None = None,
+        head_local: str = "fallback",
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
@@ -92,10 +104,12 @@ class PoseTracker(Closing):
     ) -> None:
         _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
+        remote = remote_head(head, head_local)
         self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._owns_model = not isinstance(model, PoseModel)
         self._model = model if isinstance(model, PoseModel) else load(model, **engine)
+        self._head = None if remote is None else self._link(remote, head_local)
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._recorder = StatsRecorder()
@@ -126,7 +140,8 @@ class PoseTracker(Closing):
             ClosedError: this is the child of a fork.
         """
         self._require_own_process()
-        return self._recorder.snapshot()
+        stats = self._recorder.snapshot()
+        return stats if self._head is None else replace(stats, head=self._head.stats)
 
     def track(
         self,
@@ -177,6 +192,7 @@ class PoseTracker(Closing):
             self._time.accept(stamp, called)
             self._next_id += 1
             self._recorder.add_result(result)
+            self._work.tell_events(stamp)
             return result
 
     def submit(
@@ -281,6 +297,8 @@ class PoseTracker(Closing):
         """
         with self._locked():
             recorder = StatsRecorder()
+            if self._head is not None:
+                self._head.reset()
             if self._session is None:
                 self._start_afresh()
             else:
@@ -325,18 +343,36 @@ class PoseTracker(Closing):
             return None
         self._closed = True
         session = self._session
-        release = self._model.close if self._owns_model else None
         if session is not None:
-            session.close(timeout, drain=drain, release=release)
+            session.close(timeout, drain=drain, release=self._release)
             return self._take_unhandled(session)
         # Waits for a frame in work, which needs the networks.
         if self._lock.acquire(timeout=timeout):
             try:
-                if release is not None:
-                    release()
+                self._release()
             finally:
                 self._lock.release()
         return self._take_unhandled()
+
+    def _link(self, remote: RemoteHead, local: str) -> HeadLink:
+        try:
+            return HeadLink(self._model, remote, local=local == "fallback")
+        except BaseException:
+            if self._owns_model:
+                self._model.close()
+            raise
+
+    def _release(self) -> None:
+        """Let go of the networks; only when no thread tracks any more."""
+        if self._head is not None:
+            self._head.close()
+        if self._owns_model:
+            self._model.close()
+
+    def _tell(self, event: StreamEvent) -> None:
+        """Tell of an event in the thread that called :meth:`track`."""
+        if self._callbacks.on_event is not None:
+            self._callbacks.on_event(event)
 
     def _take_unhandled(self, session: Session | None = None) -> Exception | None:
         error, self._unhandled = self._unhandled, None
@@ -357,7 +393,8 @@ class PoseTracker(Closing):
 
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
-        self._work = self._options.new_work(self._model)
+        self._work = self._options.new_work(self._model, self._head)
+        self._work.tell = self._tell
         self._time = StreamTime()
         self._next_id = 0
 

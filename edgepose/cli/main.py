@@ -21,6 +21,7 @@ COMMANDS = {
     "benchmark": "measure speed",
     "train": "train networks",
     "convert": "turn a checkpoint into a bundle",
+    "serve": "serve a bundle's heavy network with Triton",
     "models": "list the models that come with edgepose",
     "doctor": "check this installation and its devices",
 }

@@ -132,3 +132,9 @@ class CarryingMethod(Method, Protocol):
         Returns:
             The frame's estimate as it would have been, had it been started from these.
         """
+
+    def preliminary(self, state: Any) -> Heatmaps:
+        """Return what the light network alone made of the frame that left this state."""
+
+    def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
+        """Return an estimate with other heat-maps (K, h, w), from which the next frame goes on."""

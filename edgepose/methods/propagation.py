@@ -95,6 +95,15 @@ class PropagationMethod:
         carried = self._propagation.infer(feeds)["heatmaps"][0]
         return Estimate(carried, replace(state, heatmaps=carried), Origin.PROPAGATED)
 
+    def preliminary(self, state: PropagationState) -> Heatmaps:
+        """Return BodyNet's own heat-maps."""
+        return state.preliminary
+
+    def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
+        """Let the next step start from other heat-maps."""
+        state = replace(estimate.state, heatmaps=heatmaps)
+        return replace(estimate, heatmaps=heatmaps, state=state)
+
     def _realigned(self, heatmaps: Heatmaps, source: Roi, target: Roi) -> Heatmaps:
         if source == target:
             return heatmaps
