@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, soak, speed, streams
+from benchmarks import absence, accuracy, server, soak, speed, streams
 from edgepose_runtime.errors import EdgePoseError
 
 PARTS = {
@@ -13,6 +13,7 @@ PARTS = {
     "soak": soak.main,
     "streams": streams.main,
     "absence": absence.main,
+    "server": server.main,
 }
 #: Those that run when none is named; the others take minutes, and have other options.
 BY_DEFAULT = ("speed", "accuracy")

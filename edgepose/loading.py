@@ -125,8 +125,13 @@ def open_model(
         }
         method = build_method(bundle.manifest, networks)
         used = ", ".join(sorted({network.device for network in networks.values()}))
-        return PoseModel(bundle.manifest.name, method, 
-            device=used, manifest=bundle.manifest, close=opened.pop_all().close)
+        return PoseModel(
+            bundle.manifest.name,
+            method,
+            device=used,
+            manifest=bundle.manifest,
+            close=opened.pop_all().close,
+        )
 
 
 def available_models() -> tuple[str, ...]:

@@ -46,9 +46,7 @@ class Looker:
             heavy one is elsewhere; ``None`` if it never is.
     """
 
-    def __init__(
-        self, model: PoseModel, starts_lightly: Callable[[], bool] | None = None
-    ) -> None:
+    def __init__(self, model: PoseModel, starts_lightly: Callable[[], bool] | None = None) -> None:
         self._model = model
         self._starts_lightly = starts_lightly
 

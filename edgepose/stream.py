@@ -95,6 +95,11 @@ class PoseStream:
         return self._track.look if self._track is not None and not self._unseen else None
 
     @property
+    def awaited_look(self) -> Look | None:
+        """What a remote head's answer makes of the last frame, before the next goes on from it."""
+        return None if self._late is None else self._late.ready
+
+    @property
     def is_tracking(self) -> bool:
         """Whether there is a pose to go on from."""
         return self._track is not None

@@ -18,8 +18,8 @@ from edgepose.dispatch import Callback, Callbacks
 from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
 from edgepose.flow import PendingFrame
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
-from edgepose.remote import HeadLink, RemoteHead, remote_head
 from edgepose.options import StreamOptions, engine_options
+from edgepose.remote import HeadLink, RemoteHead, remote_head
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from edgepose.deadline import Deadline, Effort
 from edgepose.flow import PendingFrame
-from edgepose.remote import HeadLink
 from edgepose.refining import Refiner, Seen
+from edgepose.remote import HeadLink
 from edgepose.results import PoseResult
 from edgepose.stats import TOTAL, StageClock
 from edgepose.stream import PoseStream

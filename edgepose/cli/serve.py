@@ -82,7 +82,7 @@ def _add_place_options(parser: argparse.ArgumentParser) -> None:
         "~/.cache/edgepose/triton)",
     )
     parser.add_argument(
-        "--install", action="store_true", help="make that environment first (about 550 MB)"
+        "--install", action="store_true", help="make that environment (about 550 MB), and end"
     )
     parser.add_argument("--log", type=Path, metavar="FILE", help="what Triton says (default: lost)")
 

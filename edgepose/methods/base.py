@@ -119,7 +119,7 @@ class CarryingMethod(Method, Protocol):
         """Whether :meth:`begin` and :meth:`carry` may be called."""
 
     def begin(self, crop: Crop, roi: Roi) -> Estimate:
-        """Estimate a pose from this crop alone with the light network, for want of the heavy one."""
+        """Estimate a pose from this crop alone with the light network, in place of the heavy."""
 
     def carry(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:
         """Carry heat-maps on into a frame that was seen already.

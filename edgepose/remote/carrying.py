@@ -114,7 +114,7 @@ def _mixed(trusted: Heatmaps, own: Heatmaps, trust: Trust) -> Heatmaps:
 
 
 def _weighed(moved: Heatmaps, preliminary: Heatmaps) -> Heatmaps:
-    """Draw carried peaks to where the body sees something nearby, without changing their height."""
+    """Draw carried peaks to where the body sees something nearby, and keep their height."""
     evidence = moved * (np.maximum(preliminary, 0) + _FLOOR)
     height = np.maximum(moved.max(axis=(1, 2)), 0)
     scale = height / np.maximum(evidence.max(axis=(1, 2)), 1e-6)
@@ -122,9 +122,7 @@ def _weighed(moved: Heatmaps, preliminary: Heatmaps) -> Heatmaps:
     return weighed
 
 
-def _moved(
-    spec: MethodSpec, last: Frame, frame: Frame
-) -> tuple[Heatmaps, NDArray[np.bool_]]:
+def _moved(spec: MethodSpec, last: Frame, frame: Frame) -> tuple[Heatmaps, NDArray[np.bool_]]:
     """Move each joint's heat-map with the picture, into the frame's region."""
     shifts, followed = follow_points(last.look.keypoints[:, :2], last.picture, frame.picture)
     heatmaps = last.look.estimate.heatmaps

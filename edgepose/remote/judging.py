@@ -13,9 +13,7 @@ from edgepose_runtime.following import FollowingSettings, is_person
 LEAST_SUPPORT = 0.75
 
 
-def objection(
-    carried: Carried, tracked: Frame, settings: FollowingSettings
-) -> LateReason | None:
+def objection(carried: Carried, tracked: Frame, settings: FollowingSettings) -> LateReason | None:
     """Return why an answer must not take the track's place, ``None`` if it may.
 
     Args:

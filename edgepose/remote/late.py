@@ -10,8 +10,6 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-
 from edgepose.looking import Image, Look
 from edgepose.methods.base import CarryingMethod, Heatmaps
 from edgepose.remote.asking import AskingRule
@@ -106,6 +104,12 @@ class LateHead:
             self._every is not None and self._number - latest.number >= self._every
         )
 
+    @property
+    def ready(self) -> Look | None:
+        """What :meth:`merged` would return now."""
+        with self._lock:
+            return None if self._ready is None else self._ready.frame.look
+
     def age_ms(self, timestamp_ms: float) -> float | None:
         """Return how old the head's last word on this track is; ``None`` if there was none."""
         return None if self._latest is None else timestamp_ms - self._latest.timestamp_ms
@@ -144,7 +148,7 @@ class LateHead:
         if last is None or look.estimate.origin is Origin.INITIALISED:
             self._carried = None
             return look
-        frame = Frame(self._number, timestamp_ms, look, take_picture(image, look.roi))
+        frame = self._frame(image, timestamp_ms, look)
         carried = sustain(self._method, last, frame, look.estimate)
         self._carried = carried if carried.trust.max() >= LEAST_TRUST else None
         return carried.frame.look
@@ -160,7 +164,7 @@ class LateHead:
         starts = look.estimate.origin is Origin.INITIALISED
         if starts:
             self._carried = None
-        frame = Frame(self._number, timestamp_ms, look, take_picture(image, look.roi))
+        frame = self._frame(image, timestamp_ms, look)
         with self._lock:
             self._frames.append(frame)
             self._number += 1
@@ -169,6 +173,12 @@ class LateHead:
         probe = self._network.wants_probe
         if self._rule.is_due(frame.number, look.keypoints, probe=probe):
             self._ask(image, frame)
+
+    def _frame(self, image: Image, timestamp_ms: float, look: Look) -> Frame:
+        known = self._carried
+        if known is not None and known.frame.number == self._number:
+            return Frame(self._number, timestamp_ms, look, known.frame.picture)
+        return Frame(self._number, timestamp_ms, look, take_picture(image, look.roi))
 
     def _ask(self, image: Image, frame: Frame) -> None:
         era = self._recorder.add_request()
@@ -200,7 +210,7 @@ class LateHead:
             self._recorder.add_merged(era, outcome.frames_late)
 
     def _caught_up(self, asked: Frame, heatmaps: Heatmaps) -> Carried | LateReason:
-        """Carry an answer on until it is up with the track, and leave it there for the next step."""
+        """Carry an answer on until it is up with the track; leave it there for the next step."""
         carried: Carried | None = None
         while True:
             with self._lock:
@@ -216,8 +226,7 @@ class LateHead:
             )
 
     def _next(self, asked: Frame, carried: Carried | None) -> Frame | Carried | LateReason:
-        """Return the next frame to carry an answer into, the answer if it is up with the track,
-        or why it is dropped."""
+        """Return the frame to carry an answer into next, itself if it is up, or why it is dropped."""
         number = asked.number if carried is None else carried.frame.number + 1
         if asked.number < self._track_begins:
             return LateReason.TRACK_ENDED

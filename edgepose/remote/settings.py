@@ -57,6 +57,7 @@ def remote_head(head: str | RemoteHead | None, local: str) -> RemoteHead | None:
         return head
     if not isinstance(head, str):
         raise ConfigError(
-            f"head must be an address such as 'grpc://host:8001', a RemoteHead or None; got {head!r}."
+            "head must be an address such as 'grpc://host:8001', a RemoteHead or None; got "
+            f"{head!r}."
         )
     return RemoteHead(head)

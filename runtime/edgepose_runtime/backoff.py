@@ -33,9 +33,7 @@ class Backoff:
         randomness: numbers from 0 to 1.
     """
 
-    def __init__(
-        self, settings: Patience, randomness: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, settings: Patience, randomness: Callable[[], float] = random.random) -> None:
         self._settings = settings
         self._randomness = randomness
         self._failures = 0

@@ -40,6 +40,7 @@ def serve(args: argparse.Namespace) -> int:
     if args.install:
         sys.stderr.write(f"Installing Triton in {environment.folder} (about 550 MB) …\n")
         environment.install()
+        return 0
     endpoints = Endpoints(args.host, args.port, args.http_port, args.metrics_port)
     options = ServingOptions(
         platform="python",

@@ -1,4 +1,4 @@
-"""Inference servers that speak the Open Inference Protocol v2: Triton, OpenVINO Model Server, KServe.
+"""Servers that speak the Open Inference Protocol v2: Triton, OpenVINO Model Server, KServe.
 
 The package ``tritonclient`` is imported when the first server is connected to.
 """

@@ -10,7 +10,9 @@ from edgepose_runtime.errors import ServerError, ServerFault
 from edgepose_runtime.tensors import Array, TensorSpec
 
 
-def check_answer(outputs: Mapping[str, TensorSpec], answer: Mapping[str, Array], batch: int) -> None:
+def check_answer(
+    outputs: Mapping[str, TensorSpec], answer: Mapping[str, Array], batch: int
+) -> None:
     """Refuse an answer of a wrong name, type, shape or value.
 
     Args:

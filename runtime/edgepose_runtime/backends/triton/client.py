@@ -28,7 +28,9 @@ _FAULTS = {
     "NOT_FOUND": ServerFault.WRONG_MODEL,
 }
 _TO_NUMPY = {"FP32": "float32", "FP16": "float16", "FP64": "float64", "BOOL": "bool"}
-_TO_NUMPY |= {f"{kind}{bits}": f"{kind.lower()}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)}
+_TO_NUMPY |= {
+    f"{kind}{bits}": f"{kind.lower()}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)
+}
 _FROM_NUMPY = {numpy: theirs for theirs, numpy in _TO_NUMPY.items()}
 
 

@@ -62,9 +62,7 @@ def find_model(client: ServerClient, expected: Expected, timeout_s: float) -> Se
     )
 
 
-def _checked(
-    client: ServerClient, name: str, expected: Expected, timeout_s: float
-) -> ServedModel:
+def _checked(client: ServerClient, name: str, expected: Expected, timeout_s: float) -> ServedModel:
     found = ServedModel(name, *client.specs(name, timeout_s), client.parameters(name, timeout_s))
     _check_facts(found, expected)
     _check_tensors(found, expected)

@@ -196,7 +196,7 @@ class ServerNetwork(Network):
         """Return the server's model, looking at it again if that is due."""
         model = self._model
         now = self._clock()
-        if model is None or now - self._checked > self._settings.verify_every_s:
+        if model is None or now - self._checked >= self._settings.verify_every_s:
             model = find_model(self._client, self._expected, deadline - now)
             self.inputs = specs_by_name(model.inputs, self._batch)
             self.outputs = specs_by_name(model.outputs, self._batch)

@@ -28,7 +28,8 @@ class ServerSettings:
         first_rest_s: for how long, before one request is let through to see whether it is back;
             it doubles with each that fails.
         longest_rest_s: the longest such rest.
-        verify_every_s: how often to look whether it still serves the same model.
+        verify_every_s: how often to look whether it still serves the same model, which is done
+            after each failure, too: a server may be started again with another one unnoticed.
         in_flight: requests that may be under way at once.
         largest_answer: size in bytes above which an answer is refused.
 
@@ -46,7 +47,7 @@ class ServerSettings:
     failures: int = 3
     first_rest_s: float = 0.5
     longest_rest_s: float = 30.0
-    verify_every_s: float = 30.0
+    verify_every_s: float = 5.0
     in_flight: int = 4
     largest_answer: int = 32 * 2**20
 
