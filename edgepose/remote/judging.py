@@ -10,7 +10,7 @@ from edgepose.remote.stats import LateReason
 from edgepose_runtime.following import FollowingSettings, is_person
 
 #: How much less sure than the track an answer may be: networks are not sure in the same measure.
-LEAST_SUPPORT = 0.75
+LEAST_SUPPORT = 0.5
 
 
 def objection(carried: Carried, tracked: Frame, settings: FollowingSettings) -> LateReason | None:

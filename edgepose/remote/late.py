@@ -226,7 +226,7 @@ class LateHead:
             )
 
     def _next(self, asked: Frame, carried: Carried | None) -> Frame | Carried | LateReason:
-        """Return the frame to carry an answer into next, itself if it is up, or why it is dropped."""
+        """Return the frame to carry an answer into next, itself if up, or why it is dropped."""
         number = asked.number if carried is None else carried.frame.number + 1
         if asked.number < self._track_begins:
             return LateReason.TRACK_ENDED

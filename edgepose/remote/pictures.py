@@ -52,7 +52,7 @@ def follow_points(
     start = _in_picture(safe, before.roi)
     end = _flow(before, now, start, _in_picture(safe, now.roi))
     back = _flow(now, before, end, start)
-    found = there & (np.linalg.norm(back - start, axis=1) <= _RETURN_PX)
+    found: NDArray[np.bool_] = there & (np.linalg.norm(back - start, axis=1) <= _RETURN_PX)
     moved = crop_to_frame(end, now.roi, SIDE) - safe
     usual = np.median(moved[found], axis=0) if found.any() else np.zeros(2)
     return np.where(found[:, None], moved, usual).astype(np.float32), found

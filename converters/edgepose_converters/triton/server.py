@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -20,6 +22,7 @@ from edgepose_converters.triton.environment import TritonEnvironment
 from edgepose_runtime.errors import BackendError
 
 _POLL_S = 0.1
+_PR_SET_PDEATHSIG = 1
 #: What Triton may take to finish requests and unload its models, in seconds.
 _EXIT_S = 15.0
 
@@ -105,6 +108,7 @@ class TritonServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # its helpers end with it, see kill()
+                preexec_fn=_end_with_parent,
             )
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():
@@ -112,6 +116,10 @@ class TritonServer:
                 self.kill()
                 raise BackendError(f"Triton did not start: {self._last_words()}")
             time.sleep(_POLL_S)
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
 
     def is_ready(self) -> bool:
         """Ask Triton whether all models are ready."""
@@ -195,6 +203,12 @@ def parse_metrics(page: str) -> dict[str, float]:
             key = name.partition("{")[0]
             sums[key] = sums.get(key, 0.0) + float(value)
     return sums
+
+
+def _end_with_parent() -> None:
+    """Have Linux end the server when the program that started it is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _home(environment: TritonEnvironment) -> Path:

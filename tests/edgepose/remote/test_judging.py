@@ -32,7 +32,7 @@ def judged(theirs, ours):
     [
         (standing_person((160, 120), 100), None),
         (standing_person((165, 118), 100, score=0.7), None),
-        (standing_person((160, 120), 100, score=0.6), LateReason.UNSUPPORTED),
+        (standing_person((160, 120), 100, score=0.4), LateReason.UNSUPPORTED),
         (standing_person((160, 120), 100, score=0.2), LateReason.UNSUPPORTED),
         (standing_person((300, 120), 100), LateReason.MOVED),
     ],
@@ -43,6 +43,6 @@ def test_an_answer_is_judged_by_place_and_sureness(theirs, reason):
 
 def test_joints_that_are_missing_count_as_unsure():
     theirs = standing_person((160, 120), 100)
-    theirs[6:] = np.nan, np.nan, 0
+    theirs[5:] = np.nan, np.nan, 0
     assert judged(theirs, standing_person((160, 120), 100)) is LateReason.UNSUPPORTED
     assert judged(theirs, theirs) is None

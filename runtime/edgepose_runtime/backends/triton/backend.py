@@ -81,5 +81,5 @@ def _hash(model: Path | bytes) -> str:
     try:
         content = model if isinstance(model, bytes) else model.read_bytes()
     except OSError as error:
-        raise BackendError(f"The model {model} cannot be read: {error}.") from error
+        raise BackendError(f"The model cannot be read: {error}.") from error
     return hashlib.sha256(content).hexdigest()
