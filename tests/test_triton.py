@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -272,16 +274,26 @@ def test_requests_of_several_trackers_are_joined(start, light, model, frames):
             tracker.close()
 
 
+def test_the_sample_with_four_cameras_shows_joined_requests(start, bundle, sample_clip):
+    server = start(bundle)
+    sample = Path(__file__).parents[1] / "samples" / "four_cameras_one_server.py"
+    metrics = server.endpoints.url("metrics", metrics=True)
+    command = [sys.executable, str(sample), address(server), metrics, str(sample_clip)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = re.search(r"answered (\d+) requests in (\d+) inferences", done.stdout)
+    assert said is not None
+    assert int(said[1]) > int(said[2]) > 0
+
+
 def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_path):
     ports = [str(free_port()) for _ in range(3)]
     command = [
-        "python", "-P", "-m", "edgepose", "serve", str(light.path),
+        sys.executable, "-P", "-m", "edgepose", "serve", str(light.path),
         "--port", ports[0], "--http-port", ports[1], "--metrics-port", ports[2],
     ]  # fmt: skip
     variables = {**os.environ, "EDGEPOSE_TRITON": str(environment.folder)}
-    process = subprocess.Popen(
-        [os.sys.executable, *command[1:]], stdout=subprocess.PIPE, text=True, env=variables
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables)
     try:
         assert process.stdout is not None
         first = process.stdout.readline()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -23,6 +24,8 @@ from edgepose_runtime.crop import crop_frame
 from edgepose_runtime.errors import EdgePoseError, ServerError
 from edgepose_runtime.following import FollowingSettings
 from edgepose_runtime.tensors import Array
+
+logger = logging.getLogger("edgepose")
 
 
 class AnsweringLate(Protocol):
@@ -203,6 +206,9 @@ class LateHead:
         try:
             outcome = self._caught_up(asked, future.result()["heatmaps"][0])
         except EdgePoseError:  # the model was closed meanwhile, or its network fails anyway
+            outcome = LateReason.FAILED
+        except Exception:
+            logger.exception("A remote head's answer could not be carried on.")
             outcome = LateReason.FAILED
         if isinstance(outcome, LateReason):
             self._recorder.add_dropped(era, outcome)

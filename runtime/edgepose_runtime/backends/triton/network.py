@@ -136,8 +136,13 @@ class ServerNetwork(Network):
         thread = threading.Thread(
             target=self._resolve, args=(future, dict(feeds)), name="edgepose-server", daemon=True
         )
-        self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._room.release()
+            raise ServerError(
+                f"No thread can be started for a request: {error}.", ServerFault.OVERLOADED
+            ) from error
         return future
 
     def close(self) -> None:
@@ -150,6 +155,7 @@ class ServerNetwork(Network):
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _resolve(self, future: Future[dict[str, Array]], feeds: Mapping[str, Array]) -> None:
+        self._threads.add(threading.current_thread())
         try:
             answer = self.infer(feeds)
         except Exception as error:  # noqa: BLE001 - the thread's edge: whoever waits is told
