@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,8 @@ from edgepose_runtime.tensors import Array
 FPS = 30.0
 DELAYS_MS = (0.0, 50.0, 100.0, 200.0, 500.0)
 LOSSES = (0.0, 0.01, 0.1)
+#: Its multiples leave remainders that lie evenly.
+GOLDEN = 0.6180339887
 #: Frames between two requests at least.
 SHORTEST_GAP = RemoteHead("grpc://simulated").shortest_gap
 MEASURES = measures_for((0.2, 0.1))[:2]
@@ -73,7 +74,7 @@ class Sweep:
 
     def run(self, setting: Setting, clips: Sequence[Clip]) -> dict[str, Any]:
         """Return the accuracy of a setting, and what became of its requests."""
-        done = [self._clip(setting, clip, seed) for seed, clip in enumerate(clips)]
+        done = [self._clip(setting, clip, number) for number, clip in enumerate(clips)]
         skeleton = scoring_skeleton(self._model.skeleton, clips[0].skeleton)
         score = Score(skeleton, tuple(each for each, _ in done))
         dropped: Counter[str] = Counter()
@@ -90,8 +91,8 @@ class Sweep:
             "dropped": dict(dropped),
         }
 
-    def _clip(self, setting: Setting, clip: Clip, seed: int) -> tuple[ClipScore, HeadStats]:
-        lost = _lost(setting, len(clip), seed)
+    def _clip(self, setting: Setting, clip: Clip, number: int) -> tuple[ClipScore, HeadStats]:
+        lost = _lost(setting, len(clip), number)
         key = clip.name, setting.delay_ms, setting.instant, lost
         if key not in self._done:
             poses, stats = self._tracked(setting, clip, lost)
@@ -110,14 +111,16 @@ class Sweep:
         return poses, link.stats
 
 
-def _lost(setting: Setting, frames: int, seed: int) -> tuple[bool, ...]:
+def _lost(setting: Setting, frames: int, clip: int) -> tuple[bool, ...]:
     """Say which requests of a clip are lost, the same ones for every delay."""
     if setting.delay_ms is None:
         return (True,) * frames  # the body alone, with the same start
     if not setting.lost:
         return ()
-    random = Random(seed)
-    drawn = tuple(random.random() < setting.lost for _ in range(frames // SHORTEST_GAP + 2))
+    usual = -(-frames // SHORTEST_GAP)
+    # Spread evenly, lest a share of 1 % of some hundred requests means none or many.
+    numbers = (clip * usual + index for index in range(usual))
+    drawn = tuple((number * GOLDEN + 0.5) % 1 < setting.lost for number in numbers)
     return drawn if any(drawn) else ()
 
 

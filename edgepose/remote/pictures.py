@@ -47,7 +47,7 @@ def follow_points(
         How far each moved (K, 2) in frame pixels, and which were found, (K,). Those that were not
         move along with the others.
     """
-    there: NDArray[np.bool_] = np.isfinite(points).all(axis=1)
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     safe = np.where(there[:, None], points, np.asarray(before.roi.center))
     start = _in_picture(safe, before.roi)
     end = _flow(before, now, start, _in_picture(safe, now.roi))

@@ -436,7 +436,6 @@ class TestOptions:
         [
             {"key_frames": True},
             {"refine": "thin-slicing"},
-            {"head": "grpc://localhost:8001"},
         ],
     )
     def test_an_option_of_a_later_version_is_refused_by_name(self, method, option):
