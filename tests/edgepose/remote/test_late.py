@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edgepose import PoseTracker, RemoteHead
 from edgepose.loading import PoseModel
-from edgepose.methods import Estimate
 from edgepose.remote import link
 from edgepose.remote.stats import HeadRecorder, LateReason
 from edgepose.results import Origin
-from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.testing import CarryingFakeMethod, FakeMethod, fake_model, standing_person
 from edgepose_runtime.backends.triton import BreakerState
 from edgepose_runtime.errors import ConfigError, InferenceError, ServerError, ServerFault
 from edgepose_runtime.events import EventKind
@@ -24,35 +22,6 @@ HERE = standing_person((160, 120), 120)
 # What the heavy head sees: the same person with a knee elsewhere.
 BETTER = HERE.copy()
 BETTER[9, :2] += (5, -3)
-
-
-class CarryingFake(FakeMethod):
-    """Carries heat-maps on by averaging them with those of the frame."""
-
-    can_carry = True
-
-    def begin(self, crop, roi):
-        heatmaps = self._look("begin", crop, roi)
-        return Estimate(heatmaps, heatmaps, Origin.INITIALISED)
-
-    def initialise(self, crop, roi):
-        heatmaps = self._look("initialise", crop, roi)
-        return Estimate(heatmaps, heatmaps, Origin.INITIALISED)
-
-    def advance(self, crop, roi, state):  # noqa: ARG002 - as Method says
-        heatmaps = self._look("advance", crop, roi)
-        return Estimate(heatmaps, heatmaps, Origin.PROPAGATED)
-
-    def carry(self, heatmaps, roi, state):  # noqa: ARG002
-        if self.error is not None:
-            raise self.error
-        return Estimate((heatmaps + state) / 2, state, Origin.PROPAGATED)
-
-    def preliminary(self, state):
-        return state
-
-    def replaced(self, estimate, heatmaps):
-        return replace(estimate, heatmaps=heatmaps)
 
 
 class ManualServer:
@@ -79,7 +48,7 @@ class ManualServer:
 
 @pytest.fixture
 def method():
-    return CarryingFake(HERE)
+    return CarryingFakeMethod(HERE)
 
 
 @pytest.fixture
@@ -126,7 +95,7 @@ def answer(method, request, person=BETTER, roi=None):
     """Say what a head would that sees ``person`` in the region of the last start."""
     seen, method.person = method.person, person
     starts = [call.roi for call in method.calls if call.kind in ("begin", "initialise")]
-    heatmaps = method._heatmaps(roi or starts[-1])
+    heatmaps = method.heatmaps(roi or starts[-1])
     method.person = seen
     request.set_result({"heatmaps": heatmaps[None]})
 
