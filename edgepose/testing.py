@@ -158,7 +158,8 @@ class CarryingFakeMethod(FakeMethod):
 
     def preliminary(self, state: Any) -> Heatmaps:
         """Return what the frame showed."""
-        return state
+        shown: Heatmaps = state
+        return shown
 
     def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
         """Return the estimate with other heat-maps."""
