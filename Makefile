@@ -27,7 +27,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/edgepose benchmark $(ARGS)
 
 clean:
 	@rm -rf build dist *.egg-info demo.mp4 demo.jsonl .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,32 +1,39 @@
-"""``python -m benchmarks [PART] [options]``: one part, or those that run by default."""
+"""``python -m benchmarks PART [options]``: what ``edgepose benchmark`` does not measure."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, server, soak, speed, streams
+from benchmarks import absence, accuracy, hpim, keyframes, path, server, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
+
+def _ppu(words: list[str]) -> None:
+    from benchmarks import ppu  # here, because it takes PyTorch
+
+    ppu.main(words)
+
+
 PARTS = {
-    "speed": speed.main,
     "accuracy": accuracy.main,
     "soak": soak.main,
     "streams": streams.main,
     "absence": absence.main,
     "server": server.main,
+    "ppu": _ppu,
+    "path": path.main,
+    "keyframes": keyframes.main,
+    "hpim": hpim.main,
 }
-#: Those that run when none is named; the others take minutes, and have other options.
-BY_DEFAULT = ("speed", "accuracy")
 
 
 def main(words: list[str]) -> int:
-    """Run one part with its options, or all; return the exit code."""
+    """Run one part with its options; return the exit code."""
+    if not words or words[0] not in PARTS:
+        print(f"usage: python -m benchmarks {{{','.join(PARTS)}}} [options]", file=sys.stderr)
+        return 2
     try:
-        if words and words[0] in PARTS:
-            PARTS[words[0]](words[1:])
-        else:
-            for name in BY_DEFAULT:
-                PARTS[name](words)
+        PARTS[words[0]](words[1:])
     except EdgePoseError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.machine import describe_machine
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.crop import Image
 
@@ -45,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> None:
         found = [_finds_somebody(PoseTracker(model), part) for part in parts_beside(clips)]
     content = {
         "format": "edgepose.absence",
-        "machine": describe_machine(1),
+        "machine": describe_machine(),
         "split": args.split,
         "parts": len(found),
         "with_a_pose": sum(found),

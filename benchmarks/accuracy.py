@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.machine import describe_machine
-from benchmarks.peers import PEERS
-from edgepose.cli.evaluate import run_all
+from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import PAPER_SEGMENTS, as_tracker, in_boxes
 from edgepose.evaluation.data import Selection, data_set, select_clips
-from edgepose.evaluation.predictors import FrameWise
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
-from edgepose.evaluation.running import Contender, Run
+from edgepose.evaluation.running import Contender, Run, run_all
 from edgepose.evaluation.scoring import measures_for
-from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.loading import DEFAULT_MODEL, open_model
+from edgepose.machine import describe_machine
+from edgepose_runtime.backends import BackendSettings, get_backend
 
 ALPHAS = (0.2, 0.1)
 NO_MODEL = "none"
@@ -39,8 +38,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backend", default="openvino", help="runs all networks, ours and others")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
-    for peer in PEERS:
-        parser.add_argument(f"--{peer.option}", type=Path, metavar="FILE", help=f"{peer.name}")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of the peers' weights")
     return parser.parse_args(words)
 
 
@@ -53,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> None:
     with ExitStack() as opened:
         runs = run_all(contenders(args, opened), clips, measures_for(ALPHAS))
     text = tables(runs, clips, data_set(selection.data).headline)
-    content = as_json(runs, clips, selection, machine=describe_machine(args.threads))
+    content = as_json(runs, clips, selection, machine=describe_machine())
     (args.out / "accuracy.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
     (args.out / "accuracy.md").write_text(text)
     print(text)
@@ -62,18 +60,17 @@ def main(words: Sequence[str] | None = None) -> None:
 def contenders(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
     """Our model in every segment length and as a tracker, and the peers whose weights are here."""
     found = []
+    settings = BackendSettings(precision="float32", num_threads=args.threads, batch=1)
     if args.model != NO_MODEL:
-        options = {"backend": args.backend, "num_threads": args.threads}
-        model = opened.enter_context(load(args.model, precision="float32", **options))
+        model = opened.enter_context(open_model(args.model, args.backend, settings))
         found += [*in_boxes(model, PAPER_SEGMENTS), as_tracker(model)]
     for peer in PEERS:
-        weights = peer.weights(getattr(args, peer.option))
+        weights = peer.weights(args.weights)
         if weights is None:
-            print(f"{peer.name} is left out: no weights (--{peer.option} FILE).")
+            print(f"{peer.name} is left out: {peer.how_to_get()}.")
             continue
-        estimator = peer.open(weights, args.backend, args.threads)
-        predictor = FrameWise(estimator.skeleton, estimator)
-        found.append(Contender(peer.name, predictor, peer.note))
+        network = opened.enter_context(get_backend(args.backend).load(weights, settings=settings))
+        found.append(Contender(peer.name, peer.predictor(network), peer.note))
     return found
 
 

@@ -14,12 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
 from benchmarks.serving import plot, step_time, throughput
 from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, settings
 from benchmarks.serving.workbench import Workbench
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose.loading import DEFAULT_MODEL
+from edgepose.machine import describe_machine
 from edgepose_runtime.errors import BackendUnavailableError
 
 PARTS = ("sweep", "step", "throughput")
@@ -35,7 +35,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
-    parser.add_argument("--rtmpose", type=Path, metavar="FILE", help="weights of the strong head")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="has those of the strong head")
     parser.add_argument("--memory", type=Path, metavar="DIR", help="keep heat-maps from run to run")
     parser.add_argument("--resume", action="store_true", help="go on with the last sweep")
     parser.add_argument(
@@ -76,7 +76,7 @@ def _sweep(args: argparse.Namespace, before: dict[str, Any]) -> dict[str, Any]:
         found = before
     deadline = time.monotonic() + args.limit_seconds
     with ExitStack() as opened:
-        bench = opened.enter_context(Workbench(args.model, args.rtmpose, args.memory))
+        bench = opened.enter_context(Workbench(args.model, args.weights, args.memory))
         for name, head in bench.heads.items():
             if args.heads and not name.startswith(tuple(args.heads)):
                 continue

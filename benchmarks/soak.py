@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.machine import describe_machine
 from edgepose.flow import FrameDrop
+from edgepose.machine import describe_machine
 from edgepose.notices import TrackingFailure
 from edgepose.results import PoseResult
 from edgepose.stats import TrackerStats
@@ -200,7 +200,7 @@ def main(words: Sequence[str] | None = None) -> None:
     content = {
         "format": "edgepose.soak",
         "version": 1,
-        "machine": describe_machine(1),
+        "machine": describe_machine(),
         "options": vars(args),
         "seconds": round(seconds, 1),
         "growth_mb": round(growth, 3),

@@ -18,8 +18,8 @@ from threading import Thread
 
 import cv2
 
-from benchmarks.machine import describe_machine, pin_to_cores
 from edgepose.loading import DEFAULT_MODEL
+from edgepose.machine import describe_machine, pin_to_cores
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import open_source
@@ -98,7 +98,7 @@ def write(args: argparse.Namespace, rates: dict[str, float]) -> None:
     ratios = {name: rate / rates["separate"] for name, rate in rates.items()}
     content = {
         "format": "edgepose.streams",
-        "machine": describe_machine(args.cores),
+        "machine": describe_machine(),
         "streams": args.streams,
         "frames_per_second": rates,
         "ratio_to_separate_trackers": ratios,

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgepose_runtime.errors import (
+    AccuracyError,
     BackendError,
     BackendUnavailableError,
     BundleError,
@@ -40,6 +41,7 @@ from edgepose_runtime.errors import (
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
     from edgepose.flow import DropReason, FrameDrop
+    from edgepose.keyframes.settings import KeyFrames
     from edgepose.loading import PoseModel, available_models, load
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
@@ -62,6 +64,7 @@ _LAZY = {
     "EventKind": "edgepose_runtime.events",
     "FrameDrop": "edgepose.flow",
     "HeadStats": "edgepose.remote.stats",
+    "KeyFrames": "edgepose.keyframes.settings",
     "LateReason": "edgepose.remote.stats",
     "OneEuroSettings": "edgepose_runtime.smoothing",
     "Origin": "edgepose.results",
@@ -85,6 +88,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "AccuracyError",
     "BackendError",
     "BackendUnavailableError",
     "BundleError",
@@ -104,6 +108,7 @@ __all__ = [
     "FrameError",
     "HeadStats",
     "InferenceError",
+    "KeyFrames",
     "LateReason",
     "OneEuroSettings",
     "Origin",

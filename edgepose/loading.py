@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from edgepose.caching import with_cache
+from edgepose.machine import usable_cores
 from edgepose.methods import Method, build_method
-from edgepose_runtime.backends import BackendSettings, Network, get_backend
+from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
@@ -16,7 +18,13 @@ from edgepose_runtime.skeletons import Skeleton
 
 #: The bundle that is used where none is named.
 DEFAULT_MODEL = "ppn-swift"
+#: CPU threads of a network where nobody says how many, if there are as many cores: what
+#: ``edgepose benchmark --threads 1,2`` measured as the faster.
+DEFAULT_THREADS = 2
 _BUNDLES = Path(__file__).parent / "bundles"
+
+# It cannot lie in the runtime, which knows nothing of torch.
+register_backend("torch", "edgepose.torch_backend", "TorchBackend")
 
 
 class PoseModel(Closable):
@@ -29,6 +37,7 @@ class PoseModel(Closable):
         name: what the model is called in results.
         method: does the estimating.
         device: where the networks run.
+        precision: in what they really compute.
         manifest: of the bundle that it was loaded from, if there is one.
         close: releases the networks.
     """
@@ -39,11 +48,13 @@ class PoseModel(Closable):
         method: Method,
         *,
         device: str = "cpu",
+        precision: str = "float32",
         manifest: Manifest | None = None,
         close: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.device = device
+        self.precision = precision
         self.manifest = manifest
         self._method = method
         self._close = close
@@ -73,7 +84,7 @@ class PoseModel(Closable):
                 self._close()
 
     def __repr__(self) -> str:
-        return f"PoseModel({self.name!r}, device={self.device!r})"
+        return f"PoseModel({self.name!r}, device={self.device!r}, precision={self.precision!r})"
 
 
 def load(
@@ -88,10 +99,15 @@ def load(
 
     Args:
         model: name of a shipped bundle, or the path of one.
-        backend: what runs the networks: ``"openvino"`` or ``"onnxruntime"``.
+        backend: what runs the networks: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
         device: where; asking for a device that is not there is an error, never a silent fallback.
-        precision: ``"auto"``, or what the networks must compute in.
-        num_threads: CPU threads for one network, ``None`` to let the backend choose.
+        precision: what the layers compute in that are not quantised: ``"auto"`` for the fastest
+            that the processor has in OpenVINO (bfloat16 where there is one) and float32 in
+            ONNX Runtime, or ``"float32"``, ``"float16"``, ``"bfloat16"``. Quantised layers compute
+            in int8 with all of them; ``"int8"`` refuses a model without any. What is in use is
+            :attr:`PoseModel.precision`.
+        num_threads: CPU threads for one network; ``None`` for :data:`DEFAULT_THREADS`, or as many
+            as this process has cores.
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.
@@ -99,7 +115,8 @@ def load(
         ConfigError: an option has a value that nothing knows.
     """
     # A tracker looks at one region at a time, and a fixed batch runs some percent faster.
-    settings = BackendSettings(device=device, precision=precision, num_threads=num_threads, batch=1)
+    threads = min(DEFAULT_THREADS, usable_cores()) if num_threads is None else num_threads
+    settings = BackendSettings(device=device, precision=precision, num_threads=threads, batch=1)
     return open_model(model, backend, settings)
 
 
@@ -119,16 +136,14 @@ def open_model(
     """
     bundle = load_bundle(bundle_path(model))
     with ExitStack() as opened:
-        networks = {
-            name: wrap(network)
-            for name, network in _load_networks(bundle, backend, settings, opened).items()
-        }
+        loaded = _load_networks(bundle, backend, with_cache(settings), opened)
+        networks = {name: wrap(network) for name, network in loaded.items()}
         method = build_method(bundle.manifest, networks)
-        used = ", ".join(sorted({network.device for network in networks.values()}))
         return PoseModel(
             bundle.manifest.name,
             method,
-            device=used,
+            device=_listed(network.device for network in networks.values()),
+            precision=_listed(network.precision for network in networks.values()),
             manifest=bundle.manifest,
             close=opened.pop_all().close,
         )
@@ -155,6 +170,10 @@ def bundle_path(model: str | Path) -> Path:
             f"those that come with edgepose ({shipped})."
         )
     return path
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values)))
 
 
 def _load_networks(

@@ -38,7 +38,9 @@ class Look:
 
 
 class Looker:
-    """Crops regions, runs a model on them and decodes what it says. Keeps nothing.
+    """Crops regions, runs a model on them and decodes what it says. For one thread at a time.
+
+    All its crops share one buffer: nothing that a method returns refers to a crop.
 
     Args:
         model: its networks.
@@ -49,6 +51,8 @@ class Looker:
     def __init__(self, model: PoseModel, starts_lightly: Callable[[], bool] | None = None) -> None:
         self._model = model
         self._starts_lightly = starts_lightly
+        size = model.method.spec.input_size
+        self._buffer: Crop = np.empty((size, size, 3), np.uint8)
 
     def locate(self, image: Image, roi: Roi, clock: StageClock) -> Keypoints:
         """Return the joints (K, 3) that a cheap look at a region shows."""
@@ -80,7 +84,7 @@ class Looker:
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
-            return crop_frame(image, roi, self._model.method.spec.input_size)
+            return crop_frame(image, roi, len(self._buffer), self._buffer)
 
     def _decode(self, heatmaps: Heatmaps, roi: Roi, clock: StageClock) -> Keypoints:
         with clock.stage("decode"):

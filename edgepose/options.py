@@ -9,6 +9,9 @@ from typing import Any
 
 from edgepose.deadline import Deadline
 from edgepose.flow import make_policy
+from edgepose.keyframes import KeyFrames, key_frame_settings
+from edgepose.keyframes.carrying import LiveKeyFrames
+from edgepose.keyframes.interpolating import KeyFrameInterpolation
 from edgepose.loading import PoseModel
 from edgepose.remote import HeadLink
 from edgepose.stream import PoseStream
@@ -29,6 +32,7 @@ class StreamOptions:
     reinitialise_every: int | None
     deadline_ms: float | None
     policy: str | None
+    key_frames: KeyFrames | str | None = None
 
     def __post_init__(self) -> None:
         _smoothing_settings(self.smoothing)
@@ -37,16 +41,21 @@ class StreamOptions:
             Deadline(self.deadline_ms)
         if self.policy is not None:
             make_policy(self.policy)
+        key_frame_settings(self.key_frames)
 
     def new_work(self, model: PoseModel, head: HeadLink | None = None) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
+        settings = key_frame_settings(self.key_frames)
+        keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
         stream = PoseStream(
             model,
             smoothing=_smoothing_settings(self.smoothing),
             reinitialise_every=self.reinitialise_every,
             head=head,
+            key_frames=keys,
         )
-        return FrameWork(stream, self.deadline_ms, head=head)
+        refiner = KeyFrameInterpolation(keys) if keys and keys.settings.lag_frames else None
+        return FrameWork(stream, self.deadline_ms, refiner, head=head)
 
 
 def _check_interval(reinitialise_every: int | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from edgepose.dispatch import Callback, Callbacks, Dispatcher
 from edgepose.exiting import Closing, close_at_exit
 from edgepose.flow import make_policy
+from edgepose.keyframes import KeyFrames
 from edgepose.lane import Lane
 from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.options import StreamOptions, engine_options
@@ -56,6 +57,7 @@ class TrackerPool(Closing):
         reinitialise_every: how often the head runs.
         deadline_ms: from a frame's submission to its pose.
         policy: for all sources; ``None`` for what suits each.
+        key_frames: for all sources; see :class:`PoseTracker`.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.
@@ -84,9 +86,12 @@ class TrackerPool(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        key_frames: KeyFrames | str | None = None,
     ) -> None:
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
+        self._options = StreamOptions(
+            smoothing, reinitialise_every, deadline_ms, policy, key_frames
+        )
         engine = engine_options(model, backend, device, precision, num_threads)
         self._owns_model = not isinstance(model, PoseModel)
         self._shared = _open(model, engine, batching)

@@ -20,24 +20,24 @@ class MotionPredictor:
     def reset(self) -> None:
         """Forget the person."""
         self._last: Keypoints | None = None
-        self._last_ms = 0.0
-        self._speed: NDArray[np.float64] | None = None
+        self._before: Keypoints | None = None
+        self._last_ms = self._before_ms = 0.0
 
     def update(self, keypoints: Keypoints, timestamp_ms: float) -> None:
         """Take in joints (K, 3) of x, y, score that were seen, after those before."""
-        self._speed = None
-        if self._last is not None:
-            moved = keypoints[:, :2].astype(np.float64) - self._last[:, :2]
-            # A joint that was not seen before has no speed yet.
-            self._speed = np.nan_to_num(moved / (timestamp_ms - self._last_ms))
-        self._last, self._last_ms = keypoints, timestamp_ms
+        self._before, self._before_ms = self._last, self._last_ms
+        # The caller of the tracker may change the result: it is theirs.
+        self._last, self._last_ms = keypoints.copy(), timestamp_ms
 
     def predict(self, timestamp_ms: float) -> Keypoints | None:
         """Return the joints (K, 3) at a time, with their last scores; ``None`` without any."""
         if self._last is None:
             return None
         keypoints = self._last.copy()
-        if self._speed is not None:
+        if self._before is not None:
+            moved = keypoints[:, :2].astype(np.float64) - self._before[:, :2]
+            # A joint that was not seen before has no speed yet.
+            speed = np.nan_to_num(moved / (self._last_ms - self._before_ms))
             ahead = min(timestamp_ms - self._last_ms, LONGEST_AHEAD_MS)
-            keypoints[:, :2] += self._speed * ahead
+            keypoints[:, :2] += speed * ahead
         return keypoints

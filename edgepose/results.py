@@ -28,7 +28,7 @@ class Origin(str, Enum):
     KEY_FRAME = "key_frame"
     """The pose network ran because this frame was chosen as a key frame."""
     PREDICTED = "predicted"
-    """Extrapolated from earlier frames; no network saw this one."""
+    """Carried on from earlier frames; no network saw this one."""
     INTERPOLATED = "interpolated"
     """Computed from the key frames before and after."""
     REFINED = "refined"
@@ -53,8 +53,8 @@ class PoseResult:
         roi: (x, y, width, height) of the square that the network saw, in frame pixels; ``None``
             where the frame was searched without success.
         origin: how the pose came about; ``None`` if there is no pose.
-        key_frame_age: frames since the head last ran, 0 on the frame itself; ``None`` if there is
-            no pose.
+        key_frame_age: frames since the head last ran or, where key frames are chosen, since the
+            last of those; 0 on the frame itself, ``None`` if there is no pose.
         latency: what each stage took on this frame, in ms; ``"total"`` is the whole call.
         skeleton: names and order of the joints.
         head_age_ms: how long ago the frame was taken that a head last looked at in this track,

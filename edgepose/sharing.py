@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from edgepose.batching import WORTHWHILE_GAIN, BatchingNetwork, Crew, gain_of_batches
 from edgepose.loading import PoseModel, open_model
+from edgepose.machine import usable_cores
 from edgepose_runtime.backends import BackendSettings, Network
 
 logger = logging.getLogger("edgepose")
@@ -119,6 +119,4 @@ def _is_worthwhile(joined: _Candidate, apart: _Candidate) -> bool:
 
 
 def _workers() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), LARGEST_BATCH)
-    return min(os.cpu_count() or 1, LARGEST_BATCH)
+    return min(usable_cores(), LARGEST_BATCH)

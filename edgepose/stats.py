@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from edgepose.flow import DropReason
 from edgepose.results import PoseResult
@@ -57,6 +57,13 @@ class StageLatency:
     p50: float
     p95: float
     p99: float
+
+    @classmethod
+    def of(cls, milliseconds: ArrayLike) -> StageLatency:
+        """Return the figures of single measurements, at least one."""
+        values = np.asarray(milliseconds, dtype=np.float64)
+        p50, p95, p99 = np.percentile(values, (50, 95, 99)).tolist()
+        return cls(values.size, p50, p95, p99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,8 @@ class Window:
 
     def summary(self) -> StageLatency:
         """Return the percentiles."""
-        held = self._values[: len(self)]
-        p50, p95, p99 = np.percentile(held, (50, 95, 99)).tolist()
-        return StageLatency(self._count, p50, p95, p99)
+        held = StageLatency.of(self._values[: len(self)])
+        return replace(held, count=self._count)
 
 
 class StatsRecorder:

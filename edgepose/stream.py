@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgepose.deadline import Effort
+from edgepose.keyframes.carrying import Carried, LiveKeyFrames
 from edgepose.loading import PoseModel
 from edgepose.looking import Image, Keypoints, Look, Looker
 from edgepose.prediction import MotionPredictor
@@ -50,6 +51,11 @@ class _Track:
     frame_size: tuple[int, int]
     timestamp_ms: float
 
+    def leads_to(self, frame: _Frame) -> bool:
+        """Whether a frame can go on from here: it is of the same size, and not much later."""
+        is_soon = frame.timestamp_ms - self.timestamp_ms <= LONGEST_GAP_MS
+        return is_soon and frame.size == self.frame_size
+
 
 class PoseStream:
     """The state of one stream. Not for several threads at once.
@@ -62,6 +68,7 @@ class PoseStream:
         smoothing: how joints are smoothed in time, ``None`` for not at all.
         reinitialise_every: run the head every N frames; 0 for never, ``None`` for what the bundle
             recommends.
+        key_frames: chooses the frames to look at; ``None`` to look at all.
         head: a remote head, in place of the bundle's own.
     """
 
@@ -71,6 +78,7 @@ class PoseStream:
         *,
         smoothing: OneEuroSettings | None,
         reinitialise_every: int | None,
+        key_frames: LiveKeyFrames | None = None,
         head: HeadLink | None = None,
     ) -> None:
         spec = model.method.spec
@@ -86,6 +94,8 @@ class PoseStream:
         self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
         self._smoothed_roi: Roi | None = None
         self._predictor = MotionPredictor()
+        self._key_frames = key_frames
+        self._carried: Keypoints | None = None
         self._track: _Track | None = None
         self._unseen = 0
 
@@ -118,10 +128,12 @@ class PoseStream:
         self._search.reset()
         self._follower.reset()
         self._predictor.reset()
-        self._track = None
+        self._track = self._carried = None
         self._unseen = 0
         if self._late is not None:
             self._late.forget_track()
+        if self._key_frames is not None:
+            self._key_frames.reset()
         if self._smoother is not None:
             self._smoother.reset()
 
@@ -133,6 +145,17 @@ class PoseStream:
         self._looker.locate(image, here, clock)
         look = self._looker.initialise(image, here, clock)
         self._looker.advance(image, there, look, clock)
+        self._warm_up_following(len(look.keypoints))
+        if self._key_frames is not None:
+            self._key_frames.warmup()
+
+    def _warm_up_following(self, joints: int) -> None:
+        """Use the kernels for joints on a line of them, without touching the stream's state."""
+        line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
+        follower, smoother = RoiFollower(self._settings), OneEuroFilter()
+        for timestamp_ms in (0.0, 33.0):
+            follower.update(line, 320, 240, timestamp_ms)
+            smoother.apply(line[:, :2], timestamp_ms, 100.0)
 
     def process(
         self,
@@ -160,6 +183,11 @@ class PoseStream:
         frame = _Frame(image, timestamp_ms)
         region = None if roi is None else fixed_roi(roi, frame.size)
         self._merge_late()
+        carried = self._carry(frame, region, clock)
+        if carried is not None and (effort is Effort.NONE or not self._is_key(carried)):
+            with clock.stage("follow"):
+                keypoints = self._commit_carried(frame, carried)
+            return self._predicted(frame_id, timestamp_ms, keypoints, clock)
         if effort is Effort.NONE:
             return self._unseen_result(frame_id, timestamp_ms, clock)
         if region is None:
@@ -168,15 +196,17 @@ class PoseStream:
             look, miss = self._look(frame, region, clock, effort), NOBODY_IN_ROI
         found = look is not None and is_person(look.keypoints, self._settings)
         with clock.stage("follow"):
-            keypoints = self._commit(frame, look, found)
+            if self._key_frames is not None:
+                self._key_frames.looked(frame.image, look if found else None, carried)
+            smoothed = self._commit(frame, look, found)
         return PoseResult(
             frame_id=frame_id,
             timestamp_ms=timestamp_ms,
-            keypoints=keypoints,
+            keypoints=smoothed,
             reason=None if found else miss,
             roi=None if look is None else look.roi.as_tuple(),
             origin=look.estimate.origin if look is not None and found else None,
-            key_frame_age=look.key_frame_age if look is not None and found else None,
+            key_frame_age=self._age(look) if look is not None and found else None,
             latency=clock.latency(),
             skeleton=self._skeleton,
             head_age_ms=self._head_age_ms(timestamp_ms) if found else None,
@@ -195,8 +225,13 @@ class PoseStream:
         """Return the pose that is to be expected in a frame that no network looks at."""
         with clock.stage("predict"):
             keypoints = None if self._track is None else self._predictor.predict(timestamp_ms)
-        track = self._track if keypoints is not None else None
         self._unseen += 1
+        return self._predicted(frame_id, timestamp_ms, keypoints, clock)
+
+    def _predicted(
+        self, frame_id: int, timestamp_ms: float, keypoints: Keypoints | None, clock: StageClock
+    ) -> PoseResult:
+        track = self._track if keypoints is not None else None
         return PoseResult(
             frame_id=frame_id,
             timestamp_ms=timestamp_ms,
@@ -204,16 +239,44 @@ class PoseStream:
             reason=POSTPONED if track is None else None,
             roi=None if track is None else track.look.roi.as_tuple(),
             origin=None if track is None else Origin.PREDICTED,
-            key_frame_age=None if track is None else track.look.key_frame_age + self._unseen,
+            key_frame_age=None if track is None else self._age(track.look),
             latency=clock.latency(),
             skeleton=self._skeleton,
             head_age_ms=None if track is None else self._head_age_ms(timestamp_ms),
         )
 
+    def _age(self, look: Look) -> int:
+        """Return how many frames ago the head ran or, with key frames, the last of those was."""
+        return self._unseen + (look.key_frame_age if self._key_frames is None else 0)
+
+    def _carry(self, frame: _Frame, region: Roi | None, clock: StageClock) -> Carried | None:
+        """Carry the last pose into a frame by the movement of the picture, if that is possible."""
+        track = self._track
+        if self._key_frames is None or track is None or not track.leads_to(frame):
+            return None
+        if region is not None and not _holds(track.look.roi, region.center):
+            return None
+        with clock.stage("decide"):
+            return self._key_frames.carry(frame.image)
+
+    def _is_key(self, carried: Carried) -> bool:
+        return carried.is_key or self.head_is_due
+
+    def _commit_carried(self, frame: _Frame, carried: Carried) -> Keypoints:
+        """Make a frame that no network saw the last one; return its smoothed joints (K, 3)."""
+        if self._key_frames is None or self._track is None:
+            raise RuntimeError("A pose was carried on although there was none.")
+        self._key_frames.carried(carried)
+        self._unseen += 1
+        self._track = replace(self._track, timestamp_ms=frame.timestamp_ms)
+        self._carried = carried.keypoints
+        return self._smoothed(carried.keypoints, self._track.look.roi, frame.timestamp_ms)
+
     def _find_or_follow(
         self, frame: _Frame, clock: StageClock, effort: Effort
     ) -> tuple[Look | None, str]:
         """Return the best look at a person there is, and what to say if it shows none."""
+        self._follow_carried()
         roi = self._follower.next_roi(*frame.size)
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
@@ -222,6 +285,12 @@ class PoseStream:
             # As after a cut: waiting for the person to come back here would be in vain.
             return self._search.find(frame.image, clock) or look, LOST
         return look, LOST
+
+    def _follow_carried(self) -> None:
+        """Move the region to where the last frames' joints were carried, now that it is needed."""
+        if self._carried is not None and self._track is not None:
+            track, carried, self._carried = self._track, self._carried, None
+            self._follower.update(carried, *track.frame_size, track.timestamp_ms)
 
     def _look(self, frame: _Frame, roi: Roi, clock: StageClock, effort: Effort) -> Look:
         """Look at a region: go on from the last frame if that is possible, else start afresh."""
@@ -232,15 +301,13 @@ class PoseStream:
                 with clock.stage("carry"):
                     look = self._late.sustained(frame.image, frame.timestamp_ms, look)
             if effort is Effort.LIGHT or is_person(look.keypoints, self._settings):
-                return look
+                return look if self._key_frames is None else _as_key_frame(look)
         return self._looker.initialise(frame.image, roi, clock)
 
     def _last_look(self, frame: _Frame, roi: Roi, effort: Effort) -> Look | None:
         """Return the look to go on from, unless there is none or it is time for the head."""
         track = self._track
-        if track is None or frame.size != track.frame_size:
-            return None
-        if frame.timestamp_ms - track.timestamp_ms > LONGEST_GAP_MS:
+        if track is None or not track.leads_to(frame):
             return None
         if effort is Effort.FULL and self.head_is_due:
             return None
@@ -255,6 +322,7 @@ class PoseStream:
     def _commit(self, frame: _Frame, look: Look | None, found: bool) -> Keypoints | None:
         """Make this frame the last one; return the smoothed joints (K, 3) of a person."""
         self._unseen = 0
+        self._carried = None
         if look is not None:
             self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms)
         if self._late is not None:
@@ -266,7 +334,7 @@ class PoseStream:
         if self._track is None or not _holds(self._track.look.roi, look.roi.center):
             self._predictor.reset()  # a jump is no movement
         self._track = _Track(look, frame.size, frame.timestamp_ms)
-        keypoints = self._smoothed(look, frame.timestamp_ms)
+        keypoints = self._smoothed(look.keypoints, look.roi, frame.timestamp_ms)
         self._predictor.update(keypoints, frame.timestamp_ms)
         return keypoints
 
@@ -279,15 +347,18 @@ class PoseStream:
             late.forget_track()
         late.remember(frame.image, frame.timestamp_ms, look)
 
-    def _smoothed(self, look: Look, timestamp_ms: float) -> Keypoints:
-        keypoints = look.keypoints.copy()
+    def _smoothed(self, seen: Keypoints, roi: Roi, timestamp_ms: float) -> Keypoints:
+        keypoints = seen.copy()
         if self._smoother is not None:
-            if self._smoothed_roi is not None and not _holds(self._smoothed_roi, look.roi.center):
+            if self._smoothed_roi is not None and not _holds(self._smoothed_roi, roi.center):
                 self._smoother.reset()  # somebody else, or somewhere else
-            self._smoothed_roi = look.roi
-            points = keypoints[:, :2]
-            keypoints[:, :2] = self._smoother.apply(points, timestamp_ms, look.roi.width)
+            self._smoothed_roi = roi
+            keypoints[:, :2] = self._smoother.apply(keypoints[:, :2], timestamp_ms, roi.width)
         return keypoints
+
+
+def _as_key_frame(look: Look) -> Look:
+    return replace(look, estimate=replace(look.estimate, origin=Origin.KEY_FRAME))
 
 
 def fixed_roi(roi: RoiLike, frame_size: tuple[int, int]) -> Roi:

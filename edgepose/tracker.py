@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgepose.dispatch import Callback, Callbacks
 from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
 from edgepose.flow import PendingFrame
+from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
 from edgepose.remote import HeadLink, RemoteHead, remote_head
@@ -33,7 +34,7 @@ from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Options that are named in the documentation of the product, and come with a later version.
-_LATER = ("key_frames", "refine")
+_LATER = ("refine",)
 
 
 class PoseTracker(Closing):
@@ -70,6 +71,8 @@ class PoseTracker(Closing):
             when joints are doubtful, and every ``reinitialise_every`` frames.
         head_local: what the model's own head is for then: ``"fallback"`` steps in while the server
             is away, ``"never"`` leaves it to the light network.
+        key_frames: look at few frames only, and carry the pose through the others: ``"auto"`` or
+            :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``: look at all.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
@@ -96,6 +99,7 @@ class PoseTracker(Closing):
         policy: str | None = None,
         head: str | RemoteHead | None = None,
         head_local: str = "fallback",
+        key_frames: KeyFrames | str | None = None,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
@@ -105,7 +109,9 @@ class PoseTracker(Closing):
         _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
         remote = remote_head(head, head_local)
-        self._options = StreamOptions(smoothing, reinitialise_every, deadline_ms, policy)
+        self._options = StreamOptions(
+            smoothing, reinitialise_every, deadline_ms, policy, key_frames
+        )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._owns_model = not isinstance(model, PoseModel)
         self._model = model if isinstance(model, PoseModel) else load(model, **engine)
@@ -171,7 +177,7 @@ class PoseTracker(Closing):
             FrameError: the frame is not one that can be tracked, or the roi misses it.
             TimestampError: the timestamp is not after the last one.
             InferenceError: a network failed.
-            ConfigError: the tracker has ``on_result``, or tracks a source.
+            ConfigError: the tracker has ``on_result``, tracks a source, or holds frames back.
             ClosedError: the tracker or its model was closed.
         """
         called = time.monotonic()
@@ -180,6 +186,12 @@ class PoseTracker(Closing):
                 raise ConfigError(
                     "track() cannot be mixed with on_result or stream(), which track on a thread "
                     "of their own; use submit(), or another PoseTracker."
+                )
+            if self._work.lag_frames:
+                raise ConfigError(
+                    f"track() returns the pose of the frame it is given, but this tracker gives "
+                    f"poses out {self._work.lag_frames} frames later (lag_frames); use submit() "
+                    "or stream()."
                 )
             self._recorder.add_frame()
             try:

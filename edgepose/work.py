@@ -11,7 +11,7 @@ from edgepose.deadline import Deadline, Effort
 from edgepose.flow import PendingFrame
 from edgepose.refining import Refiner, Seen
 from edgepose.remote import HeadLink
-from edgepose.results import PoseResult
+from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL, StageClock
 from edgepose.stream import PoseStream
 from edgepose_runtime.events import StreamEvent
@@ -108,7 +108,9 @@ class FrameWork:
             frame.image, frame.frame_id, frame.timestamp_ms, frame.roi, clock, effort
         )
         if self._deadline is not None:
-            self._deadline.observe(_effort_of(result, effort), result.latency[TOTAL])
+            spent = _effort_of(result, effort)
+            if spent is not None:
+                self._deadline.observe(spent, result.latency[TOTAL])
         return result
 
     def _refined(self, frame: PendingFrame, result: PoseResult) -> list[PoseResult]:
@@ -125,7 +127,10 @@ class FrameWork:
         )
 
 
-def _effort_of(result: PoseResult, effort: Effort) -> Effort:
+def _effort_of(result: PoseResult, effort: Effort) -> Effort | None:
+    """Return what was done; ``None`` where more was allowed than the frame was worth."""
     if effort is Effort.NONE:
         return Effort.NONE
+    if result.origin is Origin.PREDICTED:
+        return None
     return Effort.FULL if any(stage in result.latency for stage in _HEAVY) else Effort.LIGHT

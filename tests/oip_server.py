@@ -24,7 +24,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 
 KINDS = {"uint8": "UINT8", "float32": "FP32"}
-HUGE = 64 * 2**20
+HUGE = 4 * 2**20
 
 
 @dataclasses.dataclass

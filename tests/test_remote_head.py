@@ -19,7 +19,12 @@ onnx = pytest.importorskip("onnx")
 
 FRAME = np.full((240, 320, 3), 128, np.uint8)
 SETTINGS = ServerSettings(
-    deadline_s=2.0, failures=2, first_delay_s=0.01, first_rest_s=0.05, longest_rest_s=0.1
+    deadline_s=5.0,
+    failures=2,
+    first_delay_s=0.01,
+    first_rest_s=0.05,
+    longest_rest_s=0.1,
+    largest_answer=2**20,
 )
 #: Nothing here takes longer on a machine that is not overloaded.
 LONGEST_S = 120.0
@@ -131,7 +136,7 @@ def test_a_server_may_be_killed_frozen_and_started_again(server):
 
 def test_threads_and_handles_stay_however_often_the_server_comes_and_goes(server):
     counts = []
-    for _ in range(4):
+    for _ in range(5):
         track = Track(server)
         with track.tracker:
             track.until_answered()
@@ -141,8 +146,8 @@ def test_threads_and_handles_stay_however_often_the_server_comes_and_goes(server
             track.until_told(EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED)
         counts.append(open_handles())
         assert not [each for each in threading.enumerate() if each.name == "edgepose-server"]
-    # The first round may open what gRPC keeps for the whole process.
-    assert max(counts[1:]) <= counts[1] + 2
+    # The first rounds may open what gRPC keeps for the whole process.
+    assert counts[-1] <= counts[2] + 2
 
 
 def open_handles() -> int:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import PEERS
 from benchmarks.serving.heads import DrawnPeer
 from benchmarks.serving.remembered import Maps, Remembered, RememberedStep
+from edgepose.benchmarking.peers import PEERS
 from edgepose.loading import PoseModel, bundle_path
 from edgepose.methods import MethodSpec, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
@@ -31,11 +31,11 @@ class Workbench(Closable):
 
     Args:
         bundle: name or folder of a bundle.
-        rtmpose: weights of the strong head; ``None`` to look for them.
+        weights: folder with those of the strong head; ``None`` to look for them.
         memory: folder in which heat-maps are kept; ``None`` for nowhere.
     """
 
-    def __init__(self, bundle: str, rtmpose: Path | None, memory: Path | None) -> None:
+    def __init__(self, bundle: str, weights: Path | None, memory: Path | None) -> None:
         opened = load_bundle(bundle_path(bundle))
         settings = BackendSettings(precision="float32", num_threads=1, batch=1)
         engine = get_backend("openvino")
@@ -53,7 +53,7 @@ class Workbench(Closable):
         self.model = PoseModel(opened.manifest.name, method, manifest=opened.manifest)
         head = self._remembered("head", lambda crop: _maps(networks["head"], crop))
         self.heads = {f"{opened.manifest.name}'s own head": head}
-        self._add_strong_head(rtmpose, spec)
+        self._add_strong_head(weights, spec)
 
     def save(self) -> None:
         """Keep what the networks said for the next run."""
@@ -64,13 +64,15 @@ class Workbench(Closable):
         """Let go of the networks."""
         self._held.close()
 
-    def _add_strong_head(self, rtmpose: Path | None, spec: MethodSpec) -> None:
+    def _add_strong_head(self, folder: Path | None, spec: MethodSpec) -> None:
         peer = next(peer for peer in PEERS if peer.name == STRONG)
-        weights = peer.weights(rtmpose)
+        weights = peer.weights(folder)
         if weights is None:
-            print(f"{STRONG} is left out: no weights (--{peer.option} FILE).")
+            print(f"{STRONG} is left out: {peer.how_to_get()}.")
             return
-        estimator = peer.open(weights, "openvino", 1)
+        settings = BackendSettings(precision="float32", num_threads=1)
+        network = self._held.enter_context(get_backend("openvino").load(weights, settings=settings))
+        estimator = peer.estimator(network)
         drawn = DrawnPeer(estimator, estimator.skeleton, spec)
         self.heads[f"{STRONG} as head"] = self._remembered("strong", drawn)
 

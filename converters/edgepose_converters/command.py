@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import nn
 
-from edgepose.cli.tables import format_table
+from edgepose.datasets.root import data_root
+from edgepose.loading import available_models, bundle_path
 from edgepose_converters.bundling import (
     BundleOptions,
     averaged_head,
@@ -19,27 +21,93 @@ from edgepose_converters.bundling import (
     require_same_maps,
     starting_network,
 )
+from edgepose_converters.importing import (
+    BACKBONE_FORM,
+    POSE_FORMS,
+    import_backbone,
+    import_pose_network,
+    save_backbone,
+)
+from edgepose_converters.reports import agreement_text, import_text, int8_text
 from edgepose_converters.trained import TrainedModel, load_model
-from edgepose_converters.verification import Agreement, Crop, crops_of, made_up_crops
-from edgepose_runtime.bundle import Bundle, check_bundle_target
+from edgepose_converters.verification import Crop, crops_of, made_up_crops
+from edgepose_runtime.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.skeletons import get_skeleton
 
 _AVERAGE = "average"
 _MADE_UP_FRAMES = 8
-_NO_JOINTS = "No joint scored enough to be compared: this tells of heat-maps only.\n"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert a checkpoint as the options say; return the exit code."""
+    """Convert as the options say; return the exit code."""
+    if args.form == BACKBONE_FORM:
+        return _import_backbone(args)
     check_bundle_target(args.out, overwrite=args.overwrite)
+    if args.precision == "int8":
+        return _make_int8(args)
+    _make_float(args, args.out)
+    return 0
+
+
+def _make_float(args: argparse.Namespace, out: Path) -> Bundle:
+    if _is_bundle(args.source):
+        raise ConfigError(f"{args.source} is a float bundle already; ask for --precision int8.")
     options = _options(args)
-    model = load_model(args.checkpoint)
+    model = _load(args)
     head = _head(args.head, args.scales, model)
     crops = _crops(args, model.input_size)
-    bundle, agreements = build_bundle(model, args.out, options, crops, head=head)
-    sys.stdout.write(_report(bundle, agreements))
+    bundle, agreements = build_bundle(model, out, options, crops, head=head)
+    sys.stdout.write(agreement_text(bundle, agreements))
+    return bundle
+
+
+def _make_int8(args: argparse.Namespace) -> int:
+    # NNCF takes seconds to load, and only this needs it.
+    from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
+
+    options = Int8Options(
+        name=args.name or args.out.resolve().name,
+        data=args.data or data_root(),
+        max_drop=args.max_drop,
+        calibration_frames=args.calibration_frames,
+        limit_clips=args.limit_clips,
+        overwrite=args.overwrite,
+    )
+    with TemporaryDirectory() as folder:
+        if _is_bundle(args.source):
+            source = load_bundle(bundle_path(args.source))
+        else:
+            source = _make_float(args, Path(folder) / "float")
+        bundle, report = quantise_bundle(source, args.out, options)
+    sys.stdout.write(int8_text(bundle, report))
     return 0
+
+
+def _import_backbone(args: argparse.Namespace) -> int:
+    backbone, report = import_backbone(args.source)
+    save_backbone(backbone, args.out)
+    sys.stdout.write(f"{import_text(report)}Wrote the weights {args.out}.\n")
+    return 0
+
+
+def _is_bundle(source: Path) -> bool:
+    return source.is_dir() or str(source) in available_models()
+
+
+def _load(args: argparse.Namespace) -> TrainedModel:
+    if args.form not in POSE_FORMS:
+        return load_model(args.source)
+    model, report = import_pose_network(
+        args.source,
+        args.form,
+        skeleton=None if args.skeleton is None else get_skeleton(args.skeleton),
+        input_size=args.input_size,
+        stride_in_1x1=args.stride_in_1x1,
+    )
+    sys.stdout.write(import_text(report))
+    return model
 
 
 def _options(args: argparse.Namespace) -> BundleOptions:
@@ -81,25 +149,3 @@ def _crops(args: argparse.Namespace, size: int) -> list[Crop]:
         raise ConfigError(f"--verify-frames must be at least 1; got {args.verify_frames}.")
     with open_source(args.verify) as source:
         return crops_of((frame.image for frame in source), size, args.verify_frames)
-
-
-def _report(bundle: Bundle, agreements: Sequence[Agreement]) -> str:
-    rows = [("compared", "with", "frames", "joints", "largest px", "p99 px", "mean px", "heat-map")]
-    rows += [
-        (
-            agreement.runtime,
-            agreement.reference,
-            str(agreement.frames),
-            str(agreement.joints),
-            f"{agreement.largest_px:.4f}",
-            f"{agreement.p99_px:.4f}",
-            f"{agreement.mean_px:.5f}",
-            f"{agreement.largest_change:.1e}",
-        )
-        for agreement in agreements
-    ]
-    sizes = ", ".join(
-        f"{graph.file} {graph.num_bytes / 1e6:.1f} MB" for graph in bundle.manifest.graphs.values()
-    )
-    notes = "" if any(agreement.joints for agreement in agreements) else _NO_JOINTS
-    return f"{format_table(rows)}{notes}Wrote the bundle {bundle.path}: {sizes}.\n"

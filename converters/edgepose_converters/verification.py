@@ -26,6 +26,9 @@ LARGEST_CHANGE = 1e-3
 #: Peaks below this are noise, whose place means nothing.
 SMALLEST_SCORE = 0.1
 
+#: What a bundle must run on; torch, also a backend, is what they are compared with.
+RUNTIMES = ("openvino", "onnxruntime")
+
 Crop = NDArray[np.uint8]
 Maps = NDArray[np.float32]
 
@@ -110,11 +113,16 @@ def compare(
         rounded = f"torch, {manifest.weights} weights"
         found.append(_agreement((rounded, named), stored, reference, stride))
         reference, named = stored, rounded
-    for name in available_backends():
+    for name in installed_runtimes():
         with ExitStack() as opened:
             maps = _run(manifest, _networks(name, graphs, opened), crops)
         found.append(_agreement((name, named), maps, reference, stride))
     return found
+
+
+def installed_runtimes() -> tuple[str, ...]:
+    """Return those of ``RUNTIMES`` that this installation has."""
+    return tuple(name for name in RUNTIMES if name in available_backends())
 
 
 def require_agreement(agreements: Iterable[Agreement]) -> None:
@@ -124,7 +132,7 @@ def require_agreement(agreements: Iterable[Agreement]) -> None:
         BackendError: a runtime's joints or heat-maps are too far off.
     """
     for agreement in agreements:
-        if agreement.runtime in available_backends() and not agreement.holds:
+        if agreement.runtime in RUNTIMES and not agreement.holds:
             raise BackendError(
                 f"With {agreement.runtime} joints lie up to {agreement.largest_px:.3f} pixels and "
                 f"heat-maps up to {agreement.largest_change:.2g} from those of torch; "

@@ -1,4 +1,4 @@
-"""``edgepose convert``: turn a checkpoint into a bundle.
+"""``edgepose convert``: turn a checkpoint into a bundle, and a float bundle into an int8 one.
 
 The work is done by the package ``edgepose_converters``. It is found by name, since nothing in this
 package may depend on it.
@@ -13,23 +13,24 @@ from typing import Any
 
 from edgepose.cli.extras import require_packages
 from edgepose.cli.serve import add_batching_options
-from edgepose.cli.values import listed
+from edgepose.cli.values import listed, whole
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "convert",
-        help="turn a checkpoint into a bundle",
+        help="turn a checkpoint into a bundle, in float or in int8",
         description="Export a trained network to ONNX, compare torch, ONNX Runtime and OpenVINO "
-        "frame by frame, and write a bundle if they agree.",
-        epilog="Example: edgepose convert runs/ppn/checkpoint.pt my-bundle --head average "
-        "--weights float16 --verify samples/clips/balance.mp4",
+        "frame by frame, and write a bundle if they agree. With --precision int8 quantise it (or "
+        "a float bundle) with real frames, leave sensitive layers float, measure what was lost on "
+        "validation clips, and write a bundle if that is little enough.",
+        epilog="Examples: edgepose convert runs/ppn/checkpoint.pt my-bundle --head average "
+        "--weights float16 --verify samples/clips/balance.mp4; then: edgepose convert my-bundle "
+        "my-int8-bundle --precision int8",
     )
     parser.add_argument(
-        "checkpoint",
-        type=Path,
-        help="what edgepose train has written; for --to triton the name or folder of a bundle",
+        "source", type=Path, help="a checkpoint; for int8 also the name or folder of a bundle"
     )
     parser.add_argument("out", type=Path, help="folder of the bundle, or of the model repository")
     parser.add_argument(
@@ -39,6 +40,8 @@ def add_parser(subparsers: Any) -> None:
         help="what to write: a bundle, or the model repository of a Triton server",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
+    _add_import_options(parser)
+    _add_int8_options(parser)
     _add_network_options(parser)
     _add_manifest_options(parser)
     _add_verification_options(parser)
@@ -49,8 +52,69 @@ def run(args: argparse.Namespace) -> int:
     """Convert, and print how well the runtimes agree."""
     if args.to == "triton":
         return int(import_module("edgepose_converters.triton.command").convert(args))
-    require_packages("convert", "convert", "torch", "onnx", "onnxruntime")
+    needed = ["torch", "onnx", "onnxruntime"]
+    if args.precision == "int8":
+        needed.append("nncf")
+    require_packages("convert", "convert", *needed)
     return int(import_module("edgepose_converters.command").run(args))
+
+
+def _add_import_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("published checkpoints")
+    group.add_argument(
+        "--from",
+        dest="form",
+        choices=("edgepose", "hrnet", "simple-baselines", "torchvision"),
+        default="edgepose",
+        help="who wrote the checkpoint (default: edgepose train). A classifier of torchvision "
+        "becomes a file of weights for a recipe to start from, since it has no heat-maps",
+    )
+    group.add_argument("--skeleton", help="joints to convert the last layer to (default: its own)")
+    group.add_argument(
+        "--input-size",
+        type=whole(32),
+        default=256,
+        metavar="PIXELS",
+        help="side of the image that it was trained for (default: 256)",
+    )
+    group.add_argument(
+        "--stride-in-1x1",
+        action="store_true",
+        help="the ResNet's bottlenecks stride in their first convolution, as Caffe's do",
+    )
+
+
+def _add_int8_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("int8")
+    group.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="what the graphs compute in (default: float32)",
+    )
+    group.add_argument(
+        "--max-drop",
+        type=float,
+        default=0.5,
+        metavar="POINTS",
+        help="refuse to lose more of PCK-torso@0.2 than this (default: 0.5)",
+    )
+    group.add_argument(
+        "--calibration-frames",
+        type=whole(1),
+        default=300,
+        metavar="N",
+        help="frames of training clips that the ranges of activations come from (default: 300)",
+    )
+    group.add_argument(
+        "--limit-clips", type=whole(1), metavar="N", help="measure on N validation clips only"
+    )
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder that holds jhmdb, for calibration and measurement (default: EDGEPOSE_DATA)",
+    )
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:

@@ -7,13 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgepose.cli.evaluation_text import evaluation_text
 from edgepose.cli.values import listed, whole
-from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
 from edgepose.evaluation.data import (
     DATA_SETS,
@@ -21,11 +19,10 @@ from edgepose.evaluation.data import (
     select_clips,
 )
 from edgepose.evaluation.report import as_json, averages_as_json
-from edgepose.evaluation.running import Contender, Run, evaluate
-from edgepose.evaluation.scoring import Measure, measures_for
+from edgepose.evaluation.running import Contender, run_all
+from edgepose.evaluation.scoring import measures_for
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
-from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.errors import ConfigError
 
@@ -47,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     _add_data_options(parser)
     _add_protocol_options(parser)
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
     parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
     parser.add_argument("--precision", default="auto", help="auto, float32, ...")
     parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of a network")
@@ -114,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
     clips = [select_clips(part) for part in parts]
     with ExitStack() as opened:
         loaded = {name: opened.enter_context(_load(name, args)) for name in models}
+        in_use = {name: model.precision for name, model in loaded.items()}
         contenders = [_contenders(loaded[name], args) for name in models]
         _require_alike(contenders)
         runs = [run_all(*part, measures) for part in zip(contenders, clips, strict=True)]
@@ -121,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(evaluation_text(runs, parts, measures, as_published))
     if args.json:
         each = [
-            as_json(done, read, part, **_settings(args, name))
+            as_json(done, read, part, **_settings(args, name), precision_in_use=in_use[name])
             for done, read, part, name in zip(runs, clips, parts, models, strict=True)
         ]
         averaged = averages_as_json(average_runs(runs), each, selection)
@@ -159,27 +157,6 @@ def _require_alike(contenders: Sequence[Sequence[Contender]]) -> None:
 def _settings(args: argparse.Namespace, model: str) -> dict[str, Any]:
     names = ("protocol", "backend", "device", "precision", "flip", "scales")
     return {"model": model, **{name: getattr(args, name) for name in names}}
-
-
-def run_all(
-    contenders: Sequence[Contender], clips: Sequence[Clip], measures: Sequence[Measure]
-) -> list[Run]:
-    """Evaluate everybody, with a progress bar over the frames."""
-    total = len(contenders) * sum(len(clip) for clip in clips)
-    with show_progress("Evaluating", total) as progress:
-        return [
-            evaluate(
-                contender,
-                clips,
-                measures,
-                partial(_report_clip, progress, contender.label),
-            )
-            for contender in contenders
-        ]
-
-
-def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
-    progress.advance(len(clip), note=label)
 
 
 def _selection(args: argparse.Namespace) -> Selection:

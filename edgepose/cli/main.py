@@ -18,10 +18,11 @@ from edgepose_runtime.errors import ConfigError, EdgePoseError
 COMMANDS = {
     "track": "track a person in a video, images or a camera",
     "evaluate": "measure accuracy on annotated clips",
-    "benchmark": "measure speed",
+    "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",
     "convert": "turn a checkpoint into a bundle",
     "serve": "serve a bundle's heavy network with Triton",
+    "propose-keyframes": "list the frames of a video that are worth labelling",
     "models": "list the models that come with edgepose",
     "doctor": "check this installation and its devices",
 }
@@ -79,7 +80,7 @@ def _silence_opencv() -> None:
 
 
 def _module(command: str) -> str:
-    return f"edgepose.cli.{command}"
+    return f"edgepose.cli.{command.replace('-', '_')}"
 
 
 def _fail(sentence: str, code: int, debug: bool) -> int:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.drawing import draw_result
+from edgepose.loading import PoseModel
 from edgepose.results import PoseResult
 from edgepose.sinks import JsonlSink, VideoSink
 from edgepose.sinks.files import check_writable
 from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from edgepose.cli.window import Window
@@ -64,7 +64,7 @@ def check_outputs(args: argparse.Namespace) -> None:
 
 @contextmanager
 def open_outputs(
-    args: argparse.Namespace, source: FrameSource, skeleton: Skeleton, model: str
+    args: argparse.Namespace, source: FrameSource, model: PoseModel
 ) -> Iterator[Outputs]:
     """Open what the options ask for, and finish it at the end of the block."""
     with ExitStack() as opened:
@@ -76,6 +76,12 @@ def open_outputs(
         if args.video:
             video = opened.enter_context(VideoSink(args.video, fps=source.fps or DEFAULT_FPS))
         if args.jsonl:
-            sink = JsonlSink(args.jsonl, skeleton=skeleton, model=model, source=source.name)
+            sink = JsonlSink(
+                args.jsonl,
+                skeleton=model.skeleton,
+                model=model.name,
+                source=source.name,
+                engine={"device": model.device, "precision": model.precision},
+            )
             jsonl = opened.enter_context(sink)
         yield Outputs(jsonl, video, window)

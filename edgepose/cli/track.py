@@ -11,8 +11,10 @@ from typing import Any
 
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.tables import latency_table
-from edgepose.cli.values import whole
-from edgepose.loading import DEFAULT_MODEL
+from edgepose.cli.track_key_frames import live_key_frames, track_by_key_frames
+from edgepose.cli.values import share, whole
+from edgepose.keyframes import KeyFrames
+from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
 from edgepose.remote import HeadStats, RemoteHead
 from edgepose.stats import TrackerStats
@@ -52,11 +54,23 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
     parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
     parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    parser.add_argument(
+        "--key-frames",
+        action="store_true",
+        help="look at few frames: of a file those that say most about the others, which are "
+        "interpolated; of a camera those that cannot be predicted",
+    )
+    parser.add_argument(
+        "--key-rate",
+        type=share,
+        metavar="PART",
+        help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
+    )
     _add_tracker_options(parser)
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(
@@ -95,15 +109,19 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
-        tracker = opened.enter_context(_tracker(args))
+        key_frames = live_key_frames(args, source)
+        tracker = opened.enter_context(_tracker(args, key_frames))
         model = tracker.model
-        outputs = opened.enter_context(open_outputs(args, source, model.skeleton, model.name))
+        outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
         tracker.warmup()
-        try:
-            _track_all(args.roi, source, tracker, outputs, stop)
-        finally:
-            sys.stderr.write(summary(tracker.stats))
+        if args.key_frames and key_frames is None:
+            track_by_key_frames(args, source, model, outputs, stop)
+        else:
+            try:
+                _track_all(args.roi, source, tracker, outputs, stop)
+            finally:
+                sys.stderr.write(summary(tracker.stats, model))
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
     return 1 if stop.stopped else 0
@@ -118,7 +136,7 @@ def _open(source: str, fps: float | None) -> FrameSource:
     return open_source(source, fps=fps, on_event=show_event)
 
 
-def _tracker(args: argparse.Namespace) -> PoseTracker:
+def _tracker(args: argparse.Namespace, key_frames: KeyFrames | None) -> PoseTracker:
     return PoseTracker(
         args.model,
         backend=args.backend,
@@ -129,6 +147,7 @@ def _tracker(args: argparse.Namespace) -> PoseTracker:
         reinitialise_every=args.reinitialise_every,
         head=_remote_head(args.head),
         on_event=show_event,
+        key_frames=key_frames,
     )
 
 
@@ -162,13 +181,14 @@ def show_event(event: StreamEvent) -> None:
         sys.stderr.write(f"edgepose: {kind}: {event.detail}\n")
 
 
-def summary(stats: TrackerStats) -> str:
-    """Return the latency table and how many frames had a person; nothing for no frame at all."""
+def summary(stats: TrackerStats, model: PoseModel) -> str:
+    """Return the latency, how many frames had a person, and what ran; nothing for no frame."""
     if not stats.poses + stats.without_person:
         return ""
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
-    counts = f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n"
+    used = f"{model.name} ran on {model.device} in {model.precision}.\n"
+    counts = f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"
     return counts if stats.head is None else f"{counts}{_head_summary(stats.head)}"
 
 

@@ -20,8 +20,11 @@ from edgepose.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from edgepose.training.dynamics_settings import DynamicsConfig
     from edgepose.training.settings import TrainConfig
     from edgepose.training.trainer import Progress, RunSettings
+
+    Recipe = TrainConfig | DynamicsConfig
 
 RUNS = Path("runs")
 Report = Callable[["Progress"], None]
@@ -31,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
-        help="train networks",
+        help="train networks and dictionaries of dynamics",
         epilog="Example: edgepose train ppn-swift-body --set optimiser.learning_rate=5e-4",
     )
     parser.add_argument("config", help="a recipe: a TOML file, or the name of a shipped one")
@@ -71,21 +74,32 @@ def _add_run_options(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code: 0 also where a run was stopped and left its checkpoint."""
     require_packages("train", "train", "torch", "matplotlib")
-    from edgepose.training.config import load_config
-    from edgepose.training.run import train
+    from edgepose.training.config import load_recipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config = load_config(args.config, args.set)
+    config = load_recipe(args.config, args.set)
     settings = _settings(args, config)
     root = _data(args)
     _use_threads(args.threads)
     with _reporting(config.name, config.total_steps) as report:
-        done = train(config, root, settings, report)
+        done = _train(config, root, settings, report)
     print(_farewell(args, settings, done))
     return 0
 
 
-def _settings(args: argparse.Namespace, config: TrainConfig) -> RunSettings:
+def _train(config: Recipe, root: Path, settings: RunSettings, report: Report) -> bool:
+    from edgepose.training.dynamics_settings import DynamicsConfig
+
+    if isinstance(config, DynamicsConfig):
+        from edgepose.training.dynamics import train_dynamics
+
+        return train_dynamics(config, root, settings, report)
+    from edgepose.training.run import train
+
+    return train(config, root, settings, report)
+
+
+def _settings(args: argparse.Namespace, config: Recipe) -> RunSettings:
     from edgepose.training.trainer import RunSettings
 
     settings = RunSettings(

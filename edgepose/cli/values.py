@@ -34,3 +34,14 @@ def whole(least: int) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def share(text: str) -> float:
+    """Read a part of a whole, above 0 and at most 1."""
+    try:
+        part = float(text)
+    except ValueError:
+        part = -1.0
+    if not 0 < part <= 1:
+        raise ArgumentTypeError(f"must be a part above 0 and at most 1, not {text!r}")
+    return part

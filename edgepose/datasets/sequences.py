@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.tables import load_table
-from edgepose_runtime.skeletons import PENN13, Skeleton
+from edgepose_runtime.skeletons import JHMDB15, PENN13, Skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,34 @@ def read_penn_sequences(root: Path) -> list[JointSequence]:
             table["ids"], table["actions"], starts, ends, strict=True
         )
     ]
+
+
+def read_jhmdb_sequences(root: Path) -> list[JointSequence]:
+    """Read the joint sequences of the JHMDB training clips from ``joints.npz`` in `root`.
+
+    A joint counts as visible in all frames whose annotation is to be trusted: JHMDB does not say.
+    Boxes are the extents of the joints.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    table = load_table(root / "joints.npz", "clips", "offsets", "joints", "frame_ok", "val")
+    parts = [slice(*ends) for ends in pairwise(table["offsets"])]
+    return [
+        _jhmdb_sequence(str(name), table["joints"][part], table["frame_ok"][part])
+        for name, part, val in zip(table["clips"], parts, table["val"], strict=True)
+        if not val
+    ]
+
+
+def _jhmdb_sequence(
+    name: str, joints: NDArray[np.float32], good: NDArray[np.bool_]
+) -> JointSequence:
+    return JointSequence(
+        name=name,
+        action=name.partition("/")[0],
+        joints=joints,
+        visible=np.repeat(good[:, None], joints.shape[1], axis=1),
+        boxes=np.concatenate([joints.min(axis=1), joints.max(axis=1)], axis=1),
+        skeleton=JHMDB15,
+    )

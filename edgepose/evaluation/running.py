@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.predictors import ClipPredictor
 from edgepose.evaluation.scoring import Measure, Score, score_clip, scoring_skeleton
+from edgepose.progress import Progress, show_progress
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,24 @@ def evaluate(
             on_clip(clip)
     skeleton = scoring_skeleton(predictor.skeleton, clips[0].skeleton)
     return Run(contender, Score(skeleton, tuple(scores)), time.perf_counter() - start)
+
+
+def run_all(
+    contenders: Sequence[Contender], clips: Sequence[Clip], measures: Sequence[Measure]
+) -> list[Run]:
+    """Evaluate everybody, with a progress bar over the frames."""
+    total = len(contenders) * sum(len(clip) for clip in clips)
+    with show_progress("Evaluating", total) as progress:
+        return [
+            evaluate(
+                contender,
+                clips,
+                measures,
+                partial(_report_clip, progress, contender.label),
+            )
+            for contender in contenders
+        ]
+
+
+def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
+    progress.advance(len(clip), note=label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class PPUConfig:
         ppu_channels: width of the features that the offsets are predicted from.
         ppu_blocks: how many residual blocks compute them.
         dilations: one set of offsets each.
-        deform_groups: groups of maps that share offsets, None for one per joint; ``deformable``.
+        deform_groups: groups of maps that share offsets or flows, None for one per joint.
         grid_stride: cells per cell of the grid that flows are predicted on; ``flow``.
         gate: learn how far to trust the previous heat-maps; ``flow``.
     """
@@ -45,8 +45,6 @@ class PPUConfig:
 
     def __post_init__(self) -> None:
         require_known("form of the PPU", self.form, FORMS)
-        if self.form == "flow" and self.deform_groups is not None:
-            raise ConfigError("A PPU of form 'flow' has no deform_groups; leave them out.")
         if self.form == "deformable" and (self.grid_stride != 1 or self.gate):
             raise ConfigError(
                 "A PPU of form 'deformable' has neither grid_stride nor gate; leave them out."
@@ -72,6 +70,9 @@ class PPU(nn.Module):
         blocks: how many residual blocks compute them, at least one.
         dilations: of the offset and of the deformable convolutions.
         deform_groups: groups of maps that share offsets, a divisor of K; None for one per joint.
+
+    Attributes:
+        convolve: computes `deform_conv2d`; an exporter may put an operator of its runtime here.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class PPU(nn.Module):
         deform_groups: int | None = None,
     ) -> None:
         super().__init__()
+        self.convolve: Callable[[Tensor, Tensor, Tensor, int], Tensor] = deform_conv2d
         groups = deform_groups or joints
         if joints % groups:
             raise ConfigError(f"{groups} deform_groups do not divide {joints} joints.")
@@ -102,10 +104,13 @@ class PPU(nn.Module):
             preliminary: this frame's heat-maps by the body network, ``(B, K, h, w)``.
             previous: the previous frame's final heat-maps, of the same shape.
         """
-        features = self.features(preliminary - previous)
+        return self.warp(self.features(preliminary - previous), previous)
+
+    def warp(self, features: Tensor, previous: Tensor) -> Tensor:
+        """Return the previous heat-maps, moved as their features say."""
         warped = torch.zeros_like(previous)
         for layer, kernel, dilation in zip(self.offsets, self.kernels, self.dilations, strict=True):
-            warped = warped + deform_conv2d(previous, layer(features), kernel, dilation)
+            warped = warped + self.convolve(previous, layer(features), kernel, dilation)
         return warped
 
 
@@ -119,7 +124,7 @@ def build_ppu(config: PPUConfig | Mapping[str, Any], joints: int, size: int = 64
         config = from_mapping(PPUConfig, "PPU", config)
     shared = (joints, config.ppu_channels, config.ppu_blocks, config.dilations)
     if config.form == "flow":
-        return FlowPPU(*shared, config.grid_stride, size, config.gate)
+        return FlowPPU(*shared, config.grid_stride, size, config.gate, config.deform_groups)
     return PPU(*shared, deform_groups=config.deform_groups)
 
 

@@ -12,8 +12,8 @@ from edgepose_runtime.errors import CheckpointError
 # What trainers put before every name when they wrap or nest the network.
 _WRAPPERS = ("module.", "backbone.")
 _HEAD_LAYERS = ("deconv_layers.", "final_layer.")
-# A counter that files from before PyTorch 0.4.1 lack; nothing is computed from it.
-_COUNTER = "num_batches_tracked"
+#: A counter that files from before PyTorch 0.4.1 lack; nothing is computed from it.
+COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def load_backbone_weights(backbone: nn.Module, state_dict: Mapping[str, Tensor])
     Raises:
         CheckpointError: a weight of the same name has another shape, or no name meets at all.
     """
-    return _load(backbone, {_unwrapped(name): value for name, value in state_dict.items()})
+    return _load(backbone, {backbone_name(name): value for name, value in state_dict.items()})
 
 
 def load_published_weights(network: nn.Module, state_dict: Mapping[str, Tensor]) -> LoadReport:
@@ -51,7 +51,7 @@ def load_published_weights(network: nn.Module, state_dict: Mapping[str, Tensor])
         CheckpointError: a weight of the same name has another shape (another number of joints,
             for instance), or no name meets at all.
     """
-    return _load(network, {_placed(name): value for name, value in state_dict.items()})
+    return _load(network, {published_name(name): value for name, value in state_dict.items()})
 
 
 def _load(module: nn.Module, offered: Mapping[str, Tensor]) -> LoadReport:
@@ -64,16 +64,18 @@ def _load(module: nn.Module, offered: Mapping[str, Tensor]) -> LoadReport:
         )
     _require_shapes(wanted, shared)
     module.load_state_dict(shared, strict=False)
-    missing = (name for name in wanted if name not in shared and not name.endswith(_COUNTER))
+    missing = (name for name in wanted if name not in shared and not name.endswith(COUNTER))
     return LoadReport(tuple(missing), tuple(name for name in offered if name not in wanted))
 
 
-def _placed(name: str) -> str:
+def published_name(name: str) -> str:
+    """Return what a `PoseNetwork` calls a weight of SimpleBaselines or HRNet."""
     name = name.removeprefix("module.")
     return f"head.{name}" if name.startswith(_HEAD_LAYERS) else f"backbone.{name}"
 
 
-def _unwrapped(name: str) -> str:
+def backbone_name(name: str) -> str:
+    """Return what a backbone calls a weight, without what trainers put before it."""
     for wrapper in _WRAPPERS:
         name = name.removeprefix(wrapper)
     return name

@@ -29,14 +29,23 @@ class JsonlSink(LineSink):
         skeleton: names the joints.
         model: name of the model, for the header.
         source: where the frames come from, for the header.
+        engine: what the networks run on, for the header, such as device and precision in use.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, *, skeleton: Skeleton, model: str, source: str) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        skeleton: Skeleton,
+        model: str,
+        source: str,
+        engine: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(path)
-        header = {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "skeleton": skeleton.name,
@@ -44,6 +53,8 @@ class JsonlSink(LineSink):
             "model": model,
             "source": source,
         }
+        if engine:
+            header["engine"] = dict(engine)
         self._write_line(header)
 
     def write(self, result: PoseResult) -> None:

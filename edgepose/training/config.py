@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
 from edgepose.option_types import require_types
+from edgepose.training.dynamics_settings import DynamicsConfig
 from edgepose.training.settings import (
     OptimiserSettings,
     Phase,
@@ -29,6 +30,8 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent / "recipes"
+#: The folder of recipes for dictionaries of dynamics.
+DYNAMICS = "dynamics"
 _LISTS = {"phases": Phase, "sources": SourceSettings}
 _TABLES = {
     "sequence": SequenceSettings,
@@ -50,15 +53,44 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: the file is missing or broken, or has an unknown or unfitting option.
     """
+    return parse_config(read_recipe(path, changes))
+
+
+def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig | DynamicsConfig:
+    """Read a recipe of a network, or of a dictionary of dynamics: the latter says its ``kind``.
+
+    Args:
+        path: as for `load_config`.
+        changes: as for `load_config`.
+
+    Raises:
+        ConfigError: the file is missing or broken, or has an unknown or unfitting option.
+    """
+    values = read_recipe(path, changes)
+    if "kind" in values:
+        return _settings(DynamicsConfig, values, "the recipe")
+    return parse_config(values)
+
+
+def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a recipe's plain values, its name among them; see `load_config`.
+
+    Raises:
+        ConfigError: the file is missing or broken.
+    """
     file = _find(path)
     values = _read(file)
     for change in changes:
         _change(values, change)
-    return parse_config({"name": _name(file), **values})
+    return {"name": _name(file), **values}
 
 
 def recipe_names() -> list[str]:
-    """Names of the shipped recipes, such as ``ppn-swift`` and ``penn/ppn-stable``."""
+    """Names of the shipped recipes of networks, such as ``ppn-swift`` and ``penn/ppn-stable``."""
+    return [name for name in _all_names() if not name.startswith(f"{DYNAMICS}/")]
+
+
+def _all_names() -> list[str]:
     files = (path.relative_to(RECIPES) for path in RECIPES.rglob("*.toml"))
     return sorted(path.with_suffix("").as_posix() for path in files if path.name[0] != "_")
 
@@ -151,5 +183,5 @@ def _find(path: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     raise ConfigError(
-        f"There is no recipe {str(path)!r}: give a TOML file or one of {', '.join(recipe_names())}."
+        f"There is no recipe {str(path)!r}: give a TOML file or one of {', '.join(_all_names())}."
     )

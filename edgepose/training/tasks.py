@@ -95,13 +95,26 @@ class SequenceTask:
 
         The body's own maps add to it with the weight `SequenceSettings.preliminary`.
         """
-        foreground = self._config.foreground
         _keep_norms(self._frozen)
-        targets, weight = _targets(batch, self._config)
         clip = network_input(batch["image"])
         # The body sees all frames at once: they do not depend on each other.
         body = self._ppn.body(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
         head = self._ppn.head(clip[:, 0]) if self._ppn.head is not None else None
+        return self.propagation_loss(batch, body, head)
+
+    def propagation_loss(
+        self, batch: Batch, body: Tensor, head: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The same from heat-maps that are there already.
+
+        Args:
+            batch: keypoints and matrices.
+            body: (B, T, K, h, h), the body's of every frame.
+            head: (B, K, h, h), the head's of the first frames; None without a head.
+        """
+        foreground, settings = self._config.foreground, self._config.targets
+        size = body.shape[-1] * settings.stride
+        targets, weight = render_targets(batch["keypoints"], size, settings)
         first = _stand_in(body[:, 0], targets[:, 0], weight[:, 0]) if head is None else head
         first = corrupt(first, self._sequence.corrupt, self._config.joints)
         final = self._propagated(body, first, batch["matrix"])
@@ -112,7 +125,7 @@ class SequenceTask:
         total = losses["loss_ppn"] + self._sequence.preliminary * losses["loss_body"]
         if head is not None:
             losses["loss_head"] = heatmap_loss(head, targets[:, 0], weight[:, 0], foreground)
-            total = total + losses["loss_head"] / clip.shape[1]
+            total = total + losses["loss_head"] / body.shape[1]
         return {"loss": total, **losses}
 
     def _propagated(self, body: Tensor, previous: Tensor, matrix: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi, crop_to_frame
+from edgepose_runtime.geometry import Roi
 
 Floats = NDArray[np.float32]
 Refinement = Literal["quadratic", "quarter"]
@@ -128,8 +128,12 @@ def cells_to_frame(
         A new float32 (K, 3): x and y in frame pixels, score.
     """
     located = joints.copy()
-    crop_pixels = joints[:, :2].astype(np.float64) * stride + offset
-    located[:, :2] = crop_to_frame(crop_pixels, roi, round(heatmap_size * stride))
+    size = round(heatmap_size * stride)
+    for axis, first, side in ((0, roi.x, roi.width), (1, roi.y, roi.height)):
+        scale = side / size
+        # As in crop_to_frame, with numbers in place of arrays of two.
+        shift = first - 0.5 + (offset + 0.5) * scale
+        located[:, axis] = joints[:, axis].astype(np.float64) * (stride * scale) + shift
     return located
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi, joints_roi
+from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi, box_roi, joints_roi
+from edgepose_runtime.poses import trusted_joints
 
 Floats = NDArray[np.float32]
 
@@ -59,10 +60,15 @@ class FollowingSettings:
 
 def is_person(keypoints: Floats, settings: FollowingSettings) -> bool:
     """Say whether a pose (K, 3) of x, y, score is good enough to be called a person."""
-    trusted = _trusted(keypoints, settings.score_threshold)
-    if not trusted.any() or trusted.mean() < settings.min_joints:
-        return False
-    return bool(np.ptp(keypoints[trusted, :2], axis=0).max() >= settings.min_extent_px)
+    from edgepose_runtime.kernels.poses import survey_joints
+
+    count, extent = survey_joints(keypoints, settings.score_threshold)
+    return _suffice(count, extent, len(keypoints), settings)
+
+
+def _suffice(count: int, extent: float, joints: int, settings: FollowingSettings) -> bool:
+    """Say whether so many trusted joints, so far apart, are a person."""
+    return count > 0 and count / joints >= settings.min_joints and extent >= settings.min_extent_px
 
 
 def person_roi(
@@ -77,7 +83,7 @@ def person_roi(
     The rule is that for annotated joints, :func:`edgepose_runtime.geometry.joints_roi`, with the
     joints that score at least ``min_score``. ``None``: fewer than two of them are in the frame.
     """
-    trusted = _trusted(keypoints, min_score)
+    trusted = trusted_joints(keypoints, min_score)
     points = np.where(trusted[:, None], keypoints[:, :2], np.nan)
     return joints_roi(points, (frame_width, frame_height), margin)
 
@@ -105,12 +111,6 @@ def search_rois(frame_width: int, frame_height: int) -> list[Roi]:
 def _tile_starts(length: int, side: float) -> list[float]:
     count = math.ceil((length - side) / (side / 2)) + 1
     return np.linspace(0, length - side, count).tolist() if count > 1 else [0.0]
-
-
-def _trusted(keypoints: Floats, min_score: float) -> NDArray[np.bool_]:
-    finite = np.isfinite(keypoints).all(axis=1)
-    trusted: NDArray[np.bool_] = finite & (keypoints[:, 2] >= min_score)
-    return trusted
 
 
 class RoiFollower:
@@ -161,54 +161,47 @@ class RoiFollower:
         Returns:
             Whether the pose is a person.
         """
-        trusted = _trusted(keypoints, self.settings.score_threshold)
-        found = is_person(keypoints, self.settings)
+        from edgepose_runtime.kernels.poses import survey_joints
+
+        count, extent = survey_joints(keypoints, self.settings.score_threshold)
+        found = _suffice(count, extent, len(keypoints), self.settings)
         self._misses = 0 if found else self._misses + 1
-        if not trusted.any() or self._misses > self.settings.patience:
+        if not count or self._misses > self.settings.patience:
             self.reset()
             return False
         frame_size = frame_width, frame_height
-        if frame_size != self._frame_size or self._is_elsewhere(keypoints[trusted, :2]):
+        if frame_size != self._frame_size or self._is_elsewhere(keypoints):
             self.reset()
         if found or not self.lost:
-            self._move(keypoints, trusted, frame_size, timestamp_ms)
+            self._move(keypoints, frame_size, timestamp_ms)
         return found
 
-    def _is_elsewhere(self, joints: Floats) -> bool:
-        """Say whether joints (n, 2) are those of somebody found outside the last region."""
-        middle = np.median(joints, axis=0).tolist()
-        return self._roi is not None and not self._roi.contains(middle)
+    def _is_elsewhere(self, keypoints: Floats) -> bool:
+        """Say whether trusted joints are those of somebody found outside the last region."""
+        from edgepose_runtime.kernels.poses import middle_joint
 
-    def _move(
-        self,
-        keypoints: Floats,
-        trusted: NDArray[np.bool_],
-        frame_size: tuple[int, int],
-        timestamp_ms: float,
-    ) -> None:
+        if self._roi is None:
+            return False
+        return not self._roi.contains(middle_joint(keypoints, self.settings.score_threshold))
+
+    def _move(self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float) -> None:
         """Move the region to the trusted joints and those that were trusted a moment ago."""
+        from edgepose_runtime.kernels.poses import carry_joints, extent_inside
+
+        settings = self.settings
         if self.lost:
             self._frame_size = frame_size
-            self._joints = np.full((len(trusted), 2), np.nan)
-            self._seen_ms = np.full(len(trusted), -math.inf)
-        self._seen_ms[trusted] = timestamp_ms
-        recent = timestamp_ms - self._seen_ms <= self.settings.hold_ms
-        joints = np.where(recent[:, None], self._joints + self._shift(keypoints, trusted), np.nan)
-        joints[trusted] = keypoints[trusted, :2]
-        self._joints = joints
-        roi = joints_roi(joints, frame_size, self.settings.margin)
+            self._joints = np.full((len(keypoints), 2), np.nan)
+            self._seen_ms = np.full(len(keypoints), -math.inf)
+        memory = self._joints, self._seen_ms
+        carry_joints(keypoints, settings.score_threshold, *memory, timestamp_ms, settings.hold_ms)
+        left, top, right, bottom = extent_inside(self._joints, *frame_size)
+        # Where no joint is in the frame, the extent is endless the wrong way.
+        box = Roi(left + 0.5, top + 0.5, right - left, bottom - top)
+        roi = box_roi(box, settings.margin)
         if roi is not None:
             self._roi = Roi.around(roi.center, self._side(roi.width, timestamp_ms))
         self._updated_ms = timestamp_ms
-
-    def _shift(self, keypoints: Floats, trusted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return how far (2,) the joints moved that are trusted now and were so before."""
-        both = trusted & np.isfinite(self._joints).all(axis=1)
-        if not both.any():
-            return np.zeros(2)
-        # The median, because a swapped or mistaken joint must not take the others along.
-        shift: NDArray[np.float64] = np.median(keypoints[both, :2] - self._joints[both], axis=0)
-        return shift
 
     def _side(self, side: float, timestamp_ms: float) -> float:
         """Return the region's next side: growing at once, shrinking over time in log size."""

@@ -133,7 +133,16 @@ def joints_roi(
     inside = ((joints >= -0.5) & (joints <= np.subtract(frame_size, 0.5))).all(axis=-1)
     if not inside.any():
         return None
-    box = Roi.from_points(joints[inside])
+    return box_roi(Roi.from_points(joints[inside]), margin, factor)
+
+
+def box_roi(
+    box: Roi, margin: float = JOINT_BOX_MARGIN, factor: float = PERSON_CROP_FACTOR
+) -> Roi | None:
+    """Return the square region for a tight box around joints, as :func:`joints_roi` has it.
+
+    ``None`` for a box without any extent.
+    """
     return box.enlarged(margin).squared(factor) if max(box.width, box.height) > 0 else None
 
 

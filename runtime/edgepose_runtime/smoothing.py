@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -64,8 +64,7 @@ class OneEuroFilter:
     def reset(self) -> None:
         """Forget everything: the next points come out as they are."""
         self._last_ms = -math.inf
-        self._measured = self._smoothed = self._velocity = np.zeros((0, 2))
-        self._seen_ms = np.zeros(0)
+        self._memory = Memory.of(0)
 
     def apply(self, points: ArrayLike, timestamp_ms: float, scale_px: float) -> NDArray[np.float32]:
         """Smooth the next points.
@@ -82,32 +81,24 @@ class OneEuroFilter:
         Raises:
             TimestampError: time does not run forward.
         """
+        from edgepose_runtime.kernels.poses import smooth_joints
+
         measured = np.asarray(points, dtype=np.float64)
-        if len(measured) != len(self._seen_ms):
-            self._start(len(measured))
+        if len(measured) != len(self._memory.seen_ms):
+            self._memory = Memory.of(len(measured))
         self._advance(timestamp_ms)
-        seconds = (timestamp_ms - self._seen_ms[:, None]) / 1000
-        present = np.isfinite(measured.sum(axis=1, keepdims=True))
-        known = seconds * 1000 <= self.settings.max_gap_ms
-
-        speed = (measured - self._measured) / (scale_px * seconds)
-        velocity = self._velocity + self._weight(self.settings.derivative_cutoff_hz, seconds) * (
-            speed - self._velocity
+        smoothed = np.empty(measured.shape, np.float32)
+        memory = self._memory
+        smooth_joints(
+            measured,
+            float(timestamp_ms),
+            float(scale_px),
+            astuple(self.settings),
+            memory.joints,
+            memory.seen_ms,
+            smoothed,
         )
-        cutoff = self.settings.min_cutoff_hz + self.settings.beta * np.hypot(*velocity.T)[:, None]
-        smoothed = self._smoothed + self._weight(cutoff, seconds) * (measured - self._smoothed)
-
-        np.copyto(self._measured, measured, where=present)
-        np.copyto(self._velocity, np.where(known, velocity, 0), where=present)
-        np.copyto(self._smoothed, np.where(known, smoothed, measured), where=present)
-        self._seen_ms[present[:, 0]] = timestamp_ms
-        return np.where(present, self._smoothed, np.nan).astype(np.float32)
-
-    def _start(self, joints: int) -> None:
-        self._measured = np.zeros((joints, 2))
-        self._smoothed = np.zeros((joints, 2))
-        self._velocity = np.zeros((joints, 2))
-        self._seen_ms = np.full(joints, -math.inf)
+        return smoothed
 
     def _advance(self, timestamp_ms: float) -> None:
         if not timestamp_ms > self._last_ms:
@@ -117,7 +108,53 @@ class OneEuroFilter:
             )
         self._last_ms = timestamp_ms
 
-    @staticmethod
-    def _weight(cutoff_hz: Any, seconds: Doubles) -> Any:
-        """Return the weight of a new value, between 0 and 1, in a low-pass filter."""
-        return 1 - 1 / (1 + 2 * math.pi * cutoff_hz * seconds)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What the filter knows of K joints.
+
+    Attributes:
+        joints: (3, K, 2) as measured last, as smoothed, and velocities in region sides per second.
+        seen_ms: (K,) when each was measured last.
+    """
+
+    joints: Doubles
+    seen_ms: Doubles
+
+    @classmethod
+    def of(cls, joints: int) -> Memory:
+        """Return that of joints that were not seen yet."""
+        return cls(np.zeros((3, joints, 2)), np.full(joints, -math.inf))
+
+
+def smooth_numpy(
+    points: ArrayLike,
+    timestamp_ms: float,
+    scale_px: float,
+    settings: OneEuroSettings,
+    memory: Memory,
+) -> NDArray[np.float32]:
+    """Do what :meth:`OneEuroFilter.apply` does, and update ``memory``."""
+    measured = np.asarray(points, dtype=np.float64)
+    before, smoothed_before, velocity_before = memory.joints
+    seconds = (timestamp_ms - memory.seen_ms[:, None]) / 1000
+    present = np.isfinite(measured.sum(axis=1, keepdims=True))
+    known = seconds * 1000 <= settings.max_gap_ms
+
+    with np.errstate(invalid="ignore"):  # of joints that are not there
+        speed = (measured - before) / (scale_px * seconds)
+        weight = _weight(settings.derivative_cutoff_hz, seconds)
+        velocity = velocity_before + weight * (speed - velocity_before)
+        cutoff = settings.min_cutoff_hz + settings.beta * np.hypot(*velocity.T)[:, None]
+    smoothed = smoothed_before + _weight(cutoff, seconds) * (measured - smoothed_before)
+
+    np.copyto(before, measured, where=present)
+    np.copyto(velocity_before, np.where(known, velocity, 0), where=present)
+    np.copyto(smoothed_before, np.where(known, smoothed, measured), where=present)
+    memory.seen_ms[present[:, 0]] = timestamp_ms
+    return np.where(present, smoothed_before, np.nan).astype(np.float32)
+
+
+def _weight(cutoff_hz: Any, seconds: Doubles) -> Any:
+    """Return the weight of a new value, between 0 and 1, in a low-pass filter."""
+    return 1 - 1 / (1 + 2 * math.pi * cutoff_hz * seconds)

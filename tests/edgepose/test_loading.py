@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from edgepose import loading
 from edgepose.loading import available_models, bundle_path, load
 from edgepose.methods import FramewiseMethod, PropagationMethod, build_method
 from edgepose.tracker import PoseTracker
@@ -121,3 +122,22 @@ def test_each_backend_finds_the_puppet(puppet_bundle, puppet, backend):
         keypoints = tracker.track(puppet()).keypoints
     assert keypoints is not None
     assert np.isfinite(keypoints).all()
+
+
+@pytest.mark.parametrize(
+    ("cores", "given", "threads"), [(8, None, 2), (1, None, 1), (8, 5, 5), (1, 2, 2)]
+)
+def test_a_network_has_two_threads_unless_told_otherwise(
+    cores, given, threads, puppet_bundle, monkeypatch
+):
+    monkeypatch.setattr(loading, "usable_cores", lambda: cores)
+    asked = []
+    monkeypatch.setattr(loading, "open_model", lambda *words: asked.append(words))
+    load(puppet_bundle.path, num_threads=given)
+    assert asked[0][2].num_threads == threads
+
+
+def test_a_model_says_what_it_computes_in(puppet_bundle):
+    with load(puppet_bundle.path, precision="float32") as model:
+        assert model.precision == "float32"
+        assert "precision='float32'" in repr(model)

@@ -434,7 +434,6 @@ class TestOptions:
     @pytest.mark.parametrize(
         "option",
         [
-            {"key_frames": True},
             {"refine": "thin-slicing"},
         ],
     )

@@ -12,8 +12,10 @@ from typing import Protocol
 from edgepose_runtime.errors import ConfigError, DeviceError
 from edgepose_runtime.tensors import Array, TensorSpec
 
-#: What may be asked for; ``auto`` leaves it to the backend.
-PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+#: What may be asked for. ``auto`` leaves it to the backend. The floating-point ones say in what
+#: layers compute that are not quantised; ``int8`` is for quantised models alone.
+PRECISIONS = ("auto", "float32", "float16", "bfloat16", "int8")
+INT8 = "int8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Network(Protocol):
         inputs: the tensors it takes, by name.
         outputs: the tensors it returns, by name.
         device: the device that is really in use, in lower case.
-        precision: in what it really computes, such as ``"float32"``.
+        precision: in what it really computes, such as ``"float32"``; in a quantised model
+            ``"int8+float32"``, with what the other layers compute in.
     """
 
     inputs: Mapping[str, TensorSpec]
@@ -144,16 +147,25 @@ class Backend(Protocol):
         """
 
 
-def require_device(backend: str, device: str, devices: tuple[str, ...]) -> None:
+def require_device(
+    backend: str, device: str, devices: tuple[str, ...], fixes: Mapping[str, str] | None = None
+) -> None:
     """Refuse a device that a backend does not have.
+
+    Args:
+        backend: its name.
+        device: what was asked for.
+        devices: what there is.
+        fixes: what to do about devices that are missing, a sentence for each.
 
     Raises:
         DeviceError: it is not among ``devices``.
     """
     if device not in devices:
+        fix = (fixes or {}).get(device.split(".")[0])
         raise DeviceError(
             f"The backend {backend} has no device {device!r} on this machine; it has "
-            f"{', '.join(devices)}."
+            f"{', '.join(devices)}." + (f" {fix}" if fix else "")
         )
 
 
@@ -168,6 +180,26 @@ def require_precision(device: str, precision: str, precisions: tuple[str, ...]) 
             f"The device {device!r} cannot compute in {precision}; it can in "
             f"{', '.join(precisions)}."
         )
+
+
+def require_int8(network: Network, settings: BackendSettings) -> None:
+    """Refuse a model that is not quantised where int8 was asked for; it is closed.
+
+    Raises:
+        DeviceError: it computes in floating point only.
+    """
+    if settings.precision == INT8 and INT8 not in network.precision:
+        network.close()
+        raise DeviceError(
+            f"The network computes in {network.precision}, not in int8: its model is not "
+            "quantised, or the backend has no int8. Use a bundle that 'edgepose convert' "
+            "quantised with the backend openvino or onnxruntime, or the precision 'auto'."
+        )
+
+
+def in_use(floating: str, *, quantised: bool) -> str:
+    """Return in what a network computes, as :class:`Network` says it."""
+    return f"{INT8}+{floating}" if quantised else floating
 
 
 def specs_by_name(specs: Iterable[TensorSpec], batch: int | None = None) -> dict[str, TensorSpec]:

@@ -10,11 +10,14 @@ from threading import Lock
 from typing import Any
 
 from edgepose_runtime.backends.base import (
+    INT8,
     Backend,
     BackendSettings,
     Capabilities,
     Network,
+    in_use,
     require_device,
+    require_int8,
     require_precision,
     specs_by_name,
 )
@@ -28,16 +31,29 @@ from edgepose_runtime.errors import (
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 
 # OpenVINO's names of what edgepose calls a precision; a device lists the first, a hint the second.
-_CAPABILITY = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16"}
+_CAPABILITY = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", INT8: "INT8"}
 _HINT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _PRECISION = {hint: precision for precision, hint in _HINT.items()}
+_NVIDIA = "NVIDIA's GPUs are used by the backend onnxruntime, as device 'cuda' or 'tensorrt'."
+_FIXES = {
+    "gpu": "An Intel GPU is found where its compute runtime is installed (Debian, Ubuntu: "
+    "intel-opencl-icd) and the user may open /dev/dri/renderD* (group render). " + _NVIDIA,
+    "npu": "An Intel NPU is found where its driver is installed (intel/linux-npu-driver) and the "
+    "user may open /dev/accel/accel0 (group render).",
+    "cuda": _NVIDIA,
+    "tensorrt": _NVIDIA,
+}
+#: How the layers that do most of the work are called in a compiled model, and int8 there.
+_HEAVY = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
+_INT8_TYPES = frozenset({"i8", "u8"})
 
 
 class OpenVinoBackend(Backend):
     """Runs models with OpenVINO, tuned for the latency of single inferences.
 
     With precision ``auto`` a CPU that can computes in bfloat16, which moves joints by fractions of
-    a pixel; ``float32`` agrees with the other backends.
+    a pixel; ``float32`` agrees with the other backends. The quantised layers of a model compute in
+    int8 whatever the precision is, and what a network reports is read from the compiled model.
     """
 
     name = "openvino"
@@ -51,7 +67,7 @@ class OpenVinoBackend(Backend):
     def load(self, model: Path | bytes, *, settings: BackendSettings) -> Network:
         """Compile a model for the device; see :meth:`Backend.load`."""
         devices = _devices()
-        require_device(self.name, settings.device, tuple(devices))
+        require_device(self.name, settings.device, tuple(devices), _FIXES)
         device = devices[settings.device]
         require_precision(settings.device, settings.precision, _precisions(device))
         try:
@@ -62,6 +78,7 @@ class OpenVinoBackend(Backend):
             raise DeviceError(
                 f"OpenVINO runs the model on {network.device!r} instead of {settings.device!r}."
             )
+        require_int8(network, settings)
         return network
 
 
@@ -80,7 +97,7 @@ class OpenVinoNetwork(Network):
         self.outputs = specs_by_name(map(_spec, compiled.outputs))
         self.device = ",".join(compiled.get_property("EXECUTION_DEVICES")).lower()
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self.precision = _PRECISION.get(hint, hint)
+        self.precision = in_use(_PRECISION.get(hint, hint), quantised=_computes_in_int8(compiled))
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model once; see :meth:`Network.infer`."""
@@ -158,7 +175,7 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if settings.concurrency > 1 and device == "CPU":
         options["NUM_STREAMS"] = settings.concurrency
-    if settings.precision != "auto":
+    if settings.precision in _HINT:
         options["INFERENCE_PRECISION_HINT"] = _HINT[settings.precision]
     if device == "CPU":
         # We are a guest in a program with work of its own: a pinned thread would wait for a busy
@@ -171,12 +188,37 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
     return options
 
 
+def _computes_in_int8(compiled: Any) -> bool:
+    """Whether a layer that matters does: quantised layers that no kernel suits run in float."""
+    try:
+        layers = [layer.get_rt_info() for layer in compiled.get_runtime_model().get_ops()]
+    except RuntimeError:  # a device that does not show what it made of the model
+        return False
+    types = (
+        _text(layer, "runtimePrecision") for layer in layers if _text(layer, "layerType") in _HEAVY
+    )
+    return not _INT8_TYPES.isdisjoint(types)
+
+
+def _text(facts: Any, name: str) -> str:
+    return str(facts[name].astype(str)) if name in facts else ""
+
+
 def _spec(port: Any) -> TensorSpec:
     shape = tuple(
         dimension.get_length() if dimension.is_static else ("N" if axis == 0 else f"D{axis}")
         for axis, dimension in enumerate(port.partial_shape)
     )
-    return TensorSpec(port.any_name, port.element_type.to_dtype().name, shape)
+    return TensorSpec(_name(port), port.element_type.to_dtype().name, shape)
+
+
+def _name(port: Any) -> str:
+    """Return the graph's own name of an input or output.
+
+    An input that some operator does nothing to also has the name of that operator's output.
+    """
+    own: str = port.node.friendly_name
+    return own if own in port.names else str(port.any_name)
 
 
 def _named(model: Path | bytes) -> str:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.kernels.compiling import kernel
+from edgepose_runtime.kernels.vectors import blend_pixel
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 # Unsigned, because numba then leaves out the code for negative indices.
-Indices = NDArray[np.uint32]
+Indices = NDArray[np.uint64]
 
 
 @kernel
@@ -31,12 +32,12 @@ def area_taps(
         size: number of output pixels.
 
     Returns:
-        The first input pixel (size,) and the weights (size, taps) from there on. The number of
-        taps is even; those that are not needed, or lie past the last input pixel, are zero.
+        The first input pixel (size,) and the weights (size, taps) from there on. Those that are
+        not needed, or lie past the last input pixel, are zero.
     """
     width = max(scale, 1.0)
     start = np.empty(size, np.int64)
-    weights = np.zeros((size, 2 * math.ceil(min(width + 1, limit) / 2)), np.float32)
+    weights = np.zeros((size, math.ceil(min(width + 1, limit))), np.float32)
     for u in range(size):
         low, high = first + u * scale - width / 2, first + u * scale + width / 2
         begin = min(max(math.floor(low + 0.5), 0), limit - 1)
@@ -50,16 +51,16 @@ def area_taps(
 @kernel
 def _blend_rows(rows: Bytes, weights: Floats, outside: Floats, line: Floats) -> None:
     """Set ``line`` to the weighted sum of the rows, and of ``outside`` with what they leave."""
-    # Two rows at a time halve the traffic on the line.
-    first, second = rows[0], rows[min(1, len(rows) - 1)]
-    w1, w2, missing = weights[0], weights[1], np.float32(1)
+    missing = np.float32(1)
     for k in range(len(weights)):
         missing -= weights[k]
-    for i in range(len(first)):
-        line[i] = missing * outside[i] + w1 * first[i] + w2 * second[i]
-    for k in range(2, len(rows), 2):
-        first, second = rows[k], rows[min(k + 1, len(rows) - 1)]
-        w1, w2 = weights[k], weights[k + 1]
+    for i in range(len(rows[0])):
+        line[i] = missing * outside[i]
+    # Two rows at a time halve the traffic on the line.
+    for k in range(0, len(rows), 2):
+        other = min(k + 1, len(rows) - 1)
+        first, second, w1 = rows[k], rows[other], weights[k]
+        w2 = weights[other] if other > k else np.float32(0)
         for i in range(len(first)):
             line[i] += w1 * first[i] + w2 * second[i]
 
@@ -68,15 +69,17 @@ def _blend_rows(rows: Bytes, weights: Floats, outside: Floats, line: Floats) -> 
 def _blend_columns(
     line: Floats, index: Indices, weights: Floats, rest: Floats, out: Floats
 ) -> None:
-    """Set ``out[i]`` to ``rest[i]`` plus the weighted sum of each third value from ``index[i]``."""
-    for i in range(len(out)):
-        j = index[i]
-        out[i] = rest[i] + weights[0, i] * line[j] + weights[1, i] * line[j + 3]
-    for k in range(2, len(weights), 2):
-        shifted = line[3 * k :]
-        for i in range(len(out)):
-            j = index[i]
-            out[i] += weights[k, i] * shifted[j] + weights[k + 1, i] * shifted[j + 3]
+    """Set each pixel of ``out`` to that of ``rest`` plus a weighted sum of the line's.
+
+    ``index`` says from where on. ``weights`` are (size * taps,); `blend_pixel` says why ``line``,
+    ``rest`` and ``out`` are one value longer than their pixels.
+    """
+    size = np.uint64(len(index))
+    taps = np.uint64(len(weights)) // size
+    for u in range(size):
+        at = np.uint64(3) * u
+        # numba itself passes the first parameter of the definition.
+        blend_pixel(out, at, rest, line, index[u], weights, taps * u, taps)  # type: ignore[call-arg]
 
 
 @kernel
@@ -98,16 +101,11 @@ def crop_area(
     taps, begin = column_weights.shape[1], left[0]
     columns = left[-1] - begin + taps
 
-    # Spread over the channels, so that the loops run along memory and become vector code.
-    index = np.empty(3 * size, np.uint32)
-    weights = np.empty((taps, 3 * size), np.float32)
-    rest = np.empty(3 * size, np.float32)
+    index = (3 * (left - begin)).astype(np.uint64)
+    weights = column_weights.reshape(-1)
+    rest = np.empty(3 * size + 1, np.float32)
     for i in range(3 * size):
-        index[i] = 3 * (left[i // 3] - begin) + i % 3
-        inside = np.float32(0)
-        for k in range(taps):
-            weights[k, i] = column_weights[i // 3, k]
-            inside += weights[k, i]
+        inside = column_weights[i // 3].sum()
         rest[i] = fill[i % 3] * (1 - inside) + np.float32(0.5)
     outside = np.empty(3 * columns, np.float32)
     for i in range(3 * columns):
@@ -115,8 +113,8 @@ def crop_area(
 
     rows = frame.reshape(frame.shape[0], -1)[:, 3 * begin : 3 * (begin + columns)]
     crop = out.reshape(size, -1)
-    blended = np.zeros(3 * columns, np.float32)
-    line = np.empty(3 * size, np.float32)
+    blended = np.zeros(3 * columns + 1, np.float32)
+    line = np.empty(3 * size + 1, np.float32)
     for v in range(size):
         _blend_rows(rows[top[v] : top[v] + row_weights.shape[1]], row_weights[v], outside, blended)
         _blend_columns(blended, index, weights, rest, line)

@@ -1,8 +1,9 @@
+import json
 import sys
 
 import pytest
 
-from edgepose.cli import doctor
+from edgepose import health
 from edgepose.cli.main import main
 
 
@@ -10,9 +11,11 @@ from edgepose.cli.main import main
 def healthy(monkeypatch, puppet_bundle):
     """An installation in which nothing is wrong, whatever this one is like."""
     monkeypatch.setattr("edgepose.loading._BUNDLES", puppet_bundle.path.parent)
-    monkeypatch.setattr(doctor, "kernel_cache", lambda: "/cache")
-    installed = {"opencv-python-headless": None, "opencv-contrib-python": None}
-    monkeypatch.setattr(doctor, "_installed", lambda package: installed.get(package, "1.0"))
+    monkeypatch.setattr(health, "kernel_cache", lambda: "/cache")
+    monkeypatch.setattr(health, "has_nvidia_gpu", lambda: False)
+    alternatives = {*health._OPENCV[1:], *health._ONNXRUNTIME[1:]}
+    installed = dict.fromkeys(alternatives)
+    monkeypatch.setattr(health, "installed", lambda package: installed.get(package, "1.0"))
     return installed
 
 
@@ -25,7 +28,13 @@ def test_a_healthy_installation_is_described_and_ends_with_0(healthy, capsys):
     code, said = report(capsys)
     assert code == 0
     assert said.endswith("All is well.\n")
-    for what in ("python", "instruction sets", "openvino", "devices: cpu", "kept in /cache"):
+    for what in (
+        "python",
+        "instruction sets",
+        "openvino",
+        "devices: cpu",
+        "will be kept in /cache",
+    ):
         assert what in said
     assert "model puppet" in said
 
@@ -67,7 +76,7 @@ def test_no_opencv_is_a_fault(healthy, capsys):
 
 
 def test_an_unwritable_kernel_cache_is_a_fault(healthy, capsys, monkeypatch):
-    monkeypatch.setattr(doctor, "kernel_cache", lambda: None)
+    monkeypatch.setattr(health, "kernel_cache", lambda: None)
     code, said = report(capsys)
     assert code == 1
     assert "NUMBA_CACHE_DIR" in said
@@ -93,6 +102,67 @@ def test_no_model_at_all_is_a_fault(healthy, capsys, monkeypatch, tmp_path):
     assert "No model came" in said
 
 
-def test_this_machines_kernel_cache_and_instruction_sets_are_found():
-    assert doctor.kernel_cache() is None or isinstance(doctor.kernel_cache(), str)
-    assert set(doctor.instruction_sets()) <= set(doctor._INSTRUCTION_SETS)
+def test_two_onnxruntimes_are_a_fault(healthy, capsys):
+    healthy["onnxruntime-gpu"] = "1.0"
+    code, said = report(capsys)
+    assert code == 1
+    assert "share the module onnxruntime" in said
+
+
+def test_an_opencv_that_cannot_be_imported_is_a_fault(healthy, capsys, monkeypatch):
+    def fail(module):
+        raise ImportError("libGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(health, "import_module", fail)
+    code, said = report(capsys)
+    assert code == 1
+    assert "pip install opencv-python-headless" in said
+
+
+def test_a_gpu_that_nobody_uses_is_advice_and_no_fault(healthy, capsys, monkeypatch):
+    monkeypatch.setattr(health, "has_nvidia_gpu", lambda: True)
+    code, said = report(capsys)
+    assert code == 0
+    assert "NVIDIA GPU: No backend uses it; run: pip uninstall onnxruntime" in said
+    assert health._unused_gpu({"cpu", "cuda"}) is None
+
+
+def test_models_say_what_they_compute_in(healthy, capsys):
+    said = report(capsys)[1]
+    line = next(line for line in said.splitlines() if line.startswith("model puppet"))
+    assert "complete, computes on cpu in " in line
+
+
+def test_fast_precisions_and_instruction_sets_are_told(healthy, capsys, monkeypatch):
+    monkeypatch.setattr(health, "instruction_sets", lambda: ["avx2", "avx512vnni", "amx-bf16"])
+    said = report(capsys)[1]
+    assert "avx2 avx512vnni amx-bf16" in said
+    assert "float32, int8 (avx512vnni), bfloat16 (amx-bf16)" in said
+
+
+def test_kernels_that_were_compiled_are_counted(healthy, capsys, monkeypatch, tmp_path):
+    for name in ("a.nbc", "b.nbc", "a.nbi"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(health, "kernel_cache", lambda: str(tmp_path))
+    assert f"2 kept in {tmp_path}" in report(capsys)[1]
+
+
+def test_programs_get_json(healthy, capsys):
+    assert main(["doctor", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["format"], content["version"], content["healthy"]) == (
+        "edgepose.doctor",
+        1,
+        True,
+    )
+    names = {finding["name"] for finding in content["findings"]}
+    assert {"python", "instruction sets", "backend openvino", "compiled kernels"} <= names
+    healthy["numpy"] = None
+    assert main(["doctor", "--json"]) == 1
+    content = json.loads(capsys.readouterr().out)
+    assert not content["healthy"]
+    assert [each["name"] for each in content["findings"] if each["problem"]] == ["numpy"]
+
+
+def test_this_machines_kernel_cache_is_found():
+    assert health.kernel_cache() is None or isinstance(health.kernel_cache(), str)

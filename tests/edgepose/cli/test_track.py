@@ -45,12 +45,14 @@ def test_a_video_gives_results_and_an_overlay(track, puppet_video, tmp_path):
     assert header["format"] == "edgepose.poses"
     assert header["model"] == "puppet"
     assert header["source"] == str(puppet_video)
+    assert header["engine"]["device"] == "cpu"
     assert [frame["frame"] for frame in frames] == list(range(12))
     assert [frame["origin"] for frame in frames] == ["initialised"] + ["propagated"] * 11
     assert frames[1]["timestamp_ms"] == pytest.approx(40.0, abs=0.1)
     assert np.shape(frames[-1]["keypoints"]) == (13, 3)
     assert count_frames(video) == 12
     assert "A person in 12 of 12 frames (1 initialised, 11 propagated)." in said
+    assert f"puppet ran on cpu in {header['engine']['precision']}." in said
     assert "track: 12/12 (100 %)" in said
 
 
@@ -58,7 +60,7 @@ def test_the_latency_table_names_the_stages(track, puppet_video):
     _, said = track(puppet_video)
     table = said[said.index("ms per frame") :].splitlines()
     assert table[0].split()[-4:] == ["frames", "p50", "p95", "p99"]
-    stages = [line.split()[0] for line in table[1:-1]]
+    stages = [line.split()[0] for line in table[1:-2]]
     assert stages == ["search", "crop", "head", "decode", "follow", "network", "total"]
 
 

@@ -68,7 +68,7 @@ def test_gradients_reach_every_parameter_but_idle_ones():
     [
         ({"form": "warp"}, "no form of the PPU 'warp'"),
         ({"channels": 16}, "no PPU option 'channels'"),
-        ({"form": "flow", "deform_groups": 1}, "has no deform_groups"),
+        ({"form": "flow", "deform_groups": 5}, "5 groups of flows do not divide 13 joints"),
         ({"grid_stride": 2}, "neither grid_stride"),
         ({"ppu_blocks": 0}, "at least one block"),
         ({"dilations": ()}, "at least one block and one dilation"),

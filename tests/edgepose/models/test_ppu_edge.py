@@ -59,6 +59,21 @@ def test_each_joint_follows_its_own_flow_of_each_dilation():
     torch.testing.assert_close(ppu(preliminary, previous), expected)
 
 
+@pytest.mark.parametrize("dilations", [(1,), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_joints_of_a_group_share_their_flows(groups, dilations):
+    shape = {"joints": 6, "channels": 4, "blocks": 1, "dilations": dilations}
+    shared = FlowPPU(**shape, grid_stride=1, size=8, flow_groups=groups)
+    each = FlowPPU(**shape, grid_stride=1, size=8)
+    nn.init.uniform_(shared.weights)
+    each.weights = shared.weights
+    for index in range(len(dilations)):
+        flows = torch.randn(2, groups, 2, 8, 8)
+        shared.offsets[index] = Fixed(flows.flatten(1, 2))
+        each.offsets[index] = Fixed(flows.repeat_interleave(6 // groups, 1).flatten(1, 2))
+    torch.testing.assert_close(shared(*maps(6, 8)), each(*maps(6, 8)))
+
+
 def test_flows_are_enlarged_bilinearly():
     ppu = FlowPPU(1, channels=4, blocks=0, dilations=(1,), grid_stride=4, size=32)
     coarse = torch.randn(1, 2, 8, 8)
@@ -110,15 +125,19 @@ def test_a_gate_makes_the_skip_connection_a_mean_of_both_maps():
     torch.testing.assert_close(final, (preliminary + previous) / 2)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "gated"])
+FORMS = {
+    "plain": {"dilations": (1, 3)},
+    "gated": {"dilations": (1, 3), "gate": True},
+    "shared": {"dilations": (1,), "gate": True, "flow_groups": 1},
+}
+
+
+@pytest.fixture(scope="module", params=FORMS)
 def exported(request):
     """An edge PPU and the ONNX graph made of it."""
     pytest.importorskip("onnx")
-    ppu = trained_like(
-        FlowPPU(
-            13, channels=8, blocks=1, dilations=(1, 3), grid_stride=4, size=16, gate=request.param
-        )
-    )
+    shape = {"channels": 8, "blocks": 1, "grid_stride": 4, "size": 16}
+    ppu = trained_like(FlowPPU(13, **shape, **FORMS[request.param]))
     file = io.BytesIO()
     names = ["preliminary", "previous", "heatmaps"]
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+import edgepose.loading  # noqa: F401 - it brings a backend along
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.backends.fake import FakeBackend
 from edgepose_runtime.errors import BackendError, ClosedError, DeviceError, InferenceError
@@ -100,6 +101,29 @@ def assert_right(outputs, fed):
     for name, wanted in expected(fed).items():
         np.testing.assert_allclose(outputs[name], wanted, rtol=1e-5)
         assert outputs[name].dtype == np.float32
+
+
+def test_an_input_keeps_its_name_before_an_operator_that_does_nothing(backend):
+    onnx = pytest.importorskip("onnx")
+    if backend.name == "fake":
+        pytest.skip("its inputs do not come from the model")
+    helper = onnx.helper
+    shape = onnx.numpy_helper.from_array(np.array([-1, 2, 3, 3]), "shape")
+    node = helper.make_node("Reshape", ["previous", "shape"], ["a_reshaped"])
+    twice = helper.make_node("Add", ["a_reshaped", "previous"], ["heatmaps"])
+    kind = onnx.TensorProto.FLOAT
+    infos = [
+        [helper.make_tensor_value_info(name, kind, ["N", 2, 3, 3])]
+        for name in ("previous", "heatmaps")
+    ]
+    graph = helper.make_graph([node, twice], "idle", *infos, [shape])
+    opset = helper.make_opsetid("", 17)
+    content = helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+    settings = BackendSettings(precision="float32", batch=1)
+    with backend.load(content, settings=settings) as network:
+        assert list(network.inputs) == ["previous"]
+        maps = np.ones((1, 2, 3, 3), np.float32)
+        np.testing.assert_array_equal(network.infer({"previous": maps})["heatmaps"], 2)
 
 
 def test_a_network_describes_itself(network):

@@ -36,7 +36,13 @@ INPUT = TensorSpec("image", "uint8", ("N", 4, 4, 3))
 OUTPUT = TensorSpec("heatmaps", "float32", ("N", 4, 4, 3))
 SECRET = "tok-3x4mple"
 # Waits are short, deadlines long: only the server's fault must end a request.
-PATIENT = ServerSettings(deadline_s=30, first_delay_s=0.01, first_rest_s=0.05, longest_rest_s=0.1)
+PATIENT = ServerSettings(
+    deadline_s=30,
+    first_delay_s=0.01,
+    first_rest_s=0.05,
+    longest_rest_s=0.1,
+    largest_answer=2**20,
+)
 
 
 @pytest.fixture(scope="module")

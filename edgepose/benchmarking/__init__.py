@@ -1,0 +1,1 @@
+"""Speed and accuracy of models and of their peers, in one run: ``edgepose benchmark``."""

@@ -1,0 +1,95 @@
+"""Accuracy over time, as a picture."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from edgepose.benchmarking.accuracy import ALPHAS, BOXES, TRACKER
+from edgepose.benchmarking.entrants import PEER, STEP, Entrant
+from edgepose.benchmarking.outcome import Outcome
+from edgepose.sinks.files import create_file
+from edgepose_runtime.errors import ConfigError
+
+MEASURE = f"PCK-torso@{ALPHAS[0]:g}"
+_OURS, _THEIRS = "tab:blue", "tab:gray"
+
+
+def draw_picture(outcome: Outcome, path: Path) -> None:
+    """Write a picture of accuracy over ms from frame to joints, on the fewest threads.
+
+    Args:
+        outcome: with accuracy.
+        path: an image file; its ending says which kind.
+
+    Raises:
+        ConfigError: there is no accuracy to draw.
+        OutputError: the file cannot be written.
+    """
+    points = points_of(outcome)
+    if not points:
+        raise ConfigError("The picture shows accuracy over time, and no accuracy was measured.")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for entrant, milliseconds, pck in points:
+        _draw(axes, entrant, milliseconds, pck)
+    _label(axes, outcome, points[0][0])
+    image = BytesIO()
+    FigureCanvasAgg(figure).print_figure(image, format=path.suffix.lstrip(".") or "png", dpi=130)
+    with create_file(path) as file:
+        file.write(image.getvalue())
+
+
+def points_of(outcome: Outcome) -> list[tuple[Entrant, float, dict[str, float]]]:
+    """Return who is drawn, with ms and PCK by protocol: those on the fewest threads."""
+    shown = [entrant for entrant in outcome.latency if entrant.part in (STEP, PEER)]
+    fewest = min((entrant.asked.threads for entrant in shown), default=1)
+    found = []
+    for entrant in shown:
+        accuracy, milliseconds = outcome.accuracy_of(entrant), outcome.p50(entrant)
+        if accuracy and milliseconds and entrant.asked.threads == fewest:
+            pck = {protocol: each[MEASURE] for protocol, each in accuracy.pck.items()}
+            found.append((entrant, milliseconds, pck))
+    return found
+
+
+def _draw(axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float]) -> None:
+    color = _THEIRS if entrant.part == PEER else _OURS
+    axes.plot(milliseconds, pck[BOXES], "o", color=color, markersize=8)
+    if TRACKER in pck:
+        axes.plot(milliseconds, pck[TRACKER], "o", color=color, markersize=8, fillstyle="none")
+    at, options = (milliseconds, pck[BOXES]), {"textcoords": "offset points", "fontsize": 8}
+    if entrant.part == PEER:
+        axes.annotate(entrant.name, at, xytext=(8, 0), color=color, va="center", **options)
+    else:  # above, where few of the peers' names are
+        text = f"{entrant.name}\n{entrant.engine.backend} {entrant.engine.precision}"
+        above = {"xytext": (0, 12), "ha": "center", "va": "bottom"}
+        axes.annotate(text, at, color=color, **above, **options)
+
+
+def _label(axes: Any, outcome: Outcome, first: Entrant) -> None:
+    threads = first.asked.threads
+    axes.set_xscale("log")
+    axes.margins(x=0.25, y=0.15)
+    ticks = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200]
+    low, high = axes.get_xlim()
+    shown = [tick for tick in ticks if low <= tick <= high]
+    axes.set_xticks(shown, [str(tick) for tick in shown])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel(f"frame to joints, ms (p50, {threads} CPU thread{'s' * (threads > 1)})")
+    axes.set_ylabel(f"{MEASURE}, {outcome.accuracy.headline if outcome.accuracy else ''} in %")
+    axes.set_title(
+        "filled: in annotated boxes; hollow: tracker that finds the person itself; "
+        f"peers in {_precisions(outcome)}",
+        fontsize=9,
+    )
+    axes.grid(alpha=0.3)
+
+
+def _precisions(outcome: Outcome) -> str:
+    peers = (entrant for entrant in outcome.latency if entrant.part == PEER)
+    return ", ".join(sorted({entrant.engine.precision for entrant in peers})) or "no run"

@@ -1,0 +1,87 @@
+"""``edgepose propose-keyframes``: the frames of a video that are worth labelling."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgepose.cli.values import share
+from edgepose.keyframes.selecting import EvenSteps
+from edgepose.keyframes.sheet import Proposal, write_list, write_sheet
+from edgepose.keyframes.windows import windows_of
+from edgepose.progress import Progress, show_progress
+from edgepose.sinks.files import check_writable
+from edgepose_runtime.capture import CapturedFrame, FrameSource, open_source
+from edgepose_runtime.errors import ConfigError
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "propose-keyframes",
+        help="list the frames of a video that are worth labelling",
+        epilog="example: edgepose propose-keyframes walk.mp4 --rate 0.1 --csv keys.csv",
+    )
+    parser.add_argument("video", help="a video file or a folder of images")
+    parser.add_argument(
+        "--rate",
+        type=share,
+        metavar="PART",
+        help="the part of the frames to propose (default: as many as say something new)",
+    )
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="the list (default: VIDEO.keyframes.csv)"
+    )
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        help="the contact sheet, a PNG (default: VIDEO.keyframes.png)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Propose frames and return the exit code."""
+    with open_source(args.video) as source:
+        if source.is_live:
+            raise ConfigError(
+                f"propose-keyframes is for videos that end, and '{args.video}' does not: record it."
+            )
+        table, sheet = (
+            getattr(args, kind) or _beside(args.video, ending)
+            for kind, ending in (("csv", "csv"), ("sheet", "png"))
+        )
+        for path in (table, sheet):
+            check_writable(path)
+        proposals, count = _propose(source, args.rate)
+    write_list(table, proposals)
+    write_sheet(sheet, proposals)
+    sys.stdout.write(
+        f"{len(proposals)} of {count} frames are worth labelling "
+        f"({100 * len(proposals) / count:.0f} %): {table}, {sheet}\n"
+    )
+    return 0
+
+
+def _propose(source: FrameSource, rate: float | None) -> tuple[list[Proposal], int]:
+    proposals: list[Proposal] = []
+    count = 0
+    with show_progress("propose", source.num_frames) as progress:
+        for window in windows_of(_counted(source, progress), EvenSteps(), rate=rate):
+            proposals += [Proposal.of(window.frames[key]) for key in window.keys]
+            count += len(window.frames)
+    return proposals, count
+
+
+def _counted(source: FrameSource, progress: Progress) -> Iterator[CapturedFrame]:
+    for frame in source:
+        yield frame
+        progress.advance()
+
+
+def _beside(video: str, ending: str) -> Path:
+    path = Path(video)
+    return path.with_name(f"{path.stem}.keyframes.{ending}")

@@ -1,0 +1,79 @@
+"""``edgepose track --key-frames``: few frames of a file or camera are looked at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+from edgepose.cli.outputs import Outputs
+from edgepose.keyframes import KeyFrames
+from edgepose.keyframes.offline import KeyFrameTracking
+from edgepose.loading import PoseModel
+from edgepose.progress import show_progress
+from edgepose.results import Origin
+from edgepose.stats import TOTAL
+from edgepose.stopping import StopSignals
+from edgepose_runtime.capture import CapturedFrame, FrameSource
+from edgepose_runtime.errors import ConfigError
+
+
+def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames | None:
+    """Return how a tracker chooses the key frames of a live source; ``None`` for other ones.
+
+    Raises:
+        ConfigError: the options contradict each other.
+    """
+    if args.key_rate is not None and not args.key_frames:
+        raise ConfigError("--key-rate is the part of key frames; give --key-frames with it.")
+    if not args.key_frames or not source.is_live:
+        return None
+    return KeyFrames() if args.key_rate is None else KeyFrames(max_key_rate=args.key_rate)
+
+
+def track_by_key_frames(
+    args: argparse.Namespace,
+    source: FrameSource,
+    model: PoseModel,
+    outputs: Outputs,
+    stop: StopSignals,
+) -> None:
+    """Track a file by its key frames, and report what that saved."""
+    tracking = KeyFrameTracking(model, rate=args.key_rate, roi=args.roi)
+    start, poses, looking = time.perf_counter(), 0, 0.0
+    with show_progress("track", source.num_frames) as progress:
+        for frame, result in tracking.track(_until_stopped(source, stop)):
+            poses += result.keypoints is not None
+            looking += result.latency[TOTAL] if result.origin is Origin.KEY_FRAME else 0.0
+            progress.advance(note=str(result.origin or result.reason))
+            if not outputs.write(frame.image, result):
+                break
+    sys.stderr.write(_report(tracking, poses, looking / 1e3, time.perf_counter() - start))
+
+
+def _until_stopped(source: FrameSource, stop: StopSignals) -> Iterator[CapturedFrame]:
+    for frame in source:
+        yield frame
+        if stop.stopped:
+            return
+
+
+def _report(tracking: KeyFrameTracking, poses: int, looking: float, total: float) -> str:
+    """Say how many frames were looked at, and what the others saved.
+
+    Args:
+        tracking: what was done.
+        poses: frames with a person.
+        looking: seconds that key frames took.
+        total: seconds that all took, reading and writing included.
+    """
+    if not tracking.frames:
+        return ""
+    part = tracking.looked / tracking.frames
+    saved = looking * (1 / part - 1)
+    return (
+        f"A person in {poses} of {tracking.frames} frames. Looked at {tracking.looked} of them "
+        f"({100 * part:.0f} %), which took {looking:.1f} of {total:.1f} s and saved about "
+        f"{saved:.1f} s.\n"
+    )

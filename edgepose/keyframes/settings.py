@@ -1,0 +1,79 @@
+"""How a tracker chooses the frames that its networks look at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from edgepose_runtime.errors import ConfigError
+
+#: Stands for the defaults of :class:`KeyFrames`.
+AUTO = "auto"
+#: A frame cannot be held back for longer: the dynamics know windows of 40 frames.
+LONGEST_LAG = 38
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrames:
+    """Lets the networks look at few frames; the others' poses follow from those.
+
+    Between key frames the joints are carried along with the movement of the picture. A frame
+    becomes a key frame when their expected error grows beyond ``tolerance``, and the budget allows
+    it. After a key frame that contradicts what was expected, the next ones are key frames too.
+
+    Attributes:
+        max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run.
+        tolerance: expected mean error of the joints, in sides of the person's square region, from
+            which on a frame is worth looking at.
+        lag_frames: give each result out so many frames later, so that poses between key frames
+            can be interpolated from both sides instead of predicted from one.
+
+    Raises:
+        ConfigError: a number is outside its range.
+    """
+
+    max_key_rate: float = 0.3
+    tolerance: float = 0.02
+    lag_frames: int = 0
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.max_key_rate) or not 0 < self.max_key_rate <= 1:
+            raise ConfigError(
+                "max_key_rate must be a part of the frames, above 0 and at most 1; "
+                f"got {self.max_key_rate!r}."
+            )
+        if not _is_number(self.tolerance) or not 0 <= self.tolerance < math.inf:
+            raise ConfigError(
+                "The tolerance of key frames must be 0 or more, in sides of the person's region; "
+                f"got {self.tolerance!r}."
+            )
+        if not _is_whole(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
+            raise ConfigError(
+                f"lag_frames must be a whole number of frames from 0 to {LONGEST_LAG}; "
+                f"got {self.lag_frames!r}."
+            )
+
+
+def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:
+    """Return how to choose key frames; ``None`` to look at every frame.
+
+    Args:
+        value: settings, ``"auto"`` for the defaults, or ``None``.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if value is None or isinstance(value, KeyFrames):
+        return value
+    if value == AUTO:
+        return KeyFrames()
+    raise ConfigError(f"key_frames must be {AUTO!r}, KeyFrames(...) or None; got {value!r}.")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

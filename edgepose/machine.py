@@ -1,0 +1,114 @@
+"""What a machine is: the facts beside every measurement, and what ``edgepose doctor`` looks at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import cv2
+
+CPU_FACTS = Path("/proc/cpuinfo")
+#: Where small computers such as a Jetson say what they are.
+BOARD_FACTS = Path("/proc/device-tree/model")
+_MEASURED_PACKAGES = ("edgepose", "numpy", "numba", "openvino", "onnxruntime")
+
+#: Instruction sets that decide how fast networks run, by the names that Linux and LLVM give them.
+INSTRUCTION_SETS = {
+    "sse4_2": "sse4.2", "avx": "avx", "avx2": "avx2", "fma": "fma", "avx512f": "avx512f",
+    "avx512_vnni": "avx512vnni", "avx512vnni": "avx512vnni", "avx_vnni": "avxvnni",
+    "avxvnni": "avxvnni", "avx512_bf16": "avx512bf16", "avx512bf16": "avx512bf16",
+    "avx512_fp16": "avx512fp16", "avx512fp16": "avx512fp16", "amx_tile": "amx-tile",
+    "amx-tile": "amx-tile", "amx_int8": "amx-int8", "amx-int8": "amx-int8",
+    "amx_bf16": "amx-bf16", "amx-bf16": "amx-bf16", "asimd": "neon", "neon": "neon",
+    "asimdhp": "fp16", "fullfp16": "fp16", "asimddp": "dotprod", "dotprod": "dotprod",
+    "i8mm": "i8mm", "bf16": "bf16", "sve": "sve",
+}  # fmt: skip
+#: Which of them compute in a precision several times as fast as in float32.
+_FAST = {
+    "int8": ("avx512vnni", "avxvnni", "amx-int8", "dotprod", "i8mm"),
+    "bfloat16": ("avx512bf16", "amx-bf16", "bf16"),
+    "float16": ("avx512fp16", "fp16"),
+}
+
+
+def describe_machine() -> dict[str, object]:
+    """Return processor, instruction sets, cores, operating system and versions, as plain data."""
+    return {
+        "processor": processor(),
+        "instruction_sets": instruction_sets(),
+        "cores": os.cpu_count(),
+        "usable_cores": usable_cores(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {
+            **{name: installed(name) for name in _MEASURED_PACKAGES},
+            "opencv": cv2.__version__,
+        },
+    }
+
+
+def processor() -> str:
+    """Return the processor's name, or what comes closest to it."""
+    names = _values("model name")
+    board = _text(BOARD_FACTS).strip("\0\n ")
+    return next(names, board or platform.processor() or platform.machine())
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def pin_to_cores(count: int) -> None:
+    """Keep this process and its threads on so many cores, where the system can do that."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def instruction_sets() -> list[str]:
+    """Return which of :data:`INSTRUCTION_SETS` this CPU has: as Linux says, else as LLVM does."""
+    flags = next(_values("flags", "Features"), "").split() or _features_by_llvm()
+    return list(dict.fromkeys(INSTRUCTION_SETS[flag] for flag in flags if flag in INSTRUCTION_SETS))
+
+
+def fast_precisions(sets: list[str]) -> dict[str, str]:
+    """Return the precisions that instruction sets make fast, each with those that do."""
+    found = {name: [one for one in fast if one in sets] for name, fast in _FAST.items()}
+    return {name: " ".join(those) for name, those in found.items() if those}
+
+
+def installed(package: str) -> str | None:
+    """Return the version of an installed package, ``None`` if it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _features_by_llvm() -> list[str]:
+    # Not on Linux; without numba, or where LLVM cannot tell, nobody knows.
+    with contextlib.suppress(ImportError, RuntimeError):
+        from llvmlite.binding import get_host_cpu_features
+
+        return [name for name, there in get_host_cpu_features().items() if there]
+    return []
+
+
+def _values(*names: str) -> Iterator[str]:
+    for line in _text(CPU_FACTS).splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            yield value.strip()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # another system
+        return ""

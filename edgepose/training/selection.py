@@ -1,0 +1,180 @@
+"""Training of K-FPN, and of the discriminator for key frames of streams, on cached features.
+
+The backbone is frozen, so that its features are computed once per clip and training takes minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgepose.models.kfpn import KFPN, alpha_of_epoch, decided, key_frames
+from edgepose.models.online_keys import OnlineKeys
+from edgepose_runtime.errors import ConfigError
+
+Features = NDArray[np.floating]
+Report = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class SelectionTraining:
+    """How to train.
+
+    Attributes:
+        epochs: how often each clip is seen, one random window at a time.
+        rate: learning rate.
+        momentum: of SGD; ``None`` for Adam.
+        decay: weight decay.
+        milestones: epochs after which the rate is divided by ten.
+        alpha_slope: how much steeper the selection gets with each epoch; 0 to keep the steepness.
+        decide: count each frame as chosen or not, instead of by its selection from 0 to 1. Without
+            that a little of every frame costs as much as a few whole ones and explains more, so
+            that training ends with no frame chosen. The published recipes have it not.
+        seed: of the windows and their order.
+    """
+
+    epochs: int
+    rate: float
+    momentum: float | None = 0.0
+    decay: float = 1e-3
+    milestones: tuple[int, ...] = ()
+    alpha_slope: float = 0.5
+    decide: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.rate <= 0 or self.decay < 0:
+            raise ConfigError(f"Training needs epochs and a learning rate above 0; got {self}.")
+
+
+#: As published for the selector on Penn and JHMDB, and ours for the edge form; and as published
+#: for the discriminator.
+RECIPES = {
+    "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
+    "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
+    "edge": SelectionTraining(20, 3e-4, None, 1e-4, (14, 18), alpha_slope=0.0, decide=True),
+    "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
+    "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
+}
+
+
+def train_selector(
+    model: KFPN,
+    clips: Sequence[Features],
+    training: SelectionTraining,
+    report: Report = lambda _epoch, _loss: None,
+) -> None:
+    """Train a selector without labels, by Eq. 16.
+
+    Args:
+        model: is changed.
+        clips: (n, C, h, w) the backbone's features of each clip's frames.
+        training: how.
+        report: told the epoch, from 1, and the mean loss.
+    """
+    optimiser, schedule = _optimiser(model, training)
+    random = np.random.default_rng(training.seed)
+    for epoch in range(1, training.epochs + 1):
+        model.train()
+        losses = []
+        alpha = alpha_of_epoch(epoch, training.alpha_slope) if training.alpha_slope else None
+        for window, present in _windows(clips, model.config.frames, random):
+            selection, embedded = model(window, alpha)
+            chosen = decided(selection) if training.decide else selection
+            loss = model.loss(chosen, embedded, present)
+            losses.append(_descend(optimiser, loss))
+        schedule.step()
+        report(epoch, float(np.mean(losses)))
+    model.eval()
+
+
+def train_online(
+    model: OnlineKeys,
+    selector: KFPN,
+    clips: Sequence[Features],
+    training: SelectionTraining,
+    report: Report = lambda _epoch, _loss: None,
+) -> None:
+    """Train the discriminator to say, from the past alone, what the selector says of a window.
+
+    A frame's label is whether the selector chooses it when it sees all frames of the window.
+
+    Args:
+        model: is changed.
+        selector: trained; stays as it is.
+        clips: as in :func:`train_selector`; shorter ones than a window are left out.
+        training: how.
+        report: as there.
+    """
+    frames = selector.config.frames
+    windows = [_label(selector, model, clip[:frames]) for clip in clips if len(clip) >= frames]
+    optimiser, schedule = _optimiser(model, training)
+    random = np.random.default_rng(training.seed)
+    share = float(torch.cat([labels for _, _, labels in windows]).float().mean())
+    weight = torch.tensor([1.0, min(max((1 - share) / max(share, 1e-3), 0.2), 5.0)])
+    for epoch in range(1, training.epochs + 1):
+        model.train()
+        losses = []
+        for index in random.permutation(len(windows)):
+            seen, expected, labels = windows[index]
+            loss = nn.functional.cross_entropy(model(seen, expected), labels, weight)
+            losses.append(_descend(optimiser, loss))
+        schedule.step()
+        report(epoch, float(np.mean(losses)))
+    model.eval()
+
+
+def window_of(clip: Features, start: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Return ``frames`` frames from one on, zeros after the end, and which of them are there."""
+    part = torch.from_numpy(np.asarray(clip[start : start + frames], np.float32))
+    window = part.new_zeros(frames, *part.shape[1:])
+    window[: len(part)] = part
+    present = (torch.arange(frames) < len(part)).float()
+    return window, present
+
+
+def _windows(
+    clips: Sequence[Features], frames: int, random: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for index in random.permutation(len(clips)):
+        start = int(random.integers(max(1, len(clips[index]) - frames + 1)))
+        yield window_of(clips[index], start, frames)
+
+
+@torch.no_grad()
+def _label(selector: KFPN, model: OnlineKeys, clip: Features) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what is seen, what is expected and the labels of the frames after the batch."""
+    window, _ = window_of(clip, 0, selector.config.frames)
+    selection = selector.eval()(window)[0]
+    threshold = selector.config.threshold
+    chosen = torch.zeros(len(window), dtype=torch.long)
+    chosen[key_frames(selection, threshold)] = 1
+    first = model.config.batch_frames
+    keys = key_frames(selection[:first], threshold)
+    expected = model.expect(window, keys)
+    return window[first:], expected[first:], chosen[first:]
+
+
+def _optimiser(
+    model: nn.Module, training: SelectionTraining
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    weights, rate, decay = model.parameters(), training.rate, training.decay
+    optimiser: torch.optim.Optimizer
+    if training.momentum is None:
+        optimiser = torch.optim.Adam(weights, rate, weight_decay=decay)
+    else:
+        optimiser = torch.optim.SGD(weights, rate, training.momentum, weight_decay=decay)
+    milestones = list(training.milestones)
+    return optimiser, torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones)
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return float(loss.detach())

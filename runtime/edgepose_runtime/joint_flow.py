@@ -1,0 +1,149 @@
+"""Joints carried from frame to frame by the movement of the picture around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.crop import Image, crop_frame
+from edgepose_runtime.geometry import Roi, crop_to_frame, frame_to_crop
+
+Doubles = NDArray[np.float64]
+
+#: Side of the grey picture in which movement is followed: 0.06 ms to crop, and fine enough.
+VIEW_SIZE = 96
+#: Side of the patch around a joint that is followed, and how often the picture is halved: a joint
+#: may move by a fifth of the view from one frame to the next.
+_PATCH = (13, 13)
+_HALVINGS = 2
+_CRITERIA = (3, 10, 0.02)  # at most 10 steps, or until one is below 0.02 pixels
+#: Going there and back, a joint that comes out this many view pixels off is half trusted.
+_HALF_TRUSTED = 1.0
+#: What is taken for a joint that left the view.
+_LOST = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowStep:
+    """What one step of the picture did to the joints.
+
+    Attributes:
+        joints: float64 (K, 2) x, y in frame pixels; NaN stays NaN.
+        moved: float64 (K,) how far each joint went, in sides of the view.
+        doubt: float64 (K,) how far off it comes out when followed back, in sides of the view.
+        view: the new frame's region in grey, uint8 (S, S).
+        places: float64 (K, 2) the joints in pixels of the view.
+    """
+
+    joints: Doubles
+    moved: Doubles
+    doubt: Doubles
+    view: Image
+    places: Doubles
+
+
+class JointFlow:
+    """Follows patches around joints (Lucas-Kanade), there and back. Not for several threads.
+
+    A patch that does not come back to where it was, on a blurred hand say, is not trusted: its
+    joint rather moves along with its neighbours on the body.
+
+    Args:
+        num_joints: K.
+        limbs: pairs of joints that are neighbours.
+    """
+
+    def __init__(self, num_joints: int, limbs: Sequence[tuple[int, int]]) -> None:
+        self._neighbours: Doubles = np.zeros((num_joints, num_joints))
+        for first, second in limbs:
+            self._neighbours[first, second] = self._neighbours[second, first] = 1.0
+        self._roi = Roi(0, 0, 1, 1)
+        self._view: Image = np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8)
+        self._places: Doubles = np.zeros((num_joints, 2))
+
+    @property
+    def roi(self) -> Roi:
+        """The region of the frame that is watched."""
+        return self._roi
+
+    def start(self, frame: Image, roi: Roi, joints: NDArray[np.floating]) -> None:
+        """Watch a region from this frame on.
+
+        Args:
+            frame: uint8 BGR (H, W, 3).
+            roi: the region, which stays until the next start.
+            joints: (K, 2) x, y in frame pixels; NaN where unknown.
+        """
+        self._roi = roi
+        self._view = grey_view(frame, roi)
+        self._places = frame_to_crop(joints, roi, VIEW_SIZE).astype(np.float64)
+
+    def step(self, frame: Image) -> FlowStep:
+        """Carry the joints into the next frame; it counts as the last one once it is accepted."""
+        view = grey_view(frame, self._roi)
+        places, doubt = self.carry(self._view, view, self._places)
+        moved = np.hypot(*(places - self._places).T)
+        joints = np.asarray(crop_to_frame(places, self._roi, VIEW_SIZE), np.float64)
+        return FlowStep(joints, moved / VIEW_SIZE, doubt / VIEW_SIZE, view, places)
+
+    def accept(self, step: FlowStep) -> None:
+        """Go on from this step."""
+        self._view, self._places = step.view, step.places
+
+    def carry(self, before: Image, after: Image, joints: Doubles) -> tuple[Doubles, Doubles]:
+        """Carry joints from one view of the region into another, in time or against it.
+
+        Args:
+            before: uint8 grey (S, S).
+            after: the same region at another time.
+            joints: (K, 2) in pixels of the first view.
+
+        Returns:
+            Joints (K, 2) in pixels of the second, and doubts (K,) in pixels.
+        """
+        known = np.isfinite(joints[:, 0])
+        start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
+        there, found = _follow(before, after, start)
+        back, returned = _follow(after, before, there)
+        doubt = np.where(found & returned, np.hypot(*(back - start).T), _LOST).astype(np.float64)
+        trust = np.where(known, 1 / (1 + np.square(doubt / _HALF_TRUSTED)), 0.0)
+        flow = (there - start).astype(np.float64)
+        moved = trust[:, None] * flow + (1 - trust[:, None]) * self._of_neighbours(flow, trust)
+        return np.where(known[:, None], joints + moved, np.nan), np.where(known, doubt, np.nan)
+
+    def _of_neighbours(self, flow: Doubles, trust: Doubles) -> Doubles:
+        total = self._neighbours @ trust
+        mean: Doubles = self._neighbours @ (trust[:, None] * flow)
+        return mean / np.maximum(total, 1e-6)[:, None]
+
+
+def grey_view(frame: Image, roi: Roi) -> Image:
+    """Return a region of a BGR frame in grey, uint8 (S, S) with S = :data:`VIEW_SIZE`."""
+    import cv2  # here, so that importing this package stays cheap
+
+    grey: Image = np.asarray(
+        cv2.cvtColor(crop_frame(frame, roi, VIEW_SIZE), cv2.COLOR_BGR2GRAY), np.uint8
+    )
+    return grey
+
+
+def _follow(
+    before: Image, after: Image, points: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return where points (K, 2) went, and which were found; those that were not stay."""
+    import cv2
+
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        before,
+        after,
+        np.ascontiguousarray(points[:, None]),
+        None,  # type: ignore[call-overload]
+        winSize=_PATCH,
+        maxLevel=_HALVINGS,
+        criteria=_CRITERIA,
+    )
+    ok = found[:, 0] > 0
+    return np.where(ok[:, None], moved[:, 0], points).astype(np.float32), ok

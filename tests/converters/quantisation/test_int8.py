@@ -1,0 +1,108 @@
+"""A bundle: what is measured, kept, refused and written down."""
+
+import json
+
+import pytest
+
+from edgepose.cli.main import main
+from edgepose_converters.quantisation import int8
+from edgepose_converters.quantisation.accuracy import Pck, thinned
+from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
+from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError, DataError
+
+
+@pytest.fixture
+def options(tmp_path, clips, monkeypatch):
+    """Options for a set of made-up clips in place of the real ones."""
+    monkeypatch.setattr(int8, "validation_clips", lambda *_: clips[:2])
+    monkeypatch.setattr(int8, "read_jhmdb_clips", lambda *_: clips)
+    monkeypatch.setattr(int8, "_PROBE_FRAMES", 10)
+    return Int8Options("tiny-int8", tmp_path, calibration_frames=20)
+
+
+@pytest.fixture
+def no_quantiser(monkeypatch):
+    """Leave graphs float: what is tested comes after the quantiser, which takes long."""
+    monkeypatch.setattr(int8, "quantised", lambda model, *_: model)
+
+
+def lose(monkeypatch, name, points):
+    """Let a measurement find 80 for the first bundle, the float one, and less for the other."""
+    values = iter([80.0, 80.0 - points])
+    monkeypatch.setattr(int8, name, lambda *_: Pck(next(values), 50.0))
+
+
+def test_the_manifest_tells_what_int8_cost_and_how_it_was_made(float_bundle, tmp_path, options):
+    bundle, report = quantise_bundle(float_bundle, tmp_path / "out", options)
+    manifest = load_bundle(bundle.path).manifest
+    assert (manifest.name, manifest.precision) == ("tiny-int8", "int8")
+    told = manifest.accuracy["int8"]
+    assert set(told["float layers"]) == {"head", "step"}
+    assert told["calibration"]["frames"] == {"head": 2, "step": 20}
+    assert told["calibration"]["clips"] == ["clip0", "clip2", "clip4", "clip6"]
+    assert len(told["tracking, float32 and int8"]) == len(told["head, float32 and int8"]) == 2
+    assert max(told["ONNX Runtime against OpenVINO"].values()) < int8.LARGEST_DISAGREEMENT
+    assert set(report.losses) == {"tracking", "head"}
+    json.dumps(told)
+
+
+def test_a_loss_past_what_is_allowed_is_refused_and_nothing_is_written(
+    float_bundle, tmp_path, options, no_quantiser, monkeypatch
+):
+    lose(monkeypatch, "bundle_pck", 0.6)
+    with pytest.raises(AccuracyError, match=r"loses 0.60 points .* 0.5 are allowed"):
+        quantise_bundle(float_bundle, tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_head_that_loses_too_much_stays_float(
+    float_bundle, tmp_path, options, no_quantiser, monkeypatch
+):
+    lose(monkeypatch, "head_pck", 0.6)
+    bundle, report = quantise_bundle(float_bundle, tmp_path / "out", options)
+    assert report.float_layers["head"] == ["all"]
+    graphs = (each.graph_path("head").read_bytes() for each in (bundle, float_bundle))
+    assert next(graphs) == next(graphs)
+
+
+def test_graphs_that_runtimes_disagree_on_are_refused(float_bundle, tmp_path, options, monkeypatch):
+    monkeypatch.setattr(int8, "LARGEST_DISAGREEMENT", -1.0)
+    with pytest.raises(BackendError, match="Runtimes disagree on the int8 graph"):
+        quantise_bundle(float_bundle, tmp_path / "out", options)
+
+
+def test_an_int8_bundle_is_not_quantised_again(float_bundle, tmp_path, options, no_quantiser):
+    bundle, _ = quantise_bundle(float_bundle, tmp_path / "out", options)
+    with pytest.raises(ConfigError, match="is int8 already"):
+        quantise_bundle(bundle, tmp_path / "again", options)
+
+
+def test_missing_data_and_negative_drops_are_refused(float_bundle, tmp_path):
+    with pytest.raises(DataError):
+        quantise_bundle(float_bundle, tmp_path / "out", Int8Options("x", tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="0 or more points; got -1"):
+        Int8Options("x", tmp_path, max_drop=-1)
+
+
+def test_a_thinned_clip_keeps_frames_and_labels_together(clips):
+    few = thinned(clips[0], 4)
+    assert len(list(few.frames())) == len(few) == 4
+    assert (few.keypoints[1] == clips[0].keypoints[4]).all()
+
+
+def test_the_command_quantises_a_bundle_by_its_folder(
+    float_bundle, tmp_path, options, no_quantiser, capsys
+):
+    words = ["convert", float_bundle.path, tmp_path / "out", "--precision", "int8"]
+    words += ["--calibration-frames", 20, "--data", tmp_path, "--max-drop", 100]
+    assert main([*map(str, words)]) == 0
+    printed = capsys.readouterr().out
+    assert "tracking" in printed
+    assert "Float layers of step: " in printed
+    assert "Wrote the bundle" in printed
+
+
+def test_the_command_does_not_make_a_float_bundle_of_one(float_bundle, tmp_path, capsys):
+    assert main(["convert", str(float_bundle.path), str(tmp_path / "out")]) == 2
+    assert "ask for --precision int8" in capsys.readouterr().err

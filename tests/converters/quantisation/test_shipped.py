@@ -1,0 +1,114 @@
+"""The graphs of the shipped bundle run in ONNX Runtime, OpenVINO and TensorRT."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from edgepose.loading import bundle_path
+from edgepose_converters.quantisation.probing import relative_error, run_graph
+from edgepose_converters.verification import crops_of
+from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.capture import open_source
+
+# Operators that TensorRT 10 takes in float (onnx-tensorrt, docs/operators.md). ONNX Runtime takes
+# all of opset 17; that OpenVINO does is tested by running the graphs.
+TENSORRT = frozenset(
+    {
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Conv",
+        "ConvTranspose",
+        "DepthToSpace",
+        "DequantizeLinear",
+        "Div",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Gemm",
+        "GridSample",
+        "Identity",
+        "MatMul",
+        "Max",
+        "MaxPool",
+        "Min",
+        "Mod",
+        "Mul",
+        "QuantizeLinear",
+        "ReduceMax",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Resize",
+        "Shape",
+        "Sigmoid",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    }
+)
+BUNDLE = load_bundle(bundle_path("ppn-swift"))
+GRAPHS = sorted(BUNDLE.manifest.graphs)
+
+pytestmark = pytest.mark.skipif(
+    BUNDLE.manifest.precision != "int8", reason="the shipped bundle is not quantised"
+)
+
+
+@pytest.fixture(params=GRAPHS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def model(name):
+    return onnx.load(BUNDLE.graph_path(name))
+
+
+def test_only_operators_that_all_three_runtimes_accept(model):
+    assert {node.op_type for node in model.graph.node} <= TENSORRT
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
+
+
+def test_quantisation_is_symmetric_int8_with_stored_scales(model):
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    pairs = [n for n in model.graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert pairs, "the shipped graph is quantised"
+    for node in pairs:
+        assert (numpy_helper.to_array(stored[node.input[1]]) > 0).all()
+        zeros = numpy_helper.to_array(stored[node.input[2]])
+        assert zeros.dtype == np.int8
+        assert not zeros.any()
+        if node.op_type == "QuantizeLinear":
+            assert stored[node.input[1]].dims in ([], [1]), "activations are per tensor"
+
+
+def test_pixels_are_cast_before_anything_else(model):
+    images = {
+        value.name
+        for value in model.graph.input
+        if value.type.tensor_type.elem_type == TensorProto.UINT8
+    }
+    users = [node.op_type for node in model.graph.node if images & set(node.input)]
+    assert users == ["Cast"]
+
+
+def test_runtimes_agree_on_real_frames(name, sample_clip):
+    with open_source(sample_clip) as source:
+        crops = crops_of((frame.image for frame in source), BUNDLE.manifest.input.size, 3)
+    cells = BUNDLE.manifest.heatmap.size
+    previous = np.zeros((1, BUNDLE.manifest.num_joints, cells, cells), np.float32)
+    feeds = [
+        {"image": crop[None], **({"previous": previous} if name == "step" else {})}
+        for crop in crops
+    ]
+    graph = BUNDLE.graph_path(name).read_bytes()
+    maps = [run_graph(graph, feeds, backend) for backend in ("openvino", "onnxruntime")]
+    assert relative_error(*maps) < 0.1

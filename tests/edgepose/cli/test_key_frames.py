@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edgepose.cli.main import main
+
+
+@pytest.fixture
+def track(puppet_bundle, capsys):
+    """Run ``edgepose track --key-frames``; return the code and what it said."""
+
+    def run(*words):
+        model = ("--model", puppet_bundle.path, "--threads", "1")
+        code = main(["track", *map(str, words), *map(str, model)])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def test_a_file_is_tracked_by_its_key_frames(track, puppet_video, tmp_path):
+    jsonl = tmp_path / "poses.jsonl"
+    code, said = track(puppet_video, "--key-frames", "--key-rate", "0.25", "--jsonl", jsonl)
+    assert code == 0
+    _, *frames = (json.loads(line) for line in Path(jsonl).read_text().splitlines())
+    assert [frame["frame"] for frame in frames] == list(range(12))
+    origins = [frame["origin"] for frame in frames]
+    assert origins[0] == "key_frame"
+    assert 3 <= origins.count("key_frame") <= 4
+    assert set(origins) <= {"key_frame", "interpolated", "predicted"}
+    assert f"Looked at {origins.count('key_frame')} of them" in said
+    assert "saved about" in said
+
+
+@pytest.mark.parametrize("rate", ["0", "1.5", "often"])
+def test_a_rate_that_is_no_part_is_wrong_usage(track, puppet_video, rate, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        track(puppet_video, "--key-frames", "--key-rate", rate)
+    assert exit_info.value.code == 2
+    assert "part" in capsys.readouterr().err
+
+
+def test_a_rate_without_key_frames_is_wrong_usage(track, puppet_video):
+    code, said = track(puppet_video, "--key-rate", "0.2")
+    assert code == 2
+    assert "--key-frames" in said
+
+
+def test_frames_are_proposed_as_a_list_and_a_sheet(puppet_video, capsys):
+    assert main(["propose-keyframes", str(puppet_video), "--rate", "0.5"]) == 0
+    table = puppet_video.with_name("walk.keyframes.csv")
+    first, *lines = table.read_text().splitlines()
+    assert first == "frame,timestamp_ms"
+    assert len(lines) == 6
+    sheet = cv2.imread(str(puppet_video.with_name("walk.keyframes.png")))
+    assert sheet.shape[1] == 6 * 200
+    assert "6 of 12 frames" in capsys.readouterr().out
+
+
+def test_a_list_that_cannot_be_written_is_refused_before_the_work(puppet_video, tmp_path, capsys):
+    code = main(["propose-keyframes", str(puppet_video), "--csv", str(tmp_path / "no" / "k.csv")])
+    assert code == 1
+    assert "no folder" in capsys.readouterr().err

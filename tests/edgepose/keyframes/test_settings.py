@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from edgepose.keyframes import KeyFrames, key_frame_settings
+from edgepose_runtime.errors import ConfigError
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, 1.01, math.nan, "0.3", True])
+def test_refuses_a_rate_that_is_no_part(rate):
+    with pytest.raises(ConfigError, match="max_key_rate"):
+        KeyFrames(max_key_rate=rate)
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, math.inf, math.nan, None])
+def test_refuses_a_tolerance_that_is_no_error(tolerance):
+    with pytest.raises(ConfigError, match="tolerance"):
+        KeyFrames(tolerance=tolerance)
+
+
+@pytest.mark.parametrize("lag", [-1, 39, 2.0, True])
+def test_refuses_a_lag_that_is_no_number_of_frames(lag):
+    with pytest.raises(ConfigError, match="lag_frames"):
+        KeyFrames(lag_frames=lag)
+
+
+def test_takes_settings_auto_and_nothing():
+    settings = KeyFrames(max_key_rate=0.1)
+    assert key_frame_settings(settings) is settings
+    assert key_frame_settings("auto") == KeyFrames()
+    assert key_frame_settings(None) is None
+
+
+@pytest.mark.parametrize("value", ["often", 0.3, True])
+def test_refuses_anything_else(value):
+    with pytest.raises(ConfigError, match="key_frames"):
+        key_frame_settings(value)

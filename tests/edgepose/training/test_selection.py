@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgepose.models.kfpn import KFPN, PRESETS
+from edgepose.models.online_keys import OnlineConfig, OnlineKeys
+from edgepose.training.selection import (
+    RECIPES,
+    SelectionTraining,
+    train_online,
+    train_selector,
+    window_of,
+)
+from edgepose_runtime.errors import ConfigError
+
+EDGE = replace(PRESETS["edge"], channels=3, poles=6)
+TRAINING = SelectionTraining(6, 1e-2, None, 0.0)
+
+
+@pytest.fixture
+def clips():
+    random = np.random.default_rng(0)
+    return [random.normal(size=(n, 3, 6, 6)).cumsum(axis=0) for n in (40, 45, 30)]
+
+
+def test_training_lowers_the_loss(clips):
+    torch.manual_seed(0)
+    losses = []
+    train_selector(KFPN(EDGE), clips, TRAINING, lambda _epoch, loss: losses.append(loss))
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+
+
+def test_the_discriminator_learns_what_the_selector_says_later(clips):
+    torch.manual_seed(0)
+    selector = KFPN(EDGE)
+    model = OnlineKeys(OnlineConfig(channels=3, grid=6, edge=True, poles=6, iterations=5))
+    before = {name: value.clone() for name, value in selector.state_dict().items()}
+    losses = []
+    train_online(model, selector, clips, TRAINING, lambda _epoch, loss: losses.append(loss))
+    assert losses[-1] < losses[0]
+    for name, value in selector.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_a_short_clip_is_padded():
+    window, present = window_of(np.ones((5, 2, 3, 3)), 2, 6)
+    assert window.shape == (6, 2, 3, 3)
+    assert present.tolist() == [1, 1, 1, 0, 0, 0]
+    assert float(window[3:].abs().sum()) == 0
+
+
+def test_the_published_recipes_are_there():
+    assert RECIPES["penn"].rate == 1e-8
+    assert RECIPES["penn"].alpha_slope == 0.2
+    assert RECIPES["jhmdb"].milestones == (30, 50, 70)
+    assert RECIPES["online"].epochs == 200
+
+
+def test_refuses_no_training():
+    with pytest.raises(ConfigError):
+        SelectionTraining(0, 1e-3)

@@ -1,0 +1,93 @@
+import cv2
+import numpy as np
+import pytest
+
+from edgepose_runtime.geometry import Roi
+from edgepose_runtime.joint_flow import VIEW_SIZE, JointFlow, grey_view
+
+ROI = Roi(20, 10, 192, 192)
+JOINTS = np.array([[80.0, 60.0], [120.0, 100.0], [90.0, 140.0]])
+LIMBS = ((0, 1), (1, 2))
+
+
+def texture(shift=(0, 0)):
+    noise = np.random.default_rng(0).integers(0, 255, (260, 340, 3)).astype(np.uint8)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 4)
+    smooth = cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX)
+    return np.roll(smooth, shift, axis=(1, 0))[:240, :320].copy()
+
+
+@pytest.fixture
+def flow():
+    started = JointFlow(3, LIMBS)
+    started.start(texture(), ROI, JOINTS)
+    return started
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, 0), (-4, 2), (7, -6)])
+def test_joints_go_where_the_picture_goes(flow, shift):
+    step = flow.step(texture(shift))
+    np.testing.assert_allclose(step.joints, JOINTS + shift, atol=0.5)
+    np.testing.assert_allclose(step.moved, np.hypot(*shift) / ROI.width, atol=0.003)
+    assert step.doubt.max() < 0.005
+
+
+def test_a_step_counts_once_it_is_accepted(flow):
+    flow.step(texture((5, 0)))
+    again = flow.step(texture((3, 0)))
+    np.testing.assert_allclose(again.joints, JOINTS + np.array((3, 0)), atol=0.5)
+    flow.accept(again)
+    after = flow.step(texture((5, 0)))
+    np.testing.assert_allclose(after.joints, JOINTS + np.array((5, 0)), atol=0.7)
+    np.testing.assert_allclose(after.moved, 2 / ROI.width, atol=0.003)
+
+
+def test_many_small_steps_add_up(flow):
+    for x in range(1, 11):
+        step = flow.step(texture((x, 0)))
+        flow.accept(step)
+    np.testing.assert_allclose(step.joints, JOINTS + np.array((10, 0)), atol=1.0)
+
+
+def test_a_joint_that_is_not_known_stays_so():
+    flow = JointFlow(3, LIMBS)
+    joints = JOINTS.copy()
+    joints[1] = np.nan
+    flow.start(texture(), ROI, joints)
+    step = flow.step(texture((3, 0)))
+    assert np.isnan(step.joints[1]).all()
+    assert np.isnan(step.moved[1])
+    assert np.isnan(step.doubt[1])
+    np.testing.assert_allclose(step.joints[[0, 2]], joints[[0, 2]] + (3, 0), atol=0.5)
+
+
+def test_nothing_is_sure_in_a_picture_without_anything(flow):
+    step = flow.step(np.full((240, 320, 3), 100, np.uint8))
+    assert np.isfinite(step.joints).all()
+    assert step.doubt.min() > 0.01
+
+
+def test_a_joint_on_a_spoilt_patch_moves_with_its_neighbours():
+    before, after = texture(), texture((6, 0))
+    before[120:160, 70:110] = 128  # the last joint's surroundings
+    after[120:160, 76:116] = np.random.default_rng(1).integers(0, 255, (40, 40, 3))
+    flow = JointFlow(3, LIMBS)
+    flow.start(before, ROI, JOINTS)
+    step = flow.step(after)
+    assert abs(step.joints[2, 0] - JOINTS[2, 0] - 6) < 3
+
+
+def test_joints_are_carried_against_time_as_well(flow):
+    before, after = grey_view(texture(), ROI), grey_view(texture((4, 0)), ROI)
+    places = np.array([[30.0, 25.0], [50.0, 45.0], [35.0, 65.0]])
+    there, _ = flow.carry(before, after, places)
+    back, doubt = flow.carry(after, before, there)
+    np.testing.assert_allclose(there - places, [[4 * VIEW_SIZE / 192, 0]] * 3, atol=0.2)
+    np.testing.assert_allclose(back, places, atol=0.2)
+    assert doubt.max() < 0.3
+
+
+def test_a_view_is_the_region_in_grey():
+    view = grey_view(texture(), ROI)
+    assert view.shape == (VIEW_SIZE, VIEW_SIZE)
+    assert view.dtype == np.uint8
