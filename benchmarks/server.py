@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / "server.json"
     content: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-    content["machine"] = describe_machine(1)
+    content["machine"] = describe_machine()
     for part in args.parts:
         try:
             content[part] = _RUN[part](args, content.get(part, {}))

@@ -30,7 +30,9 @@ def add_parser(subparsers: Any) -> None:
         "my-int8-bundle --precision int8",
     )
     parser.add_argument(
-        "source", type=Path, help="a checkpoint; for int8 also the name or folder of a bundle"
+        "source",
+        type=Path,
+        help="a checkpoint; for int8 and for Triton the name or folder of a bundle",
     )
     parser.add_argument("out", type=Path, help="folder of the bundle, or of the model repository")
     parser.add_argument(

@@ -26,7 +26,7 @@ def convert(args: argparse.Namespace) -> int:
         queue_delay_us=args.queue_delay,
         instances=args.instances,
     )
-    bundle = load_bundle(bundle_path(str(args.checkpoint)))
+    bundle = load_bundle(bundle_path(args.source))
     models = write_repository(bundle, args.out, options, args.graphs)
     sys.stdout.write(f"Wrote the model repository {args.out}: {', '.join(models)}.\n")
     if options.platform == "tensorrt":

@@ -53,10 +53,10 @@ def register_backend(name: str, module: str, cls: str) -> None:
 
 
 def get_backend(name: str) -> Backend:
-    """Return the backend of that name: ``openvino``, ``onnxruntime``, ``triton`` on a server, or
-    one that was registered.
+    """Return the backend of that name: one of ours, or one that was registered.
 
-    Its package is looked for when the backend is first used.
+    Ours are ``openvino``, ``onnxruntime`` and, on a server, ``triton``. Its package is looked for
+    when the backend is first used.
 
     Raises:
         ConfigError: there is no such backend.

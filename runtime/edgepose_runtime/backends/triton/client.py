@@ -99,10 +99,12 @@ class ServerClient:
         return outputs, str(response.model_version)
 
     def reconnect(self) -> None:
-        """Let go of the connection and make a new one: a frozen server may leave a dead one."""
+        """Use a new connection from now on: a frozen server may leave a dead one.
+
+        Calls that wait on the old one keep it until their deadline.
+        """
         with self._lock:
-            old, self._client = self._client, self._connected()
-        old.close()
+            self._client = self._connected()
 
     def close(self) -> None:
         """Let go of the connection; calls that wait fail."""
