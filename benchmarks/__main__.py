@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, hpim, keyframes, path, slicing, soak, streams
+from benchmarks import absence, accuracy, hpim, keyframes, path, server, slicing, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -19,6 +19,7 @@ PARTS = {
     "soak": soak.main,
     "streams": streams.main,
     "absence": absence.main,
+    "server": server.main,
     "ppu": _ppu,
     "path": path.main,
     "keyframes": keyframes.main,

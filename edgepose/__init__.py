@@ -32,6 +32,8 @@ from edgepose_runtime.errors import (
     InferenceError,
     OutputError,
     RoiError,
+    ServerError,
+    ServerFault,
     SourceError,
     TimestampError,
 )
@@ -43,10 +45,13 @@ if TYPE_CHECKING:
     from edgepose.loading import PoseModel, available_models, load
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
+    from edgepose.remote.settings import RemoteHead
+    from edgepose.remote.stats import HeadStats, LateReason
     from edgepose.results import Origin, PoseResult
     from edgepose.slicing import ThinSlicing
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
+    from edgepose_runtime.backends.triton.settings import ServerSettings
     from edgepose_runtime.conversion import convert_keypoints
     from edgepose_runtime.events import EventKind, StreamEvent
     from edgepose_runtime.skeletons import Skeleton, get_skeleton
@@ -59,12 +64,16 @@ _LAZY = {
     "DropReason": "edgepose.flow",
     "EventKind": "edgepose_runtime.events",
     "FrameDrop": "edgepose.flow",
+    "HeadStats": "edgepose.remote.stats",
     "KeyFrames": "edgepose.keyframes.settings",
+    "LateReason": "edgepose.remote.stats",
     "OneEuroSettings": "edgepose_runtime.smoothing",
     "Origin": "edgepose.results",
     "PoseModel": "edgepose.loading",
     "PoseResult": "edgepose.results",
     "PoseTracker": "edgepose.tracker",
+    "RemoteHead": "edgepose.remote.settings",
+    "ServerSettings": "edgepose_runtime.backends.triton.settings",
     "Skeleton": "edgepose_runtime.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
@@ -99,15 +108,21 @@ __all__ = [
     "EventKind",
     "FrameDrop",
     "FrameError",
+    "HeadStats",
     "InferenceError",
     "KeyFrames",
+    "LateReason",
     "OneEuroSettings",
     "Origin",
     "OutputError",
     "PoseModel",
     "PoseResult",
     "PoseTracker",
+    "RemoteHead",
     "RoiError",
+    "ServerError",
+    "ServerFault",
+    "ServerSettings",
     "Skeleton",
     "SourceError",
     "StageLatency",

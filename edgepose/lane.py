@@ -198,7 +198,7 @@ class Lane:
 
     def add_event(self, event: StreamEvent) -> None:
         """Tell about an event; after a loss tracking starts afresh."""
-        if event.kind is not EventKind.ENDED:
+        if event.kind in (EventKind.LOST, EventKind.RECONNECTED):
             self._gap = True
         self._put(event)
 

@@ -13,6 +13,7 @@ from edgepose_runtime.backends import BackendSettings, Network, get_backend, reg
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
+from edgepose_runtime.manifest import Manifest
 from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.slicing.springs import Springs
 
@@ -38,6 +39,7 @@ class PoseModel(Closable):
         method: does the estimating.
         device: where the networks run.
         precision: in what they really compute.
+        manifest: of the bundle that it was loaded from, if there is one.
         close: releases the networks.
         springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
     """
@@ -49,6 +51,7 @@ class PoseModel(Closable):
         *,
         device: str = "cpu",
         precision: str = "float32",
+        manifest: Manifest | None = None,
         close: Callable[[], None] | None = None,
         springs: Springs | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class PoseModel(Closable):
         self.device = device
         self.precision = precision
         self.springs = springs
+        self.manifest = manifest
         self._method = method
         self._close = close
         self._closed = False
@@ -145,6 +149,7 @@ def open_model(
             device=_listed(network.device for network in networks.values()),
             precision=_listed(network.precision for network in networks.values()),
             springs=bundle.springs(),
+            manifest=bundle.manifest,
             close=opened.pop_all().close,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgepose.loading import PoseModel
 from edgepose.methods import Estimate
-from edgepose.methods.base import Crop, Heatmaps
+from edgepose.methods.base import CarryingMethod, Crop, Heatmaps
 from edgepose.results import Origin
 from edgepose.stats import StageClock
 from edgepose_runtime.crop import crop_frame
@@ -40,10 +41,16 @@ class Looker:
     """Crops regions, runs a model on them and decodes what it says. For one thread at a time.
 
     All its crops share one buffer: nothing that a method returns refers to a crop.
+
+    Args:
+        model: its networks.
+        starts_lightly: asked before each start whether the light network has to do, because the
+            heavy one is elsewhere; ``None`` if it never is.
     """
 
-    def __init__(self, model: PoseModel) -> None:
+    def __init__(self, model: PoseModel, starts_lightly: Callable[[], bool] | None = None) -> None:
         self._model = model
+        self._starts_lightly = starts_lightly
         size = model.method.spec.input_size
         self._buffer: Crop = np.empty((size, size, 3), np.uint8)
 
@@ -57,8 +64,14 @@ class Looker:
     def initialise(self, image: Image, roi: Roi, clock: StageClock) -> Look:
         """Look with the best network there is, knowing nothing of the past."""
         crop = self._crop(image, roi, clock)
-        with clock.stage("head"):
-            estimate = self._model.method.initialise(crop, roi)
+        method = self._model.method
+        lightly = self._starts_lightly is not None and self._starts_lightly()
+        if lightly and isinstance(method, CarryingMethod):
+            with clock.stage("network"):
+                estimate = method.begin(crop, roi)
+        else:
+            with clock.stage("head"):
+                estimate = method.initialise(crop, roi)
         return Look(roi, self._decode(estimate.heatmaps, roi, clock), estimate, 0)
 
     def advance(self, image: Image, roi: Roi, last: Look, clock: StageClock) -> Look:

@@ -14,6 +14,7 @@ from edgepose.keyframes.carrying import LiveKeyFrames
 from edgepose.keyframes.interpolating import KeyFrameInterpolation
 from edgepose.loading import PoseModel
 from edgepose.refining import Refinement
+from edgepose.remote import HeadLink
 from edgepose.slicing import refinement
 from edgepose.stream import PoseStream
 from edgepose.work import FrameWork
@@ -50,7 +51,7 @@ class StreamOptions:
                 "compares what networks say about all of them. Leave one out."
             )
 
-    def new_work(self, model: PoseModel) -> FrameWork:
+    def new_work(self, model: PoseModel, head: HeadLink | None = None) -> FrameWork:
         """Return the work on the frames of a stream that begins."""
         settings, smoothing = (
             key_frame_settings(self.key_frames),
@@ -61,6 +62,7 @@ class StreamOptions:
             model,
             smoothing=smoothing,
             reinitialise_every=self.reinitialise_every,
+            head=head,
             key_frames=keys,
         )
         refine, refiner = refinement(self.refine), None
@@ -68,7 +70,7 @@ class StreamOptions:
             refiner = refine.new_refiner(model, smoothing)
         elif keys is not None and keys.settings.lag_frames:
             refiner = KeyFrameInterpolation(keys)
-        return FrameWork(stream, self.deadline_ms, refiner)
+        return FrameWork(stream, self.deadline_ms, refiner, head=head)
 
 
 def _check_interval(reinitialise_every: int | None) -> None:

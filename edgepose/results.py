@@ -57,6 +57,8 @@ class PoseResult:
             last of those; 0 on the frame itself, ``None`` if there is no pose.
         latency: what each stage took on this frame, in ms; ``"total"`` is the whole call.
         skeleton: names and order of the joints.
+        head_age_ms: how long ago the frame was taken that a head last looked at in this track,
+            where the tracker has a remote one; ``None`` if none did.
     """
 
     frame_id: int
@@ -68,6 +70,7 @@ class PoseResult:
     key_frame_age: int | None
     latency: Mapping[str, float]
     skeleton: Skeleton
+    head_age_ms: float | None = None
 
     def joint(self, name: str) -> NDArray[np.float32] | None:
         """Return ``(x, y, score)`` of a joint by name, or ``None`` if there is no pose.

@@ -18,6 +18,7 @@ from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose.work import FrameWork
 from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.events import StreamEvent
 
 
 class Session:
@@ -48,6 +49,7 @@ class Session:
         work.waiting_counts = flow.drops
         self.lane = Lane(work, flow, recorder)
         self.pipeline.add(self.lane)
+        work.tell = self._add_event
 
     def submit(
         self,
@@ -76,6 +78,9 @@ class Session:
 
     def _forget(self) -> None:
         self._work.reset()
+
+    def _add_event(self, event: StreamEvent) -> None:
+        self.pipeline.add_event(self.lane, event)
 
 
 class SourceSession(Session):

@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgepose.flow import DropReason
 from edgepose.results import PoseResult
+
+if TYPE_CHECKING:
+    from edgepose.remote.stats import HeadStats
 
 #: The stage that stands for the whole call.
 TOTAL = "total"
@@ -83,6 +87,7 @@ class TrackerStats:
         callback_errors: exceptions that callbacks raised.
         unreported: drops and errors that are counted above, but of which ``on_drop`` and
             ``on_error`` were not told, because a callback did not return for too long.
+        head: what became of the requests to a remote head; ``None`` without one.
     """
 
     frames: int
@@ -95,21 +100,27 @@ class TrackerStats:
     pending: int
     callback_errors: int
     unreported: int
+    head: HeadStats | None = None
 
 
-class _Window:
+class Window:
     """The latest values of a stage."""
 
     def __init__(self) -> None:
         self._values: NDArray[np.float64] = np.empty(WINDOW)
         self._count = 0
 
+    def __len__(self) -> int:
+        return min(self._count, WINDOW)
+
     def add(self, value: float) -> None:
+        """Take in a value."""
         self._values[self._count % WINDOW] = value
         self._count += 1
 
     def summary(self) -> StageLatency:
-        held = StageLatency.of(self._values[: min(self._count, WINDOW)])
+        """Return the percentiles."""
+        held = StageLatency.of(self._values[: len(self)])
         return replace(held, count=self._count)
 
 
@@ -122,7 +133,7 @@ class StatsRecorder:
         self._counts: Counter[str] = Counter()
         self._drops: Counter[str] = Counter()
         self._origins: Counter[str] = Counter()
-        self._windows: dict[str, _Window] = {}
+        self._windows: dict[str, Window] = {}
 
     def warmed_up(self) -> None:
         """Measure from the next frame on."""
@@ -162,7 +173,7 @@ class StatsRecorder:
                 self._warmup_left -= 1
                 return
             for stage, milliseconds in result.latency.items():
-                self._windows.setdefault(stage, _Window()).add(milliseconds)
+                self._windows.setdefault(stage, Window()).add(milliseconds)
 
     def snapshot(self) -> TrackerStats:
         """Return the counts and percentiles up to now."""

@@ -12,6 +12,7 @@ from edgepose.keyframes.carrying import Carried, LiveKeyFrames
 from edgepose.loading import PoseModel
 from edgepose.looking import Image, Keypoints, Look, Looker
 from edgepose.prediction import MotionPredictor
+from edgepose.remote import HeadLink, LateHead
 from edgepose.results import Origin, PoseResult
 from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
@@ -68,6 +69,7 @@ class PoseStream:
         reinitialise_every: run the head every N frames; 0 for never, ``None`` for what the bundle
             recommends.
         key_frames: chooses the frames to look at; ``None`` to look at all.
+        head: a remote head, in place of the bundle's own.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class PoseStream:
         smoothing: OneEuroSettings | None,
         reinitialise_every: int | None,
         key_frames: LiveKeyFrames | None = None,
+        head: HeadLink | None = None,
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
@@ -84,7 +87,8 @@ class PoseStream:
             reinitialise_every = spec.reinitialise_every
         self._interval = reinitialise_every or None
         self._settings = FollowingSettings(score_threshold=spec.score_threshold)
-        self._looker = Looker(model)
+        self._late = None if head is None else head.new_head(self._settings, self._interval)
+        self._looker = Looker(model, None if self._late is None else self._late.starts_lightly)
         self._search = PersonSearch(self._looker, self._settings)
         self._follower = RoiFollower(self._settings)
         self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
@@ -101,13 +105,20 @@ class PoseStream:
         return self._track.look if self._track is not None and not self._unseen else None
 
     @property
+    def awaited_look(self) -> Look | None:
+        """What a remote head's answer makes of the last frame, before the next goes on from it."""
+        return None if self._late is None else self._late.ready
+
+    @property
     def is_tracking(self) -> bool:
         """Whether there is a pose to go on from."""
         return self._track is not None
 
     @property
     def head_is_due(self) -> bool:
-        """Whether the next frame is one that the head should look at."""
+        """Whether the next frame is one that the bundle's own head should look at."""
+        if self._late is not None:
+            return self._late.local_is_due
         if self._track is None or self._interval is None:
             return self._track is None
         return self._track.look.key_frame_age + 1 + self._unseen >= self._interval
@@ -119,6 +130,8 @@ class PoseStream:
         self._predictor.reset()
         self._track = self._carried = None
         self._unseen = 0
+        if self._late is not None:
+            self._late.forget_track()
         if self._key_frames is not None:
             self._key_frames.reset()
         if self._smoother is not None:
@@ -169,6 +182,7 @@ class PoseStream:
         """
         frame = _Frame(image, timestamp_ms)
         region = None if roi is None else fixed_roi(roi, frame.size)
+        self._merge_late()
         carried = self._carry(frame, region, clock)
         if carried is not None and (effort is Effort.NONE or not self._is_key(carried)):
             with clock.stage("follow"):
@@ -195,7 +209,17 @@ class PoseStream:
             key_frame_age=self._age(look) if look is not None and found else None,
             latency=clock.latency(),
             skeleton=self._skeleton,
+            head_age_ms=self._head_age_ms(timestamp_ms) if found else None,
         )
+
+    def _head_age_ms(self, timestamp_ms: float) -> float | None:
+        return None if self._late is None else self._late.age_ms(timestamp_ms)
+
+    def _merge_late(self) -> None:
+        """Go on from what a remote head said late about an earlier frame, if it is ready."""
+        look = None if self._late is None else self._late.merged()
+        if look is not None and self._track is not None:
+            self._track = replace(self._track, look=look)
 
     def _unseen_result(self, frame_id: int, timestamp_ms: float, clock: StageClock) -> PoseResult:
         """Return the pose that is to be expected in a frame that no network looks at."""
@@ -218,6 +242,7 @@ class PoseStream:
             key_frame_age=None if track is None else self._age(track.look),
             latency=clock.latency(),
             skeleton=self._skeleton,
+            head_age_ms=None if track is None else self._head_age_ms(timestamp_ms),
         )
 
     def _age(self, look: Look) -> int:
@@ -272,6 +297,9 @@ class PoseStream:
         last = self._last_look(frame, roi, effort)
         if last is not None:
             look = self._looker.advance(frame.image, roi, last, clock)
+            if self._late is not None:
+                with clock.stage("carry"):
+                    look = self._late.sustained(frame.image, frame.timestamp_ms, look)
             if effort is Effort.LIGHT or is_person(look.keypoints, self._settings):
                 return look if self._key_frames is None else _as_key_frame(look)
         return self._looker.initialise(frame.image, roi, clock)
@@ -297,6 +325,8 @@ class PoseStream:
         self._carried = None
         if look is not None:
             self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms)
+        if self._late is not None:
+            self._remember(self._late, frame, look if found else None)
         if look is None or not found:
             self._track = None
             self._predictor.reset()
@@ -307,6 +337,15 @@ class PoseStream:
         keypoints = self._smoothed(look.keypoints, look.roi, frame.timestamp_ms)
         self._predictor.update(keypoints, frame.timestamp_ms)
         return keypoints
+
+    def _remember(self, late: LateHead, frame: _Frame, look: Look | None) -> None:
+        """Keep what a late answer must be carried through, if there still is a track."""
+        if look is None:
+            late.forget_track()
+            return
+        if self._track is None or not _holds(self._track.look.roi, look.roi.center):
+            late.forget_track()
+        late.remember(frame.image, frame.timestamp_ms, look)
 
     def _smoothed(self, seen: Keypoints, roi: Roi, timestamp_ms: float) -> Keypoints:
         keypoints = seen.copy()

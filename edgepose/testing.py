@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +130,48 @@ class FakeMethod:
             distance = (grid - x)[None, :] ** 2 + (grid - y)[:, None] ** 2
             heatmaps[index] = score * np.exp(-distance / (2 * _SPREAD_CELLS**2))
         return heatmaps
+
+
+class CarryingFakeMethod(FakeMethod):
+    """A fake method that can carry a remote head's late answers on, by averaging heat-maps."""
+
+    can_carry = True
+
+    def begin(self, crop: Crop, roi: Roi) -> Estimate:
+        """Show the person, as the light network would."""
+        return self._estimate("begin", crop, roi, Origin.INITIALISED)
+
+    def initialise(self, crop: Crop, roi: Roi) -> Estimate:
+        """Show the person, as the own head would."""
+        return self._estimate("initialise", crop, roi, Origin.INITIALISED)
+
+    def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002 - as Method says
+        """Show the person."""
+        return self._estimate("advance", crop, roi, Origin.PROPAGATED)
+
+    def carry(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002
+        """Return the mean of heat-maps and those that the frame had."""
+        if self.error is not None:
+            raise self.error
+        mean: Heatmaps = (heatmaps + state) / 2
+        return Estimate(mean, state, Origin.PROPAGATED)
+
+    def preliminary(self, state: Any) -> Heatmaps:
+        """Return what the frame showed."""
+        shown: Heatmaps = state
+        return shown
+
+    def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
+        """Return the estimate with other heat-maps."""
+        return replace(estimate, heatmaps=heatmaps)
+
+    def heatmaps(self, roi: Roi) -> Heatmaps:
+        """Return what a head would say about a region."""
+        return self._heatmaps(roi)
+
+    def _estimate(self, kind: str, crop: Crop, roi: Roi, origin: Origin) -> Estimate:
+        heatmaps = self._look(kind, crop, roi)
+        return Estimate(heatmaps, heatmaps, origin)
 
 
 def fake_model(method: FakeMethod, name: str = "fake") -> PoseModel:

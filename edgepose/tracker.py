@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
 from edgepose.refining import Refinement
+from edgepose.remote import HeadLink, RemoteHead, remote_head
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
@@ -28,11 +30,9 @@ from edgepose.timestamps import StreamTime
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.skeletons import Skeleton
 from edgepose_runtime.smoothing import OneEuroSettings
-
-#: Options that are named in the documentation of the product, and come with a later version.
-_LATER = ("head",)
 
 
 class PoseTracker(Closing):
@@ -63,6 +63,12 @@ class PoseTracker(Closing):
         policy: what becomes of a frame that comes while others are in work: ``"every-frame"``
             makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
             for ``submit()`` and files, the latter for live sources.
+        head: address of a server with a heavy head, such as ``"grpc://host:8001"``, or a
+            :class:`RemoteHead`. The tracker starts at once with the light network; what the head
+            says late is carried through the frames since. It is asked at the start, after a loss,
+            when joints are doubtful, and every ``reinitialise_every`` frames.
+        head_local: what the model's own head is for then: ``"fallback"`` steps in while the server
+            is away, ``"never"`` leaves it to the light network.
         key_frames: look at few frames only, and carry the pose through the others: ``"auto"`` or
             :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``: look at all.
         refine: ``"thin-slicing"`` or :class:`ThinSlicing`: neighbouring frames have a say in each
@@ -70,10 +76,11 @@ class PoseTracker(Closing):
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
-        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera.
+        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera, or of the
+            remote head; with :meth:`track`, on the thread that calls it.
 
     Raises:
-        ConfigError: an option has no such value, contradicts another, or is not in this version.
+        ConfigError: an option has no such value, or contradicts another.
         BundleError: there is no such bundle, or it is damaged.
         BackendError: the backend or the device is not there.
     """
@@ -90,22 +97,24 @@ class PoseTracker(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        head: str | RemoteHead | None = None,
+        head_local: str = "fallback",
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
         on_event: Callback | None = None,
-        **later: Any,
     ) -> None:
-        _refuse_later(later)
         engine = engine_options(model, backend, device, precision, num_threads)
+        remote = remote_head(head, head_local)
         self._options = StreamOptions(
             smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._owns_model = not isinstance(model, PoseModel)
         self._model = model if isinstance(model, PoseModel) else load(model, **engine)
+        self._head = None if remote is None else self._link(remote, head_local)
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._recorder = StatsRecorder()
@@ -136,7 +145,8 @@ class PoseTracker(Closing):
             ClosedError: this is the child of a fork.
         """
         self._require_own_process()
-        return self._recorder.snapshot()
+        stats = self._recorder.snapshot()
+        return stats if self._head is None else replace(stats, head=self._head.stats)
 
     def track(
         self,
@@ -193,6 +203,7 @@ class PoseTracker(Closing):
             self._time.accept(stamp, called)
             self._next_id += 1
             self._recorder.add_result(result)
+            self._work.tell_events(stamp)
             return result
 
     def submit(
@@ -297,6 +308,8 @@ class PoseTracker(Closing):
         """
         with self._locked():
             recorder = StatsRecorder()
+            if self._head is not None:
+                self._head.reset()
             if self._session is None:
                 self._start_afresh()
             else:
@@ -341,18 +354,36 @@ class PoseTracker(Closing):
             return None
         self._closed = True
         session = self._session
-        release = self._model.close if self._owns_model else None
         if session is not None:
-            session.close(timeout, drain=drain, release=release)
+            session.close(timeout, drain=drain, release=self._release)
             return self._take_unhandled(session)
         # Waits for a frame in work, which needs the networks.
         if self._lock.acquire(timeout=timeout):
             try:
-                if release is not None:
-                    release()
+                self._release()
             finally:
                 self._lock.release()
         return self._take_unhandled()
+
+    def _link(self, remote: RemoteHead, local: str) -> HeadLink:
+        try:
+            return HeadLink(self._model, remote, local=local == "fallback")
+        except BaseException:
+            if self._owns_model:
+                self._model.close()
+            raise
+
+    def _release(self) -> None:
+        """Let go of the networks; only when no thread tracks any more."""
+        if self._head is not None:
+            self._head.close()
+        if self._owns_model:
+            self._model.close()
+
+    def _tell(self, event: StreamEvent) -> None:
+        """Tell of an event in the thread that called :meth:`track`."""
+        if self._callbacks.on_event is not None:
+            self._callbacks.on_event(event)
 
     def _take_unhandled(self, session: Session | None = None) -> Exception | None:
         error, self._unhandled = self._unhandled, None
@@ -373,7 +404,8 @@ class PoseTracker(Closing):
 
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
-        self._work = self._options.new_work(self._model)
+        self._work = self._options.new_work(self._model, self._head)
+        self._work.tell = self._tell
         self._time = StreamTime()
         self._next_id = 0
 
@@ -395,14 +427,3 @@ class PoseTracker(Closing):
         self._require_own_process()
         if self._closed:
             raise ClosedError("The tracker was closed; make a new PoseTracker.")
-
-
-def _refuse_later(options: dict[str, Any]) -> None:
-    for name in options:
-        if name not in _LATER:
-            raise TypeError(f"PoseTracker() got an unexpected keyword argument {name!r}")
-    wanted = [name for name, value in options.items() if value is not None]
-    if wanted:
-        raise ConfigError(
-            f"The option {wanted[0]} is not available in this version of edgepose; leave it out."
-        )

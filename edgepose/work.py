@@ -10,9 +10,11 @@ from dataclasses import replace
 from edgepose.deadline import Deadline, Effort
 from edgepose.flow import PendingFrame
 from edgepose.refining import Refiner, Seen
+from edgepose.remote import HeadLink
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL, StageClock
 from edgepose.stream import PoseStream
+from edgepose_runtime.events import StreamEvent
 
 #: The stage that stands for the wait before the work.
 QUEUE = "queue"
@@ -26,11 +28,13 @@ class FrameWork:
         waiting_counts: the deadline includes the wait before the work. Where every frame counts
             it does not: the queue is full on purpose, and no cheaper step would empty it.
         at_work: entered around all work, where networks are shared.
+        tell: what to call with events of the remote head.
 
     Args:
         stream: its state.
         deadline_ms: for each frame, from ``submit()`` on; ``None`` to do all that is due.
         refiner: improves the results, ``None`` for nothing.
+        head: the remote head of the stream, if it has one.
         clock: seconds that only go forward; the one that stamps ``PendingFrame.arrived``.
     """
 
@@ -39,13 +43,16 @@ class FrameWork:
         stream: PoseStream,
         deadline_ms: float | None,
         refiner: Refiner | None = None,
+        head: HeadLink | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
         self.waiting_counts = True
         self.at_work: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.tell: Callable[[StreamEvent], object] = lambda _: None
         self._deadline = None if deadline_ms is None else Deadline(deadline_ms)
         self._refiner = refiner
+        self._head = head
         self._clock = clock
 
     @property
@@ -62,6 +69,7 @@ class FrameWork:
             held = self.flush() if frame.afresh else []
             waited = (self._clock() - frame.arrived) * 1e3
             result = self._track(frame, waited)
+            self.tell_events(frame.timestamp_ms)
             result = replace(result, latency={QUEUE: waited, **result.latency})
             return held + self._refined(frame, result)
 
@@ -78,6 +86,12 @@ class FrameWork:
     def flush(self) -> list[PoseResult]:
         """Return the results that are held back: what follows has nothing to do with them."""
         return [] if self._refiner is None else self._refiner.flush()
+
+    def tell_events(self, timestamp_ms: float) -> None:
+        """Tell what happened to the remote head since the last frame."""
+        if self._head is not None:
+            for event in self._head.take_events(timestamp_ms):
+                self.tell(event)
 
     def reset(self) -> None:
         """Forget the person, and the frames that are held back."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.servers import free_port
+
 
 @pytest.fixture
 def run(project_root: Path):
@@ -60,3 +62,12 @@ def test_what_cannot_be_read_is_said(run, words, sentence):
     done = run(*words)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == sentence
+
+
+def test_a_server_that_is_not_there_keeps_nobody_from_tracking(run, sample_clip):
+    pytest.importorskip("tritonclient.grpc")
+    done = run("remote_head.py", str(sample_clip), f"grpc://127.0.0.1:{free_port()}")
+    assert done.returncode == 0, done.stderr
+    frames = [line for line in done.stdout.splitlines() if line.startswith("frame ")]
+    assert len(frames) == 100
+    assert "unreachable" in done.stdout

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edgepose.models import PPN
 from edgepose_converters.folding import fold_batch_norms, round_weights
-from edgepose_converters.graphs import ImageGraph, StepGraph
+from edgepose_converters.graphs import ImageGraph, PropagateGraph, StepGraph
 from edgepose_converters.halving import store_as_float16
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.tensors import TensorSpec
@@ -71,7 +71,10 @@ class ExportedGraph:
 def export_ppn(
     ppn: PPN, geometry: Geometry, *, head: nn.Module | None = None, weights: str = "float32"
 ) -> dict[str, ExportedGraph]:
-    """Export a PPN as the graphs ``head`` and ``step`` (PPN, section "Structure").
+    """Export a PPN as the graphs ``head``, ``step`` and ``propagate`` (PPN, section "Structure").
+
+    The last is the propagation unit by itself: with it a late answer of a remote head is carried
+    through the frames since.
 
     Args:
         ppn: the trained networks.
@@ -83,11 +86,16 @@ def export_ppn(
         ConfigError: the network does not return heat-maps of that geometry.
     """
     starter = head or ppn.head or ppn.body
-    step = (geometry.image, geometry.maps("previous"))
-    outputs = (geometry.maps("heatmaps"), geometry.maps("preliminary"))
+    previous, preliminary = geometry.maps("previous"), geometry.maps("preliminary")
+    heatmaps = geometry.maps("heatmaps")
     return {
         **export_image_graph("head", starter, geometry, weights=weights),
-        "step": export_graph(StepGraph(ppn), step, outputs, weights=weights),
+        "step": export_graph(
+            StepGraph(ppn), (geometry.image, previous), (heatmaps, preliminary), weights=weights
+        ),
+        "propagate": export_graph(
+            PropagateGraph(ppn), (preliminary, previous), (heatmaps,), weights=weights
+        ),
     }
 
 

@@ -52,3 +52,17 @@ class StepGraph(nn.Module):
     def forward(self, image: Tensor, previous: Tensor) -> tuple[Tensor, Tensor]:
         """Return the final and the preliminary heat-maps, both ``(N, K, h, h)``."""
         return self.ppn.step(self.normalisation(image), previous)
+
+
+class PropagateGraph(nn.Module):
+    """The propagation unit of a PPN by itself: the graph ``propagate``."""
+
+    def __init__(self, ppn: PPN) -> None:
+        super().__init__()
+        self.ppu = ppn.ppu
+        self.skip = ppn.skip
+
+    def forward(self, preliminary: Tensor, previous: Tensor) -> Tensor:
+        """Return the final heat-maps ``(N, K, h, h)``."""
+        propagated: Tensor = self.ppu(preliminary, previous)
+        return preliminary + propagated if self.skip else propagated

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.extras import require_packages
+from edgepose.cli.serve import add_batching_options
 from edgepose.cli.values import listed, whole
 
 
@@ -29,19 +30,30 @@ def add_parser(subparsers: Any) -> None:
         "my-int8-bundle --precision int8",
     )
     parser.add_argument(
-        "source", type=Path, help="a checkpoint; for int8 also the name or folder of a bundle"
+        "source",
+        type=Path,
+        help="a checkpoint; for int8 and for Triton the name or folder of a bundle",
     )
-    parser.add_argument("out", type=Path, help="folder of the bundle")
+    parser.add_argument("out", type=Path, help="folder of the bundle, or of the model repository")
+    parser.add_argument(
+        "--to",
+        choices=("bundle", "triton"),
+        default="bundle",
+        help="what to write: a bundle, or the model repository of a Triton server",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a bundle that is there")
     _add_import_options(parser)
     _add_int8_options(parser)
     _add_network_options(parser)
     _add_manifest_options(parser)
     _add_verification_options(parser)
+    _add_serving_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert, and print how well the runtimes agree."""
+    if args.to == "triton":
+        return int(import_module("edgepose_converters.triton.command").convert(args))
     needed = ["torch", "onnx", "onnxruntime"]
     if args.precision == "int8":
         needed.append("nncf")
@@ -168,4 +180,18 @@ def _add_verification_options(parser: argparse.ArgumentParser) -> None:
         default=40,
         metavar="N",
         help="how many of its frames, at most (default: 40)",
+    )
+
+
+def _add_serving_options(parser: argparse.ArgumentParser) -> None:
+    """Add what only ``--to triton`` looks at."""
+    add_batching_options(parser)
+    parser.add_argument(
+        "--platform",
+        choices=("onnxruntime", "tensorrt", "python"),
+        default="onnxruntime",
+        help="what runs the graph inside Triton (default: onnxruntime)",
+    )
+    parser.add_argument(
+        "--serve-on", choices=("gpu", "cpu"), default="gpu", help="where (default: gpu)"
     )

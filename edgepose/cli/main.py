@@ -23,6 +23,7 @@ COMMANDS = {
     "refine": "refine poses whose heat-maps were kept",
     "springs": "learn the springs of thin-slicing for a model",
     "convert": "turn a checkpoint into a bundle",
+    "serve": "serve a bundle's heavy network with Triton",
     "propose-keyframes": "list the frames of a video that are worth labelling",
     "models": "list the models that come with edgepose",
     "doctor": "check this installation and its devices",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -19,13 +20,17 @@ from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.progress import show_progress
 from edgepose.refining import Refinement
+from edgepose.remote import HeadStats, RemoteHead
 from edgepose.slicing import ThinSlicing
 from edgepose.stats import TrackerStats
 from edgepose.stopping import StopSignals
 from edgepose.tracker import PoseTracker
+from edgepose_runtime.backends.triton import ServerSettings
 from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
 from edgepose_runtime.errors import ConfigError
 
+#: The variable with the token for a remote head.
+TOKEN = "EDGEPOSE_HEAD_TOKEN"
 _STOPPING = "\nStopping after this frame; once more stops at once.\n"
 
 
@@ -81,6 +86,12 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="run the heavy head every N frames; 0: only to start (default: as the model says)",
+    )
+    parser.add_argument(
+        "--head",
+        metavar="ADDRESS",
+        help="a server with a heavy head, grpc://HOST:PORT or grpcs://HOST:PORT; its late answers "
+        f"are merged into the track (a token is read from the variable {TOKEN})",
     )
     parser.add_argument(
         "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
@@ -188,10 +199,19 @@ def _tracker(
         num_threads=args.threads,
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
+        head=_remote_head(args.head),
+        on_event=show_event,
         key_frames=key_frames,
         refine=refine,
         **late,
     )
+
+
+def _remote_head(address: str | None) -> RemoteHead | None:
+    """Return the head at an address; the token is no option, which others could read."""
+    if address is None:
+        return None
+    return RemoteHead(address, server=ServerSettings(token=os.environ.get(TOKEN)))
 
 
 def _write_all(poses: Posed, outputs: Outputs, count: int | None) -> None:
@@ -204,9 +224,10 @@ def _write_all(poses: Posed, outputs: Outputs, count: int | None) -> None:
 
 
 def show_event(event: StreamEvent) -> None:
-    """Say that a camera was lost, or is back."""
+    """Say that a camera or a remote head was lost, or is back."""
     if event.kind is not EventKind.ENDED:
-        sys.stderr.write(f"edgepose: {str(event.kind).capitalize()}: {event.detail}\n")
+        kind = str(event.kind).replace("_", " ").capitalize()
+        sys.stderr.write(f"edgepose: {kind}: {event.detail}\n")
 
 
 def summary(stats: TrackerStats, model: PoseModel) -> str:
@@ -216,4 +237,13 @@ def summary(stats: TrackerStats, model: PoseModel) -> str:
     origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
     found = f"A person in {stats.poses} of {stats.frames} frames"
     used = f"{model.name} ran on {model.device} in {model.precision}.\n"
-    return f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"
+    counts = f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"
+    return counts if stats.head is None else f"{counts}{_head_summary(stats.head)}"
+
+
+def _head_summary(head: HeadStats) -> str:
+    """Return what became of the requests to a remote head."""
+    ends = {"merged": head.merged, **head.dropped, **head.failed, "under way": head.in_flight}
+    told = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in ends.items() if count)
+    took = "" if head.latency is None else f" Answers took {head.latency.p50:.0f} ms (p50)."
+    return f"The remote head was asked {head.requests} times ({told or 'no need'}).{took}\n"

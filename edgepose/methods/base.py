@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,3 +105,36 @@ class Method(Protocol):
 
     def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:
         """Estimate a pose from this crop and the state that the frame before left."""
+
+
+@runtime_checkable
+class CarryingMethod(Method, Protocol):
+    """A method that can carry on heat-maps which another network made of an earlier frame.
+
+    The state that each frame left must be kept for that.
+    """
+
+    @property
+    def can_carry(self) -> bool:
+        """Whether :meth:`begin` and :meth:`carry` may be called."""
+
+    def begin(self, crop: Crop, roi: Roi) -> Estimate:
+        """Estimate a pose from this crop alone with the light network, in place of the heavy."""
+
+    def carry(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:
+        """Carry heat-maps on into a frame that was seen already.
+
+        Args:
+            heatmaps: (K, h, w), of the frame itself or the one before it.
+            roi: the region that they describe.
+            state: what the frame left.
+
+        Returns:
+            The frame's estimate as it would have been, had it been started from these.
+        """
+
+    def preliminary(self, state: Any) -> Heatmaps:
+        """Return what the light network alone made of the frame that left this state."""
+
+    def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
+        """Return an estimate with other heat-maps (K, h, w), from which the next frame goes on."""

@@ -14,7 +14,9 @@ from edgepose_runtime.manifest import Manifest
 Networks = Mapping[str, Network]
 
 _BUILDERS: dict[str, Callable[[MethodSpec, Networks], Method]] = {
-    "propagation": lambda spec, nets: PropagationMethod(spec, nets["head"], nets["step"]),
+    "propagation": lambda spec, nets: PropagationMethod(
+        spec, nets["head"], nets["step"], nets.get("propagate")
+    ),
     "framewise": lambda spec, nets: FramewiseMethod(spec, nets["body"]),
 }
 

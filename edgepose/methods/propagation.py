@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,15 +10,23 @@ from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.decoding import realign_heatmaps
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry import Roi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PropagationState:
-    """The heat-maps (K, h, w) of the last frame and the region they describe."""
+    """What the last frame left.
+
+    Attributes:
+        heatmaps: its heat-maps (K, h, w).
+        roi: the region they describe.
+        preliminary: what BodyNet alone made of that region, (K, h, w).
+    """
 
     heatmaps: Heatmaps
     roi: Roi
+    preliminary: Heatmaps
 
 
 class PropagationMethod:
@@ -35,12 +43,16 @@ class PropagationMethod:
         spec: geometry of crop and heat-maps.
         head: HeadNet: ``image`` to ``heatmaps``.
         step: BodyNet and PPU: ``image`` and ``previous`` to ``heatmaps`` and ``preliminary``.
+        propagate: PPU alone: ``preliminary`` and ``previous`` to ``heatmaps``.
     """
 
-    def __init__(self, spec: MethodSpec, head: Network, step: Network) -> None:
+    def __init__(
+        self, spec: MethodSpec, head: Network, step: Network, propagate: Network | None = None
+    ) -> None:
         self.spec = spec
         self._head = head
         self._step = step
+        self._propagation = propagate
         shape = (spec.skeleton.num_joints, spec.heatmap_size, spec.heatmap_size)
         self._nothing: Heatmaps = np.zeros(shape, np.float32)
 
@@ -56,16 +68,54 @@ class PropagationMethod:
 
     def advance(self, crop: Crop, roi: Roi, state: PropagationState) -> Estimate:
         """Run one step that starts from the last frame's heat-maps."""
-        previous = state.heatmaps
-        if roi != state.roi:
-            previous = realign_heatmaps(
-                previous, state.roi, roi, stride=self.spec.stride, offset=self.spec.offset
-            )
+        previous = self._realigned(state.heatmaps, state.roi, roi)
         return self._propagate(crop, roi, previous, Origin.PROPAGATED)
 
+    @property
+    def can_carry(self) -> bool:
+        """Whether the bundle has the PPU alone as a graph."""
+        return self._propagation is not None
+
+    def begin(self, crop: Crop, roi: Roi) -> Estimate:
+        """Start with BodyNet in place of HeadNet."""
+        heatmaps = self.locate(crop, roi)
+        state = PropagationState(heatmaps, roi, heatmaps)
+        return replace(self.carry(heatmaps, roi, state), origin=Origin.INITIALISED)
+
+    def carry(self, heatmaps: Heatmaps, roi: Roi, state: PropagationState) -> Estimate:
+        """Run the PPU alone, on what BodyNet made of the frame when it came."""
+        feeds = {
+            "preliminary": state.preliminary[None],
+            "previous": self._realigned(heatmaps, roi, state.roi)[None],
+        }
+        if self._propagation is None:
+            raise ConfigError(
+                "This bundle has no graph 'propagate'; convert its checkpoint again to get one."
+            )
+        carried = self._propagation.infer(feeds)["heatmaps"][0]
+        return Estimate(carried, replace(state, heatmaps=carried), Origin.PROPAGATED)
+
+    def preliminary(self, state: PropagationState) -> Heatmaps:
+        """Return BodyNet's own heat-maps."""
+        return state.preliminary
+
+    def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
+        """Let the next step start from other heat-maps."""
+        state = replace(estimate.state, heatmaps=heatmaps)
+        return replace(estimate, heatmaps=heatmaps, state=state)
+
+    def _realigned(self, heatmaps: Heatmaps, source: Roi, target: Roi) -> Heatmaps:
+        if source == target:
+            return heatmaps
+        return realign_heatmaps(
+            heatmaps, source, target, stride=self.spec.stride, offset=self.spec.offset
+        )
+
     def _propagate(self, crop: Crop, roi: Roi, previous: Heatmaps, origin: Origin) -> Estimate:
-        heatmaps = self._run_step(crop, previous)["heatmaps"][0]
-        return Estimate(heatmaps, PropagationState(heatmaps, roi), origin)
+        found = self._run_step(crop, previous)
+        heatmaps = found["heatmaps"][0]
+        state = PropagationState(heatmaps, roi, found["preliminary"][0])
+        return Estimate(heatmaps, state, origin)
 
     def _run_step(self, crop: Crop, previous: Heatmaps) -> dict[str, Heatmaps]:
         return self._step.infer({"image": crop[None], "previous": previous[None]})

@@ -19,11 +19,38 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
      │   ├─ BackendUnavailableError               its package is not installed
      │   ├─ DeviceError                           the device that was asked for is not there
      │   └─ InferenceError                        inputs that do not fit, or a failed run
+     │       └─ ServerError                       a server that fails; ``fault`` says how
      ├─ DataError                                 training or evaluation data that cannot be read
      ├─ CheckpointError                           a checkpoint that is damaged or does not fit
      ├─ AccuracyError                             a conversion that loses more than is allowed
      └─ ClosedError               (RuntimeError)  a call on something that was closed
 """
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class ServerFault(str, Enum):
+    """How an inference server failed."""
+
+    UNREACHABLE = "unreachable"
+    """Nothing answers there, or the connection broke."""
+    OVERLOADED = "overloaded"
+    """It has no room for another request."""
+    TIMEOUT = "timeout"
+    """It did not answer before the deadline."""
+    REFUSED = "refused"
+    """It does not accept the token or the certificate."""
+    WRONG_MODEL = "wrong_model"
+    """It has no such model, or another one of that name."""
+    BAD_ANSWER = "bad_answer"
+    """The answer is of another size or type, too large, or not finite."""
+    RESTING = "resting"
+    """It failed several times: it is left alone for a while."""
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class EdgePoseError(Exception):
@@ -88,6 +115,18 @@ class DeviceError(BackendError):
 
 class InferenceError(BackendError):
     """A network was given inputs that do not fit, or failed while it ran."""
+
+
+class ServerError(InferenceError):
+    """An inference server is not there, refuses, is too slow, or answers what is of no use.
+
+    Attributes:
+        fault: which of these, a :class:`ServerFault`.
+    """
+
+    def __init__(self, message: str, fault: ServerFault) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class DataError(EdgePoseError):

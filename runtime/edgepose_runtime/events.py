@@ -15,6 +15,10 @@ class EventKind(str, Enum):
     """The source delivers again: the next frame comes after a gap."""
     ENDED = "ended"
     """There will be no more frames."""
+    HEAD_LOST = "head_lost"
+    """The remote head does not answer any more; tracking goes on without it."""
+    HEAD_RECONNECTED = "head_reconnected"
+    """The remote head answers again."""
 
     def __str__(self) -> str:
         return self.value

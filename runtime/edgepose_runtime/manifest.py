@@ -14,6 +14,8 @@ METHOD_GRAPHS: Mapping[str, tuple[str, ...]] = {
     "propagation": ("head", "step"),
     "framewise": ("body",),
 }
+#: Further graphs that a bundle of a method may have.
+OPTIONAL_GRAPHS: Mapping[str, tuple[str, ...]] = {"propagation": ("propagate",)}
 
 
 @dataclass(frozen=True, slots=True)

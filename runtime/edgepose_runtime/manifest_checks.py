@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from edgepose_runtime.errors import BundleFormatError
-from edgepose_runtime.manifest import METHOD_GRAPHS, Manifest
+from edgepose_runtime.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, Manifest
 from edgepose_runtime.tensors import TensorSpec
 
 
@@ -50,6 +50,9 @@ def _check_graphs(manifest: Manifest) -> None:
                 f"only {', '.join(manifest.graphs) or 'none'}."
             )
         _check_tensors(manifest, name)
+    for name in OPTIONAL_GRAPHS.get(manifest.method, ()):
+        if name in manifest.graphs:
+            _check_tensors(manifest, name)
     files = [graph.file for graph in manifest.graphs.values()]
     files += [] if manifest.springs is None else [manifest.springs.file]
     if len(set(files)) != len(files):
@@ -61,9 +64,11 @@ def _check_tensors(manifest: Manifest, name: str) -> None:
     image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
     maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
     inputs, outputs = {image}, {maps}
+    previous, preliminary = replace(maps, name="previous"), replace(maps, name="preliminary")
     if name == "step":
-        inputs.add(replace(maps, name="previous"))
-        outputs.add(replace(maps, name="preliminary"))
+        inputs, outputs = {image, previous}, {maps, preliminary}
+    elif name == "propagate":
+        inputs = {preliminary, previous}
     graph = manifest.graphs[name]
     if set(graph.inputs) != inputs or not outputs <= set(graph.outputs):
         raise BundleFormatError(

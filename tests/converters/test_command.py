@@ -43,7 +43,7 @@ def test_the_head_may_come_from_another_checkpoint(
 ):
     out = tmp_path / "tiny"
     assert convert(ppn_checkpoint, out, "--head", f"{prefix}{body_checkpoint}") == 0
-    assert list(load_bundle(out).manifest.graphs) == ["head", "step"]
+    assert list(load_bundle(out).manifest.graphs) == ["head", "step", "propagate"]
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,18 @@ def test_the_step_is_the_models_own(ppn, geometry):
     np.testing.assert_allclose(outputs[1], preliminary.numpy(), rtol=1e-3, atol=1e-4)
 
 
+def test_the_propagation_unit_alone_makes_of_the_same_maps_what_the_step_does(ppn, geometry):
+    graphs = export_ppn(ppn, geometry)
+    fed = feeds(graphs["step"], 2)
+    final, preliminary = by_runtime("onnxruntime", graphs["step"], fed)
+    kept = {"preliminary": preliminary, "previous": fed["previous"]}
+    (alone,) = by_runtime("onnxruntime", graphs["propagate"], kept)
+    np.testing.assert_allclose(alone, final, rtol=1e-4, atol=1e-5)
+
+
 def test_graphs_have_the_names_and_shapes_of_the_contract(ppn, geometry):
     graphs = export_ppn(ppn, geometry)
-    assert set(graphs) == {"head", "step"}
+    assert set(graphs) == {"head", "step", "propagate"}
     maps = "float32 (N, 13, 8, 8)"
     described = {
         name: [f"{spec.name}: {spec}" for spec in (*graph.inputs, *graph.outputs)]
@@ -93,6 +102,7 @@ def test_graphs_have_the_names_and_shapes_of_the_contract(ppn, geometry):
             f"heatmaps: {maps}",
             f"preliminary: {maps}",
         ],
+        "propagate": [f"preliminary: {maps}", f"previous: {maps}", f"heatmaps: {maps}"],
     }
     for name in available_backends():
         for graph in graphs.values():

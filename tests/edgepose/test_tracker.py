@@ -431,19 +431,6 @@ class TestLifecycle:
 
 
 class TestOptions:
-    @pytest.mark.parametrize(
-        "option",
-        [
-            {"head": "grpc://localhost:8001"},
-        ],
-    )
-    def test_an_option_of_a_later_version_is_refused_by_name(self, method, option):
-        with pytest.raises(ConfigError, match=f"{next(iter(option))} is not available"):
-            PoseTracker(fake_model(method), **option)
-
-    def test_such_an_option_may_be_left_at_none(self, method):
-        PoseTracker(fake_model(method), head=None)
-
     def test_an_unknown_option_is_a_type_error(self, method):
         with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
             PoseTracker(fake_model(method), colour="red")

@@ -4,7 +4,9 @@ import pytest
 
 from edgepose_runtime import errors
 
-CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass)]
+CLASSES = [
+    cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, Exception)
+]
 
 
 @pytest.mark.parametrize("error", CLASSES)

@@ -12,6 +12,7 @@ from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings, Network
 from edgepose_runtime.bundle import Bundle
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.manifest import GraphSpec
 from edgepose_runtime.tensors import Array
 
 Feeds = dict[str, Array]
@@ -129,4 +130,10 @@ def _by_graph(
     # A head looks at several views of an image, so that a tenth of the images will do.
     few = feeds[FRAMES_PER_CLIP - 1 :: 2 * FRAMES_PER_CLIP]
     images = [{"image": feed["image"]} for feed in few]
-    return {name: feeds if name == every_frame else images for name in bundle.manifest.graphs}
+    # Those that see no image stay float: the propagation unit alone carries late answers.
+    looking = (name for name, graph in bundle.manifest.graphs.items() if _sees_image(graph))
+    return {name: feeds if name == every_frame else images for name in looking}
+
+
+def _sees_image(graph: GraphSpec) -> bool:
+    return any(spec.name == "image" for spec in graph.inputs)

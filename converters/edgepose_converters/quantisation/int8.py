@@ -138,7 +138,8 @@ class _Quantisation:
         self._left: dict[str, Sequence[str]] = {}
 
     def write(self, out: Path) -> tuple[Bundle, Int8Report]:
-        graphs = {name: self._quantised(name) for name in self._floats}
+        graphs = {name: self._quantised(name) for name in self._calibration.feeds}
+        graphs = {**self._floats, **graphs}
         losses = self._losses(graphs)
         if "head" in losses and losses["head"].points > self._options.max_drop:
             graphs["head"], self._left["head"] = self._floats["head"], [_WHOLE]
@@ -202,8 +203,8 @@ class _Quantisation:
         """Run the same frames through all runtimes; return the largest difference to the first."""
         first, *others = installed_runtimes()
         found = {}
-        for name, graph in graphs.items():
-            feeds = self._probes.feeds[name]
+        for name, feeds in self._probes.feeds.items():
+            graph = graphs[name]
             maps = run_graph(graph, feeds, first)
             errors = (relative_error(run_graph(graph, feeds, other), maps) for other in others)
             found[name] = round(max(errors, default=0.0), 4)

@@ -30,10 +30,11 @@ __all__ = [
 ]
 
 # Names of backends, which are those of the packages they need, and their classes.
-_BACKENDS = {
+_LOCAL = {
     "openvino": "OpenVinoBackend",
     "onnxruntime": "OnnxRuntimeBackend",
 }
+_BACKENDS = {**_LOCAL, "triton": "TritonBackend"}
 
 
 # Modules and classes of those that other packages bring along.
@@ -52,9 +53,10 @@ def register_backend(name: str, module: str, cls: str) -> None:
 
 
 def get_backend(name: str) -> Backend:
-    """Return the backend of that name: ``openvino``, ``onnxruntime``, or one that was registered.
+    """Return the backend of that name: one of ours, or one that was registered.
 
-    Its package is looked for when the backend is first used.
+    Ours are ``openvino``, ``onnxruntime`` and, on a server, ``triton``. Its package is looked for
+    when the backend is first used.
 
     Raises:
         ConfigError: there is no such backend.
@@ -70,5 +72,5 @@ def get_backend(name: str) -> Backend:
 
 
 def available_backends() -> tuple[str, ...]:
-    """Return the names of the backends whose packages are installed."""
-    return tuple(name for name in (*_BACKENDS, *_REGISTERED) if find_spec(name) is not None)
+    """Return the names of the backends that run models on this machine and are installed."""
+    return tuple(name for name in (*_LOCAL, *_REGISTERED) if find_spec(name) is not None)

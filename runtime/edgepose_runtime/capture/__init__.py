@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from edgepose_runtime.capture.base import DEFAULT_FPS, CapturedFrame, FrameSource, require_fps
-from edgepose_runtime.capture.redaction import redact
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
+from edgepose_runtime.redaction import redact
 
 # OpenCV takes no larger number.
 _LAST_CAMERA = 2**31 - 1

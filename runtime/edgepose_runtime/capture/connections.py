@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import cv2
 
-from edgepose_runtime.capture.redaction import redact
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import SourceError
+from edgepose_runtime.redaction import redact
 from edgepose_runtime.tensors import Array
 
 #: What the addresses of streams begin with.

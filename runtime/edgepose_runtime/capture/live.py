@@ -11,15 +11,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as NotInTime
 
-from edgepose_runtime.capture.backoff import Backoff
+from edgepose_runtime.backoff import Backoff
 from edgepose_runtime.capture.base import FrameSource, logger
 from edgepose_runtime.capture.connections import Connection
 from edgepose_runtime.capture.handover import End, Handover, Shot
 from edgepose_runtime.capture.reader import Reader
-from edgepose_runtime.capture.redaction import redact
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
+from edgepose_runtime.redaction import redact
 from edgepose_runtime.tensors import Array
 
 # How often who iterates looks after a reader that delivers nothing.

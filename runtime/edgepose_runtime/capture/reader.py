@@ -7,13 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from edgepose_runtime.capture.backoff import Backoff
+from edgepose_runtime.backoff import Backoff
 from edgepose_runtime.capture.connections import Connection
 from edgepose_runtime.capture.handover import Handover, Shot
-from edgepose_runtime.capture.redaction import redact
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
+from edgepose_runtime.redaction import redact
 
 _T = TypeVar("_T")
 

@@ -326,6 +326,8 @@ def test_an_address_where_nobody_answers_is_one_sentence_without_the_password(ca
 def test_a_lost_camera_is_said(capsys):
     for kind in EventKind:
         show_event(StreamEvent(kind, 0.0, "camera 0 stopped delivering frames."))
-    lost, reconnected = capsys.readouterr().err.splitlines()
+    lost, reconnected, head_lost, head_reconnected = capsys.readouterr().err.splitlines()
     assert lost == "edgepose: Lost: camera 0 stopped delivering frames."
     assert reconnected.startswith("edgepose: Reconnected:")
+    assert head_lost.startswith("edgepose: Head lost:")
+    assert head_reconnected.startswith("edgepose: Head reconnected:")

@@ -1,6 +1,9 @@
 """What every backend promises, checked on each one that is installed."""
 
+import functools
+import hashlib
 import threading
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from edgepose_runtime.backends import BackendSettings, available_backends, get_b
 from edgepose_runtime.backends.fake import FakeBackend
 from edgepose_runtime.errors import BackendError, ClosedError, DeviceError, InferenceError
 from edgepose_runtime.tensors import TensorSpec
+from tests.servers import SmallServer
 
 INPUTS = (
     TensorSpec("image", "uint8", ("N", 4, 4, 3)),
@@ -46,7 +50,24 @@ def model():
     return helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
 
 
-@pytest.fixture(params=[*available_backends(), "fake"])
+@pytest.fixture(scope="module")
+def server(model, tmp_path_factory):
+    """A real server that has the model, in a process of its own."""
+    pytest.importorskip("tritonclient.grpc")
+    path = tmp_path_factory.mktemp("server") / "tiny.onnx"
+    path.write_bytes(model)
+    server = SmallServer(
+        graph=str(path), parameters={"edgepose.sha256": hashlib.sha256(model).hexdigest()}
+    )
+    server.start()
+    yield server
+    server.kill()
+
+
+REMOTE = ["triton"] if find_spec("tritonclient") else []
+
+
+@pytest.fixture(params=[*available_backends(), "fake", *REMOTE])
 def backend(request):
     if request.param == "fake":
         return FakeBackend(expected, INPUTS, OUTPUTS)
@@ -54,8 +75,16 @@ def backend(request):
 
 
 @pytest.fixture
-def network(backend, model):
-    with backend.load(model, settings=BackendSettings(precision="float32")) as network:
+def settings(backend, request):
+    """Settings for the backend's device: a remote one is where its server listens."""
+    remote = backend.capabilities.remote
+    device = request.getfixturevalue("server").address if remote else "cpu"
+    return functools.partial(BackendSettings, device=device)
+
+
+@pytest.fixture
+def network(backend, model, settings):
+    with backend.load(model, settings=settings(precision="float32")) as network:
         yield network
 
 
@@ -76,7 +105,7 @@ def assert_right(outputs, fed):
 
 def test_an_input_keeps_its_name_before_an_operator_that_does_nothing(backend):
     onnx = pytest.importorskip("onnx")
-    if backend.name == "fake":
+    if backend.name == "fake" or backend.capabilities.remote:
         pytest.skip("its inputs do not come from the model")
     helper = onnx.helper
     shape = onnx.numpy_helper.from_array(np.array([-1, 2, 3, 3]), "shape")
@@ -103,18 +132,17 @@ def test_a_network_describes_itself(network):
     assert list(network.inputs) == ["image", "previous"]
 
 
-def test_device_and_precision_in_use_are_reported(network, backend):
-    assert network.device == "cpu"
+def test_device_and_precision_in_use_are_reported(network, backend, settings):
+    assert network.device == settings().device
     assert network.precision == "float32"
-    assert "cpu" in backend.capabilities.devices
     assert "float32" in backend.capabilities.precisions
-    assert not backend.capabilities.remote
+    assert backend.capabilities.remote or "cpu" in backend.capabilities.devices
 
 
-def test_a_model_may_be_a_file(backend, model, tmp_path):
+def test_a_model_may_be_a_file(backend, model, tmp_path, settings):
     path = tmp_path / "tiny.onnx"
     path.write_bytes(model)
-    with backend.load(path, settings=BackendSettings(precision="float32")) as network:
+    with backend.load(path, settings=settings(precision="float32")) as network:
         assert_right(network.infer(feeds()), feeds())
 
 
@@ -166,9 +194,8 @@ def test_no_samples_are_refused(network):
         network.infer({name: array[:0] for name, array in feeds().items()})
 
 
-def test_a_fixed_batch_takes_no_other(backend, model):
-    settings = BackendSettings(precision="float32", batch=2)
-    with backend.load(model, settings=settings) as network:
+def test_a_fixed_batch_takes_no_other(backend, model, settings):
+    with backend.load(model, settings=settings(precision="float32", batch=2)) as network:
         assert network.inputs["image"].shape == (2, 4, 4, 3)
         assert_right(network.infer(feeds(2)), feeds(2))
         with pytest.raises(InferenceError, match=r"takes uint8 \(2, 4, 4, 3\)"):
@@ -204,20 +231,20 @@ def test_a_closed_network_refuses_to_infer(network):
 
 
 def test_a_device_that_is_not_there_is_refused(backend, model):
-    with pytest.raises(DeviceError, match=rf"{backend.name} has no device 'tpu'.* it has cpu"):
+    has = f"{backend.name} has no device 'tpu'.* it has {backend.capabilities.devices[0]}"
+    with pytest.raises(DeviceError, match=has):
         backend.load(model, settings=BackendSettings(device="tpu"))
 
 
-def test_a_precision_that_is_not_there_is_refused(backend, model):
+def test_a_precision_that_is_not_there_is_refused(backend, model, settings):
     missing = {"float16", "bfloat16"} - set(backend.capabilities.precisions)
     for precision in missing:
         with pytest.raises(DeviceError, match=f"cannot compute in {precision}; it can in float32"):
-            backend.load(model, settings=BackendSettings(precision=precision))
+            backend.load(model, settings=settings(precision=precision))
 
 
-def test_num_threads_is_taken(backend, model):
-    settings = BackendSettings(precision="float32", num_threads=1)
-    with backend.load(model, settings=settings) as network:
+def test_num_threads_is_taken(backend, model, settings):
+    with backend.load(model, settings=settings(precision="float32", num_threads=1)) as network:
         assert_right(network.infer(feeds()), feeds())
 
 

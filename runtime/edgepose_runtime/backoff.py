@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Protocol
 
-from edgepose_runtime.capture.settings import LiveSettings
+
+class Patience(Protocol):
+    """How long to wait between attempts, in seconds, and how many there are."""
+
+    @property
+    def first_delay_s(self) -> float:
+        """The first wait; each attempt doubles it."""
+
+    @property
+    def longest_delay_s(self) -> float:
+        """The longest wait."""
+
+    @property
+    def attempts(self) -> int | None:
+        """After how many attempts in a row to give up; ``None``: never."""
 
 
 class Backoff:
@@ -18,9 +33,7 @@ class Backoff:
         randomness: numbers from 0 to 1.
     """
 
-    def __init__(
-        self, settings: LiveSettings, randomness: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, settings: Patience, randomness: Callable[[], float] = random.random) -> None:
         self._settings = settings
         self._randomness = randomness
         self._failures = 0

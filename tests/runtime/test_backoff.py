@@ -1,7 +1,7 @@
 import pytest
 
+from edgepose_runtime.backoff import Backoff
 from edgepose_runtime.capture import LiveSettings
-from edgepose_runtime.capture.backoff import Backoff
 from edgepose_runtime.errors import ConfigError
 
 

@@ -1,0 +1,63 @@
+"""Which remote head, and when to ask it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgepose_runtime.backends.triton import ServerAddress, ServerSettings
+from edgepose_runtime.errors import ConfigError
+
+#: What the bundle's own head is for beside a remote one: to step in while that is away, or nothing.
+LOCAL = ("fallback", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteHead:
+    """A heavy head on an inference server (Open Inference Protocol v2 over gRPC, such as Triton).
+
+    Attributes:
+        address: ``grpc://host:8001`` or, encrypted, ``grpcs://host:8001``: the server has this
+            bundle's own head. With ``/model`` at the end: another network for the same joints and
+            crops.
+        sha256: hash of that other network's graph; ``None`` to take any with such tensors.
+        server: token, certificates, deadline and recovery.
+        remembered: frames that are kept to carry an answer through; a later one is dropped.
+        least_trusted: ask when less than this part of the joints is trusted, 0 to 1.
+        shortest_gap: frames between two such requests at least.
+
+    Raises:
+        ConfigError: a value is outside of its range, or the address is none.
+    """
+
+    address: str
+    sha256: str | None = None
+    server: ServerSettings = field(default_factory=ServerSettings)
+    remembered: int = 20
+    least_trusted: float = 0.7
+    shortest_gap: int = 10
+
+    def __post_init__(self) -> None:
+        ServerAddress.parse(self.address)
+        for name in ("remembered", "shortest_gap"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
+        if not 0 <= self.least_trusted <= 1:
+            raise ConfigError(f"least_trusted must be from 0 to 1; got {self.least_trusted!r}.")
+
+
+def remote_head(head: str | RemoteHead | None, local: str) -> RemoteHead | None:
+    """Return the settings that the options of a tracker stand for.
+
+    Raises:
+        ConfigError: an option has no such value.
+    """
+    if local not in LOCAL:
+        raise ConfigError(f"head_local must be {' or '.join(map(repr, LOCAL))}; got {local!r}.")
+    if head is None or isinstance(head, RemoteHead):
+        return head
+    if not isinstance(head, str):
+        raise ConfigError(
+            "head must be an address such as 'grpc://host:8001', a RemoteHead or None; got "
+            f"{head!r}."
+        )
+    return RemoteHead(head)

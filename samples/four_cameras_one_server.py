@@ -1,0 +1,60 @@
+"""Four cameras, one Triton: each tracker asks about its own frames, and the server joins them.
+
+On the machine with the GPU, or on this one:   edgepose serve ppn-swift
+Here:   python samples/four_cameras_one_server.py grpc://127.0.0.1:8001 \
+            http://127.0.0.1:8002/metrics walk.mp4 rtsp://camera/1 0
+
+With fewer than four sources the last one is used again.
+"""
+
+import sys
+import threading
+import urllib.request
+
+import edgepose
+
+CAMERAS = 4
+
+
+def follow(tracker: edgepose.PoseTracker, source: str) -> None:
+    """Track one source to its end."""
+    poses = sum(result.keypoints is not None for result in tracker.stream(source))
+    head = tracker.stats.head
+    print(
+        f"{source}: {poses} poses; the head was asked {head.requests} times, {head.merged} merged"
+    )
+
+
+def batches(page: str) -> tuple[float, float]:
+    """Return how many requests Triton answered, and in how many inferences."""
+    found = {}
+    with urllib.request.urlopen(page) as metrics:
+        for line in metrics.read().decode().splitlines():
+            if line.startswith("nv_inference_"):
+                found[line.partition("{")[0]] = float(line.rpartition(" ")[2])
+    return found["nv_inference_count"], found["nv_inference_exec_count"]
+
+
+def main(address: str, metrics: str, *sources: str) -> None:
+    """Track all sources side by side; print how many requests were joined to one inference."""
+    chosen = [*sources, *[sources[-1]] * CAMERAS][:CAMERAS]
+    head = edgepose.RemoteHead(address, server=edgepose.ServerSettings(deadline_s=10.0))
+    count, runs = batches(metrics)
+    with edgepose.load() as model:  # the networks of all trackers here
+        trackers = [edgepose.PoseTracker(model, head=head, reinitialise_every=5) for _ in chosen]
+        threads = [
+            threading.Thread(target=follow, args=pair)
+            for pair in zip(trackers, chosen, strict=True)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for tracker in trackers:
+            tracker.close()
+    after = batches(metrics)
+    print(f"Triton answered {after[0] - count:.0f} requests in {after[1] - runs:.0f} inferences.")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

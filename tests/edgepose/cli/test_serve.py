@@ -1,0 +1,32 @@
+import pytest
+
+from edgepose.cli.main import main
+
+
+def test_without_triton_it_is_said_how_to_get_it(tmp_path, capsys):
+    assert main(["serve", "--environment", str(tmp_path)]) == 1
+    assert "edgepose serve --install" in capsys.readouterr().err
+
+
+def test_a_bundle_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["serve", "nowhere", "--environment", str(tmp_path)]) == 1
+    assert "'nowhere'" in capsys.readouterr().err
+
+
+def test_half_of_a_certificate_is_refused(capsys):
+    assert main(["serve", "--tls-cert", "cert.pem"]) == 2
+    assert "--tls-cert and --tls-key belong together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("platform", ["onnxruntime", "tensorrt", "python"])
+def test_a_bundle_becomes_a_model_repository(tmp_path, capsys, platform):
+    out = tmp_path / "models"
+    words = ["convert", "ppn-swift", str(out), "--to", "triton", "--platform", platform]
+    assert main(words) == 0
+    assert (out / "ppn-swift-head" / "config.pbtxt").is_file()
+    assert "Wrote the model repository" in capsys.readouterr().out
+
+
+def test_an_address_that_is_none_ends_tracking_before_it_begins(sample_clip, capsys):
+    assert main(["track", str(sample_clip), "--head", "host:8001"]) == 2
+    assert "grpc://host:8001" in capsys.readouterr().err

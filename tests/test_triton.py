@@ -1,0 +1,325 @@
+"""A real Triton on this machine: served, asked by trackers, killed, frozen and replaced."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgepose import EventKind, PoseTracker, RemoteHead, ServerSettings
+from edgepose.loading import PoseModel, bundle_path, load
+from edgepose_converters.triton.config import ServingOptions
+from edgepose_converters.triton.environment import TritonEnvironment, default_folder
+from edgepose_converters.triton.repository import write_repository
+from edgepose_converters.triton.server import Endpoints, TritonServer
+from edgepose_runtime.backends import BackendSettings
+from edgepose_runtime.backends.triton import TritonBackend
+from edgepose_runtime.bundle import Bundle, load_bundle, write_bundle
+from edgepose_runtime.capture import open_source
+from edgepose_runtime.errors import BackendUnavailableError, ServerError
+from tests.servers import free_port
+
+pytest.importorskip("tritonclient.grpc")
+pytestmark = pytest.mark.slow
+
+OPTIONS = ServingOptions(platform="python", device="cpu", max_batch=4, queue_delay_us=50_000)
+# Patient with answers, on a machine that may be busy; quick to notice that a server is back.
+#: Nothing here takes longer on a machine that is not overloaded.
+LONGEST_S = 240.0
+PATIENT = ServerSettings(deadline_s=60, first_rest_s=0.05, longest_rest_s=0.2)
+HASTY = replace(PATIENT, deadline_s=2.0, failures=2)
+
+
+@pytest.fixture(scope="module")
+def environment() -> TritonEnvironment:
+    found = TritonEnvironment(default_folder())
+    try:
+        _ = found.packages
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
+    return found
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return load_bundle(bundle_path("ppn-swift"))
+
+
+@pytest.fixture(scope="module")
+def light(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The shipped bundle, with its body as head too, so that a server answers quickly."""
+    manifest = bundle.manifest
+    graphs = {name: bundle.graph_path(name).read_bytes() for name in manifest.graphs}
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(graphs["step"])
+    body = onnx.utils.Extractor(model).extract_model(["image"], ["preliminary"])
+    for node in body.graph.node:
+        node.output[:] = ["heatmaps" if name == "preliminary" else name for name in node.output]
+    body.graph.output[0].name = "heatmaps"
+    folder = tmp_path_factory.mktemp("bundles") / "light"
+    contents = {**graphs, "head": body.SerializeToString()}
+    return write_bundle(folder, replace(manifest, name="light"), contents)
+
+
+@pytest.fixture(scope="module")
+def model(light: Bundle) -> Iterator[PoseModel]:
+    with load(light.path, num_threads=1) as model:
+        yield model
+
+
+@pytest.fixture
+def start(environment, tmp_path) -> Iterator:
+    """Starts a Triton; another one on the same ports when called again."""
+    endpoints = Endpoints(grpc=free_port(), http=free_port(), metrics=free_port())
+    servers = []
+    folders = (tmp_path / f"models-{index}" for index in itertools.count())
+
+    def start(bundle: Bundle, *extra: str) -> TritonServer:
+        folder = next(folders)
+        write_repository(bundle, folder, OPTIONS)
+        server = TritonServer(environment, folder, endpoints, extra, log=tmp_path / "log.txt")
+        servers.append(server)
+        server.start(180)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def frames(sample_clip):
+    with open_source(sample_clip) as source:
+        return [frame.image for frame in itertools.islice(source, 40)]
+
+
+def address(server: TritonServer) -> str:
+    return f"grpc://127.0.0.1:{server.endpoints.grpc}"
+
+
+class Walk:
+    """Tracks the clip to and fro, one frame per call."""
+
+    def __init__(self, tracker: PoseTracker, frames) -> None:
+        self._tracker = tracker
+        self._frames = itertools.cycle([*frames, *frames[-2:0:-1]])
+        self._now = 0.0
+
+    def step(self):
+        self._now += 1000 / 60
+        return self._tracker.track(next(self._frames), timestamp_ms=self._now)
+
+    def until(self, reached):
+        """Track until something is the case; every frame has its pose meanwhile."""
+        end = time.monotonic() + LONGEST_S
+        while time.monotonic() < end:
+            result = self.step()
+            assert result.keypoints is not None
+            if reached(result):
+                return result
+            threading.Event().wait(0.005)  # a camera is slower than this, too
+        raise AssertionError(f"It did not come to that: {self._tracker.stats.head}")
+
+
+def test_answers_are_those_of_the_same_graph_here(start, light, model, frames):
+    crop = np.ascontiguousarray(frames[0][:256, :256])
+    graph = light.graph_path("head")
+    server = start(light)
+    settings = BackendSettings(device=address(server))
+    with (
+        TritonBackend(PATIENT).load(graph, settings=settings) as remote,
+        load(light.path, precision="float32") as here,
+    ):
+        answer = remote.infer({"image": crop[None]})["heatmaps"][0]
+        local = here.method.locate(crop, None)
+    np.testing.assert_allclose(answer, local, atol=1e-4)
+
+
+def test_late_answers_are_merged_through_kill_freeze_and_restart(start, light, model, frames):
+    events = []
+    server = start(light)
+    head = RemoteHead(address(server), server=HASTY, remembered=200)
+    options = {"reinitialise_every": 5, "head_local": "never", "on_event": events.append}
+    with PoseTracker(model, head=head, **options) as tracker:
+        walk = Walk(tracker, frames)
+        assert walk.step().head_age_ms is None  # it started without waiting
+        walk.until(lambda result: result.head_age_ms is not None)
+
+        server.kill()
+        walk.until(lambda _: kinds(events) == ["head_lost"])
+        server.start(180)
+        walk.until(lambda _: kinds(events) == ["head_lost", "head_reconnected"])
+
+        server.send(signal.SIGSTOP)
+        walk.until(lambda _: len(events) == 3)
+        server.send(signal.SIGCONT)
+        if not server.is_alive():  # some Tritons do not survive a long freeze of their helpers
+            server.start(180)
+        walk.until(lambda _: len(events) == 4)
+        merged = tracker.stats.head.merged
+        walk.until(lambda _: tracker.stats.head.merged > merged)
+
+        assert kinds(events) == ["head_lost", "head_reconnected"] * 2
+        stats = tracker.stats.head
+        assert set(stats.failed) <= {"unreachable", "timeout", "resting", "overloaded"}
+    assert not [t for t in threading.enumerate() if t.name == "edgepose-server"]
+
+
+def test_a_server_that_comes_back_with_another_model_is_not_believed(start, light, model, frames):
+    events = []
+    server = start(light)
+    head = RemoteHead(address(server), server=HASTY)
+    options = {"reinitialise_every": 3, "head_local": "never", "on_event": events.append}
+    with PoseTracker(model, head=head, **options) as tracker:
+        walk = Walk(tracker, frames)
+        walk.until(lambda _: tracker.stats.head.latency is not None)
+        server.kill()
+        walk.until(lambda _: kinds(events) == ["head_lost"])
+        other = write_bundle(
+            light.path.parent / "other",
+            replace(light.manifest, reinitialise_every=7),
+            {
+                **{name: light.graph_path(name).read_bytes() for name in light.manifest.graphs},
+                "head": other_head(light),
+            },
+        )
+        start(other)
+        walk.until(lambda _: tracker.stats.head.failed.get("wrong_model", 0) >= 2)
+        assert kinds(events) == ["head_lost"]
+
+
+def test_a_server_that_was_never_there_keeps_nobody_from_tracking(model, frames):
+    head = RemoteHead(f"grpc://127.0.0.1:{free_port()}", server=HASTY)
+    with PoseTracker(model, head=head, reinitialise_every=5) as tracker:
+        walk = Walk(tracker, frames)
+        walk.until(lambda result: result.head_age_ms is not None)  # the own head stepped in
+        assert tracker.stats.head.merged == 0
+
+
+def test_triton_checks_the_token(start, light, caplog):
+    server = start(
+        light,
+        "--grpc-restricted-protocol=inference,model-config,metadata:authorization=Bearer hush",
+    )
+    graph = light.graph_path("head")
+    device = BackendSettings(device=address(server))
+    crop = np.zeros((1, 256, 256, 3), np.uint8)
+    with TritonBackend(replace(PATIENT, token="hush")).load(graph, settings=device) as network:
+        assert network.infer({"image": crop})["heatmaps"].shape == (1, 13, 64, 64)
+    with pytest.raises(ServerError) as caught:
+        TritonBackend(replace(PATIENT, token="wr0ng")).load(graph, settings=device)
+    assert str(caught.value.fault) == "refused"
+    assert "wr0ng" not in caplog.text + str(caught.value)
+
+
+def test_triton_talks_tls(start, light, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = [
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-keyout", str(key), "-out", str(certificate),
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"openssl cannot make a certificate here: {error}")
+    server = start(
+        light,
+        "--grpc-use-ssl=1",
+        f"--grpc-server-cert={certificate}",
+        f"--grpc-server-key={key}",
+    )
+    device = BackendSettings(device=address(server).replace("grpc:", "grpcs:"))
+    trusting = replace(PATIENT, root_certificates=certificate)
+    graph = light.graph_path("head")
+    TritonBackend(trusting).load(graph, settings=device).close()
+    with pytest.raises(ServerError):
+        TritonBackend(replace(PATIENT, deadline_s=5)).load(graph, settings=device)
+
+
+def test_requests_of_several_trackers_are_joined(start, light, model, frames):
+    server = start(light)
+    head = RemoteHead(address(server), server=PATIENT)
+    before = server.metrics()
+    trackers = [
+        PoseTracker(model, head=head, reinitialise_every=2, head_local="never") for _ in range(4)
+    ]
+    try:
+        walks = [Walk(tracker, frames) for tracker in trackers]
+        for _ in range(1000):
+            for walk in walks:
+                walk.step()
+            after = server.metrics()
+            count, runs = (
+                after[name] - before[name]
+                for name in ("nv_inference_count", "nv_inference_exec_count")
+            )
+            if count > runs > 0:
+                break
+        assert count > runs
+    finally:
+        for tracker in trackers:
+            tracker.close()
+
+
+def test_the_sample_with_four_cameras_shows_joined_requests(start, bundle, sample_clip):
+    server = start(bundle)
+    sample = Path(__file__).parents[1] / "samples" / "four_cameras_one_server.py"
+    metrics = server.endpoints.url("metrics", metrics=True)
+    command = [sys.executable, str(sample), address(server), metrics, str(sample_clip)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = re.search(r"answered (\d+) requests in (\d+) inferences", done.stdout)
+    assert said is not None
+    assert int(said[1]) > int(said[2]) > 0
+
+
+def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_path):
+    ports = [str(free_port()) for _ in range(3)]
+    command = [
+        sys.executable, "-P", "-m", "edgepose", "serve", str(light.path),
+        "--port", ports[0], "--http-port", ports[1], "--metrics-port", ports[2],
+    ]  # fmt: skip
+    variables = {**os.environ, "EDGEPOSE_TRITON": str(environment.folder)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first == f"Serving light-head at grpc://127.0.0.1:{ports[0]}\n"
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/v2/health/ready") as page:
+            assert page.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def kinds(events: list) -> list[str]:
+    assert all(event.kind in (EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED) for event in events)
+    return [str(event.kind) for event in events]
+
+
+def other_head(bundle: Bundle) -> bytes:
+    """The same network with another name in it, and so another hash."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(bundle.graph_path("head"))
+    model.doc_string = "other"
+    return bytes(model.SerializeToString())
+
+
+def test_the_environment_may_lie_anywhere(monkeypatch):
+    monkeypatch.setenv("EDGEPOSE_TRITON", "/somewhere")
+    assert default_folder() == Path("/somewhere")
