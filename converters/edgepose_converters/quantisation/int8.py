@@ -24,7 +24,11 @@ from edgepose_converters.quantisation.accuracy import (
 )
 from edgepose_converters.quantisation.calibration import Feeds, Recording, record, spread_clips
 from edgepose_converters.quantisation.cleaning import cleaned
-from edgepose_converters.quantisation.layers import with_float_layers
+from edgepose_converters.quantisation.layers import (
+    quantised_layers,
+    weighted_layers,
+    with_float_layers,
+)
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import DEFAULT_SEARCH, sensitive_layers
@@ -157,8 +161,10 @@ class _Quantisation:
     def _quantised(self, name: str) -> bytes:
         model, feeds = cleaned(self._floats[name]), self._calibration.feeds[name]
         graph = self._ptq(name, model, feeds)
-        self._left[name] = layers = self._sensitive(name, graph, model)
+        layers = self._sensitive(name, graph, model)
         graph = with_float_layers(graph, model, layers)
+        made = set(quantised_layers(graph))
+        self._left[name] = [e.name for e in weighted_layers(model) if e.name not in made]
         content: bytes = graph.SerializeToString()
         return content
 

@@ -52,8 +52,10 @@ def test_a_clean_graph_computes_the_same_and_casts_pixels_first(graph, model):
     assert not any(t.data_type == TensorProto.FLOAT16 for t in model.graph.initializer)
 
 
-def test_all_layers_are_int8_per_tensor_with_a_zero_point_of_zero(model, int8):
-    assert quantised_layers(int8) == [layer.name for layer in weighted_layers(model)]
+def test_layers_are_int8_per_tensor_with_a_zero_point_of_zero(model, int8):
+    layers = [layer.name for layer in weighted_layers(model)]
+    behind_concat = "/ppu/stem/stem.0/Conv"  # which OpenVINO gets wrong in int8
+    assert quantised_layers(int8) == [name for name in layers if name != behind_concat]
     stored, made_by = initialisers(int8.graph), producers(int8.graph)
     for node in int8.graph.node:
         if node.op_type == "QuantizeLinear":
@@ -108,7 +110,7 @@ class Scripted:
 
 def test_layers_that_gain_enough_and_cost_little_stay_float(model, int8):
     work = {layer.name: layer.work for layer in weighted_layers(model)}
-    cheap = sorted(work, key=work.__getitem__)
+    cheap = sorted(quantised_layers(int8), key=work.__getitem__)
     probe = Scripted({cheap[0]: 0.1, cheap[1]: 0.3, cheap[2]: 0.001, cheap[-1]: 0.5})
     settings = SearchSettings(work=sum(work[n] for n in cheap[:3]) / sum(work.values()) + 1e-6)
     chosen = sensitive_layers(int8, model, probe, settings)
