@@ -42,7 +42,9 @@ def test_each_link_leads_somewhere(link: str) -> None:
     assert (PROJECT / link).exists()
 
 
-@pytest.mark.parametrize("program", blocks("python"), ids=["track", "callbacks", "refining", "key frames"])
+@pytest.mark.parametrize(
+    "program", blocks("python"), ids=["track", "callbacks", "refining", "key frames"]
+)
 def test_each_python_example_tracks_the_sample_clip(program: str) -> None:
     lines = run("-c", program).splitlines()
     assert sum(re.match(r"\d+ ", line) is not None for line in lines) == 100
