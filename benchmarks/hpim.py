@@ -18,11 +18,11 @@ import numpy as np
 
 from benchmarks.hpim_contenders import Contender, contenders
 from benchmarks.hpim_timing import Times, measure_times
-from benchmarks.machine import describe_machine, pin_to_cores
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
 from edgepose.datasets.root import data_root
 from edgepose.datasets.sequences import read_penn_sequences
 from edgepose.evaluation.report import Table, markdown
+from edgepose.machine import describe_machine, pin_to_cores
 from edgepose.training.key_trials import Setting, Trial, draw_trial
 from edgepose_runtime.dynamics import DEFAULT_DICTIONARY, load_dictionary
 from edgepose_runtime.interpolation import WINDOW
@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.pin:
         pin_to_cores(1)
     dictionary = load_dictionary(args.dictionary)
-    content: dict[str, object] = {"format": "edgepose.hpim", "machine": describe_machine(1)}
+    content: dict[str, object] = {"format": "edgepose.hpim", "machine": describe_machine()}
     text = ""
     if not args.no_time:
         times = measure_times(dictionary)

@@ -25,10 +25,10 @@ from benchmarks.key_selection import (
     selection_table,
     uniform,
 )
-from benchmarks.machine import describe_machine
 from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
 PARTS = ("selection", "robustness", "online", "live")
@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
     clips = read_jhmdb_clips(args.root or data_root() / "jhmdb", "val", "A")[: args.limit_clips]
     path = args.out / "keyframes.json"
     content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    content.update(format="edgepose.keyframes", machine=describe_machine(1))
+    content.update(format="edgepose.keyframes", machine=describe_machine())
     with load(args.model, precision=args.precision, num_threads=1) as model:
         if "live" in args.parts:
             content["live"] = {**content.get("live", {}), **measure_live(model, clips, args.live)}

@@ -24,7 +24,8 @@ FORBIDDEN = {
     "edgepose": {"edgepose_converters"},
     "edgepose_converters": set[str](),
 }
-BASE_INSTALL = {"numpy", "cv2", "numba", "openvino"}
+# llvmlite comes with numba, of which it is a part.
+BASE_INSTALL = {"numpy", "cv2", "numba", "llvmlite", "openvino"}
 #: What the extras bring: none of it may be needed where the base install has to do.
 EXTRAS = ["torch", "onnx", "onnxruntime", "rich", "matplotlib", "scipy", "tritonclient", "tomli"]
 #: First lines of a program that cannot import any of them.

@@ -111,6 +111,27 @@ def _conv(
     return functional.conv2d(x, weight, bias, tuple(strides), 0, tuple(dilations), group)
 
 
+def _conv_transpose(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    strides: Sequence[int] = (1, 1),
+    dilations: Sequence[int] = (1, 1),
+    pads: Sequence[int] = (0, 0, 0, 0),
+    output_padding: Sequence[int] = (0, 0),
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,  # noqa: ARG001 - the weight has it
+    auto_pad: str = "NOTSET",
+) -> Tensor:
+    _refuse_auto_pad(auto_pad)
+    out = functional.conv_transpose2d(
+        x, weight, bias, tuple(strides), 0, tuple(output_padding), group, tuple(dilations)
+    )
+    top, left, bottom, right = pads
+    return out[..., top : out.shape[-2] - bottom, left : out.shape[-1] - right]
+
+
 def _pool(x: Tensor, how: str, kernel: Sequence[int], **options: Any) -> Tensor:
     _refuse_auto_pad(options.pop("auto_pad", "NOTSET"))
     pads, strides = options.pop("pads", None), tuple(options.pop("strides", (1, 1)))
@@ -212,6 +233,7 @@ OPERATORS: dict[str, Operator] = {
     "Concat": lambda *parts, axis: torch.cat(parts, axis),
     "Constant": lambda value: value,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "DepthToSpace": _depth_to_space,
     "DequantizeLinear": _dequantise,
     "Div": _divide,

@@ -33,6 +33,12 @@ CASES = [
     ("Concat", [floats(2, 1, 6, 8)], {"axis": 1}),
     ("Conv", [floats(6, 4, 3, 3), floats(6)], {"pads": [1, 1, 1, 1], "strides": [2, 2]}),
     ("Conv", [floats(4, 1, 3, 3)], {"group": 4, "dilations": [2, 2], "pads": [0, 1, 2, 3]}),
+    ("ConvTranspose", [floats(4, 3, 4, 4)], {"pads": [1] * 4, "strides": [2, 2]}),
+    (
+        "ConvTranspose",
+        [floats(4, 2, 3, 3), floats(4)],
+        {"group": 2, "strides": [2, 2], "output_padding": [1, 1], "pads": [1, 0, 1, 2]},
+    ),
     ("DepthToSpace", [], {"blocksize": 2}),
     ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}),
     ("Div", [floats(1, 4, 1, 1) + 9], {}),

@@ -82,9 +82,9 @@ def test_a_perfect_image_network_has_no_loss(recipe, batch):
 def test_what_is_remembered_is_learned_to_be_kept(task, batch):
     """The body is blind, so that only propagation can bring the loss down."""
     task = task()
-    optimiser = torch.optim.Adam(task.module.parameters(), 3e-2)
+    optimiser = torch.optim.Adam(task.module.parameters(), 1e-2)
     losses = []
-    for _ in range(40):
+    for _ in range(60):
         loss = task.loss(batch)
         optimiser.zero_grad()
         loss["loss"].backward()
