@@ -71,6 +71,7 @@ def _make_int8(args: argparse.Namespace) -> int:
         name=args.name or args.out.resolve().name,
         data=args.data or data_root(),
         max_drop=args.max_drop,
+        float_layers=tuple(args.float_layers),
         calibration_frames=args.calibration_frames,
         limit_clips=args.limit_clips,
         overwrite=args.overwrite,

@@ -102,6 +102,13 @@ def _add_int8_options(parser: argparse.ArgumentParser) -> None:
         help="refuse to lose more of PCK-torso@0.2 than this (default: 0.5)",
     )
     group.add_argument(
+        "--float-layers",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="layers that stay float besides those that are found sensitive, such as '/ppu/*'",
+    )
+    group.add_argument(
         "--calibration-frames",
         type=whole(1),
         default=300,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ class Int8Options:
         max_drop: how many points of PCK-torso@0.2 may be lost.
         calibration_frames: how many frames of training clips give the ranges of activations.
         limit_clips: measure on so many validation clips only, None for all.
+        float_layers: patterns (as of file names) of layers that stay float in any case, whatever
+            else the search finds.
         overwrite: replace a bundle that is already there.
     """
 
@@ -64,6 +67,7 @@ class Int8Options:
     max_drop: float = 0.5
     calibration_frames: int = 300
     limit_clips: int | None = None
+    float_layers: tuple[str, ...] = ()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -161,8 +165,8 @@ class _Quantisation:
     def _quantised(self, name: str) -> bytes:
         model, feeds = cleaned(self._floats[name]), self._calibration.feeds[name]
         graph = self._ptq(name, model, feeds)
-        layers = self._sensitive(name, graph, model)
-        graph = with_float_layers(graph, model, layers)
+        layers = {*self._sensitive(name, graph, model), *self._wanted(graph)}
+        graph = with_float_layers(graph, model, sorted(layers))
         made = set(quantised_layers(graph))
         self._left[name] = [e.name for e in weighted_layers(model) if e.name not in made]
         content: bytes = graph.SerializeToString()
@@ -171,6 +175,14 @@ class _Quantisation:
     def _ptq(self, name: str, model: onnx.ModelProto, feeds: Sequence[Feeds]) -> onnx.ModelProto:
         with show_progress(f"Quantising {name}: frames", len(feeds)) as progress:
             return quantised(model, feeds, progress.advance)
+
+    def _wanted(self, graph: onnx.ModelProto) -> list[str]:
+        patterns = self._options.float_layers
+        return [
+            layer
+            for layer in quantised_layers(graph)
+            if any(fnmatchcase(layer, pattern) for pattern in patterns)
+        ]
 
     def _sensitive(
         self, name: str, everything: onnx.ModelProto, model: onnx.ModelProto
