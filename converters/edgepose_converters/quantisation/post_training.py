@@ -135,6 +135,11 @@ def _told(feeds: Iterable[Feeds], on_frame: Callable[[], None]) -> Iterator[Feed
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep NNCF from writing to the terminal: progress is ours to show."""
-    nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(io.StringIO()):
-        yield
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # not its handlers' as well: others may share those
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -55,7 +55,8 @@ TENSORRT = frozenset(
     }
 )
 BUNDLE = load_bundle(bundle_path("ppn-swift"))
-GRAPHS = sorted(BUNDLE.manifest.graphs)
+#: Those with layers that int8 makes fast: the propagation unit alone stays float.
+GRAPHS = sorted(set(BUNDLE.manifest.graphs) - {"propagate"})
 
 pytestmark = pytest.mark.skipif(
     BUNDLE.manifest.precision != "int8", reason="the shipped bundle is not quantised"
