@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             getattr(args, kind) or _beside(args.video, ending)
             for kind, ending in (("csv", "csv"), ("sheet", "png"))
         )
+        _require_different(Path(args.video), table, sheet)
         for path in (table, sheet):
             check_writable(path)
         proposals, count = _propose(source, args.rate)
@@ -64,6 +65,15 @@ def run(args: argparse.Namespace) -> int:
         f"({100 * len(proposals) / count:.0f} %): {table}, {sheet}\n"
     )
     return 0
+
+
+def _require_different(video: Path, table: Path, sheet: Path) -> None:
+    """Refuse to replace the video, or one file by the other."""
+    if len({path.resolve() for path in (video, table, sheet)}) < 3:
+        raise ConfigError(
+            f"The video '{video}', the list '{table}' and the contact sheet '{sheet}' must be "
+            "three files; give others with --csv and --sheet."
+        )
 
 
 def _propose(source: FrameSource, rate: float | None) -> tuple[list[Proposal], int]:

@@ -137,10 +137,10 @@ def run(args: argparse.Namespace) -> int:
         model = tracker.model
         outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
-        tracker.warmup()
         if args.key_frames and key_frames is None:
             track_by_key_frames(args, source, model, outputs, stop)
         else:
+            tracker.warmup()
             poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
             if refine is not None and refine.lag_frames:
                 poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from statistics import median
 
 from edgepose.cli.outputs import Outputs
 from edgepose.keyframes import KeyFrames
@@ -27,9 +28,23 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
     """
     if args.key_rate is not None and not args.key_frames:
         raise ConfigError("--key-rate is the part of key frames; give --key-frames with it.")
-    if not args.key_frames or not source.is_live:
+    if not args.key_frames:
+        return None
+    if not source.is_live:
+        _refuse_unused(args)
         return None
     return KeyFrames() if args.key_rate is None else KeyFrames(max_key_rate=args.key_rate)
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Refuse options that say how to go from frame to frame, which files' key frames are not."""
+    given = {"--head": args.head, "--reinitialise-every": args.reinitialise_every}
+    unused = [option for option, value in given.items() if value is not None]
+    if unused:
+        raise ConfigError(
+            f"{' and '.join(unused)} cannot be combined with --key-frames for a file, where few "
+            "frames are looked at and each by the model's own networks; leave one out."
+        )
 
 
 def track_by_key_frames(
@@ -41,15 +56,17 @@ def track_by_key_frames(
 ) -> None:
     """Track a file by its key frames, and report what that saved."""
     tracking = KeyFrameTracking(model, rate=args.key_rate, roi=args.roi)
-    start, poses, looking = time.perf_counter(), 0, 0.0
+    tracking.warmup()
+    start, poses, looks = time.perf_counter(), 0, list[float]()
     with show_progress("track", source.num_frames) as progress:
         for frame, result in tracking.track(_until_stopped(source, stop)):
             poses += result.keypoints is not None
-            looking += result.latency[TOTAL] if result.origin is Origin.KEY_FRAME else 0.0
+            if result.origin is Origin.KEY_FRAME:
+                looks.append(result.latency[TOTAL] / 1e3)
             progress.advance(note=str(result.origin or result.reason))
             if not outputs.write(frame.image, result):
                 break
-    sys.stderr.write(_report(tracking, poses, looking / 1e3, time.perf_counter() - start))
+    sys.stderr.write(_report(tracking, poses, looks, time.perf_counter() - start))
 
 
 def _until_stopped(source: FrameSource, stop: StopSignals) -> Iterator[CapturedFrame]:
@@ -59,21 +76,22 @@ def _until_stopped(source: FrameSource, stop: StopSignals) -> Iterator[CapturedF
             return
 
 
-def _report(tracking: KeyFrameTracking, poses: int, looking: float, total: float) -> str:
+def _report(tracking: KeyFrameTracking, poses: int, looks: list[float], total: float) -> str:
     """Say how many frames were looked at, and what the others saved.
 
     Args:
         tracking: what was done.
         poses: frames with a person.
-        looking: seconds that key frames took.
+        looks: seconds that each key frame with a person took.
         total: seconds that all took, reading and writing included.
     """
     if not tracking.frames:
         return ""
     part = tracking.looked / tracking.frames
-    saved = looking * (1 / part - 1)
+    # The median: the first look, over the whole picture and by the head, is saved nowhere.
+    saved = median(looks or [0.0]) * (tracking.frames - tracking.looked)
     return (
         f"A person in {poses} of {tracking.frames} frames. Looked at {tracking.looked} of them "
-        f"({100 * part:.0f} %), which took {looking:.1f} of {total:.1f} s and saved about "
+        f"({100 * part:.0f} %), which took {sum(looks):.1f} of {total:.1f} s and saved about "
         f"{saved:.1f} s.\n"
     )

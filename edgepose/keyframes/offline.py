@@ -57,6 +57,15 @@ class KeyFrameTracking:
         self._interpolator = PoseInterpolator(length=2 * WINDOW + _CONTEXT)
         self.looked = self.frames = 0
 
+    def warmup(self) -> None:
+        """Use every network and kernel once; compiling those of interpolation takes long.
+
+        Raises:
+            InferenceError: a network failed.
+        """
+        self._stream.warmup()
+        self._interpolator.warmup(self._skeleton.num_joints)
+
     def track(self, frames: Iterable[CapturedFrame]) -> Iterator[Tracked]:
         """Return each frame with its pose, in order, up to two windows after it was read.
 

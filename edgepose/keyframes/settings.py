@@ -10,7 +10,7 @@ from edgepose_runtime.errors import ConfigError
 
 #: Stands for the defaults of :class:`KeyFrames`.
 AUTO = "auto"
-#: A frame cannot be held back for longer: the dynamics know windows of 40 frames.
+#: A frame cannot be held back for longer: with both its key frames that is a window of 40.
 LONGEST_LAG = 38
 
 

@@ -62,3 +62,19 @@ def test_a_list_that_cannot_be_written_is_refused_before_the_work(puppet_video, 
     code = main(["propose-keyframes", str(puppet_video), "--csv", str(tmp_path / "no" / "k.csv")])
     assert code == 1
     assert "no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--head=grpc://127.0.0.1:1", "--reinitialise-every=5"])
+def test_options_that_key_frames_of_a_file_do_not_use_are_refused(track, puppet_video, option):
+    code, said = track(puppet_video, "--key-frames", option)
+    assert code == 2
+    assert option.partition("=")[0] in said
+
+
+@pytest.mark.parametrize("sheet", ["walk.avi", "walk.keyframes.csv"])
+def test_a_sheet_replaces_neither_the_video_nor_the_list(puppet_video, sheet, capsys):
+    before = puppet_video.read_bytes()
+    sheet = puppet_video.with_name(sheet.replace("walk.avi", puppet_video.name))
+    assert main(["propose-keyframes", str(puppet_video), "--sheet", str(sheet)]) == 2
+    assert "three files" in capsys.readouterr().err
+    assert puppet_video.read_bytes() == before

@@ -6,6 +6,7 @@ from edgepose.keyframes.windows import windows_of
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.capture import CapturedFrame
+from edgepose_runtime.kernels.hpim import interpolate_keys
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
@@ -112,3 +113,12 @@ def test_a_rate_is_a_part_of_each_window():
 
     list(windows_of(captured(90), select, rate=0.2))
     assert counts == [8, 8, 2]
+
+
+def test_warming_up_compiles_what_interpolation_needs():
+    tracking = KeyFrameTracking(fake_model(FakeMethod()), select=every(4))
+    tracking.warmup()
+    compiled = len(interpolate_keys.signatures)
+    assert compiled
+    list(tracking.track(captured(12)))
+    assert len(interpolate_keys.signatures) == compiled
