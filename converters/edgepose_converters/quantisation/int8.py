@@ -71,7 +71,7 @@ class Int8Options:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_drop < 0:
+        if not self.max_drop >= 0:  # nor NaN, which no loss is above
             raise ConfigError(f"The largest drop must be 0 or more points; got {self.max_drop:g}.")
 
 
