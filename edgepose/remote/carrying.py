@@ -137,7 +137,7 @@ def _moved(spec: MethodSpec, last: Frame, frame: Frame) -> tuple[Heatmaps, NDArr
 def _between_grids(
     spec: MethodSpec, source: Roi, target: Roi, shift: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Draw carried peaks to where the body sees something nearby, and keep their height."""
+    """Return the affine map (2, 3) from cells of one region to those of another, shifted."""
     zoom = source.width / target.width
     cell = target.width / spec.input_size * spec.stride
     corner = (np.array([source.x, source.y]) - (target.x, target.y) + shift) / cell

@@ -202,6 +202,7 @@ class LateHead:
             self._failed = True
             self._recorder.add_failed(era, _fault(error))
             return
+        self._failed = False
         self._recorder.add_answer(era, (time.monotonic() - sent) * 1e3)
         try:
             outcome = self._caught_up(asked, future.result()["heatmaps"][0])

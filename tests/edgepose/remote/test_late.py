@@ -218,6 +218,17 @@ def test_the_own_head_steps_in_when_a_request_failed(new_tracker, method):
     assert tracker.stats.head.failed == {"unreachable": 1}
 
 
+def test_the_own_head_stays_out_once_the_server_answers_again(new_tracker, method):
+    tracker, server = new_tracker(reinitialise_every=5)
+    track(tracker)
+    server.requests[0].set_exception(ServerError("It took too long.", ServerFault.TIMEOUT))
+    track(tracker, 7)
+    assert method.count("initialise") == 2
+    answer(method, server.requests[-1])
+    track(tracker, 8)  # the answer about the latest request is on its way
+    assert method.count("initialise") == 2
+
+
 def test_the_own_head_never_runs_if_it_shall_not(new_tracker, method):
     tracker, server = new_tracker(head_local="never", reinitialise_every=5)
     server.state = BreakerState.OPEN
