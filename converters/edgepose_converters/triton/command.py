@@ -15,6 +15,7 @@ from edgepose_converters.triton.environment import TritonEnvironment, default_fo
 from edgepose_converters.triton.repository import BUILD, write_repository
 from edgepose_converters.triton.server import Endpoints, TritonServer
 from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.errors import ConfigError
 
 
 def convert(args: argparse.Namespace) -> int:
@@ -50,11 +51,12 @@ def serve(args: argparse.Namespace) -> int:
         instances=args.instances,
         threads=args.threads,
     )
+    tls = _tls(args)
     bundle = load_bundle(bundle_path(args.bundle))
     with tempfile.TemporaryDirectory(prefix="edgepose-serve-") as folder:
         repository = Path(folder) / "models"
         models = write_repository(bundle, repository, options, args.graphs)
-        server = TritonServer(environment, repository, endpoints, _tls(args), args.log)
+        server = TritonServer(environment, repository, endpoints, tls, args.log)
         with server:
             server.start()
             _announce(models, endpoints, tls=args.tls_cert is not None)
@@ -64,6 +66,9 @@ def serve(args: argparse.Namespace) -> int:
 def _tls(args: argparse.Namespace) -> list[str]:
     if args.tls_cert is None:
         return []
+    for path in (args.tls_cert, args.tls_key):
+        if not path.is_file():
+            raise ConfigError(f"There is no file '{path}'; TLS needs a certificate and its key.")
     return [
         "--grpc-use-ssl=1",
         f"--grpc-server-cert={args.tls_cert}",

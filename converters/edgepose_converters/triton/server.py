@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,9 +20,13 @@ from pathlib import Path
 from types import TracebackType
 
 from edgepose_converters.triton.environment import TritonEnvironment
-from edgepose_runtime.errors import BackendError
+from edgepose_runtime.errors import BackendError, ConfigError
 
 _POLL_S = 0.1
+_LAST_PORT = 65535
+_ERROR = re.compile(r"E\d{4} |error", re.IGNORECASE)
+#: What Triton complains about on every machine without a GPU.
+_NO_GPU = re.compile(r"Cuda|DCGM|NVML", re.IGNORECASE)
 _PR_SET_PDEATHSIG = 1
 #: What Triton may take to finish requests and unload its models, in seconds.
 _EXIT_S = 15.0
@@ -36,12 +41,22 @@ class Endpoints:
         grpc: port for inferences.
         http: port for health and readiness, and inferences too.
         metrics: port of the Prometheus metrics.
+
+    Raises:
+        ConfigError: a port is out of range, or two are the same.
     """
 
     host: str = "127.0.0.1"
     grpc: int = 8001
     http: int = 8000
     metrics: int = 8002
+
+    def __post_init__(self) -> None:
+        ports = (self.grpc, self.http, self.metrics)
+        if not all(1 <= port <= _LAST_PORT for port in ports) or len(set(ports)) < len(ports):
+            raise ConfigError(
+                f"gRPC, HTTP and metrics need three ports from 1 to {_LAST_PORT}; got {ports}."
+            )
 
     def url(self, path: str, *, metrics: bool = False) -> str:
         """Return the address of a page."""
@@ -190,8 +205,8 @@ class TritonServer:
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        errors = [line for line in lines if "error" in line.lower() or line.startswith("E")]
-        return " ".join((errors or lines)[-3:]) or "it said nothing."
+        errors = [line for line in lines if _ERROR.match(line) and not _NO_GPU.search(line)]
+        return " ".join((errors or lines)[-1:]) or "it said nothing."
 
 
 def parse_metrics(page: str) -> dict[str, float]:

@@ -18,6 +18,18 @@ def test_half_of_a_certificate_is_refused(capsys):
     assert "--tls-cert and --tls-key belong together" in capsys.readouterr().err
 
 
+def test_certificates_that_are_not_there_are_named(tmp_path, capsys):
+    words = ["serve", "--environment", str(tmp_path), "--tls-cert", "no.pem", "--tls-key", "no.key"]
+    assert main(words) == 2
+    assert "'no.pem'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--port", "99999"], ["--port", "8000"]])
+def test_ports_that_cannot_be_are_refused(words, capsys):
+    assert main(["serve", *words]) == 2
+    assert "three ports from 1 to 65535" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("platform", ["onnxruntime", "tensorrt", "python"])
 def test_a_bundle_becomes_a_model_repository(tmp_path, capsys, platform):
     out = tmp_path / "models"
