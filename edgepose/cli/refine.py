@@ -41,10 +41,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("poses", nargs="+", type=Path, help="files of edgepose track --jsonl")
     parser.add_argument(
-        "--lag-frames", type=whole(0), default=4, metavar="N", help="later frames that have a say"
+        "--lag-frames",
+        type=whole(0),
+        default=4,
+        metavar="N",
+        help="later frames that have a say (default: 4)",
     )
     parser.add_argument("--springs", type=Path, metavar="FILE", help="instead of the model's")
-    parser.add_argument("--flow", default="dis", help="dis, farneback or none")
+    parser.add_argument("--flow", default="dis", help="dis (default), farneback or none")
     parser.add_argument(
         "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
     )
@@ -68,7 +72,7 @@ def _refine(
     skeleton, model = get_skeleton(header["skeleton"]), str(header["model"])
     with (
         closing(KeptHeatmaps(heatmaps_beside(poses))) as kept,
-        JsonlSink(out, skeleton=skeleton, model=model, source=str(header["source"])) as sink,
+        _sink(out, header, skeleton) as sink,
         show_progress("refine", len(records)) as progress,
     ):
         springs = fitting_springs(_springs(settings, kept, model), kept.spec, model)
@@ -79,6 +83,13 @@ def _refine(
             progress.advance()
         for result in refiner.flush():
             sink.write(result)
+
+
+def _sink(out: Path, header: Mapping[str, Any], skeleton: Skeleton) -> JsonlSink:
+    model, source = str(header["model"]), str(header["source"])
+    return JsonlSink(
+        out, skeleton=skeleton, model=model, source=source, engine=header.get("engine")
+    )
 
 
 def _springs(settings: ThinSlicing, kept: KeptHeatmaps, model: str) -> Springs:
@@ -98,9 +109,14 @@ def _records(poses: Path) -> Iterator[Mapping[str, Any]]:
         records = [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise DataError(f"The poses '{poses}' cannot be read: {error}.") from error
-    if not records or records[0].get("format") != FORMAT:
+    if not all(isinstance(each, dict) for each in records) or not _is_header(records[:1]):
         raise DataError(f"'{poses}' is no file of edgepose track --jsonl.")
     yield from records
+
+
+def _is_header(first: list[dict[str, Any]]) -> bool:
+    needed = ("skeleton", "model", "source")
+    return any(each.get("format") == FORMAT and all(n in each for n in needed) for each in first)
 
 
 def _seen(record: Mapping[str, Any], skeleton: Skeleton, kept: KeptHeatmaps) -> Seen:

@@ -14,6 +14,7 @@ from edgepose.loading import DEFAULT_MODEL, PoseModel, bundle_path, load
 from edgepose.progress import show_progress
 from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.bundle import load_bundle, with_springs
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.slicing.files import dump_springs, read_springs
 from edgepose_runtime.slicing.springs import Springs
 
@@ -67,6 +68,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Collect heat-maps, learn springs, and write them; return the exit code."""
+    if not (args.out or args.plot or args.into_bundle):
+        raise ConfigError("Nothing would be kept; add --out FILE, --plot FILE or --into-bundle.")
     for path in filter(None, (args.out, args.plot, args.windows)):
         check_writable(path)
     springs = read_springs(args.springs) if args.springs is not None else _learned(args)

@@ -83,3 +83,16 @@ def test_poses_without_heatmaps_are_refused(bundle, puppet_video, tmp_path, caps
     assert main(["track", str(puppet_video), "--model", str(bundle), "--jsonl", str(file)]) == 0
     assert main(["refine", str(file)]) == 1
     assert "--keep-heatmaps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["[1]", "{}", '{"format": "edgepose.poses"}'])
+def test_a_file_of_something_else_is_refused(line, tmp_path, capsys):
+    file = tmp_path / "poses.jsonl"
+    file.write_text(line)
+    assert main(["refine", str(file)]) == 1
+    assert "is no file of edgepose track" in capsys.readouterr().err
+
+
+def test_springs_that_nobody_would_see_are_not_learned(capsys):
+    assert main(["springs"]) == 2
+    assert "--out FILE" in capsys.readouterr().err
