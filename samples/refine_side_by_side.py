@@ -19,12 +19,13 @@ def main(source: str, target: str) -> None:
     refined = edgepose.PoseTracker("ppn-swift", smoothing=False, refine=refine)
     with plain, refined:
         results = zip(plain.stream(source), refined.stream(source), frames(source), strict=True)
+        rate = cv2.VideoCapture(source).get(cv2.CAP_PROP_FPS) or 30.0
         writer = None
         for before, after, frame in results:
             pair = np.hstack([labelled(frame, before, "plain"), labelled(frame, after, "refined")])
             if writer is None:
                 size = pair.shape[1], pair.shape[0]
-                writer = cv2.VideoWriter(target, cv2.VideoWriter.fourcc(*"mp4v"), 30, size)
+                writer = cv2.VideoWriter(target, cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
             writer.write(pair)
     if writer is None:
         sys.exit(f"{source} has no frames.")
@@ -45,7 +46,7 @@ def frames(source: str) -> Iterator[np.ndarray]:
 def labelled(frame: np.ndarray, result: edgepose.PoseResult, text: str) -> np.ndarray:
     """Draw a pose and say what it is."""
     picture = edgepose.draw_result(frame, result)
-    cv2.putText(picture, text, (12, 32), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
+    cv2.putText(picture, text, (12, 80), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (0, 0, 255), 3)
     return picture
 
 
