@@ -29,6 +29,7 @@ from edgepose.sinks.files import check_writable, create_file
 from edgepose_runtime.errors import ConfigError, DataError
 
 NO_PEERS = "none"
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -136,13 +137,22 @@ def _check(args: argparse.Namespace) -> None:
     for path in (args.json, args.plot):
         if path is not None:
             check_writable(path)
+    if args.accuracy_from is not None:
+        read_accuracy(args.accuracy_from)
     if args.plot is not None:
-        require_packages("benchmark --plot", "benchmark", "matplotlib")
-        if not (args.accuracy_from or _has_data(args)):
-            raise DataError(
-                "The picture shows accuracy over time, and there are no annotated clips: give "
-                "--data DIR or --accuracy-from FILE."
-            )
+        _check_plot(args)
+
+
+def _check_plot(args: argparse.Namespace) -> None:
+    require_packages("benchmark --plot", "benchmark", "matplotlib")
+    if args.plot.suffix.lower() not in PICTURE_SUFFIXES:
+        endings = ", ".join(PICTURE_SUFFIXES)
+        raise ConfigError(f"The picture '{args.plot}' must have a name that ends in {endings}.")
+    if not (args.accuracy_from or _has_data(args)):
+        raise DataError(
+            "The picture shows accuracy over time, and there are no annotated clips: give "
+            "--data DIR or --accuracy-from FILE."
+        )
 
 
 def _peers(args: argparse.Namespace) -> Sequence[Peer]:

@@ -61,9 +61,11 @@ def test_an_engine_that_cannot_run_a_model_is_left_out_with_the_reason(words, ca
         (["--backend", "abacus"], "no backend 'abacus'"),
         (["--precision", "int3"], "no precision 'int3'"),
         (["--no-accuracy", "--data", "."], "--no-accuracy leaves out"),
+        (["--plot", "out.txt"], "ends in .png, .svg, .pdf"),
     ],
 )
-def test_wrong_options_are_wrong_usage(words, options, sentence, capsys):
+def test_wrong_options_are_wrong_usage(words, options, sentence, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     assert main([*words, *options]) == 2
     assert sentence in capsys.readouterr().err
 
