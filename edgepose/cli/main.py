@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     if not debug:
         _silence_opencv()
-    args = build_parser(words).parse_args([word for word in words if word != "--debug"])
     try:
+        args = build_parser(words).parse_args([word for word in words if word != "--debug"])
         return int(import_module(_module(args.command)).run(args))
     except KeyboardInterrupt:
         return _fail("Stopped by Ctrl-C.", FAILED, debug)

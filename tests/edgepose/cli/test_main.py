@@ -52,6 +52,12 @@ def test_an_error_is_one_sentence_and_no_traceback(command, capsys, error, code,
     assert said.count("\n") == 1
 
 
+def test_ctrl_c_while_a_command_is_imported_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "build_parser", fail(KeyboardInterrupt()))
+    assert cli.main(["models"]) == 1
+    assert capsys.readouterr().err == "edgepose: Stopped by Ctrl-C.\n"
+
+
 @pytest.mark.parametrize("words", [["--debug", "models"], ["models", "--debug"]])
 def test_debug_shows_where_it_happened(command, capsys, words):
     command(fail(ConfigError("No such backend.")))
