@@ -81,8 +81,9 @@ def test_an_int8_bundle_is_not_quantised_again(float_bundle, tmp_path, options, 
 def test_missing_data_and_negative_drops_are_refused(float_bundle, tmp_path):
     with pytest.raises(DataError):
         quantise_bundle(float_bundle, tmp_path / "out", Int8Options("x", tmp_path / "nowhere"))
-    with pytest.raises(ConfigError, match="0 or more points; got -1"):
-        Int8Options("x", tmp_path, max_drop=-1)
+    for drop in (-1, float("nan")):
+        with pytest.raises(ConfigError, match=f"0 or more points; got {drop}"):
+            Int8Options("x", tmp_path, max_drop=drop)
 
 
 def test_a_thinned_clip_keeps_frames_and_labels_together(clips):
