@@ -6,6 +6,8 @@ import argparse
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -59,8 +61,7 @@ def serve(args: argparse.Namespace) -> int:
         server = TritonServer(environment, repository, endpoints, tls, args.log)
         with server:
             server.start()
-            _announce(models, endpoints, tls=args.tls_cert is not None)
-            return _run(server)
+            return _run(server, partial(_announce, models, endpoints, tls=bool(tls)))
 
 
 def _tls(args: argparse.Namespace) -> list[str]:
@@ -86,8 +87,11 @@ def _announce(models: list[str], endpoints: Endpoints, *, tls: bool) -> None:
     sys.stdout.flush()
 
 
-def _run(server: TritonServer) -> int:
-    """Wait until Triton ends by itself, or a signal ends it."""
+def _run(server: TritonServer, announce: Callable[[], None]) -> int:
+    """Wait until Triton ends by itself, or a signal ends it.
+
+    It is announced when signals are taken care of: whoever reads that may send one at once.
+    """
     stopped = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -97,6 +101,7 @@ def _run(server: TritonServer) -> int:
 
     before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
+        announce()
         code = server.wait()
     finally:
         for each, handler in before.items():
