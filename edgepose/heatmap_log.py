@@ -69,6 +69,9 @@ class HeatmapLog:
             self._described = True
         return self
 
+    def warmup(self) -> None:
+        """Do nothing."""
+
     def take(self, seen: Seen) -> list[PoseResult]:
         """Keep the heat-maps of a frame with a person."""
         if seen.look is not None:

@@ -194,7 +194,7 @@ class TrackerPool(Closing):
         Raises:
             InferenceError: a network failed.
         """
-        self._options.new_work(self._shared.model).stream.warmup()
+        self._options.new_work(self._shared.model).warmup()
 
     def __repr__(self) -> str:
         return (

@@ -35,6 +35,9 @@ class Refiner(Protocol):
 
     lag_frames: int
 
+    def warmup(self) -> None:
+        """Use every kernel once, without touching the frames that are held back."""
+
     def take(self, seen: Seen) -> list[PoseResult]:
         """Take in the next frame.
 

@@ -135,12 +135,23 @@ class SliceRefiner:
         self.lag_frames = settings.lag_frames
         self._spec = spec
         self._reach = springs.graph.reach
+        self._springs = springs
         self._slice = SlidingSlice(springs, settings.lag_frames)
         flow = settings.flow
         self._flow = optical_flow(flow) if isinstance(flow, str) else flow
         self._check_flow = settings.check_flow
         self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
         self.reset()
+
+    def warmup(self) -> None:
+        """Use every kernel once, in a slice of empty heat-maps."""
+        side = self._springs.heatmap_size
+        maps = np.zeros((self._springs.graph.skeleton.num_joints, side, side), np.float32)
+        still = np.zeros((side, side, 2), np.float32)
+        scratch = SlidingSlice(self._springs, self.lag_frames)
+        for _ in range(2):
+            scratch.push(maps, lambda _receiver, _sender: still)
+        scratch.refined(1)
 
     def reset(self) -> None:
         """Forget the frames that are held back, and those before."""

@@ -294,7 +294,7 @@ class PoseTracker(Closing):
             ClosedError: the tracker or its model was closed.
         """
         with self._locked():
-            self._work.stream.warmup()
+            self._work.warmup()
             self._recorder.warmed_up()
 
     def reset(self) -> None:

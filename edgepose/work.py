@@ -93,6 +93,12 @@ class FrameWork:
             for event in self._head.take_events(timestamp_ms):
                 self.tell(event)
 
+    def warmup(self) -> None:
+        """Use every network and kernel once; the state stays as it is."""
+        self.stream.warmup()
+        if self._refiner is not None:
+            self._refiner.warmup()
+
     def reset(self) -> None:
         """Forget the person, and the frames that are held back."""
         self.stream.reset()

@@ -33,6 +33,9 @@ class KeyFrameInterpolation:
         self._keys = keys
         self.reset()
 
+    def warmup(self) -> None:
+        """Do nothing: what carries joints back carries them forward as well."""
+
     def reset(self) -> None:
         """Forget the frames that are held back."""
         self._held: deque[PoseResult] = deque()

@@ -12,6 +12,7 @@ from edgepose.refining import Seen
 from edgepose.slicing import flow_crop
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.geometry import Roi
+from edgepose_runtime.kernels.slices import pass_messages
 from edgepose_runtime.skeletons import JHMDB15, PENN13
 from edgepose_runtime.slicing.files import dump_springs
 from edgepose_runtime.slicing.graph import body_graph
@@ -160,3 +161,11 @@ class TestTracker:
 def test_regions_that_reach_outside_can_be_compared(roi):
     grey = np.random.default_rng(0).integers(0, 256, (240, 320)).astype(np.uint8)
     assert flow_crop(grey, roi).shape == (128, 128)
+
+
+@pytest.mark.parametrize("lag_frames", [0, 2])
+def test_warming_up_compiles_the_messages_and_leaves_the_slice_alone(method, springs, lag_frames):
+    refiner = ThinSlicing(lag_frames, springs).new_refiner(fake_model(method), None)
+    refiner.warmup()
+    assert pass_messages.signatures
+    assert refiner.flush() == []
