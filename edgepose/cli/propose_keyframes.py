@@ -10,7 +10,7 @@ from typing import Any
 
 from edgepose.cli.values import share
 from edgepose.keyframes.selecting import EvenSteps
-from edgepose.keyframes.sheet import Proposal, write_list, write_sheet
+from edgepose.keyframes.sheet import Proposal, thinned, write_list, write_sheet
 from edgepose.keyframes.windows import windows_of
 from edgepose.progress import Progress, show_progress
 from edgepose.sinks.files import check_writable
@@ -59,10 +59,11 @@ def run(args: argparse.Namespace) -> int:
             check_writable(path)
         proposals, count = _propose(source, args.rate)
     write_list(table, proposals)
-    write_sheet(sheet, proposals)
+    shown = write_sheet(sheet, proposals)
     sys.stdout.write(
         f"{len(proposals)} of {count} frames are worth labelling "
-        f"({100 * len(proposals) / count:.0f} %): {table}, {sheet}\n"
+        f"({100 * len(proposals) / count:.0f} %): {table}, {sheet}"
+        f"{'' if shown == len(proposals) else f' (with {shown} of them)'}\n"
     )
     return 0
 
@@ -82,6 +83,7 @@ def _propose(source: FrameSource, rate: float | None) -> tuple[list[Proposal], i
     with show_progress("propose", source.num_frames) as progress:
         for window in windows_of(_counted(source, progress), EvenSteps(), rate=rate):
             proposals += [Proposal.of(window.frames[key]) for key in window.keys]
+            proposals = thinned(proposals)
             count += len(window.frames)
     return proposals, count
 

@@ -5,6 +5,7 @@ import cv2
 import pytest
 
 from edgepose.cli.main import main
+from edgepose.keyframes import sheet as sheet_module
 
 
 @pytest.fixture
@@ -78,3 +79,11 @@ def test_a_sheet_replaces_neither_the_video_nor_the_list(puppet_video, sheet, ca
     assert main(["propose-keyframes", str(puppet_video), "--sheet", str(sheet)]) == 2
     assert "three files" in capsys.readouterr().err
     assert puppet_video.read_bytes() == before
+
+
+def test_a_long_list_has_a_sheet_with_some_of_its_pictures(puppet_video, monkeypatch, capsys):
+    monkeypatch.setattr(sheet_module, "MOST_TILES", 4)
+    assert main(["propose-keyframes", str(puppet_video), "--rate", "1"]) == 0
+    lines = puppet_video.with_name("walk.keyframes.csv").read_text().splitlines()
+    assert len(lines) == 13
+    assert "(with 3 of them)" in capsys.readouterr().out
