@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from edgepose_runtime.errors import BundleFormatError, ConfigError
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.jsonfields import JsonFields
 from edgepose_runtime.skeletons import get_skeleton
 from edgepose_runtime.slicing.graph import named_graph
@@ -55,6 +55,7 @@ def parse_springs(text: str) -> Springs:
 
     Raises:
         BundleFormatError: it is no JSON, or no springs, or they contradict themselves.
+        BundleVersionError: they are of another version of the format.
     """
     try:
         content = json.loads(text)
@@ -71,17 +72,26 @@ def read_springs(path: str | Path) -> Springs:
 
     Raises:
         BundleFormatError: it cannot be read, or holds no springs.
+        BundleVersionError: they are of another version of the format.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BundleFormatError(f"The springs {path} cannot be read: {error}.") from error
-    return parse_springs(text)
+    try:
+        return parse_springs(text)
+    except BundleFormatError as error:
+        raise BundleFormatError(f"'{path}' holds no springs that can be used: {error}") from error
 
 
 def _springs(fields: JsonFields) -> Springs:
     fields.text("format", (FORMAT,))
-    fields.integer("version")
+    version = fields.integer("version")
+    if version != VERSION:
+        raise BundleVersionError(
+            f"Springs of format version {version} were given, but this release of edgepose reads "
+            f"version {VERSION}; learn them again with: edgepose springs."
+        )
     skeleton, reach = get_skeleton(fields.text("skeleton")), fields.integer("reach")
     edges = _each(fields, "edges")
     springs = Springs(

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from edgepose_runtime.errors import BundleFormatError, ConfigError
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.skeletons import PENN13
 from edgepose_runtime.slicing.files import dump_springs, parse_springs, read_springs
 from edgepose_runtime.slicing.graph import body_graph
@@ -55,6 +55,15 @@ def test_files_that_are_none_are_refused(tmp_path):
         parse_springs("{")
     with pytest.raises(BundleFormatError, match="cannot be read"):
         read_springs(tmp_path / "nowhere.json")
+    (tmp_path / "empty.json").write_text("{}")
+    with pytest.raises(BundleFormatError, match=r"empty\.json"):
+        read_springs(tmp_path / "empty.json")
+
+
+def test_springs_of_another_version_are_refused(springs):
+    content = json.loads(dump_springs(springs)) | {"version": 2}
+    with pytest.raises(BundleVersionError, match="version 2"):
+        parse_springs(json.dumps(content))
 
 
 @pytest.mark.parametrize("change", [{"gain": np.zeros(13, np.float32)}, {"rounds": -1}])
