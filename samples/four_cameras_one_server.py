@@ -57,4 +57,6 @@ def main(address: str, metrics: str, *sources: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit("usage: python four_cameras_one_server.py GRPC_ADDRESS METRICS_PAGE SOURCE ...")
     main(*sys.argv[1:])

@@ -29,4 +29,6 @@ def main(path: str, address: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python remote_head.py VIDEO GRPC_ADDRESS")
     main(*sys.argv[1:])
