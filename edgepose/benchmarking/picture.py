@@ -13,6 +13,8 @@ from edgepose.sinks.files import create_file
 from edgepose_runtime.errors import ConfigError
 
 MEASURE = f"PCK-torso@{ALPHAS[0]:g}"
+#: Heights of labels.
+_LEVELS = 4
 _OURS, _THEIRS = "tab:blue", "tab:gray"
 
 
@@ -35,8 +37,8 @@ def draw_picture(outcome: Outcome, path: Path) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    for entrant, milliseconds, pck in points:
-        _draw(axes, entrant, milliseconds, pck)
+    for index, (entrant, milliseconds, pck) in enumerate(sorted(points, key=lambda p: p[1])):
+        _draw(axes, entrant, milliseconds, pck, level=index % _LEVELS)
     _label(axes, outcome, points[0][0])
     image = BytesIO()
     FigureCanvasAgg(figure).print_figure(image, format=path.suffix.lstrip(".") or "png", dpi=130)
@@ -57,7 +59,9 @@ def points_of(outcome: Outcome) -> list[tuple[Entrant, float, dict[str, float]]]
     return found
 
 
-def _draw(axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float]) -> None:
+def _draw(
+    axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float], level: int
+) -> None:
     color = _THEIRS if entrant.part == PEER else _OURS
     axes.plot(milliseconds, pck[BOXES], "o", color=color, markersize=8)
     if TRACKER in pck:
@@ -65,10 +69,12 @@ def _draw(axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float
     at, options = (milliseconds, pck[BOXES]), {"textcoords": "offset points", "fontsize": 8}
     if entrant.part == PEER:
         axes.annotate(entrant.name, at, xytext=(8, 0), color=color, va="center", **options)
-    else:  # above, where few of the peers' names are
-        text = f"{entrant.name}\n{entrant.engine.backend} {entrant.engine.precision}"
-        above = {"xytext": (0, 12), "ha": "center", "va": "bottom"}
-        axes.annotate(text, at, color=color, **above, **options)
+    else:  # above and at different heights: forms of one model lie close together
+        precision = entrant.engine.precision.split(", ")[-1]
+        text = f"{entrant.name}, {entrant.engine.backend} {precision}"
+        above = {"xytext": (-14, 16 + 14 * level), "ha": "left", "va": "bottom"}
+        line = {"arrowstyle": "-", "color": color, "linewidth": 0.5}
+        axes.annotate(text, at, color=color, arrowprops=line, **above, **options)
 
 
 def _label(axes: Any, outcome: Outcome, first: Entrant) -> None:
