@@ -245,7 +245,7 @@ class PoseInterpolator:
         )
 
     def _grow(self, rows: int, joints: int) -> None:
-        from edgepose_runtime.kernels.hpim import work_size
+        from edgepose_runtime.kernels.hpim_posterior import work_size
 
         size = work_size(len(self._prior.log_odds), rows, joints, self.length)
         if len(self._work) < size:
