@@ -51,7 +51,6 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lag", type=int, default=2, metavar="N", help="later frames waited for")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
-    parser.add_argument("--reach", type=int, default=1, help="flow between frames so far apart")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep heat-maps and flow there")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--no-accuracy", action="store_true", help="only measure time")
@@ -115,9 +114,11 @@ def contenders(args: argparse.Namespace) -> dict[str, Springs | None]:
 def _outcomes(args: argparse.Namespace) -> list[Outcome]:
     clips = select_clips(Selection(root=args.root, grade="A", limit=args.limit_clips))
     shares = [float(share) for share in args.shares.split(",")]
+    compared = contenders(args)
+    reach = max((each.graph.reach for each in compared.values() if each is not None), default=1)
     with load(args.model, precision="float32", num_threads=1) as model:
-        seen = [collect(model, clips, share, args.reach, args.cache) for share in shares]
-    work = list(product(seen, contenders(args).items()))
+        seen = [collect(model, clips, share, reach, args.cache) for share in shares]
+    work = list(product(seen, compared.items()))
     call = partial(_outcome, args.root, args.lag)
     if args.jobs == 1:
         return [call(*job) for job in work]
