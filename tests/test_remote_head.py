@@ -136,7 +136,7 @@ def test_a_server_may_be_killed_frozen_and_started_again(server):
 
 def test_threads_and_handles_stay_however_often_the_server_comes_and_goes(server):
     counts = []
-    for _ in range(5):
+    for _ in range(6):
         track = Track(server)
         with track.tracker:
             track.until_answered()
@@ -146,8 +146,8 @@ def test_threads_and_handles_stay_however_often_the_server_comes_and_goes(server
             track.until_told(EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED)
         counts.append(open_handles())
         assert not [each for each in threading.enumerate() if each.name == "edgepose-server"]
-    # The first rounds may open what gRPC keeps for the whole process.
-    assert counts[-1] <= counts[2] + 2
+    # gRPC closes its sockets some time later: a leak of one a round would raise the least by three.
+    assert min(counts[3:]) <= min(counts[:3]) + 2
 
 
 def open_handles() -> int:
