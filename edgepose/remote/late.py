@@ -208,7 +208,7 @@ class LateHead:
             outcome = self._caught_up(asked, future.result()["heatmaps"][0])
         except EdgePoseError:  # the model was closed meanwhile, or its network fails anyway
             outcome = LateReason.FAILED
-        except Exception:
+        except Exception:  # the edge of the thread: logged, and counted as dropped
             logger.exception("A remote head's answer could not be carried on.")
             outcome = LateReason.FAILED
         if isinstance(outcome, LateReason):

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from edgepose_converters.triton.environment import TritonEnvironment
+from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BackendError, ConfigError
 
 _POLL_S = 0.1
@@ -63,7 +63,7 @@ class Endpoints:
         return f"http://{self.host}:{self.metrics if metrics else self.http}/{path}"
 
 
-class TritonServer:
+class TritonServer(Closable):
     """Runs ``tritonserver`` on a model repository. Use it in a ``with`` statement, or stop it.
 
     Args:
@@ -179,17 +179,6 @@ class TritonServer:
         """Stop, and remove what it needed."""
         self.stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> TritonServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _backends(self) -> Path:
         """Copy the Python backend beside the stub that fits the environment's interpreter."""
