@@ -32,8 +32,6 @@ NETWORK = {"backbone": "mobilenet_v2", "head": "pyramid", "pad_after": True}
 # In the order of the graph: backbone, pyramid, then three separable convolutions and an output
 # each for the regression, the offsets, the heat-maps and the centre.
 _HEATMAPS = slice(-6, -3)
-# Its maps are logits, ours rise from 0 to 1: a straight line through where they are close.
-_SLOPE, _OFFSET = 0.12, 0.9
 _PICTURES, _SIZE = 240, 192
 Weights: TypeAlias = tuple[Tensor, Tensor | None]
 
@@ -47,7 +45,7 @@ def import_movenet(path: str | Path, pictures: Tensor, skeleton: Skeleton) -> Po
         skeleton: joints of the heat-maps; those that COCO lacks start at zero.
 
     Returns:
-        The network in evaluation mode. Up to the last layer it computes what MoveNet does.
+        The network in evaluation mode; with the joints of COCO its maps are MoveNet's.
 
     Raises:
         CheckpointError: the file is missing or damaged, or another network.
@@ -145,9 +143,6 @@ def _fill(network: PoseNetwork, convolutions: Sequence[Weights]) -> None:
     chosen = [*convolutions[len(backbone) : count], *convolutions[_HEATMAPS]]
     for layer, weights in zip([*pyramid, *outputs], chosen, strict=True):
         _put(layer, own_norms.get(layer), weights)
-    with torch.no_grad():
-        head.final_layer.weight.mul_(_SLOPE)
-        head.final_layer.bias.mul_(_SLOPE).add_(_OFFSET)
 
 
 def _for_our_input(weights: Weights) -> Weights:
