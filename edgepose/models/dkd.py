@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from edgepose.models.networks import PoseNetwork
 
 Memory = PoseKernels | ConvLstm
 Encoder = PoseNetwork | SmallCPM
+Spoil = Callable[[Tensor], Tensor]
 
 
 class DKD(nn.Module):
@@ -82,11 +85,13 @@ class DKD(nn.Module):
         heatmaps = self.match(features, state)
         return heatmaps, self.distil(features, heatmaps, state)
 
-    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, clip: Tensor, spoil: Spoil | None = None) -> tuple[Tensor, Tensor]:
         """Return the final heat-maps of a clip and those of the encoder alone.
 
         Args:
             clip: ``(B, T, 3, S, S)``.
+            spoil: changes the first frame's heat-maps before they are distilled, as training does
+                to let the network learn to recover.
 
         Returns:
             both ``(B, T, K, h, w)``; the final ones of the first frame are the initialiser's.
@@ -96,18 +101,20 @@ class DKD(nn.Module):
         alone = self.encoder.classify(features).unflatten(0, clip.shape[:2])
         features = features.unflatten(0, clip.shape[:2])
         first = alone[:, 0] if self.initialiser is None else self.initialiser(clip[:, 0])
-        return self.carry(features, first), alone
+        return self.carry(features, first, spoil), alone
 
-    def carry(self, features: Tensor, first: Tensor) -> Tensor:
+    def carry(self, features: Tensor, first: Tensor, spoil: Spoil | None = None) -> Tensor:
         """Return the heat-maps ``(B, T, K, h, w)`` of a clip whose first ones are there.
 
         Args:
             features: ``(B, T, C, h, w)``.
             first: ``(B, K, h, w)``, of the first frame.
+            spoil: see :meth:`forward`.
         """
         final, state = [first], None
         for t in range(1, features.shape[1]):
-            state = self.distil(features[:, t - 1], final[-1], state)
+            last = spoil(first) if spoil is not None and t == 1 else final[-1]
+            state = self.distil(features[:, t - 1], last, state)
             final.append(self.match(features[:, t], state))
         return torch.stack(final, 1)
 
