@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.models import PPN
 from edgepose.models.averaged import TestTimeAveragedHead
 from edgepose.models.imagenet import MEAN, STD
-from edgepose_converters.export import ExportedGraph, export_body, export_ppn
+from edgepose_converters.export import ExportedGraph
+from edgepose_converters.exporters import exporter_of
 from edgepose_converters.trained import TrainedModel
 from edgepose_converters.verification import Agreement, Crop, compare, require_agreement
 from edgepose_runtime.bundle import Bundle, check_bundle_target, write_bundle
@@ -79,7 +79,8 @@ def build_bundle(
         BackendError: a runtime estimates other joints than torch; nothing is written.
     """
     check_bundle_target(out, overwrite=options.overwrite)
-    graphs = _export(model, head, options.weights)
+    exporter = exporter_of(model.network)
+    graphs = exporter.graphs(model.network, model.geometry, head, options.weights)
     manifest = _manifest(model, graphs, options)
     agreements = compare(manifest, graphs, crops)
     require_agreement(agreements)
@@ -111,8 +112,7 @@ def averaged_head(model: TrainedModel, scales: Sequence[float]) -> TestTimeAvera
 
 def starting_network(model: TrainedModel) -> nn.Module:
     """Return the network that finds a pose in one image: a PPN's head, else its body."""
-    network = model.network
-    return (network.head or network.body) if isinstance(network, PPN) else network
+    return exporter_of(model.network).starter(model.network)
 
 
 def require_same_maps(model: TrainedModel, other: TrainedModel) -> None:
@@ -130,21 +130,13 @@ def require_same_maps(model: TrainedModel, other: TrainedModel) -> None:
             )
 
 
-def _export(model: TrainedModel, head: nn.Module | None, weights: str) -> dict[str, ExportedGraph]:
-    if isinstance(model.network, PPN):
-        return export_ppn(model.network, model.geometry, head=head, weights=weights)
-    if head is not None:
-        raise ConfigError("The checkpoint is a network for single images; it takes no head.")
-    return export_body(model.network, model.geometry, weights=weights)
-
-
 def _manifest(
     model: TrainedModel, graphs: Mapping[str, ExportedGraph], options: BundleOptions
 ) -> Manifest:
     card: dict[str, Any] = {"training": model.training, **options.card}
     return Manifest(
         name=options.name,
-        method="propagation" if isinstance(model.network, PPN) else "framewise",
+        method=exporter_of(model.network).method,
         skeleton=model.skeleton.name,
         input=InputSpec(model.input_size),
         normalisation=Normalisation(MEAN, STD),

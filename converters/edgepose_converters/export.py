@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,15 +13,17 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edgepose.models import PPN
+from edgepose.models import DKD, PPN
 from edgepose_converters.folding import fold_batch_norms, round_weights
-from edgepose_converters.graphs import ImageGraph, PropagateGraph, StepGraph
+from edgepose_converters.graphs import ImageGraph, KernelStepGraph, PropagateGraph, StepGraph
 from edgepose_converters.halving import store_as_float16
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.tensors import TensorSpec
 
 OPSET = 17
 WEIGHTS = ("float32", "float16")
+#: Whether a sample is the first of its sequence: 1 or 0.
+FRESH = TensorSpec("fresh", "float32", ("N", 1, 1, 1))
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,46 @@ def export_ppn(
             PropagateGraph(ppn), (preliminary, previous), (heatmaps,), weights=weights
         ),
     }
+
+
+def export_dkd(
+    dkd: DKD, geometry: Geometry, *, head: nn.Module | None = None, weights: str = "float32"
+) -> dict[str, ExportedGraph]:
+    """Export a DKD with a memory as the graphs ``head`` and ``step`` (DKD, Algorithm 1).
+
+    ``step`` encodes an image, matches the kernels of the frame before and distils new ones. Where
+    ``fresh`` is above 0 it distils them of the heat-maps ``start``, which the head made of the same
+    image, and matches nothing: so a sequence starts without a graph of its own.
+
+    Args:
+        dkd: the trained networks.
+        geometry: sizes of image and heat-maps.
+        head: starts a sequence in place of the DKD's own initialiser.
+        weights: see :func:`export_ppn`.
+
+    Raises:
+        ConfigError: the network does not return heat-maps of that geometry.
+    """
+    starter = head or dkd.initialiser or dkd.encoder
+    kernels = _remembered(dkd, geometry)
+    inputs = (geometry.image, kernels, geometry.maps("start"), FRESH)
+    outputs = (
+        geometry.maps("heatmaps"),
+        replace(kernels, name="distilled"),
+        geometry.maps("preliminary"),
+    )
+    return {
+        **export_image_graph("head", starter, geometry, weights=weights),
+        "step": export_graph(KernelStepGraph(dkd), inputs, outputs, weights=weights),
+    }
+
+
+def _remembered(dkd: DKD, geometry: Geometry) -> TensorSpec:
+    """Return what the networks hand on from frame to frame, seen in a run."""
+    size = geometry.input_size
+    with torch.no_grad():
+        _, state = dkd.eval().start(torch.zeros(1, 3, size, size))
+    return TensorSpec("kernels", "float32", ("N", *state.shape[1:]))
 
 
 def export_body(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgepose.models import PPN
+from edgepose.models import DKD, PPN
+from edgepose.models.distillation import PoseKernels
 from edgepose.models.imagenet import MEAN, STD
+from edgepose_converters.matching import match_by_rows
 
 
 class PixelNormalisation(nn.Module):
@@ -66,3 +68,34 @@ class PropagateGraph(nn.Module):
         """Return the final heat-maps ``(N, K, h, h)``."""
         propagated: Tensor = self.ppu(preliminary, previous)
         return preliminary + propagated if self.skip else propagated
+
+
+class KernelStepGraph(nn.Module):
+    """One step of a DKD from pixels to heat-maps and new kernels: the graph ``step``."""
+
+    def __init__(self, dkd: DKD) -> None:
+        super().__init__()
+        self.normalisation = PixelNormalisation()
+        self.dkd = DKD(dkd.encoder, dkd.memory)
+
+    def forward(
+        self, image: Tensor, kernels: Tensor, start: Tensor, fresh: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return heat-maps, new kernels, and what the encoder alone makes of the image.
+
+        Args:
+            image: uint8 BGR ``(N, S, S, 3)``.
+            kernels: of the frame before.
+            start: heat-maps ``(N, K, h, h)`` in place of matched ones.
+            fresh: ``(N, 1, 1, 1)``, above 0 for ``start``.
+        """
+        features = self.dkd.encode(self.normalisation(image))
+        heatmaps = torch.where(fresh > 0, start, self._match(features, kernels))
+        distilled = self.dkd.distil(features, heatmaps, kernels)
+        return heatmaps, distilled, self.dkd.encoder.classify(features)
+
+    def _match(self, features: Tensor, kernels: Tensor) -> Tensor:
+        memory = self.dkd.memory
+        if torch.onnx.is_in_onnx_export() and isinstance(memory, PoseKernels):
+            return match_by_rows(memory, features, kernels)
+        return self.dkd.match(features, kernels)

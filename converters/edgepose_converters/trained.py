@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.models import PPN
 from edgepose.training.modules import load_trained
 from edgepose.training.settings import TrainConfig
 from edgepose_converters.export import Geometry
@@ -22,14 +21,14 @@ class TrainedModel:
     """A trained network with what is needed to use it.
 
     Attributes:
-        network: a PPN, or a network for single images, in evaluation mode.
+        network: a PPN, a DKD, or a network for single images, in evaluation mode.
         skeleton: the joints of its heat-maps.
         input_size: side of the image in pixels.
         heatmap: the grid of the heat-maps.
         training: what it was trained on, and how.
     """
 
-    network: PPN | nn.Module
+    network: nn.Module
     skeleton: Skeleton
     input_size: int
     heatmap: HeatmapSpec

@@ -163,7 +163,7 @@ def _summary(progress: Progress) -> str:
     shown = {
         name: value
         for name, value in progress.metrics.items()
-        if name.startswith("loss") or "pck" in name or name == "images_per_second"
+        if name.startswith("loss") or "pck" in name or name in ("lambda", "images_per_second")
     }
     return ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edgepose.methods.base import Method, MethodSpec
+from edgepose.methods.distillation import DistillationMethod
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose.methods.propagation import PropagationMethod
 from edgepose_runtime.backends.base import Network
@@ -17,6 +18,7 @@ _BUILDERS: dict[str, Callable[[MethodSpec, Networks], Method]] = {
     "propagation": lambda spec, nets: PropagationMethod(
         spec, nets["head"], nets["step"], nets.get("propagate")
     ),
+    "distillation": lambda spec, nets: DistillationMethod(spec, nets["head"], nets["step"]),
     "framewise": lambda spec, nets: FramewiseMethod(spec, nets["body"]),
 }
 

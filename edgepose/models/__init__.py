@@ -1,8 +1,11 @@
 """The networks in PyTorch; imported only by training, evaluation and conversion."""
 
 from edgepose.models.complexity import count_macs, count_parameters
-from edgepose.models.cpm import CPM
+from edgepose.models.cpm import CPM, SmallCPM
 from edgepose.models.deform import deform_conv2d
+from edgepose.models.distillation import correlate
+from edgepose.models.dkd import DKD
+from edgepose.models.dkd_registry import DKD_CONFIGS, DKDConfig, build_dkd
 from edgepose.models.heads import DeconvHead, DucHead, PointwiseHead
 from edgepose.models.hrnet import HRNet
 from edgepose.models.mobilenet import MobileNetV2, MobileNetV2Classifier
@@ -17,9 +20,12 @@ from edgepose.models.weights import LoadReport, load_backbone_weights, load_publ
 
 __all__ = [
     "CPM",
+    "DKD",
+    "DKD_CONFIGS",
     "PPN",
     "PPN_CONFIGS",
     "PPU",
+    "DKDConfig",
     "DeconvHead",
     "DucHead",
     "FlowPPU",
@@ -34,9 +40,12 @@ __all__ = [
     "PointwiseHead",
     "PoseNetwork",
     "ResNet",
+    "SmallCPM",
+    "build_dkd",
     "build_network",
     "build_ppn",
     "build_ppu",
+    "correlate",
     "count_macs",
     "count_parameters",
     "deform_conv2d",

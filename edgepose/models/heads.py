@@ -22,6 +22,10 @@ class PointwiseHead(nn.Module):
         super().__init__()
         self.final_layer = _final_layer(in_channels, joints)
 
+    def features(self, features: Tensor) -> Tensor:
+        """Return what the last layer sees: here the backbone's features as they are."""
+        return features
+
     def forward(self, features: Tensor) -> Tensor:
         """Return the heat-maps."""
         heatmaps: Tensor = self.final_layer(features)
@@ -55,9 +59,14 @@ class DeconvHead(nn.Module):
         self.deconv_layers = nn.Sequential(*layers)
         self.final_layer = _final_layer(channels, joints)
 
+    def features(self, features: Tensor) -> Tensor:
+        """Return what the last layer sees, ``(B, 256, h * 2**stages, w * 2**stages)``."""
+        enlarged: Tensor = self.deconv_layers(self.neck(features))
+        return enlarged
+
     def forward(self, features: Tensor) -> Tensor:
         """Return the heat-maps."""
-        heatmaps: Tensor = self.final_layer(self.deconv_layers(self.neck(features)))
+        heatmaps: Tensor = self.final_layer(self.features(features))
         return heatmaps
 
 
@@ -89,9 +98,14 @@ class DucHead(nn.Module):
         initialise_convolutions(self)
         self.final_layer = _final_layer(channels, joints)
 
+    def features(self, features: Tensor) -> Tensor:
+        """Return what the last layer sees: half the channels and twice the size per stage."""
+        enlarged: Tensor = self.upsamplers(self.neck(features))
+        return enlarged
+
     def forward(self, features: Tensor) -> Tensor:
         """Return the heat-maps."""
-        heatmaps: Tensor = self.final_layer(self.upsamplers(self.neck(features)))
+        heatmaps: Tensor = self.final_layer(self.features(features))
         return heatmaps
 
 

@@ -79,6 +79,16 @@ class PoseNetwork(nn.Module):
         self.head = head
         self.stride = stride
 
+    def features(self, image: Tensor) -> Tensor:
+        """Return what the last 1x1 convolution sees, ``(B, C, S / stride, S / stride)``."""
+        features: Tensor = self.head.features(self.backbone(image))  # type: ignore[operator]
+        return features
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the heat-maps of `features`."""
+        heatmaps: Tensor = self.head.final_layer(features)  # type: ignore[operator]
+        return heatmaps
+
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""
         pyramid = isinstance(self.head, PyramidHead)

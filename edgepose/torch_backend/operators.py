@@ -241,6 +241,7 @@ OPERATORS: dict[str, Operator] = {
     "Expand": lambda x, shape: x * x.new_ones(_whole(shape)),
     "Floor": torch.floor,
     "Gather": _gather,
+    "Greater": torch.gt,
     "GridSample": _grid_sample,
     "Identity": lambda x: x,
     "MatMul": torch.matmul,
@@ -268,4 +269,5 @@ OPERATORS: dict[str, Operator] = {
     "Tanh": torch.tanh,
     "Transpose": lambda x, perm=None: x.permute(perm or tuple(reversed(range(x.ndim)))),
     "Unsqueeze": _unsqueeze,
+    "Where": torch.where,
 }

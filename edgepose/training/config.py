@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
 from edgepose.option_types import require_types
+from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.dynamics_settings import DynamicsConfig
 from edgepose.training.settings import (
     OptimiserSettings,
@@ -36,6 +37,7 @@ DYNAMICS = "dynamics"
 _LISTS = {"phases": Phase, "sources": SourceSettings}
 _TABLES = {
     "sequence": SequenceSettings,
+    "adversary": AdversarySettings,
     "slices": SliceSettings,
     "optimiser": OptimiserSettings,
     "augmentation": Augmentation,

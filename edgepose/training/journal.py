@@ -98,7 +98,8 @@ class Journal:
             axis.plot(*zip(*self.column(name), strict=True), linewidth=1)
             axis.set_ylabel(name)
             axis.grid(alpha=0.3)
-            if name.startswith("loss"):
+            # A discriminator's loss may fall below zero.
+            if name.startswith("loss") and min(value for _, value in self.column(name)) > 0:
                 axis.set_yscale("log")
         axes[-1].set_xlabel("step")
         with _writing(path):

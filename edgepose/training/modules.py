@@ -12,19 +12,23 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models import (
+    DKD,
     PPN,
     FlowPPU,
     MessagePassing,
     PoseNetwork,
+    build_dkd,
     build_network,
     build_ppn,
     load_backbone_weights,
     load_published_weights,
 )
+from edgepose.models.distillation import kernel_size
 from edgepose.models.imagenet import MEAN, STD
 from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
-from edgepose.training.config import parse_config, recipe_names
+from edgepose.training.config import parse_config
+from edgepose.training.files import find_weights
 from edgepose.training.settings import SliceSettings, TrainConfig
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
@@ -41,7 +45,7 @@ class Trained:
     """A trained network.
 
     Attributes:
-        module: a `PoseNetwork` or a `PPN`, in evaluation mode.
+        module: a `PoseNetwork`, a `PPN` or a `DKD`, in evaluation mode.
         config: the recipe.
         step: how many steps of it were done.
         training: what was learned from, for a model card.
@@ -54,7 +58,7 @@ class Trained:
 
 
 def build_module(config: TrainConfig) -> nn.Module:
-    """The network of a recipe with random weights: a `PoseNetwork`, or a `PPN` for sequences.
+    """The network of a recipe with random weights: `PoseNetwork`; `PPN` or `DKD` for sequences.
 
     With ``slices`` message passing stands behind the `PoseNetwork`, as a `SliceNetwork`.
 
@@ -63,6 +67,8 @@ def build_module(config: TrainConfig) -> nn.Module:
     """
     if config.ppn is not None:
         return _build_ppn(config, config.ppn)
+    if config.dkd is not None:
+        return _build_dkd(config, config.dkd)
     network = build_network(config.network, config.joints.num_joints)
     _require_stride(network.stride, config)
     return network if config.slices is None else _with_messages(network, config, config.slices)
@@ -94,6 +100,17 @@ def _build_ppn(config: TrainConfig, ppn: str | Mapping[str, Any]) -> PPN:
                 f"The PPU is built for input of {size} pixels: train it in phases of that size, or "
                 "give another input_size."
             )
+    return network
+
+
+def _build_dkd(config: TrainConfig, dkd: str | Mapping[str, Any]) -> DKD:
+    options: dict[str, Any] = {"base": dkd} if isinstance(dkd, str) else dict(dkd)
+    if config.sequence is not None and not config.sequence.head:
+        options["initialiser"] = None
+    network = build_dkd(options, config.joints.num_joints)
+    _require_stride(network.encoder.stride, config)
+    for phase in config.phases:
+        kernel_size(phase.size // network.encoder.stride)
     return network
 
 
@@ -133,7 +150,7 @@ def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
         CheckpointError: a file is missing or damaged, or does not fit; a part does not exist.
     """
     for part, name in config.start.items():
-        path = _find(name, root)
+        path = find_weights(name, root)
         target, source = named_part(module, part), load_weights(path)
         if part.split(".")[-1] == "backbone":
             load_backbone_weights(target, source.values)
@@ -143,19 +160,6 @@ def start_from(module: nn.Module, config: TrainConfig, root: Path) -> None:
             load_published_weights(target, values)
         else:
             _load(target, values, str(path))
-
-
-def _find(name: str, root: Path) -> Path:
-    for path in (Path(name), root / name):
-        if path.is_file():
-            return path
-    # Runs of shipped recipes are named after them, with a dash for the folder.
-    makers = {f"runs/{recipe.replace('/', '-')}/checkpoint.pt": recipe for recipe in recipe_names()}
-    maker = makers.get(Path(name).as_posix())
-    raise CheckpointError(
-        f"The weights to start from, {name}, are neither in the working directory nor in '{root}'"
-        + (f"; make them with: edgepose train {maker}" if maker else ".")
-    )
 
 
 def named_part(module: nn.Module, name: str) -> nn.Module:

@@ -63,13 +63,8 @@ class _RoundedWeights:
         self._options: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        scale = weight.detach().abs().amax((1, 2, 3)).float() / _LARGEST
-        scale = scale.clamp_min(torch.finfo(torch.float32).tiny)
-        zeros = torch.zeros_like(scale, dtype=torch.int32)
-        rounded = torch.fake_quantize_per_channel_affine(
-            weight.float(), scale, zeros, 0, -_LARGEST, _LARGEST
-        )
-        return conv2d(x, rounded.to(x.dtype), bias, *self._options)
+        largest = weight.detach().abs().amax((1, 2, 3), keepdim=True)
+        return conv2d(x, _on_grid(weight, largest.clamp_min(1e-20)), bias, *self._options)
 
 
 def _round_inputs(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -84,16 +79,30 @@ def _rounded(layer: nn.Module, x: Tensor) -> Tensor:
     largest: Any = getattr(layer, _RANGE)
     if layer.training:
         _follow(largest, x)
-    scale = float(largest) / _LARGEST
-    if not scale > 0:
-        return x
-    return torch.fake_quantize_per_tensor_affine(x.float(), scale, 0, -_LARGEST, _LARGEST).to(
-        x.dtype
-    )
+    return _on_grid(x, largest) if largest else x
 
 
 @torch.no_grad()
 def _follow(largest: Tensor, x: Tensor) -> None:
     """Bring a range closer to the mean over samples of the largest absolute value."""
-    found = x.detach().abs().flatten(1).amax(1).float().mean()
+    low, high = torch.aminmax(x.detach().flatten(1), dim=1)
+    found = torch.maximum(high, -low).float().mean()
     largest.copy_(found if not largest else torch.lerp(largest, found, _MOMENTUM))
+
+
+def _on_grid(x: Tensor, largest: Tensor) -> Tensor:
+    grid: Any = _Grid  # the base class is not typed
+    rounded: Tensor = grid.apply(x, (largest / _LARGEST).to(x.dtype))
+    return rounded
+
+
+class _Grid(torch.autograd.Function):
+    """Round to whole steps. Integers up to 127 are exact in bfloat16 as well."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor, step: Tensor) -> Tensor:
+        return (x / step).round_().clamp_(-_LARGEST, _LARGEST).mul_(step)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None

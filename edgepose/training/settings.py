@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
+from edgepose.models.dkd_registry import dkd_config
 from edgepose.models.networks import NetworkConfig
 from edgepose.models.options import from_mapping
 from edgepose.models.registry import ppn_config
+from edgepose.training.adversary_settings import AdversarySettings
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import Skeleton, get_skeleton
 
@@ -83,8 +85,8 @@ class OptimiserSettings:
         name: ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: its peak.
         backbone_factor: multiplies it for backbones, whose weights come from ImageNet.
-        body_factor: multiplies it for the body of a PPN, which was trained before; 0 leaves the
-            body as it is, which takes a third of the time.
+        body_factor: multiplies it for the body of a PPN or the encoder of a DKD, which was trained
+            before; 0 leaves it as it is, which takes a third of the time.
         weight_decay: not applied to biases and norms.
         schedule: ``cosine`` or ``linear`` to zero, ``constant``, or ``step``: a tenth at each of
             `milestones`.
@@ -119,16 +121,18 @@ class OptimiserSettings:
 
 @dataclass(frozen=True)
 class SequenceSettings:
-    """Stage 2: windows of consecutive frames (PPN, section "Training").
+    """Stage 2: windows of consecutive frames (PPN, section "Training"; DKD, Algorithm 1).
 
     Attributes:
         length: T, frames per window.
-        realign: resample the previous heat-maps into the next frame's crop, as the tracker does.
+        realign: resample the previous heat-maps into the next frame's crop, as the tracker does;
+            DKD's kernels need none.
         corrupt: share of windows whose first frame is handed spoiled heat-maps (moved, swapped,
             dropped or another person's), so that the network learns to recover.
-        preliminary: weight of a loss on the body network's own maps, which the paper does not have.
-        head: train the head in the same run, as published. Without it the first frame gets maps
-            such as a head might give.
+        preliminary: weight of a loss on the maps of the body network, or DKD's encoder, alone,
+            which the papers do not have.
+        head: train the head in the same run, as published. Without it the first frame of a PPN
+            gets maps such as a head might give, and the encoder of a DKD starts itself.
         keep_norms: leave the statistics of the body's batch norms as they were trained: the frames
             of a few windows are too alike to estimate them.
     """
@@ -185,6 +189,7 @@ class TrainConfig:
         sources: the data.
         network: of stage 1; see `edgepose.models.NetworkConfig`.
         ppn: of stage 2; a name or options of `edgepose.models.PPNConfig`.
+        dkd: in place of `ppn`; a name or options of `edgepose.models.DKDConfig`.
         start: files of weights to start from, by the part of the module they go to (``all``,
             ``backbone``, ``body``, ``body.backbone``, ...).
         frozen: parts of the module that stay as they are, norms included. Without the gradients of
@@ -194,6 +199,7 @@ class TrainConfig:
             Norms keep their statistics.
         float_layers: patterns of modules that stay float with ``int8``.
         sequence: settings of stage 2.
+        adversary: DKD's discriminator; None trains without.
         slices: train `network` with message passing behind it; see `SliceSettings`.
         optimiser, augmentation, targets: see their classes.
         foreground: see `heatmap_loss`.
@@ -202,6 +208,7 @@ class TrainConfig:
         checkpoint_minutes: time between checkpoints.
         validate_every: steps between validations on the JHMDB validation clips; 0 for none.
         on_broken: ``skip`` broken files of the data with a warning, or ``refuse`` them.
+        on_collapse: ``stop`` a run that learns nothing any more, or ``warn``.
     """
 
     name: str
@@ -209,11 +216,13 @@ class TrainConfig:
     sources: tuple[SourceSettings, ...]
     network: Mapping[str, Any] = field(default_factory=dict)
     ppn: str | Mapping[str, Any] | None = None
+    dkd: str | Mapping[str, Any] | None = None
     start: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     int8: bool = False
     float_layers: tuple[str, ...] = ()
     sequence: SequenceSettings | None = None
+    adversary: AdversarySettings | None = None
     slices: SliceSettings | None = None
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -224,30 +233,50 @@ class TrainConfig:
     checkpoint_minutes: float = 5.0
     validate_every: int = 0
     on_broken: str = "skip"
+    on_collapse: str = "stop"
 
     def __post_init__(self) -> None:
         _one_of("on_broken", self.on_broken, ("skip", "refuse"))
+        _one_of("on_collapse", self.on_collapse, ("stop", "warn"))
         _at_least(0, self, "foreground", "seed", "checkpoint_minutes", "validate_every")
         get_skeleton(self.skeleton)
         if not self.phases or not self.sources:
             raise ConfigError(f"The recipe {self.name!r} needs at least one phase and one source.")
-        if (self.ppn is None) != (self.sequence is None):
-            raise ConfigError(
-                f"The recipe {self.name!r} needs both 'ppn' and 'sequence', or neither of them."
-            )
-        if (self.ppn is None) != bool(self.network):
+        self._require_one_network()
+        if self.ppn is not None:
+            ppn_config(self.ppn)
+        elif self.dkd is not None:
+            dkd_config(self.dkd)
+        else:
+            from_mapping(NetworkConfig, "network", self.network)
+
+    def _require_one_network(self) -> None:
+        temporal = [name for name in ("ppn", "dkd") if getattr(self, name) is not None]
+        if len(temporal) + bool(self.network) != 1:
             raise ConfigError(
                 f"The recipe {self.name!r} needs either 'network' (single images) or "
-                "'ppn' (sequences)."
+                "'ppn' or 'dkd' (sequences), and one of them only."
             )
-        if self.int8 and (self.ppn is not None or self.slices is not None):
+        if self.int8 and (temporal or self.slices is not None):
             raise ConfigError(f"The recipe {self.name!r} has 'int8', which is for single images.")
-        if self.slices is not None and self.ppn is not None:
-            raise ConfigError(f"The recipe {self.name!r} has 'slices' and 'ppn'; leave one out.")
-        if self.ppn is None:
-            from_mapping(NetworkConfig, "network", self.network)
-        else:
-            ppn_config(self.ppn)
+        if bool(temporal) != self.of_sequences:
+            raise ConfigError(
+                f"The recipe {self.name!r} needs 'sequence' together with 'ppn' or 'dkd', or "
+                "neither of them."
+            )
+        if self.slices is not None and temporal:
+            raise ConfigError(
+                f"The recipe {self.name!r} has 'slices' and {temporal[0]!r}; leave one out."
+            )
+        if self.adversary is not None and self.dkd is None:
+            raise ConfigError(
+                f"The recipe {self.name!r} has an 'adversary' but no 'dkd'; leave it out."
+            )
+
+    @property
+    def of_sequences(self) -> bool:
+        """Whether frames that follow each other are trained together, in order."""
+        return self.sequence is not None
 
     @property
     def total_steps(self) -> int:

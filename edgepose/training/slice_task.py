@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgepose.models.slice_network import SliceNetwork
 from edgepose.models.slicing import dense_transform, envelope_transform
 from edgepose.slicing import FLOW_SIZE
+from edgepose.training.adversary import Adversary
 from edgepose.training.freezing import freeze, keep_norms
 from edgepose.training.modules import network_input
 from edgepose.training.settings import TrainConfig
@@ -28,6 +29,8 @@ class SliceTask:
         config: a recipe with ``slices``.
         module: its network.
     """
+
+    adversary: Adversary | None = None
 
     def __init__(self, config: TrainConfig, module: SliceNetwork) -> None:
         if config.slices is None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from edgepose.training.adversary import Adversary
 from edgepose.training.averaging import WeightAverage
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
+from edgepose.training.collapse import CollapseWatch
 from edgepose.training.config import parse_config
 from edgepose.training.schedule import build_optimiser
 from edgepose.training.settings import TrainConfig
@@ -23,16 +27,20 @@ class TrainingState:
     Args:
         config: the recipe.
         module: what is trained, on its device.
+        adversary: what learns against it, or None.
 
     Attributes:
-        module, optimiser, average: change with every step.
+        module, optimiser, average, adversary, watch: change with every step.
         step: steps done.
         images: images seen, the frames of windows one by one.
     """
 
-    def __init__(self, config: TrainConfig, module: nn.Module) -> None:
+    def __init__(
+        self, config: TrainConfig, module: nn.Module, adversary: Adversary | None = None
+    ) -> None:
         self._config = config
-        self.module = module
+        self.module, self.adversary = module, adversary
+        self.watch = CollapseWatch()
         self.optimiser = build_optimiser(module, config.optimiser)
         self.average = WeightAverage(module, config.optimiser.ema)
         self.step = self.images = 0
@@ -50,12 +58,15 @@ class TrainingState:
             "step": self.step,
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict(),
+            "watch": self.watch.state_dict(),
             "training": {
                 "recipe": self._config.name,
                 "images": self.images,
                 "sources": [vars(source) for source in self._config.sources],
             },
         }
+        if self.adversary is not None:
+            content["adversary"] = self.adversary.state_dict()
         save_checkpoint(path, content)
 
     def restore(self, path: Path) -> None:
@@ -72,6 +83,7 @@ class TrainingState:
             self.module.load_state_dict(content["model"])
             self.optimiser.load_state_dict(content["optimiser"])
             self.average.load_state_dict(content["average"])
+            self._restore_contest(content, path)
             self.step, self.images = int(content["step"]), int(content["training"]["images"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(
@@ -79,3 +91,13 @@ class TrainingState:
             ) from error
         for group, (peak, decay) in zip(self.optimiser.param_groups, rates, strict=True):
             group.update(peak=peak, weight_decay=decay)
+
+    def _restore_contest(self, content: Mapping[str, Any], path: Path) -> None:
+        if "watch" in content:  # not in files of earlier releases
+            self.watch.load_state_dict(content["watch"])
+        if self.adversary is None:
+            return
+        if "adversary" in content:
+            self.adversary.load_state_dict(content["adversary"])
+        else:
+            logger.warning("There is no discriminator in %s: a new one starts.", path)

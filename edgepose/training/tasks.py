@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.datasets.targets import render_targets
-from edgepose.models import PPN
+from edgepose.models import DKD, PPN
 from edgepose.models.slice_network import SliceNetwork
+from edgepose.training.adversary import Adversary, build_adversary
 from edgepose.training.corruption import corrupt, imperfect
+from edgepose.training.dkd_task import DkdTask
 from edgepose.training.freezing import freeze, keep_norms
 from edgepose.training.losses import heatmap_loss
 from edgepose.training.modules import build_module, network_input, start_from
@@ -31,10 +33,12 @@ class Task(Protocol):
     Attributes:
         module: what is trained.
         length: frames per sample, None for single images.
+        adversary: what learns against the module, or None.
     """
 
     module: nn.Module
     length: int | None
+    adversary: Adversary | None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars to report; ``loss`` is the one to minimise.
@@ -56,11 +60,15 @@ def build_task(config: TrainConfig, root: Path) -> Task:
     start_from(module, config, root)
     if isinstance(module, SliceNetwork):
         return SliceTask(config, module)
+    if isinstance(module, DKD):
+        return DkdTask(config, module, build_adversary(config, root))
     return SequenceTask(config, module) if isinstance(module, PPN) else ImageTask(config, module)
 
 
 class ImageTask:
     """Stage 1: a pose network on single images."""
+
+    adversary: Adversary | None = None
 
     def __init__(self, config: TrainConfig, module: nn.Module) -> None:
         self._config = config
@@ -86,6 +94,8 @@ class SequenceTask:
         config: a recipe with ``sequence``.
         module: the network that it describes.
     """
+
+    adversary: Adversary | None = None
 
     def __init__(self, config: TrainConfig, module: PPN) -> None:
         if config.sequence is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,9 @@ from edgepose.training.schedule import schedule, set_learning_rate
 from edgepose.training.settings import TrainConfig
 from edgepose.training.state import TrainingState
 from edgepose.training.tasks import Task
-from edgepose_runtime.errors import CheckpointError, DataError
+from edgepose_runtime.errors import CheckpointError, CollapseError, DataError
+
+logger = logging.getLogger(__name__)
 
 REPORT_STEPS = 50
 Metrics = Mapping[str, float]
@@ -92,7 +95,9 @@ class Trainer:
         self._config, self._task, self._settings = config, task, settings
         self._validate = validate
         self._device = find_device(settings.device)
-        self._state = TrainingState(config, move(task.module, self._device))
+        if task.adversary is not None:
+            move(task.adversary.network, self._device)
+        self._state = TrainingState(config, move(task.module, self._device), task.adversary)
         plan = BatchPlan([(phase.steps, phase.size, phase.batch) for phase in config.phases])
         sampler = Sampler(sources, config.joints, config.augmentation)
         self._batches = Batches(sampler, plan, config.seed, task.length)
@@ -110,6 +115,7 @@ class Trainer:
 
         Raises:
             CheckpointError: the loss is no number any more.
+            CollapseError: the run learns nothing any more, and the recipe says to stop then.
             OutputError: the checkpoint or the log cannot be written.
             DataError: the data cannot be used.
         """
@@ -152,7 +158,7 @@ class Trainer:
         state = self._state
         # What is drawn while training depends on the step alone, as the batches do.
         torch.manual_seed(self._config.seed + 1_000_003 * (state.step + 1))
-        set_learning_rate(state.optimiser, schedule(self._config, state.step))
+        self._set_learning_rates()
         state.module.train()
         batch = {key: value.to(self._device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -168,6 +174,27 @@ class Trainer:
         state.step, state.images = state.step + 1, state.images + images
         measured = {name: float(value.detach()) for name, value in losses.items()}
         self._meter.add({**measured, "gradient": float(norm)}, images)
+        self._watch(measured)
+
+    def _set_learning_rates(self) -> None:
+        factor, adversary = schedule(self._config, self._state.step), self._state.adversary
+        set_learning_rate(self._state.optimiser, factor)
+        if adversary is not None:
+            set_learning_rate(adversary.optimiser, factor)
+
+    def _watch(self, measured: Metrics) -> None:
+        """Say that a run has collapsed, and end it without overwriting its checkpoint."""
+        fault = self._state.watch.see(measured)
+        if fault is None:
+            return
+        logger.warning("Step %d: %s", self._state.step, fault)
+        if self._config.on_collapse == "stop":
+            self._journal.add({"step": self._state.step, **self._meter.means()})
+            self._journal.plot(self._settings.folder / "curves.png")
+            raise CollapseError(
+                f"{fault} The run was stopped at step {self._state.step}; --set on_collapse=warn "
+                "goes on regardless."
+            )
 
     def _require_finite(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):

@@ -16,7 +16,7 @@ from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose.evaluation.metrics import PckCounts, pck_counts, torso_lengths
-from edgepose.models import PPN
+from edgepose.models import DKD, PPN
 from edgepose.training.modules import load_trained, network_input
 from edgepose.training.previous import realign
 from edgepose.training.settings import TrainConfig
@@ -49,8 +49,8 @@ class _Sample:
 class Validator:
     """Measures a network on annotated clips, cropped around the annotated person.
 
-    A pose network sees every n-th frame of each clip. A PPN sees the first n-th part of each clip,
-    frame after frame, started by its head (or its body, where it has no head).
+    A pose network sees every n-th frame of each clip. A PPN or DKD sees the first n-th part of each
+    clip, frame after frame, started by its head (or its body, where it has no head).
 
     Args:
         config: gives geometry and skeleton.
@@ -66,7 +66,7 @@ class Validator:
         self, config: TrainConfig, root: Path, every: int = EVERY, grade: str | None = "A"
     ) -> None:
         self._config = config
-        size, whole = config.phases[-1].size, config.ppn is None
+        size, whole = config.phases[-1].size, not config.of_sequences
         clips = select_clips(Selection(root=root / "jhmdb", split="val", grade=grade))
         self._samples = [_sample(clip, size, every, spread=whole) for clip in clips]
 
@@ -74,7 +74,7 @@ class Validator:
     def __call__(self, module: nn.Module) -> dict[str, float]:
         """PCK-torso in percent, the twelve limb joints pooled, by name as ``pck_torso@0.2``.
 
-        A PPN's body by itself is measured as well, as ``body_pck_torso@0.2``.
+        A PPN's body or a DKD's encoder by itself is measured as well, as ``body_pck_torso@0.2``.
         """
         counts: dict[str, PckCounts] = {}
         for sample in self._samples:
@@ -88,6 +88,11 @@ class Validator:
     def _heatmaps(self, module: nn.Module, sample: _Sample) -> Iterator[tuple[str, Tensor]]:
         device = next(module.parameters()).device
         clip = network_input(sample.crops.to(device))
+        if isinstance(module, DKD):
+            final, alone = module(clip[None])
+            yield "", final[0]
+            yield "body_", alone[0]
+            return
         if not isinstance(module, PPN):
             yield "", module(clip)
             return

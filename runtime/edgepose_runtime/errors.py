@@ -22,6 +22,7 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
      │       └─ ServerError                       a server that fails; ``fault`` says how
      ├─ DataError                                 training or evaluation data that cannot be read
      ├─ CheckpointError                           a checkpoint that is damaged or does not fit
+     ├─ CollapseError                             a training run that learns nothing any more
      ├─ AccuracyError                             a conversion that loses more than is allowed
      └─ ClosedError               (RuntimeError)  a call on something that was closed
 """
@@ -135,6 +136,10 @@ class DataError(EdgePoseError):
 
 class CheckpointError(EdgePoseError):
     """A training checkpoint is missing, damaged, or does not fit the network."""
+
+
+class CollapseError(EdgePoseError):
+    """A training run learns nothing any more: its heat-maps are empty, or D has run away."""
 
 
 class AccuracyError(EdgePoseError):

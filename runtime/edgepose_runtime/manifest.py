@@ -12,6 +12,7 @@ from edgepose_runtime.tensors import TensorSpec
 #: The graphs that each method needs.
 METHOD_GRAPHS: Mapping[str, tuple[str, ...]] = {
     "propagation": ("head", "step"),
+    "distillation": ("head", "step"),
     "framewise": ("body",),
 }
 #: Further graphs that a bundle of a method may have.

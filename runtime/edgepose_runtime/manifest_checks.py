@@ -10,8 +10,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from edgepose_runtime.errors import BundleFormatError
-from edgepose_runtime.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, Manifest
+from edgepose_runtime.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, GraphSpec, Manifest
 from edgepose_runtime.tensors import TensorSpec
+
+Tensors = set[TensorSpec]
+_FRESH = TensorSpec("fresh", "float32", ("N", 1, 1, 1))
+#: Channels, rows and columns of the kernels, where a graph does not say how many.
+_KERNEL_SIDES = ("C", "S", "S")
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -60,21 +65,39 @@ def _check_graphs(manifest: Manifest) -> None:
 
 
 def _check_tensors(manifest: Manifest, name: str) -> None:
-    size, cells = manifest.input.size, manifest.heatmap.size
-    image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
-    maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
-    inputs, outputs = {image}, {maps}
-    previous, preliminary = replace(maps, name="previous"), replace(maps, name="preliminary")
-    if name == "step":
-        inputs, outputs = {image, previous}, {maps, preliminary}
-    elif name == "propagate":
-        inputs = {preliminary, previous}
+    inputs, outputs = _expected(manifest, name)
     graph = manifest.graphs[name]
     if set(graph.inputs) != inputs or not outputs <= set(graph.outputs):
         raise BundleFormatError(
             f"The graph {name!r} should take {_listed(inputs)} and return {_listed(outputs)}, but "
             f"takes {_listed(graph.inputs)} and returns {_listed(graph.outputs)}."
         )
+
+
+def _expected(manifest: Manifest, name: str) -> tuple[Tensors, Tensors]:
+    """Return what a graph should take, and what it should return at least."""
+    size, cells = manifest.input.size, manifest.heatmap.size
+    image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
+    maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
+    previous, preliminary = replace(maps, name="previous"), replace(maps, name="preliminary")
+    if name == "propagate":
+        return {preliminary, previous}, {maps}
+    if name != "step":
+        return {image}, {maps}
+    if manifest.method == "distillation":
+        kernels = _kernels(manifest.graphs[name])
+        inputs = {image, kernels, replace(maps, name="start"), _FRESH}
+        return inputs, {maps, preliminary, replace(kernels, name="distilled")}
+    return {image, previous}, {maps, preliminary}
+
+
+def _kernels(graph: GraphSpec) -> TensorSpec:
+    """Return the kernels that a graph takes, whose size is its own affair."""
+    found = [spec for spec in graph.inputs if spec.name == "kernels"]
+    sides = found[0].shape[1:] if found else ()
+    if len(sides) == len(_KERNEL_SIDES) and all(isinstance(side, int) for side in sides):
+        return TensorSpec("kernels", "float32", ("N", *sides))
+    return TensorSpec("kernels", "float32", ("N", *_KERNEL_SIDES))
 
 
 def _listed(tensors: Iterable[TensorSpec]) -> str:

@@ -5,7 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from edgepose.models import PPN, FlowPPU  # noqa: E402
+from edgepose.models import DKD, PPN, FlowPPU  # noqa: E402
+from edgepose.models.distillation import PoseKernels  # noqa: E402
 from edgepose.training.checkpoint import save_checkpoint  # noqa: E402
 from edgepose.training.config import parse_config  # noqa: E402
 from edgepose.training.modules import build_module  # noqa: E402
@@ -60,6 +61,43 @@ def ppn():
     for layer in ppu.offsets:
         torch.nn.init.normal_(layer.weight, std=0.1)
     return PPN(TinyNetwork(1), TinyNetwork(2), ppu).eval()
+
+
+class TinyEncoder(TinyNetwork):
+    """The same at stride 8, with features for kernels."""
+
+    stride = 8
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.up = torch.nn.Conv2d(16, 16, 3, 1, 1, bias=False)
+
+    def features(self, image):
+        features = self.deep(torch.relu(self.norm(self.entry(image))))
+        return torch.relu(self.up_norm(self.up(features)))
+
+    def classify(self, features):
+        return self.final(features)
+
+    def forward(self, image):
+        return self.classify(self.features(image))
+
+
+def seen(module, shape, steps=8):
+    """Let batch norms see what they are to normalise, so that maps stay as large over time."""
+    module.train()
+    with torch.no_grad():
+        for _ in range(steps):
+            module(torch.rand(shape) * 4 - 2)
+    return module.eval()
+
+
+@pytest.fixture(scope="session")
+def dkd():
+    """A DKD for images of 256 pixels."""
+    network = DKD(TinyEncoder(1), PoseKernels(13, 16), TinyEncoder(2))
+    torch.nn.init.constant_(network.memory.norm.weight, 0.3)
+    return seen(network, (2, 3, 3, 256, 256))
 
 
 def write_checkpoint(path, changes):

@@ -41,12 +41,20 @@ def draw_puppet(center=(160, 120), height=160, size=(320, 240)) -> Image:
     return image
 
 
-def color_finder(found: str, carried: str | None = None) -> bytes:
+KERNELS = TensorSpec("kernels", "float32", ("N", JOINTS, 1, 1))
+DISTILLED = TensorSpec("distilled", "float32", ("N", JOINTS, 1, 1))
+START = TensorSpec("start", "float32", ("N", JOINTS, 64, 64))
+FRESH = TensorSpec("fresh", "float32", ("N", 1, 1, 1))
+
+
+def color_finder(found: str, carried: str | None = None, distilled: str | None = None) -> bytes:
     """Return an ONNX graph whose heat-maps show how much of each joint's colour is where.
 
     Args:
         found: name of the output with the frame's own heat-maps.
         carried: name of an output in which they are mixed with half of the ``previous`` ones.
+        distilled: name of an output with the best of each joint's heat-map in this frame, which is
+            what the next frame's heat-maps are multiplied with as ``kernels``.
     """
     constants = {
         "weights": (-2 * COLORS)[:, :, None, None],
@@ -84,6 +92,13 @@ def color_finder(found: str, carried: str | None = None) -> bytes:
         nodes += [node("Mul", ["previous", "half"], ["faded"])]
         nodes += [node("Max", [found, "faded"], [carried])]
         inputs, outputs = [IMAGE, PREVIOUS], [HEATMAPS, PRELIMINARY]
+    if distilled:
+        constants["nothing"] = np.array(0.0)
+        nodes += [node("Mul", [found, "kernels"], ["matched"])]
+        nodes += [node("Greater", ["fresh", "nothing"], ["starts"])]
+        nodes += [node("Where", ["starts", "start", "matched"], ["heatmaps"])]
+        nodes += [node("ReduceMax", ["heatmaps"], [distilled], axes=[2, 3])]
+        inputs, outputs = [IMAGE, KERNELS, START, FRESH], [HEATMAPS, DISTILLED, PRELIMINARY]
     weights = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()]
     graph = helper.make_graph(
         nodes, "color_finder", list(map(tensor, inputs)), list(map(tensor, outputs)), weights
@@ -125,6 +140,23 @@ def puppet_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     }
     folder = tmp_path_factory.mktemp("bundles") / "puppet"
     return write_bundle(folder, manifest("puppet", "propagation", graphs), contents)
+
+
+@pytest.fixture(scope="session")
+def kernel_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A distillation bundle whose graphs find the puppet, as well as they did one frame before."""
+    graphs = {
+        "head": GraphSpec("head.onnx", (IMAGE,), (HEATMAPS,)),
+        "step": GraphSpec(
+            "step.onnx", (IMAGE, KERNELS, START, FRESH), (HEATMAPS, DISTILLED, PRELIMINARY)
+        ),
+    }
+    contents = {
+        "head": color_finder("heatmaps"),
+        "step": color_finder("preliminary", distilled="distilled"),
+    }
+    folder = tmp_path_factory.mktemp("bundles") / "kernels"
+    return write_bundle(folder, manifest("kernels", "distillation", graphs), contents)
 
 
 @pytest.fixture(scope="session")

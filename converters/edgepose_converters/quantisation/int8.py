@@ -82,7 +82,7 @@ class Int8Report:
     Attributes:
         losses: by part (``tracking``, and ``head`` where there is one).
         float_layers: by graph, the layers that stayed float; ``["all"]`` for a graph as a whole.
-        disagreement: by graph, the relative difference of heat-maps between runtimes.
+        disagreement: by graph, the relative difference of what it computes between runtimes.
         calibration: the frames that the ranges come from.
     """
 

@@ -17,6 +17,8 @@ from edgepose_converters.quantisation.cleaning import (
 from edgepose_runtime.errors import BackendError
 
 QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
+# They take the largest of values, or one of them: quantising first or last is the same.
+_MOVERS = ("DepthToSpace", "MaxPool")
 # Levels above zero of the two types: the same largest value gets another step.
 _FEWER_LEVELS = np.float32(255 / 127)
 
@@ -26,15 +28,15 @@ def make_portable(model: onnx.ModelProto) -> None:
 
     TensorRT takes int8 with a zero point of 0 only, so unsigned activations get half the levels.
     A scale of one element becomes a scalar, which ONNX Runtime wants for sums in int8.
-    Where an int8 activation goes through DepthToSpace, OpenVINO (2026.4) loses the ReLU before it:
-    such activations are quantised behind it instead.
+    Where an int8 activation goes through DepthToSpace or MaxPool, OpenVINO (2026.4) loses the ReLU
+    before it: such activations are quantised behind it instead, which gives the same values.
 
     Raises:
         BackendError: an activation has a zero point, which cannot be changed afterwards.
     """
     _make_signed(model.graph)
     _make_scalar(model.graph)
-    _quantise_behind_depth_to_space(model.graph)
+    _quantise_behind_movers(model.graph)
     # Written down by the quantiser, and of the old types.
     del model.graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
@@ -72,17 +74,19 @@ def _is_unsigned(zero: onnx.TensorProto) -> bool:
     return values.dtype == np.uint8
 
 
-def _quantise_behind_depth_to_space(graph: Graph) -> None:
-    """Turn quantise, dequantise, DepthToSpace into DepthToSpace, quantise, dequantise."""
+def _quantise_behind_movers(graph: Graph) -> None:
+    """Turn quantise, dequantise, DepthToSpace or MaxPool into one of these, quantise, dequantise."""
     made_by, nodes = producers(graph), list(graph.node)
-    for shuffle in [node for node in nodes if node.op_type == "DepthToSpace"]:
-        dequantise = made_by[shuffle.input[0]]
-        if dequantise.op_type != DEQUANTISE or len(consumers(graph, shuffle.input[0])) > 1:
+    for mover in [node for node in nodes if node.op_type in _MOVERS]:
+        dequantise = made_by.get(mover.input[0])
+        if dequantise is None or dequantise.op_type != DEQUANTISE:
+            continue
+        if len(consumers(graph, mover.input[0])) > 1:
             continue
         quantise = made_by[dequantise.input[0]]
-        between, shuffled = dequantise.output[0], shuffle.output[0]
-        shuffle.input[0], shuffle.output[0] = quantise.input[0], between
-        quantise.input[0], dequantise.output[0] = between, shuffled
-        nodes.remove(shuffle)
-        nodes.insert(nodes.index(quantise), shuffle)
+        between, moved = dequantise.output[0], mover.output[0]
+        mover.input[0], mover.output[0] = quantise.input[0], between
+        quantise.input[0], dequantise.output[0] = between, moved
+        nodes.remove(mover)
+        nodes.insert(nodes.index(quantise), mover)
     replace_nodes(graph, nodes)

@@ -125,8 +125,13 @@ def test_the_search_ends_after_so_many_trials(model, int8):
     assert probe.trials == 5
 
 
-def shuffled(zero):
-    """ReLU, quantise, dequantise, DepthToSpace, as a quantiser places them."""
+SHUFFLE = "DepthToSpace", {"blocksize": 2}, (2, 8)
+POOL = "MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2]}, (8, 2)
+
+
+def moved(zero, mover=SHUFFLE):
+    """ReLU, quantise, dequantise and what moves values, as a quantiser places them."""
+    kind, options, (channels, side) = mover
     scale = numpy_helper.from_array(np.float32(0.02), "scale")
     point = numpy_helper.from_array(zero, "zero")
     info = helper.make_tensor_value_info
@@ -134,29 +139,31 @@ def shuffled(zero):
         helper.make_node("Relu", ["x"], ["r"]),
         helper.make_node("QuantizeLinear", ["r", "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
-        helper.make_node("DepthToSpace", ["d"], ["heatmaps"], blocksize=2),
+        helper.make_node(kind, ["d"], ["heatmaps"], **options),
     ]
     graph = helper.make_graph(
         nodes,
         "g",
         [info("x", TensorProto.FLOAT, ["N", 8, 4, 4])],
-        [info("heatmaps", TensorProto.FLOAT, ["N", 2, 8, 8])],
+        [info("heatmaps", TensorProto.FLOAT, ["N", channels, side, side])],
         [scale, point],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def test_unsigned_activations_become_int8_of_the_same_range_behind_depth_to_space():
-    model = shuffled(np.uint8(0))
+@pytest.mark.parametrize("mover", [SHUFFLE, POOL])
+def test_unsigned_activations_become_int8_of_the_same_range_behind_what_moves_them(mover):
+    model = moved(np.uint8(0), mover)
     before = model.SerializeToString()
     make_portable(model)
     kinds = [node.op_type for node in model.graph.node]
-    assert kinds == ["Relu", "DepthToSpace", "QuantizeLinear", "DequantizeLinear"]
+    assert kinds == ["Relu", mover[0], "QuantizeLinear", "DequantizeLinear"]
     feeds = [{"x": np.random.default_rng(0).uniform(-1, 5, (1, 8, 4, 4)).astype(np.float32)}]
-    maps = [run_graph(g, feeds, "onnxruntime") for g in (before, model.SerializeToString())]
+    contents = before, model.SerializeToString()
+    maps = [run_graph(content, feeds, "onnxruntime")["heatmaps"] for content in contents]
     assert np.abs(maps[0] - maps[1]).max() <= 0.51 * 0.02 * (1 + 255 / 127)
 
 
 def test_a_zero_point_cannot_be_made_portable():
     with pytest.raises(BackendError, match="zero point 'zero' that is not 0"):
-        make_portable(shuffled(np.uint8(3)))
+        make_portable(moved(np.uint8(3)))

@@ -57,6 +57,7 @@ CASES = [
     ("Mul", [np.float32(2)], {}),
     ("Neg", [], {}),
     ("ReduceMean", [], {"axes": [2, 3]}),
+    ("Greater", [floats(8)], {}),
     ("ReduceMax", [], {"axes": [1], "keepdims": 0}),
     ("ReduceSum", [whole(1)], {"keepdims": 0}),
     ("ReduceSum", [], {}),
@@ -108,6 +109,13 @@ def test_an_operator_agrees_with_onnx_runtime(operator, constants, attributes):
     x = X[:1] if operator == "Squeeze" else X
     ours, theirs = outputs(model(operator, constants, attributes, x.shape), x)
     np.testing.assert_allclose(ours, theirs, atol=2e-5, rtol=1e-4)
+
+
+def test_values_chosen_by_a_condition_agree():
+    after = [helper.make_node("Where", ["a", "x", "c0"], ["chosen"])]
+    content = model("Greater", [floats(8)], {}, X.shape, after)
+    ours, theirs = outputs(content, X)
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_parts_of_a_split_agree():

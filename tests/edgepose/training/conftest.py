@@ -58,7 +58,7 @@ def recipe() -> Callable[..., TrainConfig]:
             "network": {"backbone": "mobilenet_v2"},
             "optimiser": {"warmup": 2, "ema": 0.9},
         }
-        if options.get("ppn"):
+        if options.get("ppn") or options.get("dkd"):
             del values["network"]
         return parse_config({**values, **options})
 

@@ -1,0 +1,168 @@
+"""What DKD remembers of a frame, and how it is matched against the next (SPEC 3.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgepose.models.blocks import initialise_convolutions
+from edgepose_runtime.errors import ConfigError
+
+#: Side of the kernels that a grid of 32 cells gives.
+KERNEL_SIZE = 7
+KERNEL_NORMS = ("none", "scale")
+# Targets are empty but for one small peak, so that maps of deviation 1 would be far off at first.
+_FIRST_DEVIATION = 0.1
+
+
+def correlate(features: Tensor, kernels: Tensor) -> Tensor:
+    """Filter every channel of every sample with its own kernel, zeros outside.
+
+    Args:
+        features: (B, C, H, W).
+        kernels: (B, C, S, S), S odd.
+
+    Returns:
+        (B, C, H, W), the cross-correlation of each channel with its kernel.
+    """
+    batch, channels, height, width = features.shape
+    side = kernels.shape[-1]
+    # One call filters all samples: a group is a channel of a sample.
+    maps = functional.conv2d(
+        features.reshape(1, batch * channels, height, width),
+        kernels.reshape(batch * channels, 1, side, side),
+        padding=side // 2,
+        groups=batch * channels,
+    )
+    return maps.reshape(batch, channels, height, width)
+
+
+def kernel_size(cells: int) -> int:
+    """Return the side of the kernels that a grid of ``cells`` x ``cells`` gives; 32 gives 7.
+
+    Raises:
+        ConfigError: it would be even, or nothing would be left.
+    """
+    side = (cells // 2 - 2) // 2
+    if side < 1 or side % 2 == 0:
+        raise ConfigError(
+            f"Features of {cells} cells give kernels of {side}x{side}; an odd size is needed. "
+            "Choose an input of 128, 192, 256, 320 or 384 pixels."
+        )
+    return side
+
+
+class Distillator(nn.Module):
+    """Φ: three 3x3 convolutions and two poolings that make pose kernels.
+
+    ``(B, C + K, 32, 32)`` to ``(B, C, 7, 7)``; the last convolution is not padded.
+
+    Args:
+        joints: K.
+        channels: C, of the features and of the kernels.
+    """
+
+    def __init__(self, joints: int, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_layer(channels + joints, channels, 1),
+            nn.MaxPool2d(2),
+            *_layer(channels, channels, 1),
+            *_layer(channels, channels, 0),
+            nn.MaxPool2d(2),
+        )
+        initialise_convolutions(self)
+
+    def forward(self, features: Tensor, heatmaps: Tensor) -> Tensor:
+        """Return the kernels of features ``(B, C, h, w)`` and heat-maps ``(B, K, h, w)``."""
+        kernels: Tensor = self.layers(torch.cat((features, heatmaps), 1))
+        return kernels
+
+
+class PoseKernels(nn.Module):
+    """Φ, U, V and BN: ``h' = BN(U · (Φ(f, h) ⋆ V·f'))`` with one 7x7 kernel per channel.
+
+    Args:
+        joints: K.
+        channels: C.
+        kernel_norm: ``none`` as published; ``scale`` divides the kernels by S·√C, which keeps the
+            response near 1 whatever their size.
+
+    Raises:
+        ConfigError: another ``kernel_norm``.
+    """
+
+    def __init__(self, joints: int, channels: int, kernel_norm: str = "none") -> None:
+        super().__init__()
+        if kernel_norm not in KERNEL_NORMS:
+            raise ConfigError(
+                f"There is no kernel norm {kernel_norm!r}; choose one of {', '.join(KERNEL_NORMS)}."
+            )
+        self.kernel_norm = kernel_norm
+        self.distillator = Distillator(joints, channels)
+        self.v = nn.Conv2d(channels, channels, 1, bias=False)
+        self.u = nn.Conv2d(channels, joints, 1, bias=False)
+        self.norm = _norm(joints)
+
+    def distil(self, features: Tensor, heatmaps: Tensor, _: Tensor | None = None) -> Tensor:
+        """Return the kernels ``(B, C, 7, 7)``; what was remembered before plays no part."""
+        kernels: Tensor = self.distillator(features, heatmaps)
+        if self.kernel_norm == "scale":
+            kernels = kernels / (kernels.shape[-1] * kernels.shape[1] ** 0.5)
+        return kernels
+
+    def respond(self, features: Tensor, kernels: Tensor) -> Tensor:
+        """Return the responses of the kernels, ``(B, C, h, w)``."""
+        return correlate(self.v(features), kernels)
+
+    def match(self, features: Tensor, kernels: Tensor) -> Tensor:
+        """Return the heat-maps ``(B, K, h, w)`` of this frame's features."""
+        heatmaps: Tensor = self.norm(self.u(self.respond(features, kernels)))
+        return heatmaps
+
+
+class ConvLstm(nn.Module):
+    """The ablation with a convolutional LSTM in place of Φ.
+
+    What is remembered is hidden state and cell, ``(B, 2C, h, w)`` in one tensor.
+
+    Args:
+        joints: K.
+        channels: C.
+    """
+
+    def __init__(self, joints: int, channels: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(2 * channels + joints, 4 * channels, 3, padding=1)
+        self.v = nn.Conv2d(2 * channels, channels, 1, bias=False)
+        self.u = nn.Conv2d(channels, joints, 1, bias=False)
+        self.norm = _norm(joints)
+
+    def distil(self, features: Tensor, heatmaps: Tensor, state: Tensor | None = None) -> Tensor:
+        """Return the new state from this frame and the state before, None for an empty one."""
+        if state is None:
+            state = torch.cat((features, features), 1) * 0
+        hidden, cell = state.chunk(2, 1)
+        gates = self.gates(torch.cat((features, heatmaps, hidden), 1)).chunk(4, 1)
+        keep, write, show = (torch.sigmoid(gate) for gate in gates[:3])
+        cell = keep * cell + write * torch.tanh(gates[3])
+        return torch.cat((show * torch.tanh(cell), cell), 1)
+
+    def match(self, features: Tensor, state: Tensor) -> Tensor:
+        """Return the heat-maps ``(B, K, h, w)`` of this frame's features."""
+        hidden = state.chunk(2, 1)[0]
+        seen = torch.relu(self.v(torch.cat((features, hidden), 1)))
+        heatmaps: Tensor = self.norm(self.u(seen))
+        return heatmaps
+
+
+def _layer(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=padding, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def _norm(joints: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(joints)
+    nn.init.constant_(norm.weight, _FIRST_DEVIATION)
+    return norm

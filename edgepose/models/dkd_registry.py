@@ -1,0 +1,120 @@
+"""Named configurations of DKD: every published variant, its ablations, and the edge form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from edgepose.models.cpm import SmallCPM
+from edgepose.models.distillation import ConvLstm, PoseKernels, kernel_size
+from edgepose.models.dkd import DKD, Encoder, Memory
+from edgepose.models.networks import NetworkConfig, build_network
+from edgepose.models.options import from_mapping, require_known
+from edgepose_runtime.errors import ConfigError
+
+Options = Mapping[str, Any]
+SMALL_CPM: Literal["small_cpm"] = "small_cpm"
+MEMORIES = ("kernels", "lstm", "none")
+
+
+@dataclass(frozen=True)
+class DKDConfig:
+    """What a DKD is made of.
+
+    Attributes:
+        encoder: F, the network that looks at every frame; a pose network whose features before the
+            last layer count, or ``small_cpm``.
+        initialiser: P, the network that starts a sequence, or None where the encoder does that too.
+        memory: ``kernels``; for the ablations ``lstm``, or ``none`` for the encoder alone.
+        kernel_norm: see `PoseKernels`.
+        input_size: side of the square image in pixels.
+    """
+
+    encoder: NetworkConfig | Options | Literal["small_cpm"]
+    initialiser: NetworkConfig | Options | None = None
+    memory: str = "kernels"
+    kernel_norm: str = "none"
+    input_size: int = 256
+
+    def __post_init__(self) -> None:
+        require_known("memory", self.memory, MEMORIES)
+        if isinstance(self.encoder, str):
+            require_known("encoder", self.encoder, (SMALL_CPM,))
+
+
+def dkd_config(config: DKDConfig | str | Options) -> DKDConfig:
+    """Return the configuration of a DKD; see :func:`build_dkd`.
+
+    Raises:
+        ConfigError: an unknown name or option, or an option of another type.
+    """
+    if isinstance(config, DKDConfig):
+        return config
+    if isinstance(config, str):
+        require_known("DKD", config, DKD_CONFIGS)
+        return DKD_CONFIGS[config]
+    options = dict(config)
+    if "base" not in options:
+        return from_mapping(DKDConfig, "DKD", options)
+    base = dkd_config(options.pop("base"))
+    return from_mapping(DKDConfig, "DKD", {**vars(base), **options})
+
+
+def build_dkd(config: DKDConfig | str | Options, joints: int) -> DKD:
+    """Return the DKD that ``config`` describes, with random weights.
+
+    Args:
+        config: a name of ``DKD_CONFIGS``, a configuration, or a mapping of DKDConfig's fields,
+            whose optional ``base`` is a name whose other fields are taken over.
+        joints: K, the number of heat-maps.
+
+    Raises:
+        ConfigError: an unknown name or option, or options that do not fit together.
+    """
+    config = dkd_config(config)
+    encoder, channels = _encoder(config, joints)
+    initialiser = None if config.initialiser is None else build_network(config.initialiser, joints)
+    if initialiser is not None and initialiser.stride != encoder.stride:
+        raise ConfigError(
+            f"The initialiser's heat-maps have stride {initialiser.stride}, the encoder's "
+            f"{encoder.stride}; give both the same, by the number of stages of their heads."
+        )
+    kernel_size(config.input_size // encoder.stride)
+    return DKD(encoder, _memory(config, joints, channels), initialiser)
+
+
+def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
+    if isinstance(config.encoder, str):
+        cpm = SmallCPM(joints)
+        return cpm, cpm.out_channels
+    network = build_network(config.encoder, joints)
+    return network, int(network.head.final_layer.in_channels)  # type: ignore[union-attr, arg-type]
+
+
+def _memory(config: DKDConfig, joints: int, channels: int) -> Memory | None:
+    if config.memory == "kernels":
+        return PoseKernels(joints, channels, config.kernel_norm)
+    return ConvLstm(joints, channels) if config.memory == "lstm" else None
+
+
+def _deconv(depth: int) -> NetworkConfig:
+    return NetworkConfig(f"resnet{depth}", head="deconv", stages=2)
+
+
+def _published() -> dict[str, DKDConfig]:
+    """Return the variants of the paper's tables, each with its ablations."""
+    variants = {
+        "dkd-small-cpm": DKDConfig(SMALL_CPM, _deconv(101)),
+        **{f"dkd-resnet{depth}": DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)},
+    }
+    lstm = {f"{name}-lstm": replace(it, memory="lstm") for name, it in variants.items()}
+    alone = {f"{name}-no-pkd": replace(it, memory="none") for name, it in variants.items()}
+    return {**variants, **lstm, **alone}
+
+
+# The trunk and neck of ppn-swift, but for its last enlargement: features 64x32x32. The encoder
+# starts sequences too, so that a device holds one network.
+_SWIFT = DKDConfig(NetworkConfig("mobilenet_v2", head="duc", stages=2, neck=256))
+
+DKD_CONFIGS: dict[str, DKDConfig] = {"dkd-swift": _SWIFT, **_published()}
