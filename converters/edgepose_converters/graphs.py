@@ -97,5 +97,5 @@ class KernelStepGraph(nn.Module):
     def _match(self, features: Tensor, kernels: Tensor) -> Tensor:
         memory = self.dkd.memory
         if torch.onnx.is_in_onnx_export() and isinstance(memory, PoseKernels):
-            return match_by_rows(memory, features, kernels)
+            return self.dkd.merge(features, match_by_rows(memory, features, kernels))
         return self.dkd.match(features, kernels)

@@ -88,10 +88,10 @@ class SmallCPM(nn.Module):
         features: Tensor = self.widen(self.cpm(image))
         return features
 
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the heat-maps of `features`."""
+    def classify(self, features: Tensor, more: Tensor | None = None) -> Tensor:
+        """Return the heat-maps of `features`; `more`, of their shape, is added."""
         heatmaps: Tensor = self.final_layer(features)
-        return heatmaps
+        return heatmaps if more is None else heatmaps + more
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""

@@ -56,17 +56,18 @@ def kernel_size(cells: int) -> int:
 class Distillator(nn.Module):
     """Φ: three 3x3 convolutions and two poolings that make pose kernels.
 
-    ``(B, C + K, 32, 32)`` to ``(B, C, 7, 7)``; the last convolution is not padded.
+    ``(B, F + K, 32, 32)`` to ``(B, C, 7, 7)``; the last convolution is not padded.
 
     Args:
         joints: K.
-        channels: C, of the features and of the kernels.
+        features: F, channels of the features.
+        channels: C, of the kernels.
     """
 
-    def __init__(self, joints: int, channels: int) -> None:
+    def __init__(self, joints: int, features: int, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_layer(channels + joints, channels, 1),
+            *_layer(features + joints, channels, 1),
             nn.MaxPool2d(2),
             *_layer(channels, channels, 1),
             *_layer(channels, channels, 0),
@@ -85,28 +86,41 @@ class PoseKernels(nn.Module):
 
     Args:
         joints: K.
-        channels: C.
+        features: F, channels of the features.
+        channels: C of the kernels; as many as published where it is None.
         kernel_norm: ``none`` as published; ``scale`` divides the kernels by S·√C, which keeps the
             response near 1 whatever their size.
+        pooling: Φ sees means over so many cells; 1 as published.
 
     Raises:
         ConfigError: another ``kernel_norm``.
     """
 
-    def __init__(self, joints: int, channels: int, kernel_norm: str = "none") -> None:
+    def __init__(
+        self,
+        joints: int,
+        features: int,
+        channels: int | None = None,
+        kernel_norm: str = "none",
+        pooling: int = 1,
+    ) -> None:
         super().__init__()
         if kernel_norm not in KERNEL_NORMS:
             raise ConfigError(
                 f"There is no kernel norm {kernel_norm!r}; choose one of {', '.join(KERNEL_NORMS)}."
             )
-        self.kernel_norm = kernel_norm
-        self.distillator = Distillator(joints, channels)
-        self.v = nn.Conv2d(channels, channels, 1, bias=False)
+        channels = channels or features
+        self.kernel_norm, self.pooling = kernel_norm, pooling
+        self.distillator = Distillator(joints, features, channels)
+        self.v = nn.Conv2d(features, channels, 1, bias=False)
         self.u = nn.Conv2d(channels, joints, 1, bias=False)
         self.norm = _norm(joints)
 
     def distil(self, features: Tensor, heatmaps: Tensor, _: Tensor | None = None) -> Tensor:
         """Return the kernels ``(B, C, 7, 7)``; what was remembered before plays no part."""
+        if self.pooling > 1:
+            features = functional.avg_pool2d(features, self.pooling)
+            heatmaps = functional.avg_pool2d(heatmaps, self.pooling)
         kernels: Tensor = self.distillator(features, heatmaps)
         if self.kernel_norm == "scale":
             kernels = kernels / (kernels.shape[-1] * kernels.shape[1] ** 0.5)

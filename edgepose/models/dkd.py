@@ -30,12 +30,19 @@ class DKD(nn.Module):
         memory: Φ, U, V and BN, or the LSTM; None for the ablation without kernels, in which the
             encoder's own heat-maps are the answer and the state is empty.
         initialiser: P, a network from image to heat-maps, or None where the encoder does that too.
+        skip: what the kernels find adds to what the encoder sees, before its last activation, as
+            PPN's skip connection does; the paper has them take its place.
     """
 
     def __init__(
-        self, encoder: Encoder, memory: Memory | None, initialiser: nn.Module | None = None
+        self,
+        encoder: Encoder,
+        memory: Memory | None,
+        initialiser: nn.Module | None = None,
+        skip: bool = False,
     ) -> None:
         super().__init__()
+        self.skip = skip
         self.initialiser = initialiser
         self.encoder = encoder
         self.memory = memory
@@ -66,7 +73,11 @@ class DKD(nn.Module):
         """Return a frame's heat-maps ``(B, K, h, w)`` from its features and the last state."""
         if self.memory is None:
             return self.encoder.classify(features)
-        return self.memory.match(features, state)
+        return self.merge(features, self.memory.match(features, state))
+
+    def merge(self, features: Tensor, matched: Tensor) -> Tensor:
+        """Return the heat-maps ``(B, K, h, w)`` of what the kernels found in the features."""
+        return self.encoder.classify(features, matched) if self.skip else matched
 
     def start(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return heat-maps and state of the first frame."""

@@ -27,7 +27,9 @@ class DKDConfig:
             last layer count, or ``small_cpm``.
         initialiser: P, the network that starts a sequence, or None where the encoder does that too.
         memory: ``kernels``; for the ablations ``lstm``, or ``none`` for the encoder alone.
-        kernel_norm: see `PoseKernels`.
+        kernel_norm, pooling: see `PoseKernels`.
+        channels: of the kernels; None for as many as the features have.
+        skip: see `DKD`.
         input_size: side of the square image in pixels.
     """
 
@@ -35,6 +37,9 @@ class DKDConfig:
     initialiser: NetworkConfig | Options | None = None
     memory: str = "kernels"
     kernel_norm: str = "none"
+    pooling: int = 1
+    channels: int | None = None
+    skip: bool = False
     input_size: int = 256
 
     def __post_init__(self) -> None:
@@ -80,8 +85,8 @@ def build_dkd(config: DKDConfig | str | Options, joints: int) -> DKD:
             f"The initialiser's heat-maps have stride {initialiser.stride}, the encoder's "
             f"{encoder.stride}; give both the same, by the number of stages of their heads."
         )
-    kernel_size(config.input_size // encoder.stride)
-    return DKD(encoder, _memory(config, joints, channels), initialiser)
+    kernel_size(config.input_size // encoder.stride // config.pooling)
+    return DKD(encoder, _memory(config, joints, channels), initialiser, config.skip)
 
 
 def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
@@ -89,13 +94,13 @@ def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
         cpm = SmallCPM(joints)
         return cpm, cpm.out_channels
     network = build_network(config.encoder, joints)
-    return network, int(network.head.final_layer.in_channels)  # type: ignore[union-attr, arg-type]
+    return network, int(network.head.final_layer.in_channels)
 
 
-def _memory(config: DKDConfig, joints: int, channels: int) -> Memory | None:
+def _memory(config: DKDConfig, joints: int, features: int) -> Memory | None:
     if config.memory == "kernels":
-        return PoseKernels(joints, channels, config.kernel_norm)
-    return ConvLstm(joints, channels) if config.memory == "lstm" else None
+        return PoseKernels(joints, features, config.channels, config.kernel_norm, config.pooling)
+    return ConvLstm(joints, features) if config.memory == "lstm" else None
 
 
 def _deconv(depth: int) -> NetworkConfig:
@@ -113,8 +118,15 @@ def _published() -> dict[str, DKDConfig]:
     return {**variants, **lstm, **alone}
 
 
-# The trunk and neck of ppn-swift, but for its last enlargement: features 64x32x32. The encoder
-# starts sequences too, so that a device holds one network.
-_SWIFT = DKDConfig(NetworkConfig("mobilenet_v2", head="duc", stages=2, neck=256))
+# The body of ppn-swift, with features 96x48x48. The encoder starts sequences too, so that a device
+# holds one network; what 16 kernels of 5x5 find adds to what it sees.
+_SWIFT = DKDConfig(
+    NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True),
+    kernel_norm="scale",
+    pooling=2,
+    channels=16,
+    skip=True,
+    input_size=192,
+)
 
 DKD_CONFIGS: dict[str, DKDConfig] = {"dkd-swift": _SWIFT, **_published()}

@@ -73,7 +73,7 @@ class PoseNetwork(nn.Module):
     ``backbone.*`` and ``head.*``.
     """
 
-    def __init__(self, backbone: Any, head: nn.Module, stride: int) -> None:
+    def __init__(self, backbone: Any, head: Any, stride: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -81,20 +81,21 @@ class PoseNetwork(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """Return what the last 1x1 convolution sees, ``(B, C, S / stride, S / stride)``."""
-        features: Tensor = self.head.features(self.backbone(image))  # type: ignore[operator]
+        pyramid = isinstance(self.head, PyramidHead)
+        found = self.backbone.levels(image) if pyramid else self.backbone(image)
+        features: Tensor = self.head.features(found)
         return features
 
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the heat-maps of `features`."""
-        heatmaps: Tensor = self.head.final_layer(features)  # type: ignore[operator]
-        return heatmaps
+    def classify(self, features: Tensor, more: Tensor | None = None) -> Tensor:
+        """Return the heat-maps of `features`; `more`, ``(B, K, h, w)``, adds to the responses."""
+        responses: Tensor = self.head.final_layer(features)
+        if more is not None:
+            responses = responses + more
+        return self.head.activate(responses) if isinstance(self.head, PyramidHead) else responses
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""
-        pyramid = isinstance(self.head, PyramidHead)
-        features = self.backbone.levels(image) if pyramid else self.backbone(image)
-        heatmaps: Tensor = self.head(features)
-        return heatmaps
+        return self.classify(self.features(image))
 
 
 def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> PoseNetwork:

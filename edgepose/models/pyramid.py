@@ -48,21 +48,27 @@ class PyramidHead(nn.Module):
         nn.init.normal_(self.final_layer.weight, std=_DEVIATION)
         nn.init.constant_(self.final_layer.bias, _EMPTY)  # type: ignore[arg-type]  # is there
 
-    def forward(self, levels: Sequence[Tensor]) -> Tensor:
-        """Return the heat-maps ``(B, K, H/4, W/4)``, 0 to 1.
+    def features(self, levels: Sequence[Tensor]) -> Tensor:
+        """Return what the last layer sees, ``(B, 96, H/4, W/4)``.
 
         Args:
             levels: ``(B, C, H/s, W/s)`` for the strides s of 4, 8, 16 and 32.
         """
         *finer, x = levels
         x = self.reduce(x)
-        for features, lateral, merge in zip(
-            reversed(finer), self.laterals, self.merges, strict=True
-        ):
+        for level, lateral, merge in zip(reversed(finer), self.laterals, self.merges, strict=True):
             x = interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = merge(x + lateral(features))
-        heatmaps: Tensor = self.final_layer(self.last(x))
-        return heatmaps.sigmoid()
+            x = merge(x + lateral(level))
+        features: Tensor = self.last(x)
+        return features
+
+    def activate(self, responses: Tensor) -> Tensor:
+        """Return the heat-maps, 0 to 1, that the last layer's responses stand for."""
+        return responses.sigmoid()
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Return the heat-maps ``(B, K, H/4, W/4)`` of features as :meth:`features` takes them."""
+        return self.activate(self.final_layer(self.features(levels)))
 
 
 def separable(inputs: int, outputs: int) -> nn.Sequential:

@@ -68,7 +68,7 @@ def test_the_distillator_costs_what_the_paper_says():
 @pytest.mark.parametrize(("cells", "side"), [(16, 3), (24, 5), (32, 7), (40, 9)])
 def test_kernels_of_other_grids(cells, side):
     assert kernel_size(cells) == side
-    kernels = Distillator(2, 4)(torch.zeros(1, 4, cells, cells), torch.zeros(1, 2, cells, cells))
+    kernels = Distillator(2, 4, 4)(torch.zeros(1, 4, cells, cells), torch.zeros(1, 2, cells, cells))
     assert kernels.shape == (1, 4, side, side)
 
 

@@ -238,7 +238,7 @@ def blank(module, clip, _):
 
 
 def test_a_recipe_describes_the_network(config):
-    module = build_module(config(targets={"stride": 8, "offset": 3.5}, sequence={"head": False}))
+    module = build_module(config(sequence={"head": False}))
     assert isinstance(module, DKD)
     assert module.initialiser is None
 
@@ -261,9 +261,7 @@ def test_options_that_do_not_fit_are_refused(recipe, options, words):
 
 
 def test_a_size_that_gives_no_odd_kernels_is_refused(config):
-    recipe = replace(
-        config(targets={"stride": 8, "offset": 3.5}), phases=(Phase(steps=1, size=96, batch=1),)
-    )
+    recipe = replace(config(), phases=(Phase(steps=1, size=96, batch=1),))
     with pytest.raises(ConfigError, match="odd size"):
         build_module(recipe)
 
