@@ -14,6 +14,12 @@ def _ppu(words: list[str]) -> None:
     ppu.main(words)
 
 
+def _dkd(words: list[str]) -> None:
+    from benchmarks import dkd  # here, because it takes PyTorch
+
+    dkd.main(words)
+
+
 PARTS = {
     "accuracy": accuracy.main,
     "soak": soak.main,
@@ -21,6 +27,7 @@ PARTS = {
     "absence": absence.main,
     "server": server.main,
     "ppu": _ppu,
+    "dkd": _dkd,
     "path": path.main,
     "keyframes": keyframes.main,
     "hpim": hpim.main,

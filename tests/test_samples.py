@@ -47,6 +47,42 @@ def test_plain_and_refined_poses_are_put_side_by_side(run, tmp_path, short_clip)
     assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 2 * 540
 
 
+def test_distilled_kernels_are_drawn(run, tmp_path, short_clip):
+    for package in ("torch", "onnx"):
+        pytest.importorskip(package)
+    bundle, target = untrained_dkd(tmp_path / "dkd"), tmp_path / "strip.png"
+    words = ("--joints", "head,left_wrist", "--every", "2")
+    done = run("distilled_kernels.py", str(bundle), str(short_clip), str(target), *words)
+    assert done.returncode == 0, done.stderr
+    # Three frames of six: the picture, then kernel and response of two joints.
+    assert cv2.imread(str(target)).shape == (5 * 100, 112 + 3 * 100, 3)
+
+
+def untrained_dkd(folder: Path) -> Path:
+    """A bundle that takes anything for a person."""
+    from edgepose.models import DKD
+    from edgepose.models.distillation import PoseKernels
+    from edgepose_converters.bundling import BundleOptions, build_bundle
+    from edgepose_converters.trained import TrainedModel
+    from edgepose_converters.verification import made_up_crops
+    from edgepose_runtime.manifest import HeatmapSpec
+    from edgepose_runtime.skeletons import PENN13
+    from tests.converters.conftest import TinyEncoder, seen
+
+    network = seen(DKD(TinyEncoder(1), PoseKernels(13, 16)), (2, 3, 3, 256, 256))
+    model = TrainedModel(network, PENN13, 256, HeatmapSpec(32, 8.0, 3.5), {})
+    options = BundleOptions("dkd", score_threshold=0.01)
+    return build_bundle(model, folder, options, made_up_crops(256, 2))[0].path
+
+
+def test_only_models_with_kernels_have_them_drawn(run, project_root, short_clip, tmp_path):
+    pytest.importorskip("onnx")
+    other = project_root / "edgepose" / "bundles" / "ppn-swift"
+    done = run("distilled_kernels.py", str(other), str(short_clip), str(tmp_path / "strip.png"))
+    assert done.returncode == 1
+    assert "no model of Dynamic Kernel Distillation" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -67,9 +67,13 @@ class Fused:
 
 
 def export(module: nn.Module, *channels: int, opset: int = 17) -> bytes:
-    """Return a module of maps as ONNX; from inputs ``in0``, ``in1`` ... to ``out``."""
-    arguments = tuple(torch.rand(1, each, SIZE, SIZE) for each in channels)
-    names = [f"in{number}" for number in range(len(channels))]
+    """Return a module of maps as ONNX; see :func:`export_with`."""
+    return export_with(module, *(torch.rand(1, each, SIZE, SIZE) for each in channels), opset=opset)
+
+
+def export_with(module: nn.Module, *arguments: Tensor, opset: int = 17) -> bytes:
+    """Return a module as ONNX for such arguments; from inputs ``in0``, ``in1`` ... to ``out``."""
+    names = [f"in{number}" for number in range(len(arguments))]
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that knows symbolics

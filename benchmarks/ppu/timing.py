@@ -16,10 +16,17 @@ BUDGET_S = 0.4
 LEAST_RUNS, MOST_RUNS = 5, 200
 
 
-def milliseconds(forms: Mapping[str, Mapping[str, Call]]) -> dict[str, dict[str, float]]:
-    """Return the median time of each form, in ms, by candidate and by what runs it."""
+def milliseconds(
+    forms: Mapping[str, Mapping[str, Call]], *inputs: NDArray[np.float32]
+) -> dict[str, dict[str, float]]:
+    """Return the median time of each form, in ms, by candidate and by what runs it.
+
+    Args:
+        forms: calls by candidate and by what runs it.
+        inputs: what all of them are called with; heat-maps of two frames if there are none.
+    """
     calls = {(name, kind): call for name, kinds in forms.items() for kind, call in kinds.items()}
-    maps = _maps(0), _maps(1)
+    maps = inputs or (_maps(0), _maps(1))
     left = {key: _runs(call, *maps) for key, call in calls.items()}
     taken: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     while any(left.values()):

@@ -1,11 +1,13 @@
-"""Pose kernels matched by one matrix product: kernels that come at run time, in standard operators.
+"""Pose kernels that come at run time, matched by standard operators: one product of matrices.
 
-A convolution whose weights are an input is not for every runtime (TensorRT up to 8.5 wants stored
-ones), and one filter for each channel of each sample needs a group for each, so that the number of
-samples would be fixed. ``python -m benchmarks dkd`` compares this form with others.
+A convolution whose weights are computed is quicker, but needs a group for each channel of each
+sample, so that the number of samples would be fixed; and not every runtime takes such weights.
+``python -m benchmarks dkd`` compares this form with others.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,8 +33,7 @@ def match_by_rows(memory: PoseKernels, features: Tensor, kernels: Tensor) -> Ten
     """
     joints, channels = memory.u.weight.shape[:2]
     side, (height, width) = int(kernels.shape[-1]), (int(size) for size in features.shape[-2:])
-    # V pads as well: a 1x1 convolution of zeros is zero, as it has no bias.
-    seen = functional.conv2d(features, memory.v.weight, padding=side // 2)
+    seen = _padded(memory, features, side // 2)
     rows = torch.cat([seen[:, :, row : row + height] for row in range(side)], 1).flatten(2)
     filters = kernels.permute(0, 3, 2, 1).reshape(-1, side, 1, side, channels)
     filters = filters * memory.u.weight[:, :, 0, 0].reshape(1, 1, joints, 1, channels)
@@ -45,3 +46,28 @@ def match_by_rows(memory: PoseKernels, features: Tensor, kernels: Tensor) -> Ten
         heatmaps = heatmaps + memory.u.bias[:, None, None]
     matched: Tensor = memory.norm(heatmaps)
     return matched
+
+
+def _padded(memory: PoseKernels, features: Tensor, edge: int) -> Tensor:
+    """Return V's features with zeros around.
+
+    As a product they are laid out channel by channel, which rows are cut from without a detour.
+    """
+    height, width = (int(size) for size in features.shape[-2:])
+    seen = memory.v.weight[:, :, 0, 0] @ features.flatten(2)
+    planes = seen.reshape(-1, seen.shape[1], height, width)
+    padded: Tensor = _Padding.apply(planes, edge)  # type: ignore[no-untyped-call]
+    return padded
+
+
+class _Padding(torch.autograd.Function):
+    """Zeros around planes; the exporter's own takes a dozen nodes to say how many."""
+
+    @staticmethod
+    def forward(_: Any, planes: Tensor, edge: int) -> Tensor:
+        return functional.pad(planes, (edge,) * 4)
+
+    @staticmethod
+    def symbolic(graph: Any, planes: Any, edge: int) -> Any:
+        sides = torch.tensor([0, 0, edge, edge] * 2)
+        return graph.op("Pad", planes, graph.op("Constant", value_t=sides))

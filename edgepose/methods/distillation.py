@@ -9,6 +9,7 @@ from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.geometry import Roi
+from edgepose_runtime.tensors import Array
 
 Kernels = NDArray[np.float32]
 
@@ -43,7 +44,8 @@ class DistillationMethod:
 
     def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - as Method says
         """Return the encoder's own heat-maps: they cost a small part of the initialiser's."""
-        return self._run(crop, self._no_kernels)["preliminary"][0]
+        heatmaps: Heatmaps = self._run(crop, self._no_kernels)["preliminary"][0]
+        return heatmaps
 
     def initialise(self, crop: Crop, roi: Roi) -> Estimate:  # noqa: ARG002 - as Method says
         """Run the initialiser, and distil kernels from its heat-maps."""
@@ -59,7 +61,7 @@ class DistillationMethod:
     def _run(
         self, crop: Crop, kernels: Kernels, start: Heatmaps | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        feeds = {
+        feeds: dict[str, Array] = {
             "image": crop[None],
             "kernels": kernels[None],
             "start": (self._no_maps if start is None else start)[None],

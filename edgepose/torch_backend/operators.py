@@ -148,6 +148,14 @@ def _refuse_auto_pad(auto_pad: str) -> None:
         raise RuntimeError(f"auto_pad {auto_pad} is not supported")
 
 
+def _pad(x: Tensor, pads: Tensor, value: Tensor | None = None, mode: str = "constant") -> Tensor:
+    if mode != "constant":
+        raise RuntimeError(f"Pad with mode {mode} is not supported")
+    before, after = _whole(pads)[: x.ndim], _whole(pads)[x.ndim :]
+    sides = [side for pair in zip(before[::-1], after[::-1], strict=True) for side in pair]
+    return functional.pad(x, sides, value=0.0 if value is None else float(value))
+
+
 def _depth_to_space(x: Tensor, blocksize: int, mode: str = "DCR") -> Tensor:
     if mode == "CRD":
         return functional.pixel_shuffle(x, blocksize)
@@ -251,6 +259,7 @@ OPERATORS: dict[str, Operator] = {
     "Mod": _mod,
     "Mul": torch.mul,
     "Neg": torch.neg,
+    "Pad": _pad,
     "QuantizeLinear": _quantise,
     "ReduceMax": _reducer(torch.amax),
     "ReduceMean": _reducer(torch.mean),

@@ -1,6 +1,6 @@
 """Networks of DKD as bundles: the same poses with every runtime, for as long as one looks."""
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -121,11 +121,11 @@ def test_runtimes_agree_on_forty_frames_of_a_real_clip(built):
 
 @pytest.mark.parametrize("backend", available_backends())
 def test_a_bundle_gives_the_heatmaps_of_the_algorithm(backend, built, dkd, real_crops):
-    """h_1 = P(I_1), k_t = Φ(F(I_t), h_t), h_{t+1} = match(k_t, F(I_{t+1})), written down plainly."""
+    """h_1 = P(I_1), k_t = Φ(F(I_t), h_t), h_{t+1} = match(k_t, F(I_{t+1})), written plainly."""
     image = built_image(built)
     with torch.no_grad():
         wanted = [dkd.initialise(image(real_crops[0]))]
-        for before, crop in zip(real_crops, real_crops[1:], strict=False):
+        for before, crop in pairwise(real_crops):
             kernels = dkd.distil(dkd.encode(image(before)), wanted[-1])
             wanted.append(dkd.match(dkd.encode(image(crop)), kernels))
     with load(built[0].path, backend=backend, precision="float32", num_threads=1) as model:

@@ -220,3 +220,50 @@ def test_two_graphs_may_not_share_a_file():
     text = dump_manifest(framewise(graphs={"body": body, "other": body}))
     with pytest.raises(BundleFormatError, match="share one file"):
         parse_manifest(text)
+
+
+KERNELS = TensorSpec("kernels", "float32", ("N", 64, 7, 7))
+STEP_INPUTS = (
+    IMAGE,
+    KERNELS,
+    replace(HEATMAPS, name="start"),
+    TensorSpec("fresh", "float32", ("N", 1, 1, 1)),
+)
+STEP_OUTPUTS = (
+    HEATMAPS,
+    replace(KERNELS, name="distilled"),
+    replace(HEATMAPS, name="preliminary"),
+)
+
+
+def distilling(inputs=STEP_INPUTS, outputs=STEP_OUTPUTS) -> Manifest:
+    graphs = {
+        "head": GraphSpec("head.onnx", (IMAGE,), (HEATMAPS,), HASH, 9),
+        "step": GraphSpec("step.onnx", inputs, outputs, HASH, 9),
+    }
+    return framewise(method="distillation", graphs=graphs)
+
+
+def test_kernels_may_have_any_size():
+    for shape in (("N", 64, 7, 7), ("N", 256, 5, 5), ("N", 128, 32, 32)):
+        kernels = replace(KERNELS, shape=shape)
+        inputs = (IMAGE, kernels, *STEP_INPUTS[2:])
+        outputs = (HEATMAPS, replace(kernels, name="distilled"), STEP_OUTPUTS[2])
+        manifest = distilling(inputs, outputs)
+        assert parse_manifest(dump_manifest(manifest)) == manifest
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        STEP_INPUTS[:1] + STEP_INPUTS[2:],
+        STEP_INPUTS[:3],
+        (IMAGE, replace(KERNELS, shape=("N", 64, 7)), *STEP_INPUTS[2:]),
+        (IMAGE, replace(KERNELS, shape=("N", "C", 7, 7)), *STEP_INPUTS[2:]),
+        (IMAGE, replace(KERNELS, shape=("N", 64, 5, 5)), *STEP_INPUTS[2:]),
+    ],
+    ids=["no kernels", "never fresh", "no squares", "size left open", "others than it distils"],
+)
+def test_a_step_must_hand_kernels_on(inputs):
+    with pytest.raises(BundleFormatError, match="The graph 'step' should take"):
+        parse_manifest(dump_manifest(distilling(inputs)))

@@ -75,7 +75,7 @@ def _is_unsigned(zero: onnx.TensorProto) -> bool:
 
 
 def _quantise_behind_movers(graph: Graph) -> None:
-    """Turn quantise, dequantise, DepthToSpace or MaxPool into one of these, quantise, dequantise."""
+    """Turn quantise, dequantise, mover into mover, quantise, dequantise."""
     made_by, nodes = producers(graph), list(graph.node)
     for mover in [node for node in nodes if node.op_type in _MOVERS]:
         dequantise = made_by.get(mover.input[0])

@@ -59,11 +59,12 @@ def graph(step, feeds):
 def test_matching_stays_float_and_layers_become_int8(graph, step):
     made_by = producers(graph.graph)
     products = [node for node in graph.graph.node if node.op_type == "MatMul"]
-    assert products
-    for node in products:
-        assert {made_by[name].op_type for name in node.input if name in made_by}.isdisjoint(
-            {"DequantizeLinear"}
-        )
+    assert len(products) == 2
+    for name in (name for node in products for name in node.input):
+        maker = made_by.get(name)
+        while maker is not None and maker.op_type in ("Reshape", "Concat", "Slice", "Pad"):
+            maker = made_by.get(maker.input[0])
+        assert maker is None or maker.op_type != "DequantizeLinear"
     behind_concat = "/distillator/layers/layers.0/Conv"  # which OpenVINO gets wrong in int8
     layers = [layer.name for layer in weighted_layers(cleaned(step))]
     assert quantised_layers(graph) == [name for name in layers if name != behind_concat]

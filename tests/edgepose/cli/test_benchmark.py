@@ -97,6 +97,17 @@ def test_where_there_is_no_sample_clip_a_video_is_asked_for(monkeypatch, tmp_pat
     assert "give a video with --clip" in capsys.readouterr().err
 
 
+def test_a_method_with_kernels_is_timed_in_the_same_parts(
+    kernel_bundle, tmp_path, monkeypatch, puppet_video
+):
+    monkeypatch.chdir(tmp_path)
+    words = ["benchmark", "--model", str(kernel_bundle.path), "--clip", str(puppet_video), *QUICK]
+    assert main([*words, "--peers", "none", "--no-accuracy", "--json", "out.json"]) == 0
+    entrants = json.loads((tmp_path / "out.json").read_text())["entrants"]
+    assert [entrant["part"] for entrant in entrants] == ["step", "head", "body"]
+    assert all(entrant["milliseconds"]["total"]["p50"] > 0 for entrant in entrants)
+
+
 @pytest.mark.data
 def test_accuracy_and_speed_stand_in_one_table_and_one_picture(
     data_root, puppet_bundle, tmp_path, monkeypatch, capsys, puppet_video

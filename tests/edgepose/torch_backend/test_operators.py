@@ -58,6 +58,8 @@ CASES = [
     ("Neg", [], {}),
     ("ReduceMean", [], {"axes": [2, 3]}),
     ("Greater", [floats(8)], {}),
+    ("Pad", [whole(0, 0, 1, 2, 0, 0, 3, 0)], {}),
+    ("Pad", [whole(0, 0, 0, -1, 0, 0, 3, 0), np.float32(2)], {}),
     ("ReduceMax", [], {"axes": [1], "keepdims": 0}),
     ("ReduceSum", [whole(1)], {"keepdims": 0}),
     ("ReduceSum", [], {}),
