@@ -24,6 +24,7 @@ from edgepose.models import (
     load_published_weights,
 )
 from edgepose.models.distillation import kernel_size
+from edgepose.models.dkd_registry import dkd_config
 from edgepose.models.imagenet import MEAN, STD
 from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
@@ -109,8 +110,9 @@ def _build_dkd(config: TrainConfig, dkd: str | Mapping[str, Any]) -> DKD:
         options["initialiser"] = None
     network = build_dkd(options, config.joints.num_joints)
     _require_stride(network.encoder.stride, config)
+    cell = network.encoder.stride * dkd_config(options).pooling
     for phase in config.phases:
-        kernel_size(phase.size // network.encoder.stride)
+        kernel_size(phase.size // cell)
     return network
 
 
