@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, hpim, keyframes, path, server, slicing, soak, streams
+from benchmarks import absence, accuracy, hpim, keyframes, path, recovery, robustness, server, slicing, soak, streams
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -32,6 +32,8 @@ PARTS = {
     "keyframes": keyframes.main,
     "hpim": hpim.main,
     "slicing": slicing.main,
+    "robustness": robustness.main,
+    "recovery": recovery.main,
 }
 
 

@@ -63,7 +63,8 @@ def contenders(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
     settings = BackendSettings(precision="float32", num_threads=args.threads, batch=1)
     if args.model != NO_MODEL:
         model = opened.enter_context(open_model(args.model, args.backend, settings))
-        found += [*in_boxes(model, PAPER_SEGMENTS), as_tracker(model)]
+        found += in_boxes(model, PAPER_SEGMENTS)
+        found += [as_tracker(model, smoothing=smoothing) for smoothing in (False, True)]
     for peer in PEERS:
         weights = peer.weights(args.weights)
         if weights is None:

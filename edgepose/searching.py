@@ -12,8 +12,10 @@ from edgepose.stats import StageClock
 from edgepose_runtime.following import FollowingSettings, is_person, person_roi, search_rois
 from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi
 
-#: Regions looked at per frame while nobody is found: what a frame without a person costs.
+#: Regions looked at per frame while nobody is found, at least: what a frame without a person costs.
 REGIONS_PER_FRAME = 4
+#: In so many frames every region of the search is looked at, however many there are.
+FRAMES_PER_ROUND = 5
 #: The most promising of them, which are looked at more closely.
 CANDIDATES = 3
 #: How often a candidate's region is replaced by a better one, at most.
@@ -30,7 +32,8 @@ class PersonSearch:
     """Looks for a person in a frame's regions, cheaply at first, then closer, then with the head.
 
     The first frame is searched completely, so that a video's first pose is not missed. From then
-    on each frame gets the next few regions in turn.
+    on each frame gets the next few regions in turn, and the place where the person was last: most
+    come back where they went.
     """
 
     def __init__(self, looker: Looker, settings: FollowingSettings) -> None:
@@ -39,8 +42,13 @@ class PersonSearch:
         self.reset()
 
     def reset(self) -> None:
-        """Search the next frame completely."""
+        """Search the next frame completely, and expect nobody anywhere."""
         self._next: int | None = None
+        self._expected: tuple[Roi, tuple[int, ...]] | None = None
+
+    def expect(self, roi: Roi, image: Image) -> None:
+        """Look at a region of frames like this one first: the person was lost there."""
+        self._expected = roi, image.shape
 
     def find(self, image: Image, clock: StageClock) -> Look | None:
         """Return a first look at a person, or ``None`` if none was found in this frame's turn."""
@@ -52,6 +60,7 @@ class PersonSearch:
         if not self._is_person(look.keypoints):
             return None
         self._next = 0  # the next search begins with the most likely regions again
+        self._expected = None
         return look
 
     def _region_of_person(self, image: Image) -> Roi | None:
@@ -83,12 +92,18 @@ class PersonSearch:
         """Return the regions to look at in this frame, and move on."""
         height, width = image.shape[:2]
         regions = search_rois(width, height)
-        start, count = self._next, min(REGIONS_PER_FRAME, len(regions))
+        start, count = self._next, _regions_per_frame(len(regions))
         if start is None:
             self._next = 0
             return regions
         self._next = (start + count) % len(regions)
-        return [regions[(start + step) % len(regions)] for step in range(count)]
+        turn = [regions[(start + step) % len(regions)] for step in range(count)]
+        return [*self._last_place(image), *turn]
+
+    def _last_place(self, image: Image) -> list[Roi]:
+        if self._expected is None or self._expected[1] != image.shape:
+            return []
+        return [self._expected[0]]
 
     def _locate(self, image: Image, roi: Roi) -> Keypoints:
         # On a clock of its own: the stages of a search are not those of a frame.
@@ -119,6 +134,10 @@ class PersonSearch:
         extent = float(np.ptp(trusted[:, :2], axis=0).max())
         sureness = float(np.square(trusted[:, 2]).sum())
         return sureness * math.sqrt(extent)
+
+
+def _regions_per_frame(regions: int) -> int:
+    return min(max(REGIONS_PER_FRAME, math.ceil(regions / FRAMES_PER_ROUND)), regions)
 
 
 def _alike(first: Roi, second: Roi) -> bool:

@@ -328,6 +328,8 @@ class PoseStream:
         if self._late is not None:
             self._remember(self._late, frame, look if found else None)
         if look is None or not found:
+            if self._track is not None:
+                self._search.expect(self._track.look.roi, frame.image)
             self._track = None
             self._predictor.reset()
             return None

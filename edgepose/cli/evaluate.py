@@ -180,7 +180,7 @@ def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
             "--segment-length, --flip and --scales belong to --protocol gt-box: "
             "the tracker decides for itself. Leave them out."
         )
-    return [as_tracker(model)]
+    return [as_tracker(model), as_tracker(model, smoothing=False)]
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -42,6 +42,9 @@ def in_boxes(
     ]
 
 
-def as_tracker(model: PoseModel) -> Contender:
-    """The ``tracker`` protocol with the tracker's own defaults."""
-    return Contender(f"{model.name} tracker", Tracked(model.skeleton, lambda: PoseTracker(model)))
+def as_tracker(model: PoseModel, *, smoothing: bool = True) -> Contender:
+    """The ``tracker`` protocol with the tracker's own defaults, or without its smoothing."""
+    label = f"{model.name} tracker{'' if smoothing else ', unsmoothed'}"
+    return Contender(
+        label, Tracked(model.skeleton, lambda: PoseTracker(model, smoothing=smoothing))
+    )

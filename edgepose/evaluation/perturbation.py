@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -22,11 +23,17 @@ from edgepose_runtime.geometry import Roi
 
 #: Blur in parts of the person's longer side: 6 pixels (K-FPN's is 4) on JHMDB's 120-pixel people.
 BLUR_SIGMA = 0.05
+#: The same for a lens out of focus all the time, with which one can still see who does what.
+DEFOCUS_SIGMA = 0.02
 #: Side of what covers the person, in parts of the person's longer side.
 COVER_SIDE = 0.45
 #: How far from the middle of the box it lies at most, in the same parts.
 COVER_SHIFT = 0.3
 DARKEST, BRIGHTEST = (0.1, 0.4), (2.0, 5.0)
+#: Low light: this part of the day's light falls in, on a sensor that counts so many electrons of
+#: white by day and adds a noise of so many. Grey is then a few dozen of them.
+LIGHT, ELECTRONS, READ_NOISE = (0.02, 0.08), 2000.0, 3.0
+GAMMA = 2.2
 
 
 @dataclass(frozen=True)
@@ -98,11 +105,11 @@ Effect = Callable[[Image, Roi], Image]
 """Takes a frame, uint8 (H, W, 3) BGR, and the person's box; returns a new frame."""
 
 
-def _blur(rng: np.random.Generator) -> Effect:
+def _blur(rng: np.random.Generator, part: float = BLUR_SIGMA) -> Effect:
     strength = rng.uniform(0.7, 1.3)
 
     def effect(image: Image, box: Roi) -> Image:
-        sigma = strength * BLUR_SIGMA * max(box.width, box.height)
+        sigma = strength * part * max(box.width, box.height)
         return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
     return effect
@@ -132,8 +139,25 @@ def _light(rng: np.random.Generator) -> Effect:
     return effect
 
 
+def _darkness(rng: np.random.Generator) -> Effect:
+    exposure, seed = ELECTRONS * rng.uniform(*LIGHT), int(rng.integers(1 << 32))
+    electrons = (exposure * (np.arange(256) / 255) ** GAMMA).astype(np.float32)
+
+    def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - as Effect says
+        # Of the picture itself, so that each frame has its own noise, and always the same.
+        grain = np.random.default_rng((seed, zlib.crc32(np.ascontiguousarray(image))))
+        counted = electrons[image]
+        counted += np.sqrt(counted + READ_NOISE**2) * grain.standard_normal(image.shape, np.float32)
+        seen = (counted.clip(0) / ELECTRONS) ** (1 / GAMMA)
+        return np.asarray((255 * seen).clip(0, 255).round(), np.uint8)
+
+    return effect
+
+
 KINDS: Mapping[str, Callable[[np.random.Generator], Effect]] = {
     "blur": _blur,
+    "defocus": partial(_blur, part=DEFOCUS_SIGMA),
     "occlusion": _cover,
     "illumination": _light,
+    "darkness": _darkness,
 }

@@ -81,14 +81,14 @@ def average_table(
 
 
 def summary_table(runs: Sequence[Run], headline: str) -> Table:
-    """One mean of every measure, how steady the poses are, and what was lost.
+    """One mean of every measure, how steady and late (in frames) the poses are, what was lost.
 
     Args:
         runs: one row each; all with the same measures.
         headline: the mean to show, a field of `PckSummary`.
     """
     measures = runs[0].score.measures
-    header = ("", *(measure.label for measure in measures), "jitter", "no pose", "lost clips")
+    header = ("", *(measure.label for measure in measures), "jitter", "lag", "no pose", "lost clips")
     rows = tuple(_summary_row(run, measures, headline) for run in runs)
     return Table(f"{headline} in %", header, rows)
 
@@ -125,6 +125,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "frames_without_pose": score.without_pose,
         "lost_clips": score.lost_clips,
         "jitter_percent_of_torso": _finite(score.jitter),
+        "lag_frames": _finite(score.lag_frames),
         "seconds": round(run.seconds, 3),
         "skeleton": score.skeleton.name,
         "pck": _finite(measured),
@@ -150,27 +151,29 @@ def _finite(value: Any) -> Any:
 
 def _our_row(label: str, pck: PckSummary) -> tuple[str, ...]:
     means = (pck.limbs12, pck.micro, pck.mean7, pck.mean_joints)
-    return (label, *(_figure(value) for value in (*pck.columns.values(), *means)))
+    return (label, *(figure(value) for value in (*pck.columns.values(), *means)))
 
 
 def _paper_row(row: PaperRow) -> tuple[str, ...]:
     """A published row. Which mean it printed differs from row to row, so it is none of ours."""
-    *columns, mean = (_figure(value) for value in row[1:])
+    *columns, mean = (figure(value) for value in row[1:])
     return (f"{row.method} (published)", *columns, "", "", "", "", mean)
 
 
 def _summary_row(run: Run, measures: Sequence[Measure], headline: str) -> tuple[str, ...]:
     score = run.score
-    figures = (_figure(getattr(score.pck(measure), headline)) for measure in measures)
+    figures = (figure(getattr(score.pck(measure), headline)) for measure in measures)
     lost = f"{len(score.lost_clips)}/{len(score.clips)}"
     return (
         run.contender.label,
         *figures,
-        _figure(score.jitter),
+        figure(score.jitter),
+        figure(score.lag_frames, 2),
         f"{score.without_pose}/{score.frames}",
         lost,
     )
 
 
-def _figure(value: float) -> str:
-    return f"{value:.1f}" if math.isfinite(value) else "-"
+def figure(value: float, digits: int = 1) -> str:
+    """Return a figure as tables show it; a dash for NaN."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "-"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import box_corners, person_boxes
+from edgepose.evaluation.lag import LagErrors, lag_errors
 from edgepose.evaluation.metrics import (
     PckCounts,
     PckSummary,
@@ -52,6 +53,7 @@ class ClipScore:
         followed: how many of them have a pose whose middle lies in the annotated box.
         pck: hits and scored joints of each measure.
         jitter: terms of the second-difference error, in torsos.
+        lag: errors against the annotation before and after, where joints are fast.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ClipScore:
     followed: int
     pck: dict[Measure, PckCounts]
     jitter: FloatArray
+    lag: LagErrors
 
     @property
     def lost(self) -> bool:
@@ -94,6 +97,12 @@ class Score:
         """Mean second-difference error in percent of the torso; NaN if no joint has any."""
         terms = np.concatenate([clip.jitter for clip in self.clips])
         return 100 * float(terms.mean()) if terms.size else float("nan")
+
+    @property
+    def lag_frames(self) -> float:
+        """How many frames fast joints come late; NaN if none is fast."""
+        first, *others = (clip.lag for clip in self.clips)
+        return sum(others, start=first).frames
 
     @property
     def measures(self) -> list[Measure]:
@@ -143,6 +152,7 @@ def score_clip(
             for measure in measures
         },
         jitter=jitter_terms(poses, truth, valid, lengths["torso"]),
+        lag=lag_errors(poses, truth, valid, lengths["torso"], clip.fps),
     )
 
 

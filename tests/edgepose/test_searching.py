@@ -2,10 +2,17 @@ import numpy as np
 import pytest
 
 from edgepose.looking import Looker
-from edgepose.searching import CANDIDATES, CLOSER_LOOKS, REGIONS_PER_FRAME, PersonSearch
+from edgepose.searching import (
+    CANDIDATES,
+    CLOSER_LOOKS,
+    FRAMES_PER_ROUND,
+    REGIONS_PER_FRAME,
+    PersonSearch,
+)
 from edgepose.stats import StageClock
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.following import FollowingSettings, search_rois
+from edgepose_runtime.geometry import Roi
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
@@ -90,3 +97,40 @@ def test_the_time_is_that_of_the_search_and_then_of_the_head(search, method):
     clock = StageClock()
     search.find(IMAGE, clock)
     assert list(clock.latency()) == ["search", "crop", "head", "decode", "total"]
+
+
+@pytest.mark.parametrize("size", [(320, 240), (1280, 720), (720, 1280), (1920, 800), (80, 60)])
+def test_every_region_is_looked_at_within_a_round(search, method, size):
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    search.find(picture, StageClock())
+    method.calls.clear()
+    for _ in range(FRAMES_PER_ROUND):
+        search.find(picture, StageClock())
+    assert {call.roi for call in method.calls} == set(search_rois(*size))
+
+
+def test_the_place_of_a_loss_is_looked_at_first_in_every_frame_until_somebody_is_found(
+    search, method
+):
+    place = Roi(200, 100, 90, 90)
+    find(search)
+    search.expect(place, IMAGE)
+    for _ in range(2):
+        method.calls.clear()
+        assert find(search) is None
+        assert [call.roi for call in method.calls][0] == place
+        assert len(method.calls) == REGIONS_PER_FRAME + 1
+    method.person = standing_person((245, 145), 70)
+    assert find(search) is not None
+    method.person = None
+    method.calls.clear()
+    find(search)
+    assert place not in {call.roi for call in method.calls}
+
+
+def test_a_place_says_nothing_about_frames_of_another_size(search, method):
+    find(search)
+    search.expect(Roi(200, 100, 90, 90), np.zeros((480, 640, 3), np.uint8))
+    method.calls.clear()
+    find(search)
+    assert len(method.calls) == REGIONS_PER_FRAME

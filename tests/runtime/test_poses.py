@@ -64,9 +64,9 @@ def test_carried_joints_agree_over_time(seed):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 20.0]))
-def test_smoothed_joints_agree_over_time(seed, beta):
-    settings = OneEuroSettings(beta=beta, max_gap_ms=150.0)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 20.0]), st.sampled_from([0.3, 3.0, np.inf]))
+def test_smoothed_joints_agree_over_time(seed, beta, jump_speed):
+    settings = OneEuroSettings(beta=beta, max_gap_ms=150.0, jump_speed=jump_speed)
     smoother, memory = OneEuroFilter(settings), Memory.of(13)
     rng, timestamp = np.random.default_rng(seed), 0.0
     for frame in range(8):

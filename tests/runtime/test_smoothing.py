@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -63,6 +65,36 @@ def test_a_person_twice_as_large_is_smoothed_alike(zoom):
     np.testing.assert_allclose(zoomed, zoom * run(points), rtol=1e-4, atol=1e-4 * zoom)
 
 
+def test_a_jump_is_followed_at_a_limited_pace_and_reached_in_the_end():
+    still = np.full((5, 1, 2), 100.0)
+    jumped = np.concatenate([still, still + [150.0, 0.0], still + [150.0, 0.0]])
+    limited = run(jumped, settings=OneEuroSettings(jump_speed=1.0))
+    free = run(jumped, settings=OneEuroSettings(jump_speed=math.inf))
+    first = np.hypot(*(limited[5] - limited[4])[0])
+    assert 0 < first < 0.6 * np.hypot(*(free[5] - free[4])[0])
+    np.testing.assert_allclose(limited[-1], jumped[-1], atol=15)
+
+
+def test_a_mistake_of_one_frame_shows_less_than_without_a_limit():
+    mistaken = np.full((12, 1, 2), 100.0)
+    mistaken[6] += 100
+    seen = [
+        np.abs(run(mistaken, settings=OneEuroSettings(jump_speed=speed)) - 100).max()
+        for speed in (1.5, math.inf)
+    ]
+    assert seen[0] < 0.6 * seen[1]
+
+
+@given(st.floats(0.1, 5), st.sampled_from([8.0, 16.0, 40.0]))
+def test_the_limit_on_jumps_spares_steady_movement(sides_per_second, interval_ms):
+    points = ramp(round(3000 / interval_ms), interval_ms, sides_per_second * SCALE)
+    limited, free = (
+        run(points, interval_ms, settings=OneEuroSettings(jump_speed=speed))[-1]
+        for speed in (0.5, math.inf)
+    )
+    np.testing.assert_allclose(limited, free, rtol=1e-3)
+
+
 def test_a_missing_joint_is_missing_and_leaves_the_others_alone():
     points = np.cumsum(np.random.default_rng(0).normal(size=(30, 3, 2)), axis=0)
     gap = points.copy()
@@ -108,6 +140,8 @@ def test_time_must_run_forward(timestamp_ms):
         {"beta": -1},
         {"derivative_cutoff_hz": float("nan")},
         {"max_gap_ms": float("inf")},
+        {"jump_speed": 0},
+        {"jump_speed": float("nan")},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(wrong):

@@ -101,7 +101,7 @@ def smooth_joints(
     measured: Doubles,
     timestamp_ms: float,
     scale_px: float,
-    settings: tuple[float, float, float, float],
+    settings: tuple[float, float, float, float, float],
     before: Doubles,
     seen_ms: Doubles,
     out: Floats,
@@ -112,12 +112,12 @@ def smooth_joints(
         measured: x, y; NaN for a joint that is missing.
         timestamp_ms: of the joints.
         scale_px: what speeds are relative to.
-        settings: min_cutoff_hz, beta, derivative_cutoff_hz, max_gap_ms.
+        settings: min_cutoff_hz, beta, derivative_cutoff_hz, max_gap_ms, jump_speed.
         before: (3, K, 2) what was measured, smoothed, and its velocity; updated.
         seen_ms: (K,) when each joint was measured last; updated.
         out: receives the smoothed joints.
     """
-    min_cutoff, beta, derivative_cutoff, max_gap = settings
+    min_cutoff, beta, derivative_cutoff, max_gap, jump_speed = settings
     for k in range(len(measured)):
         x, y = measured[k, 0], measured[k, 1]
         if not math.isfinite(x + y):
@@ -133,6 +133,10 @@ def smooth_joints(
                 before[2, k, axis] += weight * (speed - before[2, k, axis])
             velocity = math.hypot(before[2, k, 0], before[2, k, 1])
             weight = _low_pass(min_cutoff + beta * velocity, seconds)
+            away = math.hypot(x - before[1, k, 0], y - before[1, k, 1])
+            longest = (jump_speed + velocity) * scale_px * seconds
+            if weight * away > longest:
+                weight = longest / away
             for axis in range(2):
                 before[1, k, axis] += weight * (measured[k, axis] - before[1, k, axis])
         else:

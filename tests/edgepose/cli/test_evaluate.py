@@ -45,8 +45,9 @@ def test_tables_and_json_hold_a_row_for_every_segment_length(method, tmp_path, c
 
 def test_the_tracker_protocol_runs_without_boxes(method, capsys):
     assert main(["evaluate", "fake", "--protocol", "tracker"]) == 0
-    assert "fake tracker" in capsys.readouterr().out
-    assert method.count("initialise") == 1
+    out = capsys.readouterr().out
+    assert "fake tracker" in out and "fake tracker, unsmoothed" in out
+    assert method.count("initialise") == 2, "once with smoothing, once without"
 
 
 def test_options_of_the_other_protocol_are_refused(method, capsys):

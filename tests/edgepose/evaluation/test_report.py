@@ -80,13 +80,13 @@ def test_published_figures_are_percentages_with_a_mean_near_their_columns():
 
 def test_the_summary_says_what_was_lost(run):
     table = summary_table([run], "limbs12")
-    assert table.rows == (("known", "80.0", "80.0", "0.0", "0/6", "0/1"),)
+    assert table.rows == (("known", "80.0", "80.0", "0.0", "-", "0/6", "0/1"),)
 
 
 def test_markdown_has_a_rule_under_its_header(run):
     lines = markdown(summary_table([run], "limbs12")).splitlines()
     assert lines[1].startswith("| --- | ---: |")
-    assert lines[2] == "| known | 80.0 | 80.0 | 0.0 | 0/6 | 0/1 |"
+    assert lines[2] == "| known | 80.0 | 80.0 | 0.0 | - | 0/6 | 0/1 |"
 
 
 def test_a_run_can_be_narrowed_to_some_clips(make_clip):
