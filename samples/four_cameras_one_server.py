@@ -18,10 +18,7 @@ CAMERAS = 4
 def show(name: str, result: edgepose.PoseResult) -> None:
     """Say, now and then, how old the head's last word on a source is."""
     if result.frame_id % 50 == 0:
-        age = result.head_age_ms
-        print(
-            f"{name}: " + ("no word yet" if age is None else f"the head's word is {age:.0f} ms old")
-        )
+        print(f"{name}: frame {result.frame_id}, the head's word is {result.head_age_ms} ms old")
 
 
 def batches(page: str) -> tuple[float, float]:
