@@ -26,15 +26,16 @@ from edgepose_converters.importing import (
     POSE_FORMS,
     import_backbone,
     import_pose_network,
-    save_backbone,
+    save_weights,
 )
+from edgepose_converters.movenet import MOVENET_FORM, import_movenet, statistics_pictures
 from edgepose_converters.reports import agreement_text, import_text, int8_text
 from edgepose_converters.trained import TrainedModel, load_model
 from edgepose_converters.verification import Crop, crops_of, made_up_crops
 from edgepose_runtime.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import get_skeleton
+from edgepose_runtime.skeletons import COCO17, get_skeleton
 
 _AVERAGE = "average"
 _MADE_UP_FRAMES = 8
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     """Convert as the options say; return the exit code."""
     if args.form == BACKBONE_FORM:
         return _import_backbone(args)
+    if args.form == MOVENET_FORM:
+        return _import_movenet(args)
     check_bundle_target(args.out, overwrite=args.overwrite)
     if args.precision == "int8":
         return _make_int8(args)
@@ -88,8 +91,16 @@ def _make_int8(args: argparse.Namespace) -> int:
 
 def _import_backbone(args: argparse.Namespace) -> int:
     backbone, report = import_backbone(args.source)
-    save_backbone(backbone, args.out)
+    save_weights(backbone, args.out)
     sys.stdout.write(f"{import_text(report)}Wrote the weights {args.out}.\n")
+    return 0
+
+
+def _import_movenet(args: argparse.Namespace) -> int:
+    skeleton = get_skeleton(args.skeleton or COCO17.name)
+    pictures = statistics_pictures(args.data or data_root())
+    save_weights(import_movenet(args.source, pictures, skeleton), args.out)
+    sys.stdout.write(f"Wrote the weights {args.out}, with the joints of {skeleton.name}.\n")
     return 0
 
 

@@ -133,8 +133,8 @@ def import_backbone(path: str | Path) -> tuple[nn.Module, ImportReport]:
     return backbone.eval(), report
 
 
-def save_backbone(backbone: nn.Module, out: Path) -> None:
-    """Write a backbone's weights where a recipe's ``start`` finds them.
+def save_weights(network: nn.Module, out: Path) -> None:
+    """Write a network's weights where a recipe's ``start`` finds them.
 
     Raises:
         OutputError: the file cannot be written.
@@ -142,7 +142,7 @@ def save_backbone(backbone: nn.Module, out: Path) -> None:
     temporary = out.with_name(out.name + ".part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(backbone.state_dict(), temporary)
+        torch.save(network.state_dict(), temporary)
         temporary.replace(out)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"The weights {out} cannot be written: {error}.") from error

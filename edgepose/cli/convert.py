@@ -66,10 +66,10 @@ def _add_import_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--from",
         dest="form",
-        choices=("edgepose", "hrnet", "simple-baselines", "torchvision"),
+        choices=("edgepose", "hrnet", "simple-baselines", "torchvision", "movenet"),
         default="edgepose",
-        help="who wrote the checkpoint (default: edgepose train). A classifier of torchvision "
-        "becomes a file of weights for a recipe to start from, since it has no heat-maps",
+        help="who wrote the checkpoint (default: edgepose train). A classifier of torchvision and "
+        "MoveNet Lightning's graph become a file of weights for a recipe to start from",
     )
     group.add_argument("--skeleton", help="joints to convert the last layer to (default: its own)")
     group.add_argument(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad
 
 from edgepose.models.blocks import initialise_convolutions
 
@@ -18,6 +22,9 @@ _STAGES = (
 )
 _STEM_CHANNELS = 32
 _LAST_CHANNELS = 1280
+# The last layers of strides 4, 8, 16 and 32 that a pyramid looks at, and their channels. At stride
+# 16 it is the last of 64 channels, as in MoveNet.
+_LEVELS = {3: 24, 6: 32, 10: 64, 18: _LAST_CHANNELS}
 
 
 def _convolution(
@@ -28,6 +35,32 @@ def _convolution(
         nn.BatchNorm2d(outputs),
         nn.ReLU6(inplace=True),
     )
+
+
+class SameConv2d(nn.Conv2d):
+    """A 3x3 convolution of stride 2 padded right and below only: TensorFlow's SAME, even sizes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features, half as wide and high."""
+        if torch.onnx.is_in_onnx_export():
+            padded: Any = _PaddedConvolution
+            y: Tensor = padded.apply(x, self.weight, self.bias, self.groups)
+            return y
+        return super().forward(pad(x, (0, 1, 0, 1)))
+
+
+class _PaddedConvolution(torch.autograd.Function):
+    """The same as one ONNX node: quantisers and runtimes look for Conv, not for Pad and Conv."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        return conv2d(pad(x, (0, 1, 0, 1)), weight, bias, 2, groups=groups)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, weight: Any, bias: Any, groups: int) -> Any:
+        inputs = [x, weight] if bias is None else [x, weight, bias]
+        shape = {"kernel_shape_i": [3, 3], "strides_i": [2, 2], "pads_i": [0, 0, 1, 1]}
+        return g.op("Conv", *inputs, group_i=groups, **shape)
 
 
 class InvertedResidual(nn.Module):
@@ -56,12 +89,17 @@ class MobileNetV2(nn.Module):
 
     The input is RGB normalised by ImageNet's mean and deviation; H and W are multiples of 32.
     Keys are torchvision's (``features.0.0.weight`` and so on) without the classifier's.
+
+    Args:
+        pad_after: pad convolutions of stride 2 right and below only, as TensorFlow does: for
+            weights that were trained there. Torchvision pads on all sides.
     """
 
     out_channels = _LAST_CHANNELS
     stride = 32
+    level_channels = tuple(_LEVELS.values())
 
-    def __init__(self) -> None:
+    def __init__(self, pad_after: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = [_convolution(3, _STEM_CHANNELS, 3, 2)]
         channels = _STEM_CHANNELS
@@ -73,11 +111,30 @@ class MobileNetV2(nn.Module):
         layers.append(_convolution(channels, _LAST_CHANNELS))
         self.features = nn.Sequential(*layers)
         initialise_convolutions(self)
+        if pad_after:
+            _pad_after(self)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the last features, after their 1x1 convolution."""
         features: Tensor = self.features(image)
         return features
+
+    def levels(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return features of ``level_channels`` at strides 4, 8, 16 and 32."""
+        found = []
+        x = image
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in _LEVELS:
+                found.append(x)
+        return tuple(found)
+
+
+def _pad_after(module: nn.Module) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
+            layer.__class__ = SameConv2d  # the same parameters under the same names
+            layer.padding = (0, 0)
 
 
 class MobileNetV2Classifier(MobileNetV2):

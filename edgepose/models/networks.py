@@ -13,6 +13,7 @@ from edgepose.models.heads import DeconvHead, DucHead, PointwiseHead
 from edgepose.models.hrnet import HRNet
 from edgepose.models.mobilenet import MobileNetV2
 from edgepose.models.options import from_mapping, require_known
+from edgepose.models.pyramid import PyramidHead
 from edgepose.models.resnet import ResNet
 from edgepose_runtime.errors import ConfigError
 
@@ -24,7 +25,7 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet101": partial(ResNet, 101),
     "hrnet_w48": HRNet,
 }
-HEADS = ("duc", "deconv", "pointwise")
+HEADS = ("duc", "deconv", "pointwise", "pyramid")
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ class NetworkConfig:
 
     Attributes:
         backbone: a name of ``BACKBONES``.
-        head: ``duc``, ``deconv``, or ``pointwise``, which neither enlarges nor has a neck.
+        head: ``duc``, ``deconv``, ``pointwise``, which neither enlarges nor has a neck, or
+            ``pyramid`` on MobileNet-V2, which always enlarges three times and has no neck.
         stages: how many times the head doubles the size of the features.
         neck: channels of a 1x1 convolution before the head, or None for no neck.
         stride_in_1x1: see ``ResNet``; for ResNet-50 and 101 only.
+        pad_after: see ``MobileNetV2``; for weights trained in TensorFlow.
     """
 
     backbone: str
@@ -44,14 +47,23 @@ class NetworkConfig:
     stages: int = 3
     neck: int | None = None
     stride_in_1x1: bool = False
+    pad_after: bool = False
 
     def __post_init__(self) -> None:
         require_known("backbone", self.backbone, BACKBONES)
         require_known("head", self.head, HEADS)
-        if self.head == "pointwise" and self.neck is not None:
-            raise ConfigError("A pointwise head has no neck; leave neck out, or choose duc.")
+        if self.head in ("pointwise", "pyramid") and self.neck is not None:
+            raise ConfigError(f"A {self.head} head has no neck; leave neck out, or choose duc.")
         if self.stride_in_1x1 and not self.backbone.startswith("resnet"):
             raise ConfigError(f"stride_in_1x1 is for ResNets; the backbone is {self.backbone!r}.")
+        is_mobilenet = self.backbone == "mobilenet_v2"
+        if (self.pad_after or self.head == "pyramid") and not is_mobilenet:
+            raise ConfigError(
+                "A pyramid head and pad_after are for mobilenet_v2; the backbone is "
+                f"{self.backbone!r}."
+            )
+        if self.head == "pyramid" and self.stages != PyramidHead.stages:
+            raise ConfigError(f"A pyramid head has 3 stages; {self.stages} were asked for.")
 
 
 class PoseNetwork(nn.Module):
@@ -61,7 +73,7 @@ class PoseNetwork(nn.Module):
     ``backbone.*`` and ``head.*``.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, stride: int) -> None:
+    def __init__(self, backbone: Any, head: nn.Module, stride: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -69,7 +81,9 @@ class PoseNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""
-        heatmaps: Tensor = self.head(self.backbone(image))
+        pyramid = isinstance(self.head, PyramidHead)
+        features = self.backbone.levels(image) if pyramid else self.backbone(image)
+        heatmaps: Tensor = self.head(features)
         return heatmaps
 
 
@@ -84,13 +98,16 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
     if joints < 1:
         raise ConfigError(f"A pose network needs at least one joint; {joints} were asked for.")
     backbone = _build_backbone(config)
-    head = _build_head(config, backbone.out_channels, joints)
+    if config.head == "pyramid":
+        head: Any = PyramidHead(backbone.level_channels, joints)
+    else:
+        head = _build_head(config, backbone.out_channels, joints)
     return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)
 
 
 def _build_backbone(config: NetworkConfig) -> Any:
-    options = {"stride_in_1x1": True} if config.stride_in_1x1 else {}
-    return BACKBONES[config.backbone](**options)
+    asked = {"stride_in_1x1": config.stride_in_1x1, "pad_after": config.pad_after}
+    return BACKBONES[config.backbone](**{name: True for name, on in asked.items() if on})
 
 
 def _build_head(

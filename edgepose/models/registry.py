@@ -82,6 +82,9 @@ def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
 
 _HRNET = NetworkConfig("hrnet_w48", head="pointwise")
 _SWIFT = NetworkConfig("mobilenet_v2", head="duc", neck=256)
+# Finer features beside the last ones, a decoder that costs an eighth of the DUC, and 192 pixels
+# instead of 256: a third of the published operations, and more accurate.
+_SHIPPED = NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True)
 # With this neck, which the paper does not mention, the counted operations are the published ones.
 _STABLE = NetworkConfig("resnet18", head="duc", neck=512)
 # One 16x16 field of flows for all joints: as accurate as more of them, and a quarter of the time
@@ -116,6 +119,6 @@ def _published() -> dict[str, PPNConfig]:
 
 
 PPN_CONFIGS: dict[str, PPNConfig] = {
-    "ppn-swift": PPNConfig(_SWIFT, _SWIFT, _EDGE_PPU),
+    "ppn-swift": PPNConfig(_SHIPPED, _SHIPPED, _EDGE_PPU, input_size=192),
     **_published(),
 }

@@ -11,6 +11,7 @@ from edgepose_runtime.errors import CheckpointError
 
 # What trainers put before every name when they wrap or nest the network.
 _WRAPPERS = ("module.", "backbone.")
+_OWN_PARTS = ("backbone.", "head.")
 _HEAD_LAYERS = ("deconv_layers.", "final_layer.")
 #: A counter that files from before PyTorch 0.4.1 lack; nothing is computed from it.
 COUNTER = "num_batches_tracked"
@@ -71,6 +72,8 @@ def _load(module: nn.Module, offered: Mapping[str, Tensor]) -> LoadReport:
 def published_name(name: str) -> str:
     """Return what a `PoseNetwork` calls a weight of SimpleBaselines or HRNet."""
     name = name.removeprefix("module.")
+    if name.startswith(_OWN_PARTS):
+        return name
     return f"head.{name}" if name.startswith(_HEAD_LAYERS) else f"backbone.{name}"
 
 

@@ -190,6 +190,9 @@ class TrainConfig:
         frozen: parts of the module that stay as they are, norms included. Without the gradients of
             a backbone's first layers, whose maps are the largest, a step takes two thirds of the
             time.
+        int8: train single images with convolutions that round as int8 does; see `simulate_int8`.
+            Norms keep their statistics.
+        float_layers: patterns of modules that stay float with ``int8``.
         sequence: settings of stage 2.
         slices: train `network` with message passing behind it; see `SliceSettings`.
         optimiser, augmentation, targets: see their classes.
@@ -208,6 +211,8 @@ class TrainConfig:
     ppn: str | Mapping[str, Any] | None = None
     start: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+    int8: bool = False
+    float_layers: tuple[str, ...] = ()
     sequence: SequenceSettings | None = None
     slices: SliceSettings | None = None
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
@@ -235,6 +240,8 @@ class TrainConfig:
                 f"The recipe {self.name!r} needs either 'network' (single images) or "
                 "'ppn' (sequences)."
             )
+        if self.int8 and (self.ppn is not None or self.slices is not None):
+            raise ConfigError(f"The recipe {self.name!r} has 'int8', which is for single images.")
         if self.slices is not None and self.ppn is not None:
             raise ConfigError(f"The recipe {self.name!r} has 'slices' and 'ppn'; leave one out.")
         if self.ppn is None:

@@ -17,6 +17,7 @@ from edgepose.training.freezing import freeze, keep_norms
 from edgepose.training.losses import heatmap_loss
 from edgepose.training.modules import build_module, network_input, start_from
 from edgepose.training.previous import realign
+from edgepose.training.rounding import simulate_int8
 from edgepose.training.settings import TrainConfig
 from edgepose.training.slice_task import SliceTask
 from edgepose_runtime.errors import ConfigError
@@ -64,6 +65,9 @@ class ImageTask:
     def __init__(self, config: TrainConfig, module: nn.Module) -> None:
         self._config = config
         self._frozen = freeze(module, config.frozen)
+        if config.int8:
+            simulate_int8(module, config.float_layers)
+            self._frozen.append(module)
         self.module: nn.Module = module
         self.length: int | None = None
 

@@ -46,7 +46,7 @@ def consumers(graph: Graph, name: str) -> list[onnx.NodeProto]:
 
 def store(tensor: onnx.TensorProto, values: NDArray[np.generic]) -> None:
     """Give a stored tensor other values."""
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(values, order="C"), tensor.name))
 
 
 def replace_nodes(graph: Graph, nodes: list[onnx.NodeProto]) -> None:

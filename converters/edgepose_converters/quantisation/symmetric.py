@@ -25,6 +25,7 @@ def make_portable(model: onnx.ModelProto) -> None:
     """Change a quantised graph so that ONNX Runtime, OpenVINO and TensorRT all run it.
 
     TensorRT takes int8 with a zero point of 0 only, so unsigned activations get half the levels.
+    A scale of one element becomes a scalar, which ONNX Runtime wants for sums in int8.
     Where an int8 activation goes through DepthToSpace, OpenVINO (2026.4) loses the ReLU before it:
     such activations are quantised behind it instead.
 
@@ -32,6 +33,7 @@ def make_portable(model: onnx.ModelProto) -> None:
         BackendError: an activation has a zero point, which cannot be changed afterwards.
     """
     _make_signed(model.graph)
+    _make_scalar(model.graph)
     _quantise_behind_depth_to_space(model.graph)
     # Written down by the quantiser, and of the old types.
     del model.graph.value_info[:]
@@ -49,6 +51,15 @@ def _make_signed(graph: Graph) -> None:
         store(stored[name], numpy_helper.to_array(stored[name]) * _FEWER_LEVELS)
     for name in zeros:
         store(stored[name], numpy_helper.to_array(stored[name]).astype(np.int8))
+
+
+def _make_scalar(graph: Graph) -> None:
+    stored = initialisers(graph)
+    for node in graph.node:
+        if node.op_type in (QUANTISE, DEQUANTISE) and node.input[0] not in stored:
+            for name in node.input[1:]:
+                if list(stored[name].dims) == [1]:
+                    store(stored[name], numpy_helper.to_array(stored[name]).reshape(()))
 
 
 def _is_unsigned(zero: onnx.TensorProto) -> bool:

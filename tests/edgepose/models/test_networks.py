@@ -21,6 +21,7 @@ def on_meta(config, joints=13):
         ({"backbone": "resnet18", "head": "duc"}, 4),
         ({"backbone": "resnet50", "head": "deconv"}, 4),
         ({"backbone": "resnet34", "head": "deconv", "stages": 2}, 8),
+        ({"backbone": "mobilenet_v2", "head": "pyramid", "pad_after": True}, 4),
     ],
 )
 def test_heatmaps_have_the_stated_stride_and_joints(config, stride, joints):
@@ -108,3 +109,49 @@ def test_wrong_options_are_named(options, message):
 def test_a_network_needs_a_joint():
     with pytest.raises(ConfigError, match="at least one joint; 0"):
         build_network(NetworkConfig("resnet18"), 0)
+
+
+def test_a_pyramid_costs_an_eighth_of_three_duc():
+    pyramid, image = on_meta({"backbone": "mobilenet_v2", "head": "pyramid"})
+    duc, _ = on_meta({"backbone": "mobilenet_v2", "neck": 256})
+    backbone = count_macs(duc.backbone, image)
+    light, heavy = (count_macs(network, image) - backbone for network in (pyramid, duc))
+    assert light == pytest.approx(heavy / 8, rel=0.05)
+
+
+def test_features_at_every_stride_are_seen_by_a_pyramid():
+    network = build_network({"backbone": "mobilenet_v2", "head": "pyramid"}, 13)
+    levels = [
+        level.detach().requires_grad_()
+        for level in network.backbone.levels(torch.rand(1, 3, 64, 64))
+    ]
+    assert [level.shape[-1] for level in levels] == [16, 8, 4, 2]
+    network.head.final_layer.weight.data.normal_()
+    network.head(levels).square().sum().backward()
+    assert all(level.grad.abs().sum() > 0 for level in levels)
+
+
+def test_padding_after_is_tensorflows_same():
+    torch.manual_seed(0)
+    network = build_network({"backbone": "mobilenet_v2", "head": "pyramid", "pad_after": True}, 13)
+    plain = build_network({"backbone": "mobilenet_v2", "head": "pyramid"}, 13)
+    plain.load_state_dict(network.state_dict())
+    image = torch.rand(1, 3, 64, 64)
+    shifted = torch.nn.functional.pad(image, (1, 0, 1, 0))[..., :64, :64]
+    # What the first convolution sees around a pixel lies one further to the right and below.
+    ours = network.backbone.features[0][0](image)
+    assert torch.allclose(ours[..., :-1, :-1], plain.backbone.features[0][0](shifted)[..., 1:, 1:])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"backbone": "resnet18", "head": "pyramid"},
+        {"backbone": "resnet18", "head": "duc", "pad_after": True},
+        {"backbone": "mobilenet_v2", "head": "pyramid", "neck": 64},
+        {"backbone": "mobilenet_v2", "head": "pyramid", "stages": 2},
+    ],
+)
+def test_what_a_pyramid_cannot_be_is_refused(config):
+    with pytest.raises(ConfigError, match=r"pyramid|pad_after"):
+        build_network(config, 13)

@@ -16,7 +16,7 @@ from edgepose_runtime.skeletons import JHMDB15, MPII16, PENN13
 
 LIGHT = {"backbone": "mobilenet_v2", "neck": 16}
 PPN = {"base": "ppn-swift", "body": LIGHT, "head": LIGHT}
-LARGE = [{"steps": 1, "size": 256, "batch": 1}]
+LARGE = [{"steps": 1, "size": 192, "batch": 1}]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_every_shipped_recipe_has_a_network_that_fits_it(name):
     [
         ({"targets": {"stride": 8}}, "stride 4"),
         ({"ppn": PPN, "sequence": {}, "targets": {"stride": 8}}, "stride 4"),
-        ({"ppn": PPN, "sequence": {}}, "256 pixels"),
+        ({"ppn": PPN, "sequence": {}}, "192 pixels"),
     ],
 )
 def test_networks_that_do_not_fit_the_recipe_are_refused(recipe, options, named):
