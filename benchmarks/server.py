@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.serving import crops, plot, sizing, step_time, throughput
-from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, settings
+from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, least_gain, settings
 from benchmarks.serving.workbench import Workbench
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose.loading import DEFAULT_MODEL
@@ -88,8 +88,10 @@ def _sweep(args: argparse.Namespace, before: dict[str, Any]) -> dict[str, Any]:
                 rows.append(sweep.run(setting, clips))
                 print(name, json.dumps(rows[-1]), flush=True)
             kept = {m.label: round(kept_share(rows, m, 100.0), 3) for m in MEASURES}
+            least = {m.label: round(least_gain(rows, m), 2) for m in MEASURES}
             print(f"{name}: at 100 ms {kept} of an instant head's gain are kept")
-            found["heads"][name]["kept_at_100_ms"] = kept
+            print(f"{name}: the worst setting is {least} points above the body alone")
+            found["heads"][name] |= {"kept_at_100_ms": kept, "least_gain": least}
             bench.save()
     return found
 
