@@ -14,15 +14,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import plot, step_time, throughput
-from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, settings
+from benchmarks.serving import crops, plot, sizing, step_time, throughput
+from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, least_gain, settings
 from benchmarks.serving.workbench import Workbench
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.machine import describe_machine
 from edgepose_runtime.errors import BackendUnavailableError
 
-PARTS = ("sweep", "step", "throughput")
+PARTS = ("sweep", "step", "throughput", "sizing", "crops")
 OUT = Path(__file__).parent / "out"
 
 
@@ -42,7 +42,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--limit-seconds", type=float, default=math.inf, help="begin no further run of the sweep"
     )
     parser.add_argument("--heads", nargs="+", metavar="NAME", help="only those that begin so")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each throughput run")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each run of a server")
     parser.add_argument("--frames", type=int, default=600, metavar="N", help="of the step's time")
     parser.add_argument("--environment", type=Path, metavar="DIR", help="has Triton")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR")
@@ -88,10 +88,18 @@ def _sweep(args: argparse.Namespace, before: dict[str, Any]) -> dict[str, Any]:
                 rows.append(sweep.run(setting, clips))
                 print(name, json.dumps(rows[-1]), flush=True)
             kept = {m.label: round(kept_share(rows, m, 100.0), 3) for m in MEASURES}
+            least = {m.label: round(least_gain(rows, m), 2) for m in MEASURES}
             print(f"{name}: at 100 ms {kept} of an instant head's gain are kept")
-            found["heads"][name]["kept_at_100_ms"] = kept
+            print(f"{name}: the worst setting is {least} points above the body alone")
+            found["heads"][name] |= {"kept_at_100_ms": kept, "least_gain": least}
             bench.save()
     return found
 
 
-_RUN = {"sweep": _sweep, "step": step_time.measure, "throughput": throughput.measure}
+_RUN = {
+    "sweep": _sweep,
+    "step": step_time.measure,
+    "throughput": throughput.measure,
+    "sizing": sizing.measure,
+    "crops": crops.measure,
+}

@@ -6,7 +6,8 @@ import itertools
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from edgepose.options import StreamOptions, engine_options
 from edgepose.pipeline import Pipeline
 from edgepose.reading import GRACE_S, SourceReader, policy_for
 from edgepose.refining import Refinement
+from edgepose.remote import HeadLink, RemoteHead, SharedHead, remote_head
 from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings
@@ -35,6 +37,11 @@ ENDED_KEPT = 100
 class _Member:
     lane: Lane
     reader: SourceReader
+    head: HeadLink | None
+
+    def stats(self) -> TrackerStats:
+        stats = self.lane.recorder.snapshot()
+        return stats if self.head is None else replace(stats, head=self.head.stats)
 
 
 class TrackerPool(Closing):
@@ -58,6 +65,10 @@ class TrackerPool(Closing):
         reinitialise_every: how often the head runs.
         deadline_ms: from a frame's submission to its pose.
         policy: for all sources; ``None`` for what suits each.
+        head: a heavy head on a server, which all sources ask over one connection; see
+            :class:`PoseTracker`, like the next. What it says about each source is merged there;
+            each has its own ``stats[name].head``, and is told when the server goes and comes.
+        head_local: what the model's own head is for then.
         key_frames: for all sources; see :class:`PoseTracker`.
         refine: see :class:`PoseTracker`.
         on_result: called with name and :class:`PoseResult`.
@@ -88,9 +99,12 @@ class TrackerPool(Closing):
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
         policy: str | None = None,
+        head: str | RemoteHead | None = None,
+        head_local: str = "fallback",
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
     ) -> None:
+        remote = remote_head(head, head_local)
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._options = StreamOptions(
             smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
@@ -98,6 +112,7 @@ class TrackerPool(Closing):
         engine = engine_options(model, backend, device, precision, num_threads)
         self._owns_model = not isinstance(model, PoseModel)
         self._shared = _open(model, engine, batching)
+        self._head = None if remote is None else self._connect(remote, head_local)
         self._dispatcher = Dispatcher(callbacks, lambda lane, notice: (lane.name, notice))
         self._pipeline = Pipeline(self._dispatcher.deliver, workers=self._shared.workers)
         self._lock = threading.Lock()
@@ -127,7 +142,7 @@ class TrackerPool(Closing):
         """
         self._pipeline.require_own_process()
         with self._lock:
-            return {name: each.lane.recorder.snapshot() for name, each in self._members.items()}
+            return {name: each.stats() for name, each in self._members.items()}
 
     def add(self, source: Any, name: str | None = None) -> str:
         """Track a source from now on.
@@ -221,12 +236,29 @@ class TrackerPool(Closing):
             del self._members[name]
 
     def _member(self, source: FrameSource, name: str) -> _Member:
-        work = self._options.new_work(self._shared.model)
+        link = None if self._head is None else self._head.new_link()
+        work = self._options.new_work(self._shared.model, link)
         work.at_work = self._shared.at_work
         policy = make_policy(policy_for(source, self._options.policy))
         work.waiting_counts = policy.drops
         lane = Lane(work, policy, StatsRecorder(), name)
-        return _Member(lane, SourceReader(source, lane, self._pipeline))
+        work.tell = partial(self._pipeline.add_event, lane)
+        return _Member(lane, SourceReader(source, lane, self._pipeline), link)
+
+    def _connect(self, remote: RemoteHead, local: str) -> SharedHead:
+        try:
+            return SharedHead(self._shared.model, remote, local=local == "fallback")
+        except BaseException:
+            if self._owns_model:
+                self._shared.model.close()
+            raise
+
+    def _release(self) -> None:
+        """Let go of the networks; only when no thread tracks any more."""
+        if self._head is not None:
+            self._head.close()
+        if self._owns_model:
+            self._shared.model.close()
 
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
         """Close, and return the error that nobody dealt with."""
@@ -236,8 +268,7 @@ class TrackerPool(Closing):
             members = list(self._members.values())
         for member in members:
             member.reader.stop_source()
-        release = self._shared.model.close if self._owns_model else None
-        self._pipeline.close(timeout, drain=drain, release=release)
+        self._pipeline.close(timeout, drain=drain, release=self._release)
         # Together: many sources that do not return take no longer than one.
         deadline = time.monotonic() + GRACE_S
         for member in members:

@@ -1,4 +1,4 @@
-"""Four cameras, one Triton: each tracker asks about its own frames, and the server joins them.
+"""Four cameras, one Triton: each source asks about its own frames, and the server joins them.
 
 On the machine with the GPU, or on this one:   edgepose serve ppn-swift
 Here:   python samples/four_cameras_one_server.py grpc://127.0.0.1:8001 \
@@ -8,7 +8,6 @@ With fewer than four sources the last one is used again.
 """
 
 import sys
-import threading
 import urllib.request
 
 import edgepose
@@ -16,13 +15,10 @@ import edgepose
 CAMERAS = 4
 
 
-def follow(tracker: edgepose.PoseTracker, source: str) -> None:
-    """Track one source to its end."""
-    poses = sum(result.keypoints is not None for result in tracker.stream(source))
-    head = tracker.stats.head
-    print(
-        f"{source}: {poses} poses; the head was asked {head.requests} times, {head.merged} merged"
-    )
+def show(name: str, result: edgepose.PoseResult) -> None:
+    """Say, now and then, how old the head's last word on a source is."""
+    if result.frame_id % 50 == 0:
+        print(f"{name}: frame {result.frame_id}, the head's word is {result.head_age_ms} ms old")
 
 
 def batches(page: str) -> tuple[float, float]:
@@ -40,18 +36,13 @@ def main(address: str, metrics: str, *sources: str) -> None:
     chosen = [*sources, *[sources[-1]] * CAMERAS][:CAMERAS]
     head = edgepose.RemoteHead(address, server=edgepose.ServerSettings(deadline_s=10.0))
     count, runs = batches(metrics)
-    with edgepose.load() as model:  # the networks of all trackers here
-        trackers = [edgepose.PoseTracker(model, head=head, reinitialise_every=5) for _ in chosen]
-        threads = [
-            threading.Thread(target=follow, args=pair)
-            for pair in zip(trackers, chosen, strict=True)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for tracker in trackers:
-            tracker.close()
+    with edgepose.TrackerPool(on_result=show, head=head, reinitialise_every=5) as pool:
+        for number, source in enumerate(chosen):
+            pool.add(source, f"camera {number}")
+        pool.wait()
+        for name, stats in pool.stats.items():
+            asked, merged = stats.head.requests, stats.head.merged
+            print(f"{name}: {stats.poses} poses; the head was asked {asked} times, {merged} merged")
     after = batches(metrics)
     print(f"Triton answered {after[0] - count:.0f} requests in {after[1] - runs:.0f} inferences.")
 

@@ -145,6 +145,13 @@ def settings() -> list[Setting]:
     return [Setting(None), Setting(0.0, instant=True), *late]
 
 
+def least_gain(rows: Sequence[dict[str, Any]], measure: Measure) -> float:
+    """Return by how much the worst setting with late answers is above the body alone, in points."""
+    body = next(row[measure.label] for row in rows if row["delay_ms"] is None)
+    late = [row[measure.label] for row in rows if row["delay_ms"] is not None]
+    return float(min(late) - body)
+
+
 def kept_share(rows: Sequence[dict[str, Any]], measure: Measure, delay_ms: float) -> float:
     """Return which part of an instant head's gain is left at a delay, without losses."""
     body = next(row[measure.label] for row in rows if row["delay_ms"] is None)

@@ -47,11 +47,14 @@ class Workbench(Closable):
         self._memory = memory
         self._kept: list[Remembered] = []
         spec = MethodSpec.from_manifest(opened.manifest)
-        body = self._remembered("body", _body_of(networks["step"], spec))
+        sha256 = {name: opened.manifest.graphs[name].sha256[:12] for name in networks}
+        body = self._remembered(f"body-{sha256['step']}", _body_of(networks["step"], spec))
         step = RememberedStep(networks["step"], networks["propagate"], body)
         method = build_method(opened.manifest, {**networks, "step": step})
         self.model = PoseModel(opened.manifest.name, method, manifest=opened.manifest)
-        head = self._remembered("head", lambda crop: _maps(networks["head"], crop))
+        head = self._remembered(
+            f"head-{sha256['head']}", lambda crop: _maps(networks["head"], crop)
+        )
         self.heads = {f"{opened.manifest.name}'s own head": head}
         self._add_strong_head(weights, spec)
 
@@ -74,7 +77,7 @@ class Workbench(Closable):
         network = self._held.enter_context(get_backend("openvino").load(weights, settings=settings))
         estimator = peer.estimator(network)
         drawn = DrawnPeer(estimator, estimator.skeleton, spec)
-        self.heads[f"{STRONG} as head"] = self._remembered("strong", drawn)
+        self.heads[f"{STRONG} as head"] = self._remembered(f"{STRONG}-{spec.heatmap_size}", drawn)
 
     def _remembered(self, name: str, function: Callable[[Array], Maps]) -> Remembered:
         file = None if self._memory is None else self._memory / f"{name}.npz"

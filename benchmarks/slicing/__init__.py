@@ -10,28 +10,25 @@ import argparse
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.slicing.accuracy import Outcome, refined_outcome
+from benchmarks.slicing.contenders import unaries
 from benchmarks.slicing.data import Unaries, collect
 from benchmarks.slicing.plot import plot
 from benchmarks.slicing.speed import Speed, measure_speed
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose.evaluation.report import Table, markdown
-from edgepose.loading import DEFAULT_MODEL, load
+from edgepose.loading import DEFAULT_MODEL
 from edgepose.machine import describe_machine
-from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.slicing.files import read_springs
+from edgepose.methods.base import MethodSpec
+from edgepose.slicing import fitting_springs
 from edgepose_runtime.slicing.springs import Springs
 
 OUT = Path(__file__).parent.parent / "out"
-UNARY = "unary"
+Job = tuple[Unaries, MethodSpec, tuple[str, Springs | None]]
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,6 +41,13 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="NAME=FILE",
         help="springs to compare with the bundle's own; may be repeated",
+    )
+    parser.add_argument(
+        "--trained",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="checkpoints of the recipe thin-slicing, unary and springs; may be repeated",
     )
     parser.add_argument(
         "--shares", default="0,0.2,0.4,0.6", help="parts of the frames that are perturbed"
@@ -94,43 +98,34 @@ def report(content: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def contenders(args: argparse.Namespace) -> dict[str, Springs | None]:
-    """The unary, the bundle's springs with and without messages of a kind, and those given."""
-    with load(args.model, precision="float32", num_threads=1) as model:
-        own = model.springs
-    found: dict[str, Springs | None] = {UNARY: None}
-    if own is not None:
-        nothing = np.zeros_like(own.spatial_weight)
-        found["temporal only"] = replace(own, spatial_weight=nothing)
-        found["ST-infer"] = own
-    for given in args.springs:
-        name, equals, path = given.partition("=")
-        if not equals:
-            raise ConfigError(f"Springs are given as NAME=FILE, not {given!r}.")
-        found[name] = read_springs(path)
-    return found
-
-
 def _outcomes(args: argparse.Namespace) -> list[Outcome]:
     clips = select_clips(Selection(root=args.root, grade="A", limit=args.limit_clips))
     shares = [float(share) for share in args.shares.split(",")]
-    compared = contenders(args)
-    reach = max((each.graph.reach for each in compared.values() if each is not None), default=1)
-    with load(args.model, precision="float32", num_threads=1) as model:
-        seen = [collect(model, clips, share, reach, args.cache) for share in shares]
-    work = list(product(seen, compared.items()))
+    jobs: list[Job] = []
+    with unaries(args.model, args.springs, args.trained) as compared:
+        for unary in compared:
+            spec = unary.spec
+            for share in shares:
+                seen = collect(unary, clips, share, unary.reach, args.cache)
+                for name, each in unary.forms.items():
+                    springs = None if each is None else fitting_springs(each, spec, unary.key)
+                    jobs.append((seen, spec, (name, springs)))
     call = partial(_outcome, args.root, args.lag)
     if args.jobs == 1:
-        return [call(*job) for job in work]
+        return [call(*job) for job in jobs]
     with ProcessPoolExecutor(args.jobs) as pool:
-        return list(pool.map(call, *zip(*work, strict=True)))
+        return list(pool.map(call, *zip(*jobs, strict=True)))
 
 
 def _outcome(
-    root: Path | None, lag: int, seen: Unaries, named: tuple[str, Springs | None]
+    root: Path | None,
+    lag: int,
+    seen: Unaries,
+    spec: MethodSpec,
+    named: tuple[str, Springs | None],
 ) -> Outcome:
     name, springs = named
-    outcome = refined_outcome(name, springs, seen, root, lag)
+    outcome = refined_outcome(name, springs, seen, spec, root, lag)
     print(outcome, flush=True)
     return outcome
 

@@ -14,7 +14,7 @@ from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.scoring import Measure, Score, score_clip
 from edgepose.evaluation.swaps import SwapCounts, count_swaps
-from edgepose_runtime.decoding import cells_to_frame, decode_heatmaps
+from edgepose.methods.base import MethodSpec
 from edgepose_runtime.geometry import Roi
 from edgepose_runtime.skeletons import PENN13
 from edgepose_runtime.slicing.sliding import SlidingSlice
@@ -40,7 +40,12 @@ class Outcome(NamedTuple):
 
 
 def refined_outcome(
-    name: str, springs: Springs | None, seen: Unaries, root: Path | None, lag: int
+    name: str,
+    springs: Springs | None,
+    seen: Unaries,
+    spec: MethodSpec,
+    root: Path | None,
+    lag: int,
 ) -> Outcome:
     """Score all clips, refined with springs; without any, the network's own heat-maps."""
     known = {clip.name: clip for clip in read_jhmdb_clips(root or data_root() / "jhmdb", "val")}
@@ -48,10 +53,11 @@ def refined_outcome(
     for index, clip_name in enumerate(seen.names):
         clip, rows = known[clip_name], slice(*seen.offsets[index : index + 2])
         maps, rois = seen.heatmaps[rows].astype(np.float32), seen.rois[rows]
-        own = _decoded(maps, rois)
+        own = _decoded(maps, rois, spec)
         poses = own
         if springs is not None:
-            poses = _decoded(np.stack(list(refine(maps, seen.grids[rows], springs, lag))), rois)
+            refined = np.stack(list(refine(maps, seen.grids[rows], springs, lag)))
+            poses = _decoded(refined, rois, spec)
         skeleton = PENN13
         scores.append(score_clip(poses, skeleton, clip, (WIDE, NARROW)))
         swaps += count_swaps(own, poses, skeleton, clip)
@@ -89,11 +95,7 @@ def refine(
         yield sliding.refined(frame)
 
 
-def _decoded(maps: Floats, rois: NDArray[np.float64]) -> Floats:
-    side = maps.shape[-1]
+def _decoded(maps: Floats, rois: NDArray[np.float64], spec: MethodSpec) -> Floats:
     return np.stack(
-        [
-            cells_to_frame(decode_heatmaps(each), Roi(*roi), side)
-            for each, roi in zip(maps, rois.tolist(), strict=True)
-        ]
+        [spec.decode(each, Roi(*roi)) for each, roi in zip(maps, rois.tolist(), strict=True)]
     )

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.slicing.contenders import Unary
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.perturbation import Perturbation, perturbed
-from edgepose.loading import PoseModel
+from edgepose.methods.base import MethodSpec
 from edgepose.slicing import flow_crop
 from edgepose_runtime.crop import crop_frame
 from edgepose_runtime.geometry import Roi
@@ -42,17 +43,17 @@ class Unaries(NamedTuple):
 
 
 def collect(
-    model: PoseModel, clips: Sequence[Clip], share: float, reach: int, cache: Path | None
+    unary: Unary, clips: Sequence[Clip], share: float, reach: int, cache: Path | None
 ) -> Unaries:
-    """Run the body of a model in annotated boxes; or read what an earlier call kept."""
-    file = None if cache is None else cache / f"{model.name}-{share:g}.npz"
+    """Run a network in annotated boxes; or read what an earlier call kept."""
+    file = None if cache is None else cache / f"{unary.key}-{share:g}.npz"
     names = [clip.name for clip in clips]
     if file is not None and file.is_file():
         with np.load(file) as kept:
             seen = Unaries(share, kept["names"].tolist(), *(kept[n] for n in Unaries._fields[2:]))
         if seen.names == names and seen.grids.shape[1] >= 2 * reach:
             return seen
-    parts = [_seen(model, perturbed(clip, Perturbation(share)), reach) for clip in clips]
+    parts = [_seen(unary, perturbed(clip, Perturbation(share)), reach) for clip in clips]
     offsets = np.cumsum([0, *(len(clip) for clip in clips)])
     arrays = [np.concatenate(values) for values in zip(*parts, strict=True)]
     seen = Unaries(share, names, offsets, *arrays)
@@ -63,23 +64,24 @@ def collect(
 
 
 def _seen(
-    model: PoseModel, clip: Clip, reach: int
+    unary: Unary, clip: Clip, reach: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float64], NDArray[np.float16]]:
-    method, frames = model.method, list(clip.frames())
+    frames, spec = list(clip.frames()), unary.spec
     rois = [box.squared() for box in person_boxes(clip)]
     maps = [
-        method.locate(crop_frame(frame, roi, method.spec.input_size), roi).astype(np.float16)
+        unary.look(crop_frame(frame, roi, spec.input_size), roi).astype(np.float16)
         for frame, roi in zip(frames, rois, strict=True)
     ]
     greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in frames]
-    grids = list(_grids(greys, rois, method.spec.heatmap_size, reach))
+    grids = list(_grids(greys, rois, spec, reach))
     return np.stack(maps), np.array([roi.as_tuple() for roi in rois]), np.stack(grids)
 
 
 def _grids(
-    greys: Sequence[NDArray[np.uint8]], rois: Sequence[Roi], cells: int, reach: int
+    greys: Sequence[NDArray[np.uint8]], rois: Sequence[Roi], spec: MethodSpec, reach: int
 ) -> Iterator[NDArray[np.float16]]:
-    flow, offsets = DisFlow(), [*range(-reach, 0), *range(1, reach + 1)]
+    flow, cells = DisFlow(), spec.heatmap_size
+    offsets = [*range(-reach, 0), *range(1, reach + 1)]
     for frame, roi in enumerate(rois):
         grids = np.full((len(offsets), cells, cells, 2), np.nan, np.float16)
         here = flow_crop(greys[frame], roi)
@@ -87,5 +89,7 @@ def _grids(
             other = frame + offset
             if 0 <= other < len(rois):
                 moved = flow(here, flow_crop(greys[other], roi))
-                grids[d] = sampling_grid(moved, roi, rois[other], cells)
+                grids[d] = sampling_grid(
+                    moved, roi, rois[other], cells, stride=spec.stride, offset=spec.offset
+                )
         yield grids

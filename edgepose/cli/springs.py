@@ -57,6 +57,19 @@ def add_parser(subparsers: Any) -> None:
         metavar="SHARE",
         help="of the frames of a second copy of the clips that are blurred or covered; 0: no copy",
     )
+    group.add_argument(
+        "--spoilt-only",
+        action="store_true",
+        help="learn on that copy alone, so that neighbours have something to add",
+    )
+    group.add_argument(
+        "--weaken",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="show crops at such a part of their resolution: on clips that a model was trained on "
+        "it errs less than on new ones (default: 1)",
+    )
     group.add_argument("--reach", type=whole(0), default=1, help="frames that are neighbours")
     group.add_argument("--loss", choices=("choice", "hinge", "balanced"), default="choice")
     group.add_argument("--steps", type=whole(1), default=160, help="on halved heat-maps")
@@ -96,7 +109,7 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     from edgepose.datasets.jhmdb import read_jhmdb_clips
     from edgepose.datasets.root import data_root
     from edgepose.evaluation.perturbation import Perturbation, perturbed
-    from edgepose.training.slice_windows import SliceWindows, collect_windows
+    from edgepose.training.slice_windows import SliceWindows, collect_windows, weakened
     from edgepose_runtime.slicing.optical_flow import optical_flow
 
     if args.windows is not None and args.windows.exists():
@@ -104,8 +117,11 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     root = args.root or data_root() / "jhmdb"
     read = read_jhmdb_clips(root, "train", grade="A", on_broken=skip)
     clips = [read[index * len(read) // args.clips] for index in range(min(args.clips, len(read)))]
-    if args.perturbed:
-        clips += [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
+    spoilt = [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
+    if args.spoilt_only:
+        clips = spoilt
+    elif args.perturbed:
+        clips += spoilt
     with show_progress("Looking", len(clips)) as progress:
 
         def followed() -> Iterator[Clip]:
@@ -114,7 +130,8 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
                 yield clip
 
         method = model.method
-        windows = collect_windows(followed(), method.locate, method.spec, optical_flow("dis"))
+        look = weakened(method.locate, args.weaken)
+        windows = collect_windows(followed(), look, method.spec, optical_flow("dis"))
     if args.windows is not None:
         windows.save(args.windows)
     return windows
@@ -123,8 +140,8 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
 def _learn(args: argparse.Namespace, model: PoseModel, windows: SliceWindows) -> Springs:
     """Learn the messages within frames at half size, and go on at full size if that is wanted.
 
-    Those in time stay as they are: the model was trained on these clips, and so trusts its own
-    frames more than it can on clips that are new to it.
+    Those in time stay as they are, unless asked for: the model was trained on these clips, and so
+    trusts its own frames more than it can on clips that are new to it.
     """
     from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
     from edgepose_runtime.slicing.graph import body_graph

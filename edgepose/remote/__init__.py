@@ -9,6 +9,7 @@ it takes its place.
 from edgepose.remote.late import LateHead
 from edgepose.remote.link import HeadLink
 from edgepose.remote.settings import LOCAL, RemoteHead, remote_head
+from edgepose.remote.sharing import SharedHead
 from edgepose.remote.stats import HeadStats, LateReason
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "LateHead",
     "LateReason",
     "RemoteHead",
+    "SharedHead",
     "remote_head",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from typing import Protocol
 
 from edgepose.loading import PoseModel
 from edgepose.methods.base import CarryingMethod
@@ -29,6 +30,24 @@ from edgepose_runtime.tensors import Array, TensorSpec
 _QUEUED_EVENTS = 100
 
 
+class HeadNetwork(Protocol):
+    """A head that answers requests: a server's, or one that stands in for it."""
+
+    @property
+    def state(self) -> BreakerState:
+        """Whether requests go out to it."""
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether a request would find out if it is back."""
+
+    def start(self, feeds: Mapping[str, Array]) -> Future[dict[str, Array]]:
+        """Send a request; see :meth:`ServerNetwork.start`."""
+
+    def close(self) -> None:
+        """End the connection, unless it is others' too."""
+
+
 class HeadLink(Closable):
     """The connection of one tracker, for all its streams one after another.
 
@@ -39,7 +58,8 @@ class HeadLink(Closable):
         model: its method must be able to carry heat-maps on.
         settings: where the head is, and when to ask it.
         local: the bundle's own head steps in while the remote one is away.
-        network: in place of a connection to a server, for tests and simulations.
+        network: in place of a connection of its own, which is then not told of: whoever has the
+            connection calls :meth:`note`.
 
     Raises:
         ConfigError: the model's method cannot, or the token would be sent in the clear.
@@ -52,27 +72,14 @@ class HeadLink(Closable):
         settings: RemoteHead,
         *,
         local: bool = True,
-        network: ServerNetwork | None = None,
+        network: HeadNetwork | None = None,
     ) -> None:
-        method = model.method
-        if not isinstance(method, CarryingMethod) or not method.can_carry:
-            raise ConfigError(
-                f"A remote head needs a bundle whose method can carry its late answers on, with "
-                f"the graph 'propagate'; {model.name!r} cannot."
-            )
-        self._method = method
+        self._method = _carrying_method(model)
         self._settings = settings
         self._local = local
         self._recorder = HeadRecorder()
         self._events: deque[tuple[EventKind, str]] = deque(maxlen=_QUEUED_EVENTS)
-        address = ServerAddress.parse(settings.address)
-        self._network = network or open_server(
-            address,
-            _expected(model, address, settings),
-            settings.server,
-            batch=1,
-            listener=self._note,
-        )
+        self._network = network or connect(model, settings, self.note)
 
     @property
     def stats(self) -> HeadStats:
@@ -121,9 +128,41 @@ class HeadLink(Closable):
         """End the connection; requests that are under way fail."""
         self._network.close()
 
-    def _note(self, there: bool, detail: str) -> None:
+    def note(self, there: bool, detail: str) -> None:
+        """Take in whether the server is there, to be told with the next frame. Any thread."""
         kind = EventKind.HEAD_RECONNECTED if there else EventKind.HEAD_LOST
         self._events.append((kind, detail))
+
+
+def connect(
+    model: PoseModel, settings: RemoteHead, listener: Callable[[bool, str], None]
+) -> ServerNetwork:
+    """Return the connection to a head that fits a bundle; nothing is sent yet.
+
+    Args:
+        model: the bundle.
+        settings: where the head is.
+        listener: told whether the server is there, and a sentence for people; on any thread.
+
+    Raises:
+        ConfigError: the model's method cannot carry answers on, or the token would be sent in the
+            clear.
+        BackendUnavailableError: ``tritonclient`` is not installed.
+    """
+    _carrying_method(model)
+    address = ServerAddress.parse(settings.address)
+    expected = _expected(model, address, settings)
+    return open_server(address, expected, settings.server, batch=1, listener=listener)
+
+
+def _carrying_method(model: PoseModel) -> CarryingMethod:
+    method = model.method
+    if not isinstance(method, CarryingMethod) or not method.can_carry:
+        raise ConfigError(
+            f"A remote head needs a bundle whose method can carry its late answers on, with the "
+            f"graph 'propagate'; {model.name!r} cannot."
+        )
+    return method
 
 
 def _expected(model: PoseModel, address: ServerAddress, settings: RemoteHead) -> Expected:

@@ -22,7 +22,7 @@ from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose.slicing import flow_crop
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.errors import DataError
+from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.geometry import Roi, frame_to_crop
 from edgepose_runtime.slicing.optical_flow import OpticalFlow
 from edgepose_runtime.slicing.warping import sampling_grid
@@ -128,6 +128,34 @@ def collect_windows(
     if not found:
         raise DataError(f"No clip has {frames} annotated frames in a row; springs need some.")
     return SliceWindows(*(np.stack(values) for values in zip(*found, strict=True)))
+
+
+def weakened(look: Look, factor: float) -> Look:
+    """Return a network that sees crops at a part of their resolution.
+
+    On the clips that it was trained on a network errs less than on new ones, so that springs in
+    time learn to hear too little of the neighbours; with worse eyes it errs as it will there.
+
+    Args:
+        look: the network.
+        factor: part of the resolution, above 0; 1 leaves the network as it is.
+
+    Raises:
+        ConfigError: the factor is not from above 0 to 1.
+    """
+    if not 0 < factor <= 1:
+        raise ConfigError(
+            f"The part of the resolution must be above 0 and at most 1; got {factor}."
+        )
+    if factor == 1:
+        return look
+
+    def seen(crop: Crop, roi: Roi) -> Heatmaps:
+        size = crop.shape[0]
+        small = cv2.resize(crop, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        return look(np.asarray(cv2.resize(small, (size, size)), np.uint8), roi)
+
+    return seen
 
 
 def _window(clip: Clip, start: int, count: int) -> tuple[list[Image], list[Roi], Clip, int] | None:

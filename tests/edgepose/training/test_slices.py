@@ -12,7 +12,7 @@ from edgepose.testing import FakeMethod, standing_person
 from edgepose.training.config import load_config
 from edgepose.training.hinge import choice_loss, hinge_loss
 from edgepose.training.slice_task import SliceTask
-from edgepose.training.slice_windows import SliceWindows, collect_windows
+from edgepose.training.slice_windows import SliceWindows, collect_windows, weakened
 from edgepose.training.spring_plot import plot_springs, rest_of
 from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
 from edgepose.training.tasks import build_task
@@ -40,6 +40,23 @@ def windows(clip) -> SliceWindows:
         return method.locate(crop, roi)
 
     return collect_windows([clip], look, method.spec, NoFlow(), frames=6, reach=1)
+
+
+def test_a_weakened_network_sees_less_of_the_same_crop():
+    seen = []
+    crop = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+    def look(given, _roi):
+        seen.append(given)
+
+    for factor in (1.0, 0.5, 0.25):
+        weakened(look, factor)(crop, None)
+    assert np.array_equal(seen[0], crop)
+    assert all(each.shape == crop.shape and each.dtype == np.uint8 for each in seen)
+    assert seen[0].std() > seen[1].std() > seen[2].std()
+    for factor in (0.0, 1.5, float("nan")):
+        with pytest.raises(ConfigError, match="above 0 and at most 1"):
+            weakened(look, factor)
 
 
 def test_the_hinge_asks_for_one_at_the_joint_and_minus_one_elsewhere():

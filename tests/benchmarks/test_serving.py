@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from benchmarks.serving.crops import SentAsJpeg
+from benchmarks.serving.served import ask
+from benchmarks.serving.sweep import MEASURES, kept_share, least_gain
+from edgepose.testing import FakeMethod, standing_person
+from edgepose_runtime.geometry import Roi
+
+WIDE = MEASURES[0]
+
+
+def rows(*late):
+    """Return rows of a sweep in which the body alone has 70 and an instant head 80."""
+    found = [{"delay_ms": None, "lost": 0.0, "instant": False, WIDE.label: 70.0}]
+    found.append({"delay_ms": 0.0, "lost": 0.0, "instant": True, WIDE.label: 80.0})
+    for delay, value in late:
+        found.append({"delay_ms": delay, "lost": 0.0, "instant": False, WIDE.label: value})
+    return found
+
+
+def test_what_is_kept_and_the_worst_setting_are_read_off_the_rows():
+    found = rows((0.0, 79.0), (100.0, 77.5), (500.0, 69.8))
+    assert kept_share(found, WIDE, 100.0) == 0.75
+    assert least_gain(found, WIDE) == pytest.approx(-0.2)
+
+
+def test_each_client_sends_requests_of_the_size_asked_for():
+    sent = []
+
+    class Network:
+        def infer(self, feeds):
+            sent.append(feeds["image"].shape)
+
+    *took, total = ask(Network(), 8, clients=3, batch=2, seconds=0.02)
+    assert set(sent) == {(2, 8, 8, 3)}
+    assert len(sent) == len(took) + 1  # the first is not counted
+    assert 0 <= max(took) <= total
+
+
+@pytest.mark.parametrize("quality", [None, 75, 95])
+def test_a_crop_is_weighed_as_it_would_be_sent(quality):
+    method = FakeMethod(standing_person((160, 120), 120))
+    sent = SentAsJpeg(method, quality)
+    size = method.spec.input_size
+    crop = np.full((size, size, 3), 128, np.uint8)
+    estimate = sent.advance(crop, Roi(60, 20, 200, 200), None)
+    assert estimate.heatmaps.shape[0] == method.spec.skeleton.num_joints
+    (weight,) = sent.costs["bytes"]
+    assert weight == crop.nbytes if quality is None else weight < crop.nbytes / 10
+    assert ("encode_ms" in sent.costs) == (quality is not None)
