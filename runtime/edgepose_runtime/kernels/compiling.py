@@ -28,6 +28,11 @@ def fused_kernel(function: Function) -> Function:
     return _compiled(function, fastmath={"contract"}, error_model="numpy")
 
 
+def summing_kernel(function: Function) -> Function:
+    """Compile like `fused_kernel`, with sums in any order, so that those are vectors too."""
+    return _compiled(function, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+
+
 def _compiled(function: Function, **options: Any) -> Function:
     try:
         compiled = njit(nogil=True, cache=True, **options)(function)
