@@ -1,4 +1,4 @@
-"""The selectors that are learned: K-FPN on the body's trunk, and its form for streams."""
+"""The selectors that are learned: K-FPN on the body's trunk, its rates, its form for streams."""
 
 from __future__ import annotations
 
@@ -12,10 +12,33 @@ from torch import Tensor
 from benchmarks.key_greedy import GreedySelector
 from benchmarks.key_poses import CLEAN, FrameWisePoses
 from benchmarks.key_selection import LENGTH, Judge
+from edgepose.models.key_rates import chosen_by_rates
 from edgepose.models.kfpn import key_frames, selector_of
 from edgepose.models.online_keys import StreamKeys
+from edgepose.training.key_rates import load_rates
 from edgepose.training.selection import window_of
 from edgepose.training.selectors import load_selectors, trunk_features
+
+
+class Rates:
+    """Chooses key frames by learned rates.
+
+    Args:
+        path: a checkpoint of ``python -m edgepose.training.key_rates``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        torch.set_num_threads(1)
+        self._trunk, self._model = load_rates(path)
+        self._kept: dict[str, Tensor] = {}
+
+    def choose(self, clip: FrameWisePoses, count: int) -> list[int]:
+        """Choose frames at even steps of the rates' sum."""
+        name = clip.clip.name
+        if name not in self._kept:
+            features = trunk_features(self._trunk, clip.clip.frames())
+            self._kept[name] = torch.from_numpy(features)
+        return chosen_by_rates(self._model, self._kept[name], count)
 
 
 class Networks:

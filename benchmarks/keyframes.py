@@ -51,6 +51,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--selector", type=Path, metavar="FILE", help="a trained K-FPN, to compare (needs torch)"
     )
     parser.add_argument(
+        "--rates", type=Path, metavar="FILE", help="trained key rates, to compare (needs torch)"
+    )
+    parser.add_argument(
         "--poses", type=Path, metavar="DIR", help="keeps the poses of every frame (default: OUT)"
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
@@ -88,6 +91,10 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
         ways |= {"K-FPN": networks.choose, "greedy on its trunk": networks.choose_greedily}
         if "online" in args.parts:
             found["online"] = networks.online_table(judge)
+    if args.rates is not None:
+        from benchmarks.key_networks import Rates
+
+        ways["K-FPN, distilled"] = Rates(args.rates).choose
     if "selection" in args.parts:
         found["selection"] = selection_table(judge, ways)
     if "robustness" in args.parts:

@@ -11,7 +11,7 @@ from edgepose.keyframes.deciding import KeyFrameDecision
 from edgepose.keyframes.settings import KeyFrames
 from edgepose.looking import Image, Keypoints, Look
 from edgepose_runtime.geometry import Roi
-from edgepose_runtime.joint_flow import FlowStep, JointFlow
+from edgepose_runtime.joint_flow import FlowStep, JointFlow, View
 from edgepose_runtime.skeletons import Skeleton
 
 Doubles = NDArray[np.float64]
@@ -47,7 +47,7 @@ class Passage:
     step: FlowStep | None
 
     @property
-    def view(self) -> Image:
+    def view(self) -> View:
         """The region in grey."""
         if self.step is None:
             raise RuntimeError("There is no view of a frame that joints were not carried into.")
@@ -94,7 +94,8 @@ class LiveKeyFrames:
         if self._scores is None:
             return None
         step = self.flow.step(image)
-        keypoints = np.column_stack([step.joints, self._scores]).astype(np.float32)
+        keypoints = np.empty((len(step.joints), 3), np.float32)
+        keypoints[:, :2], keypoints[:, 2] = step.joints, self._scores
         return Carried(keypoints, self._decision.wants(step.moved, step.doubt), step)
 
     def carried(self, carried: Carried) -> None:

@@ -60,15 +60,15 @@ class EvenSteps:
             count = max(1, round(float(pace.sum()) / USUAL_GAP))
         if count >= len(features):
             return list(range(len(features)))
-        return _at_even_steps(self._way(change), count)
+        return frames_at_even_steps(self._steps(change), count)
 
-    def _way(self, change: Doubles) -> Doubles:
-        """Return where each frame is on the way through the window, from 0 to 1."""
+    def _steps(self, change: Doubles) -> Doubles:
+        """Return the part of the way through the window that each frame is."""
         time = np.full(len(change), 1 / len(change))
         total = change.sum()
         moved = change / total if total > 0 else time
-        way: Doubles = np.cumsum((1 - self._share) * time + self._share * moved)
-        return way
+        steps: Doubles = (1 - self._share) * time + self._share * moved
+        return steps
 
 
 def uniform_selection(frames: int, count: int) -> list[int]:
@@ -87,8 +87,14 @@ def _changes(features: Features) -> Doubles:
     return np.concatenate([change[:1], change])
 
 
-def _at_even_steps(way: Doubles, count: int) -> list[int]:
-    """Return the frames in the middle of even steps of the way; exactly so many, all different."""
+def frames_at_even_steps(steps: Doubles, count: int) -> list[int]:
+    """Return the frames in the middle of even steps of a way; exactly so many, all different.
+
+    Args:
+        steps: (n,) how much of the way each frame is, 0 or more.
+        count: from 1 to n.
+    """
+    way = np.cumsum(steps) / steps.sum()
     wanted = (np.arange(count) + 0.5) / count
     nearest = np.abs((way - way[0] / 2)[:, None] - wanted).argmin(axis=0)
     for index in range(1, count):

@@ -18,6 +18,8 @@ KeyFrames = Sequence[int] | NDArray[np.integer]
 
 #: Frames of a window, as in the paper.
 WINDOW = 40
+#: Types as arrays have them: comparing with the scalar types takes ten times as long.
+_SINGLE, _WHOLE = np.dtype(np.float32), np.dtype(np.int64)
 #: Noise of a key pose with score 1, in sides of the person's box, where none is given.
 DEFAULT_NOISE = 0.02
 
@@ -287,7 +289,7 @@ def _checked_keys(
             "Interpolation needs the whole numbers of one or more key frames in one row; got "
             f"{keys.dtype} of shape {keys.shape}."
         )
-    keys = keys.astype(np.int64, copy=False)
+    keys = keys.astype(_WHOLE, copy=False)
     if not rise(keys):
         raise ConfigError(f"Key frames must rise; got {keys.tolist()}.")
     poses = np.asarray(key_poses)
@@ -298,15 +300,14 @@ def _checked_keys(
         )
     if poses.shape[2] == 2:
         poses = np.concatenate([poses, np.ones((*poses.shape[:2], 1))], axis=2)
-    return keys, np.ascontiguousarray(poses, np.float32)
+    return keys, np.ascontiguousarray(poses, _SINGLE)
 
 
 def _checked_buffers(out: Interpolation | None, frames: int, joints: int) -> Interpolation:
     if out is None:
         return Interpolation.empty(frames, joints)
     for buffer, shape in ((out.poses, (frames, joints, 2)), (out.uncertainty, (frames, joints))):
-        fits = buffer.shape == shape and buffer.dtype == np.float32 and buffer.flags.c_contiguous
-        if not fits:
+        if buffer.shape != shape or buffer.dtype != _SINGLE or not buffer.flags.c_contiguous:
             raise ConfigError(
                 f"The buffer must be a C-contiguous float32 array of shape {shape}; "
                 f"got {buffer.dtype} of shape {buffer.shape}."

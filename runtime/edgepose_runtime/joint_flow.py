@@ -12,6 +12,8 @@ from edgepose_runtime.crop import Image, crop_frame
 from edgepose_runtime.geometry import Roi, crop_to_frame, frame_to_crop
 
 Doubles = NDArray[np.float64]
+#: A region of a frame in grey, and halved again and again; each enlarged by what borders repeat.
+View = tuple[Image, ...]
 
 #: Side of the grey picture in which movement is followed: 0.06 ms to crop, and fine enough.
 VIEW_SIZE = 96
@@ -19,7 +21,8 @@ VIEW_SIZE = 96
 #: may move by a fifth of the view from one frame to the next.
 _PATCH = (13, 13)
 _HALVINGS = 2
-_CRITERIA = (3, 10, 0.02)  # at most 10 steps, or until one is below 0.02 pixels
+#: The kernels' own: at most 10 steps, or until one is below 0.02 pixels.
+_CRITERIA = (3, 10, 0.02)
 #: Going there and back, a joint that comes out this many view pixels off is half trusted.
 _HALF_TRUSTED = 1.0
 #: What is taken for a joint that left the view.
@@ -34,14 +37,14 @@ class FlowStep:
         joints: float64 (K, 2) x, y in frame pixels; NaN stays NaN.
         moved: float64 (K,) how far each joint went, in sides of the view.
         doubt: float64 (K,) how far off it comes out when followed back, in sides of the view.
-        view: the new frame's region in grey, uint8 (S, S).
+        view: the new frame's region in grey.
         places: float64 (K, 2) the joints in pixels of the view.
     """
 
     joints: Doubles
     moved: Doubles
     doubt: Doubles
-    view: Image
+    view: View
     places: Doubles
 
 
@@ -61,7 +64,7 @@ class JointFlow:
         for first, second in limbs:
             self._neighbours[first, second] = self._neighbours[second, first] = 1.0
         self._roi = Roi(0, 0, 1, 1)
-        self._view: Image = np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8)
+        self._view = view_of(np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8))
         self._places: Doubles = np.zeros((num_joints, 2))
 
     @property
@@ -78,12 +81,12 @@ class JointFlow:
             joints: (K, 2) x, y in frame pixels; NaN where unknown.
         """
         self._roi = roi
-        self._view = grey_view(frame, roi)
+        self._view = view_of(grey_view(frame, roi))
         self._places = frame_to_crop(joints, roi, VIEW_SIZE).astype(np.float64)
 
     def step(self, frame: Image) -> FlowStep:
         """Carry the joints into the next frame; it counts as the last one once it is accepted."""
-        view = grey_view(frame, self._roi)
+        view = view_of(grey_view(frame, self._roi))
         places, doubt = self.carry(self._view, view, self._places)
         moved = np.hypot(*(places - self._places).T)
         joints = np.asarray(crop_to_frame(places, self._roi, VIEW_SIZE), np.float64)
@@ -93,31 +96,46 @@ class JointFlow:
         """Go on from this step."""
         self._view, self._places = step.view, step.places
 
-    def carry(self, before: Image, after: Image, joints: Doubles) -> tuple[Doubles, Doubles]:
+    def carry(self, before: View, after: View, joints: Doubles) -> tuple[Doubles, Doubles]:
         """Carry joints from one view of the region into another, in time or against it.
 
         Args:
-            before: uint8 grey (S, S).
+            before: a view, as `view_of` makes them.
             after: the same region at another time.
             joints: (K, 2) in pixels of the first view.
 
         Returns:
             Joints (K, 2) in pixels of the second, and doubts (K,) in pixels.
         """
-        known = np.isfinite(joints[:, 0])
-        start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
-        there, found = _follow(before, after, start)
-        back, returned = _follow(after, before, there)
-        doubt = np.where(found & returned, np.hypot(*(back - start).T), _LOST).astype(np.float64)
-        trust = np.where(known, 1 / (1 + np.square(doubt / _HALF_TRUSTED)), 0.0)
-        flow = (there - start).astype(np.float64)
-        moved = trust[:, None] * flow + (1 - trust[:, None]) * self._of_neighbours(flow, trust)
-        return np.where(known[:, None], joints + moved, np.nan), np.where(known, doubt, np.nan)
+        from edgepose_runtime.kernels.flow import carry_patches
 
-    def _of_neighbours(self, flow: Doubles, trust: Doubles) -> Doubles:
-        total = self._neighbours @ trust
-        mean: Doubles = self._neighbours @ (trust[:, None] * flow)
-        return mean / np.maximum(total, 1e-6)[:, None]
+        there, doubt = np.empty(joints.shape), np.empty(len(joints))
+        neighbours = self._neighbours
+        carry_patches(before, after, joints, neighbours, _HALF_TRUSTED, _LOST, there, doubt)
+        return there, doubt
+
+
+def carry_opencv(
+    before: Image, after: Image, joints: Doubles, neighbours: Doubles
+) -> tuple[Doubles, Doubles]:
+    """Do what :meth:`JointFlow.carry` does, with OpenCV's patches and without keeping pyramids.
+
+    Args:
+        before: uint8 grey (S, S).
+        after: the same region at another time.
+        joints: (K, 2) in pixels of the first view.
+        neighbours: (K, K), 1 for joints that are neighbours.
+    """
+    known = np.isfinite(joints[:, 0])
+    start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
+    there, found = _follow(before, after, start)
+    back, returned = _follow(after, before, there)
+    doubt = np.where(found & returned, np.hypot(*(back - start).T), _LOST).astype(np.float64)
+    trust = np.where(known, 1 / (1 + np.square(doubt / _HALF_TRUSTED)), 0.0)
+    flow = (there - start).astype(np.float64)
+    others = neighbours @ (trust[:, None] * flow) / np.maximum(neighbours @ trust, 1e-6)[:, None]
+    moved = trust[:, None] * flow + (1 - trust[:, None]) * others
+    return np.where(known[:, None], joints + moved, np.nan), np.where(known, doubt, np.nan)
 
 
 def grey_view(frame: Image, roi: Roi) -> Image:
@@ -128,6 +146,22 @@ def grey_view(frame: Image, roi: Roi) -> Image:
         cv2.cvtColor(crop_frame(frame, roi, VIEW_SIZE), cv2.COLOR_BGR2GRAY), np.uint8
     )
     return grey
+
+
+def view_of(grey: Image) -> View:
+    """Return the levels of a grey picture, uint8 (S, S), that patches are followed on."""
+    import cv2
+
+    from edgepose_runtime.kernels.flow import BORDER
+
+    levels = [grey]
+    for _ in range(_HALVINGS):
+        levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.uint8))
+    enlarged = (BORDER,) * 4
+    return tuple(
+        np.asarray(cv2.copyMakeBorder(level, *enlarged, cv2.BORDER_REFLECT_101), np.uint8)
+        for level in levels
+    )
 
 
 def _follow(

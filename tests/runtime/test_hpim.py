@@ -130,7 +130,7 @@ def test_the_fista_kernel_keeps_to_values_that_are_seen():
     atoms = random.normal(size=(9, 21)).astype(np.float32)
     values = random.normal(size=(9, 32)).astype(np.float32)
     seen = (random.random((9, 32)) < 0.7).astype(np.float32)
-    codes, work = np.empty((21, 32), np.float32), np.empty(32 * 31, np.float32)
+    codes, work = np.empty((21, 32), np.float32), np.empty(32 * 32, np.float32)
     fista(atoms, values * seen, seen, hpim.frobenius_step(atoms), 0.1, 100, 32, work, codes)
     expected = hpim.fista_numpy(atoms, values, 0.1, 100, seen > 0)
     np.testing.assert_allclose(codes, expected, atol=1e-4)

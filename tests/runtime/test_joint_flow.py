@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from edgepose_runtime.geometry import Roi
-from edgepose_runtime.joint_flow import VIEW_SIZE, JointFlow, grey_view
+from edgepose_runtime.joint_flow import VIEW_SIZE, JointFlow, carry_opencv, grey_view, view_of
 
 ROI = Roi(20, 10, 192, 192)
 JOINTS = np.array([[80.0, 60.0], [120.0, 100.0], [90.0, 140.0]])
@@ -78,7 +78,7 @@ def test_a_joint_on_a_spoilt_patch_moves_with_its_neighbours():
 
 
 def test_joints_are_carried_against_time_as_well(flow):
-    before, after = grey_view(texture(), ROI), grey_view(texture((4, 0)), ROI)
+    before, after = (view_of(grey_view(texture((x, 0)), ROI)) for x in (0, 4))
     places = np.array([[30.0, 25.0], [50.0, 45.0], [35.0, 65.0]])
     there, _ = flow.carry(before, after, places)
     back, doubt = flow.carry(after, before, there)
@@ -91,3 +91,22 @@ def test_a_view_is_the_region_in_grey():
     view = grey_view(texture(), ROI)
     assert view.shape == (VIEW_SIZE, VIEW_SIZE)
     assert view.dtype == np.uint8
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, 1), (-9, 5), (14, -11)])
+def test_patches_are_followed_as_by_opencv(shift):
+    before, after = grey_view(texture(), ROI), grey_view(texture(shift), ROI)
+    random = np.random.default_rng(0)
+    places = random.uniform(-4, VIEW_SIZE + 4, (60, 2))
+    places[7] = np.nan
+    neighbours = (random.random((60, 60)) < 0.1).astype(np.float64)
+    flow = JointFlow(60, list(zip(*np.nonzero(neighbours), strict=True)))
+    neighbours = np.maximum(neighbours, neighbours.T)
+    there, doubt = flow.carry(view_of(before), view_of(after), places)
+    expected, expected_doubt = carry_opencv(before, after, places, neighbours)
+    np.testing.assert_array_equal(np.isnan(there), np.isnan(expected))
+    inside = ((places > 8) & (places < VIEW_SIZE - 8)).all(axis=1)
+    sure = inside & (expected_doubt < 0.1) & (doubt < 0.1)
+    assert sure.sum() > 0.7 * inside.sum()
+    np.testing.assert_allclose(there[sure], expected[sure], atol=0.1)
+    assert ((doubt < 0.5) == (expected_doubt < 0.5))[inside].mean() > 0.9

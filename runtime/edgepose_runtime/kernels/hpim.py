@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.hpim import FLOOR, LONGEST_CALM, LOWEST_SCORE, NOISE_LEVELS, SWING, UNSEEN
-from edgepose_runtime.kernels.compiling import kernel
+from edgepose_runtime.kernels.compiling import fused_kernel
 from edgepose_runtime.kernels.hpim_posterior import evidence, lanes_for, posterior
 
 Doubles = NDArray[np.float64]
@@ -19,32 +19,32 @@ Singles = NDArray[np.float32]
 Keys = NDArray[np.int64]
 
 
-@kernel
-def calm(keys: Keys, scores: Doubles, joints: int, mean: Doubles) -> None:
+@fused_kernel
+def calm(keys: Keys, scores: Doubles, mean: Doubles) -> None:
     """Keep paths from swinging out between keys: `edgepose_runtime.hpim.calm_numpy`.
 
     Args:
         keys: (r,).
         scores: (r, lanes), 0 where a joint is not seen.
-        joints: how many lanes to look at.
-        mean: (T, 2, lanes) is changed.
+        mean: (K, 2, T) is changed.
     """
-    for k in range(joints):
+    for k in range(len(mean)):
         before = -1
         for i in range(len(keys)):
             if not scores[i, k] > 0:
                 continue
             if before >= 0 and keys[i] - before <= LONGEST_CALM:
                 for c in range(2):
-                    one, other = mean[before, c, k], mean[keys[i], c, k]
+                    path = mean[k, c]
+                    one, other = path[before], path[keys[i]]
                     margin = SWING * abs(one - other)
                     low, high = min(one, other) - margin, max(one, other) + margin
                     for t in range(before + 1, keys[i]):
-                        mean[t, c, k] = min(max(mean[t, c, k], low), high)
+                        path[t] = min(max(path[t], low), high)
             before = keys[i]
 
 
-@kernel
+@fused_kernel
 def prepare(
     poses: Singles, scale: float, values: Doubles, scores: Doubles, centre: Doubles
 ) -> float:
@@ -77,6 +77,7 @@ def prepare(
         scores[i, joints:] = scores[i, 0]
         values[i, :, joints:] = 0
     size = scale if scale > 0 else (side if side > 0 else 1.0)
+    inverse = 1 / size
     for k in range(joints):
         count = 0
         for i in range(rows):
@@ -84,12 +85,12 @@ def prepare(
         for c in range(2):
             centre[k, c] /= max(count, 1)
             for i in range(rows):
-                away = (float(poses[i, k, c]) - centre[k, c]) / size
+                away = (float(poses[i, k, c]) - centre[k, c]) * inverse
                 values[i, c, k] = away if scores[i, k] > 0 else 0.0
     return size
 
 
-@kernel
+@fused_kernel
 def set_variances(scores: Doubles, noise: float, fixed: float, variances: Doubles) -> None:
     """Write the variances of key poses: `fixed`, or by noise and score where that is below 0."""
     for i in range(len(scores)):
@@ -98,7 +99,7 @@ def set_variances(scores: Doubles, noise: float, fixed: float, variances: Double
             variances[i, k] = (known if fixed < 0 else fixed) if scores[i, k] > 0 else UNSEEN
 
 
-@kernel
+@fused_kernel
 def emit(
     mean: Doubles,
     variance: Doubles,
@@ -113,8 +114,8 @@ def emit(
     """Write frames from `first` on in the unit of the poses; a joint without a key is NaN.
 
     Args:
-        mean: (T, 2, lanes) expectation.
-        variance: (T, lanes).
+        mean: (K, 2, T) expectation.
+        variance: (K, T).
         scores: (r, lanes) of the key poses.
         centre: (K, 2).
         size: of the person.
@@ -123,17 +124,16 @@ def emit(
         poses: (n, K, 2) receives the poses.
         uncertainty: (n, K) receives the standard deviations.
     """
-    joints = len(centre)
-    uncertainty[:] = np.nan
-    for t in range(len(poses)):
-        x, y, spread = mean[first + t, 0], mean[first + t, 1], variance[first + t]
-        for k in range(joints):
-            poses[t, k, 0] = x[k] * size + centre[k, 0]
-            poses[t, k, 1] = y[k] * size + centre[k, 1]
-        if uncertain:
-            for k in range(joints):
-                uncertainty[t, k] = math.sqrt(spread[k]) * size
-    for k in range(joints):
+    for k in range(len(centre)):
+        x, y, left, top = mean[k, 0, first:], mean[k, 1, first:], centre[k, 0], centre[k, 1]
+        for t in range(len(poses)):
+            poses[t, k, 0] = x[t] * size + left
+            poses[t, k, 1] = y[t] * size + top
+        if not uncertain:
+            uncertainty[:, k] = np.nan
+        else:
+            for t in range(len(poses)):
+                uncertainty[t, k] = math.sqrt(variance[k, first + t]) * size
         seen = False
         for i in range(len(scores)):
             seen |= scores[i, k] > 0
@@ -142,26 +142,26 @@ def emit(
             uncertainty[:, k] = np.inf
 
 
-@kernel
+@fused_kernel
 def prepared_parts(
     work: Doubles, rows: int, joints: int, frames: int
 ) -> tuple[Doubles, Doubles, Doubles, Doubles, Doubles, Doubles, Doubles]:
     """Cut values, scores, variances, centre, mean, variance and the rest out of one array."""
     lanes = lanes_for(joints)
-    each, paths = rows * lanes, 2 * frames * lanes
+    each, paths = rows * lanes, 2 * frames * joints
     rest = work[4 * each + 2 * joints :]
     return (
         work[: 2 * each].reshape(rows, 2, lanes),
         work[2 * each : 3 * each].reshape(rows, lanes),
         work[3 * each : 4 * each].reshape(rows, lanes),
         work[4 * each : 4 * each + 2 * joints].reshape(joints, 2),
-        rest[:paths].reshape(frames, 2, lanes),
-        rest[paths : paths + frames * lanes].reshape(frames, lanes),
-        rest[paths + frames * lanes :],
+        rest[:paths].reshape(joints, 2, frames),
+        rest[paths : paths + frames * joints].reshape(joints, frames),
+        rest[paths + frames * joints :],
     )
 
 
-@kernel
+@fused_kernel
 def interpolate_keys(
     covariances: Doubles,
     log_odds: Doubles,
@@ -211,11 +211,11 @@ def interpolate_keys(
         covariances, log_odds, trust, keys, values, variances, want_variance, rest, mean, variance
     )
     if fixed < 0:
-        calm(keys, scores, joints, mean)
+        calm(keys, scores, mean)
     emit(mean, variance, scores, centre, size, first, want_variance, out_poses, out_uncertainty)
 
 
-@kernel
+@fused_kernel
 def rise(keys: Keys) -> bool:
     """Say whether each key frame comes after the one before."""
     rising = True

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.kernels.compiling import kernel
+from edgepose_runtime.kernels.compiling import fused_kernel
 
 Doubles = NDArray[np.float64]
 Keys = NDArray[np.int64]
@@ -21,7 +21,7 @@ Keys = NDArray[np.int64]
 LANES = 16
 
 
-@kernel
+@fused_kernel
 def factorise(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> None:
     """Write Cholesky factors of ``prior[keys, keys] + diag(variances)``.
 
@@ -51,7 +51,7 @@ def factorise(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> N
                 entry[k] = 1 / math.sqrt(entry[k]) if i == j else entry[k] * pivot[k]
 
 
-@kernel
+@fused_kernel
 def solve_forward(low: Doubles, sides: Doubles) -> None:
     """Replace right-hand sides (r, 2, K) by ``L^-1`` times them."""
     for i in range(len(sides)):
@@ -70,7 +70,7 @@ def solve_forward(low: Doubles, sides: Doubles) -> None:
                 side[k] *= pivot[k]
 
 
-@kernel
+@fused_kernel
 def solve_backward(low: Doubles, sides: Doubles) -> None:
     """Replace right-hand sides (r, 2, K) by ``L^-T`` times them."""
     last = len(sides) - 1
@@ -90,7 +90,7 @@ def solve_backward(low: Doubles, sides: Doubles) -> None:
                 side[k] *= pivot[k]
 
 
-@kernel
+@fused_kernel
 def factorise_once(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> None:
     """Do what `factorise` does where all joints have the same variances; ``low`` is (r, r)."""
     for j in range(len(keys)):
@@ -101,7 +101,7 @@ def factorise_once(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles)
             low[i, j] = 1 / math.sqrt(entry + variances[j, 0]) if i == j else entry * low[j, j]
 
 
-@kernel
+@fused_kernel
 def solve_forward_once(low: Doubles, sides: Doubles) -> None:
     """Do what `solve_forward` does with one factor (r, r); the sides are (r, 2 K)."""
     for i in range(len(sides)):
@@ -112,7 +112,7 @@ def solve_forward_once(low: Doubles, sides: Doubles) -> None:
             side[k] *= pivot
 
 
-@kernel
+@fused_kernel
 def solve_backward_once(low: Doubles, column: Doubles, sides: Doubles) -> None:
     """Do what `solve_backward` does with one factor; ``column`` (r,) is scratch."""
     rows = len(sides)
@@ -126,7 +126,7 @@ def solve_backward_once(low: Doubles, column: Doubles, sides: Doubles) -> None:
             side[k] *= pivot
 
 
-@kernel
+@fused_kernel
 def add_rows(
     weights: Doubles, rows: Doubles, sign: float, first: int, end: int, total: Doubles
 ) -> None:

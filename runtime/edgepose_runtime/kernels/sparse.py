@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.hpim import TOLERANCE
-from edgepose_runtime.kernels.compiling import kernel
+from edgepose_runtime.kernels.compiling import fused_kernel
 from edgepose_runtime.kernels.hpim import emit, prepare, prepared_parts
 
 Doubles = NDArray[np.float64]
@@ -18,7 +18,7 @@ Singles = NDArray[np.float32]
 LANES = 32
 
 
-@kernel
+@fused_kernel
 def fista(
     atoms: Singles,
     values: Singles,
@@ -40,13 +40,14 @@ def fista(
         sparsity: λ.
         iterations: at most so many.
         sides: how many of the L lanes hold right-hand sides.
-        work: (r L + (N + 1) L) numbers to work with.
+        work: (r L + (N + 2) L) numbers to work with.
         codes: (N, L) receives C.
     """
     (rows, count), lanes = atoms.shape, values.shape[1]
     residual = work[: rows * lanes].reshape(rows, lanes)
     ahead = work[rows * lanes : (rows + count) * lanes].reshape(count, lanes)
     line = work[(rows + count) * lanes : (rows + count + 1) * lanes]
+    moved = work[(rows + count + 1) * lanes : (rows + count + 2) * lanes]
     rate, threshold = np.float32(step), np.float32(step * sparsity)
     codes[:], ahead[:] = 0, 0
     momentum = 1.0
@@ -55,7 +56,7 @@ def fista(
         following = (1 + math.sqrt(1 + 4 * momentum * momentum)) / 2
         push = np.float32((momentum - 1) / following)
         momentum = following
-        moved = np.float32(0)
+        moved[:] = 0
         for n in range(count):
             _gradient(atoms, residual, n, line)
             code, next_code = codes[n], ahead[n]
@@ -67,14 +68,12 @@ def fista(
                 change = shrunk - code[lane]
                 next_code[lane] = shrunk + push * change
                 code[lane] = shrunk
-                line[lane] = change * change
-            for lane in range(lanes):
-                moved += line[lane]
-        if math.sqrt(moved) < TOLERANCE * sides:
+                moved[lane] += change * change
+        if math.sqrt(moved.sum()) < TOLERANCE * sides:
             return
 
 
-@kernel
+@fused_kernel
 def _residuals(
     atoms: Singles, values: Singles, seen: Singles, codes: Singles, residual: Singles
 ) -> None:
@@ -97,7 +96,7 @@ def _residuals(
             row[lane] *= seen[i, lane]
 
 
-@kernel
+@fused_kernel
 def _gradient(atoms: Singles, residual: Singles, n: int, line: Singles) -> None:
     """Write one row of ``D^T R``."""
     line[:] = 0
@@ -113,19 +112,19 @@ def _gradient(atoms: Singles, residual: Singles, n: int, line: Singles) -> None:
             line[lane] += a * one[lane]
 
 
-@kernel
+@fused_kernel
 def sparse_work_size(atoms: int, rows: int, joints: int) -> int:
     """Return how many single numbers `interpolate_sparsely` needs to work with."""
-    return sparse_lanes_for(joints) * (2 * atoms + 3 * rows + 1)
+    return sparse_lanes_for(joints) * (2 * atoms + 3 * rows + 2)
 
 
-@kernel
+@fused_kernel
 def sparse_lanes_for(joints: int) -> int:
     """Return how many single lanes both coordinates of that many joints take."""
     return (2 * joints + LANES - 1) // LANES * LANES
 
 
-@kernel
+@fused_kernel
 def interpolate_sparsely(
     all_atoms: Singles,
     atoms: Singles,
@@ -181,5 +180,5 @@ def interpolate_sparsely(
                 line[lane] += all_atoms[t, n] * codes[n, lane]
         for k in range(joints):
             for c in range(2):
-                mean[t, c, k] = line[2 * k + c]
+                mean[k, c, t] = line[2 * k + c]
     emit(mean, variance, scores, centre, size, first, False, out_poses, out_uncertainty)
