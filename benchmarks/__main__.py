@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import absence, accuracy, hpim, keyframes, path, recovery, robustness, server, slicing, soak, streams
+from benchmarks import (
+    absence,
+    accuracy,
+    hpim,
+    keyframes,
+    path,
+    recovery,
+    robustness,
+    server,
+    slicing,
+    smoothing,
+    soak,
+    streams,
+)
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -32,6 +45,7 @@ PARTS = {
     "keyframes": keyframes.main,
     "hpim": hpim.main,
     "slicing": slicing.main,
+    "smoothing": smoothing.main,
     "robustness": robustness.main,
     "recovery": recovery.main,
 }

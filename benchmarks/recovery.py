@@ -142,8 +142,10 @@ def cut(clip: Clip, other: Clip) -> Case:
 
 
 def widened(case: Case) -> Case:
-    """Return the case within a large grey picture: at first in its upper left corner, and from
-    ``back`` on in the lower right one, where a search comes last."""
+    """Return the case within a large grey picture, in its upper left corner at first.
+
+    From ``back`` on it is in the lower right one, where a search comes last.
+    """
     clip = case.clip
     first = next(iter(clip.frames()))
     height, width = first.shape[:2]
@@ -164,13 +166,13 @@ def widened(case: Case) -> Case:
 def judge(case: Case, poses: NDArray[np.floating]) -> Finding:
     """Compare poses (T, K, 3) with the annotation."""
     clip = case.clip
-    shown = (clip.keypoints[..., 2] > 0).any(axis=1)
-    seen = np.isfinite(poses[..., 0]).any(axis=1)
+    shown = np.asarray((clip.keypoints[..., 2] > 0).any(axis=1))
+    seen = np.asarray(np.isfinite(poses[..., 0]).any(axis=1))
     on = [
         bool(there) and box.contains(tuple(np.nanmean(pose[:, :2], axis=0)))
         for pose, there, box in zip(poses, seen, person_boxes(clip), strict=True)
     ]
-    after = np.array(on[case.back :])
+    after = np.array(on[case.back :], bool)
     return Finding(
         clip.name,
         int(after.argmax()) + 1 if after.any() else None,

@@ -16,6 +16,7 @@ from edgepose.remote import HeadLink, LateHead
 from edgepose.results import Origin, PoseResult
 from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
+from edgepose.steadying import Steadier, holds
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.following import FollowingSettings, RoiFollower, is_person
 from edgepose_runtime.geometry import Roi
@@ -91,8 +92,7 @@ class PoseStream:
         self._looker = Looker(model, None if self._late is None else self._late.starts_lightly)
         self._search = PersonSearch(self._looker, self._settings)
         self._follower = RoiFollower(self._settings)
-        self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
-        self._smoothed_roi: Roi | None = None
+        self._steadier = Steadier(smoothing)
         self._predictor = MotionPredictor()
         self._key_frames = key_frames
         self._carried: Keypoints | None = None
@@ -134,8 +134,7 @@ class PoseStream:
             self._late.forget_track()
         if self._key_frames is not None:
             self._key_frames.reset()
-        if self._smoother is not None:
-            self._smoother.reset()
+        self._steadier.reset()
 
     def warmup(self) -> None:
         """Use every network and kernel once, on an empty picture."""
@@ -254,7 +253,7 @@ class PoseStream:
         track = self._track
         if self._key_frames is None or track is None or not track.leads_to(frame):
             return None
-        if region is not None and not _holds(track.look.roi, region.center):
+        if region is not None and not holds(track.look.roi, region.center):
             return None
         with clock.stage("decide"):
             return self._key_frames.carry(frame.image)
@@ -270,7 +269,7 @@ class PoseStream:
         self._unseen += 1
         self._track = replace(self._track, timestamp_ms=frame.timestamp_ms)
         self._carried = carried.keypoints
-        return self._smoothed(carried.keypoints, self._track.look.roi, frame.timestamp_ms)
+        return self._steadier.apply(carried.keypoints, self._track.look.roi, frame.timestamp_ms)
 
     def _find_or_follow(
         self, frame: _Frame, clock: StageClock, effort: Effort
@@ -311,7 +310,7 @@ class PoseStream:
             return None
         if effort is Effort.FULL and self.head_is_due:
             return None
-        if not _holds(track.look.roi, roi.center):
+        if not holds(track.look.roi, roi.center):
             return None
         # Frames that no network saw count as well: they make the key frame as old.
         return replace(track.look, key_frame_age=track.look.key_frame_age + self._unseen)
@@ -333,10 +332,10 @@ class PoseStream:
             self._track = None
             self._predictor.reset()
             return None
-        if self._track is None or not _holds(self._track.look.roi, look.roi.center):
+        if self._track is None or not holds(self._track.look.roi, look.roi.center):
             self._predictor.reset()  # a jump is no movement
         self._track = _Track(look, frame.size, frame.timestamp_ms)
-        keypoints = self._smoothed(look.keypoints, look.roi, frame.timestamp_ms)
+        keypoints = self._steadier.apply(look.keypoints, look.roi, frame.timestamp_ms)
         self._predictor.update(keypoints, frame.timestamp_ms)
         return keypoints
 
@@ -345,18 +344,9 @@ class PoseStream:
         if look is None:
             late.forget_track()
             return
-        if self._track is None or not _holds(self._track.look.roi, look.roi.center):
+        if self._track is None or not holds(self._track.look.roi, look.roi.center):
             late.forget_track()
         late.remember(frame.image, frame.timestamp_ms, look)
-
-    def _smoothed(self, seen: Keypoints, roi: Roi, timestamp_ms: float) -> Keypoints:
-        keypoints = seen.copy()
-        if self._smoother is not None:
-            if self._smoothed_roi is not None and not _holds(self._smoothed_roi, roi.center):
-                self._smoother.reset()  # somebody else, or somewhere else
-            self._smoothed_roi = roi
-            keypoints[:, :2] = self._smoother.apply(keypoints[:, :2], timestamp_ms, roi.width)
-        return keypoints
 
 
 def _as_key_frame(look: Look) -> Look:
@@ -380,8 +370,3 @@ def fixed_roi(roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
             f"A roi must be four numbers (x, y, width, height) in pixels, got {roi!r}."
         ) from None
     return Roi(x, y, width, height).validated(*frame_size).squared(factor=1.0)
-
-
-def _holds(roi: Roi, point: tuple[float, float]) -> bool:
-    inside = zip(point, roi.center, (roi.width, roi.height), strict=True)
-    return all(abs(value - middle) <= side / 2 for value, middle, side in inside)

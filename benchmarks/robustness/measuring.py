@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.benchmarking.peers import Peer, choose_peers
-from edgepose.datasets.clips import Clip
-from edgepose.evaluation.conditions import CLEAN, conditions
+from edgepose.evaluation.conditions import conditions
 from edgepose.evaluation.contenders import as_tracker, in_boxes
 from edgepose.evaluation.data import Selection, data_set, select_clips
 from edgepose.evaluation.predictors import FrameWise
@@ -23,7 +21,6 @@ from edgepose.evaluation.running import Contender, Run, evaluate
 from edgepose.evaluation.scoring import Measure
 from edgepose.loading import open_model
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry import Roi
 
 #: Our model's two ways; any other contender is a peer's option.
@@ -51,9 +48,9 @@ class Setup:
 
 
 class Row(NamedTuple):
-    """A contender under one condition: PCK in percent, jitter in percent of the torso, lag in frames.
+    """A contender under one condition: PCK in percent, jitter in percent of the torso, lag.
 
-    Figures are None where nothing was scored.
+    The lag is in frames. Figures are None where nothing was scored.
     """
 
     condition: str
@@ -78,7 +75,7 @@ class Remembering:
 
     def __call__(self, frame: NDArray[np.uint8], box: Roi) -> NDArray[np.floating]:
         """Return (K, 3), as of the first time."""
-        key = hashlib.blake2b(np.ascontiguousarray(frame), digest_size=16).digest(), box
+        key = hashlib.blake2b(frame.tobytes(), digest_size=16).digest(), box
         if key not in self._known:
             self._known[key] = self._estimate(frame, box)
         return self._known[key]
@@ -91,10 +88,12 @@ def measure(setup: Setup, who: str) -> list[Row]:
     rows = []
     with ExitStack() as opened:
         contender = _contender(setup, who, opened)
-        for condition in conditions() if contender else ():
+        if contender is None:
+            return []
+        for condition in conditions():
             if condition.group in setup.groups:
                 harder = [condition.apply(clip) for clip in clips]
-                run = _run(contender, harder)
+                run = evaluate(contender, harder, MEASURES)
                 rows.append(row_of(run, condition.name, condition.share, headline))
                 print(rows[-1], flush=True)
     return rows
@@ -103,23 +102,20 @@ def measure(setup: Setup, who: str) -> list[Row]:
 def row_of(run: Run, condition: str, share: float, headline: str) -> Row:
     """Return the figures of a run."""
     score = run.score
-    pck = [float(getattr(score.pck(each), headline)) for each in MEASURES]
+    pck02, pck01 = (float(getattr(score.pck(each), headline)) for each in MEASURES)
     return Row(
         condition,
         run.contender.label,
         share,
-        *(_rounded(value) for value in (*pck, score.jitter, score.lag_frames)),
+        _rounded(pck02),
+        _rounded(pck01),
+        _rounded(score.jitter),
+        _rounded(score.lag_frames),
         score.without_pose,
         score.frames,
         len(score.lost_clips),
         len(score.clips),
     )
-
-
-def _run(contender: Contender | None, clips: Sequence[Clip]) -> Run:
-    if contender is None:
-        raise ConfigError("There is nobody to evaluate.")
-    return evaluate(contender, clips, MEASURES)
 
 
 def _contender(setup: Setup, who: str, opened: ExitStack) -> Contender | None:
@@ -151,6 +147,3 @@ def _rounded(value: float) -> float | None:
 def groups() -> tuple[str, ...]:
     """Return the groups of conditions, in order."""
     return tuple(dict.fromkeys(condition.group for condition in conditions()))
-
-
-__all__ = ["BOXES", "CLEAN", "TRACKER", "Row", "Setup", "groups", "measure", "row_of"]

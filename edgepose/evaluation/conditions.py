@@ -68,5 +68,7 @@ def halved(clip: Clip) -> Clip:
     keypoints = clip.keypoints.copy()
     # Pixel centres lie at integers: two old pixels have their middle where a new one has it.
     keypoints[..., :2] = (keypoints[..., :2] + 0.5) / 2 - 0.5
-    boxes = None if clip.boxes is None else (clip.boxes + 0.5) / 2 - 0.5
+    boxes = clip.boxes
+    if boxes is not None:
+        boxes = ((boxes + 0.5) / 2 - 0.5).astype(np.float32)
     return replace(clip, frames=frames, keypoints=keypoints, boxes=boxes)

@@ -145,7 +145,7 @@ def _darkness(rng: np.random.Generator) -> Effect:
 
     def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - as Effect says
         # Of the picture itself, so that each frame has its own noise, and always the same.
-        grain = np.random.default_rng((seed, zlib.crc32(np.ascontiguousarray(image))))
+        grain = np.random.default_rng((seed, zlib.crc32(image.tobytes())))
         counted = electrons[image]
         counted += np.sqrt(counted + READ_NOISE**2) * grain.standard_normal(image.shape, np.float32)
         seen = (counted.clip(0) / ELECTRONS) ** (1 / GAMMA)

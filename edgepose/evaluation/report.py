@@ -88,7 +88,14 @@ def summary_table(runs: Sequence[Run], headline: str) -> Table:
         headline: the mean to show, a field of `PckSummary`.
     """
     measures = runs[0].score.measures
-    header = ("", *(measure.label for measure in measures), "jitter", "lag", "no pose", "lost clips")
+    header = (
+        "",
+        *(measure.label for measure in measures),
+        "jitter",
+        "lag",
+        "no pose",
+        "lost clips",
+    )
     rows = tuple(_summary_row(run, measures, headline) for run in runs)
     return Table(f"{headline} in %", header, rows)
 

@@ -26,7 +26,10 @@ def test_blank_frames_come_in_the_middle_and_show_nobody():
 def test_a_cut_goes_on_with_the_other_clip_at_the_size_of_the_first():
     case = cut(make_clip(), make_clip((200, 100), name="b", shade=9))
     assert [int(picture.max()) for picture in case.clip.frames()] == [0] * 3 + [9] * 6
-    assert (case.back, case.clip.keypoints[3, 0, 0]) == (3, make_clip((200, 100)).keypoints[0, 0, 0])
+    assert (case.back, case.clip.keypoints[3, 0, 0]) == (
+        3,
+        make_clip((200, 100)).keypoints[0, 0, 0],
+    )
 
 
 def test_in_a_wide_picture_the_person_comes_back_in_the_other_corner():

@@ -118,7 +118,7 @@ def test_the_place_of_a_loss_is_looked_at_first_in_every_frame_until_somebody_is
     for _ in range(2):
         method.calls.clear()
         assert find(search) is None
-        assert [call.roi for call in method.calls][0] == place
+        assert method.calls[0].roi == place
         assert len(method.calls) == REGIONS_PER_FRAME + 1
     method.person = standing_person((245, 145), 70)
     assert find(search) is not None

@@ -67,7 +67,8 @@ def test_a_person_twice_as_large_is_smoothed_alike(zoom):
 
 def test_a_jump_is_followed_at_a_limited_pace_and_reached_in_the_end():
     still = np.full((5, 1, 2), 100.0)
-    jumped = np.concatenate([still, still + [150.0, 0.0], still + [150.0, 0.0]])
+    jumped = still.repeat(3, axis=0)
+    jumped[5:, :, 0] += 150
     limited = run(jumped, settings=OneEuroSettings(jump_speed=1.0))
     free = run(jumped, settings=OneEuroSettings(jump_speed=math.inf))
     first = np.hypot(*(limited[5] - limited[4])[0])

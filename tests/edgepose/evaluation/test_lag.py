@@ -24,7 +24,7 @@ def test_a_late_track_is_found_late_by_parts_of_frames(late):
 
 def test_a_shaking_annotation_and_a_constant_offset_do_not_matter():
     noise = np.random.default_rng(0).normal(0, 3, (400, 1, 2))
-    late = swing(400, late=0.5) + [7.0, -5.0]
+    late = swing(400, late=0.5) + np.array([7.0, -5.0])
     assert errors(late, swing(400) + noise).frames == pytest.approx(0.5, abs=0.1)
 
 
