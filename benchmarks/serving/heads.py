@@ -48,4 +48,5 @@ class DrawnPeer:
         dy = (grid - cells[:, 1:])[:, :, None]
         peaks = np.exp(-(dx**2 + dy**2) / (2 * _SPREAD**2))
         drawn = np.nan_to_num(peaks) * np.clip(joints[:, 2], 0, 1)[:, None, None]
-        return drawn.astype(np.float32)
+        maps: NDArray[np.float32] = drawn.astype(np.float32)
+        return maps

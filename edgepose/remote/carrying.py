@@ -3,7 +3,8 @@
 PPN's propagation unit forgets within a few frames: it was trained on heat-maps that are about as
 good as the body's. A heavy head's are better, and worth more trust. They are moved joint by joint
 with the picture, weighed by what the body sees, and mixed with what the unit makes of them, the
-less the longer ago the head looked.
+less the longer ago the head looked. That is the head's word. The track takes it where it means
+another place than the unit; where both mean the same place, both have a say.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ FIRST_TRUST = 0.95
 FOLLOWED, NOT_FOLLOWED = 0.96, 0.92
 #: Below this trust in all joints the head is forgotten: the propagation unit carries on alone.
 LEAST_TRUST = 0.2
+#: Peaks that are no further apart, in cells, mean the same place; how far the head's is taken then.
+SAME_PLACE, AGREED = 1.0, 0.7
 #: How much the body's heat-maps move carried ones, and what they say where they see nothing.
 _WEIGHT, _FLOOR = 0.3, 0.3
 
@@ -54,11 +57,13 @@ class Carried:
 
     Attributes:
         frame: that frame, with the look that follows from the head's answer.
+        word: what the head says of it, (K, h, w); the look has that only where it adds something.
         trust: in each joint, (K,) from 0 to 1.
         asked: the frame that the head looked at.
     """
 
     frame: Frame
+    word: Heatmaps
     trust: Trust
     asked: Frame
 
@@ -72,8 +77,8 @@ def begin(method: CarryingMethod, heatmaps: Heatmaps, asked: Frame) -> Carried:
     """Return a head's heat-maps (K, h, w) for a frame, with its own body taken into account."""
     own = method.carry(heatmaps, asked.look.roi, asked.look.estimate.state)
     trust = np.full(len(heatmaps), FIRST_TRUST, np.float32)
-    mixed = _mixed(heatmaps, own.heatmaps, trust)
-    return Carried(_seen_as(method, asked, own, mixed, age=0), trust, asked)
+    word = _mixed(heatmaps, own.heatmaps, trust)
+    return Carried(_seen_as(method, asked, own, word, age=0), word, trust, asked)
 
 
 def carry_on(method: CarryingMethod, last: Carried, frame: Frame) -> Carried:
@@ -92,20 +97,39 @@ def sustain(method: CarryingMethod, last: Carried, frame: Frame, own: Estimate) 
         frame: the frame.
         own: what the method makes of the frame, starting from ``last``.
     """
-    moved, followed = _moved(method.spec, last.frame, frame)
+    moved, followed = _moved(method.spec, last, frame)
     trust = last.trust * np.where(followed, FOLLOWED, NOT_FOLLOWED).astype(np.float32)
     weighed = _weighed(moved, method.preliminary(own.state))
-    mixed = _mixed(weighed, own.heatmaps, trust)
+    word = _mixed(weighed, own.heatmaps, trust)
     age = last.frame.look.key_frame_age + frame.number - last.frame.number
-    return Carried(_seen_as(method, frame, own, mixed, age), trust, last.asked)
+    return Carried(_seen_as(method, frame, own, word, age), word, trust, last.asked)
 
 
 def _seen_as(
-    method: CarryingMethod, frame: Frame, own: Estimate, heatmaps: Heatmaps, age: int
+    method: CarryingMethod, frame: Frame, own: Estimate, word: Heatmaps, age: int
 ) -> Frame:
+    heatmaps = _settled(word, own.heatmaps)
     roi = frame.look.roi
     keypoints = method.spec.decode(heatmaps, roi)
     return replace(frame, look=Look(roi, keypoints, method.replaced(own, heatmaps), age))
+
+
+def _settled(word: Heatmaps, own: Heatmaps) -> Heatmaps:
+    """Return the head's word where it means another place than the method's own, else some of both.
+
+    Where both mean the same place the own one may well be finer: it looked at this very frame.
+    What is settled on is for this frame only. Were it what is carried on, the own one could walk
+    away with a joint in small steps.
+    """
+    apart = np.linalg.norm(_peaks(word) - _peaks(own), axis=1)
+    trust = np.where(apart <= SAME_PLACE, AGREED, 1.0).astype(np.float32)
+    return _mixed(word, own, trust)
+
+
+def _peaks(heatmaps: Heatmaps) -> NDArray[np.float32]:
+    """Return the highest cell of each heat-map, (K, 2)."""
+    flat = heatmaps.reshape(len(heatmaps), -1).argmax(axis=1)
+    return np.column_stack(np.divmod(flat, heatmaps.shape[2])).astype(np.float32)
 
 
 def _mixed(trusted: Heatmaps, own: Heatmaps, trust: Trust) -> Heatmaps:
@@ -122,15 +146,15 @@ def _weighed(moved: Heatmaps, preliminary: Heatmaps) -> Heatmaps:
     return weighed
 
 
-def _moved(spec: MethodSpec, last: Frame, frame: Frame) -> tuple[Heatmaps, NDArray[np.bool_]]:
-    """Move each joint's heat-map with the picture, into the frame's region."""
-    shifts, followed = follow_points(last.look.keypoints[:, :2], last.picture, frame.picture)
-    heatmaps = last.look.estimate.heatmaps
-    moved = np.empty_like(heatmaps)
+def _moved(spec: MethodSpec, last: Carried, frame: Frame) -> tuple[Heatmaps, NDArray[np.bool_]]:
+    """Move the head's word on each joint with the picture, into the frame's region."""
+    look = last.frame.look
+    shifts, followed = follow_points(look.keypoints[:, :2], last.frame.picture, frame.picture)
+    moved = np.empty_like(last.word)
     for joint, shift in enumerate(shifts):
-        affine = _between_grids(spec, last.look.roi, frame.look.roi, shift)
+        affine = _between_grids(spec, look.roi, frame.look.roi, shift)
         size = spec.heatmap_size, spec.heatmap_size
-        cv2.warpAffine(heatmaps[joint], affine, size, dst=moved[joint], flags=cv2.INTER_LINEAR)
+        cv2.warpAffine(last.word[joint], affine, size, dst=moved[joint], flags=cv2.INTER_LINEAR)
     return moved, followed
 
 

@@ -23,7 +23,8 @@ def frame(person):
 
 
 def judged(theirs, ours):
-    carried = Carried(frame(theirs), np.ones(13, np.float32), frame(theirs))
+    maps = np.zeros((13, 64, 64), np.float32)
+    carried = Carried(frame(theirs), maps, np.ones(13, np.float32), asked=frame(theirs))
     return objection(carried, frame(ours), SETTINGS)
 
 
