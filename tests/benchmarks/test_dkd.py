@@ -33,5 +33,7 @@ def test_a_form_that_is_wrong_is_not_timed():
     features, kernels = dkd._inputs(WIDTH)
     wanted = dkd._matched(dkd._memory(WIDTH), features, kernels)
     dkd._require_same("right", "openvino", wanted * (1 + 1e-5), wanted)
-    with pytest.raises(BackendError, match=r"wrong, openvino: the heat-maps are 0\.1 of their size"):
+    with pytest.raises(
+        BackendError, match=r"wrong, openvino: the heat-maps are 0\.1 of their size"
+    ):
         dkd._require_same("wrong", "openvino", wanted * 1.1, wanted)
