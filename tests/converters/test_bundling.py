@@ -117,7 +117,7 @@ def test_nothing_is_written_where_runtimes_disagree(body, tmp_path, monkeypatch)
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_export(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(bundling, "_export", lambda *_: pytest.fail("exported in vain"))
+    monkeypatch.setattr(bundling, "exporter_of", lambda *_: pytest.fail("exported in vain"))
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(OutputError, match="not a bundle"):
         build_bundle(model, tmp_path, BundleOptions("tiny"), CROPS)
