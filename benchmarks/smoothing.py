@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.data import Selection, data_set, select_clips
@@ -37,6 +38,7 @@ MEASURES = (Measure("torso", 0.2), Measure("torso", 0.1))
 MIN_CUTOFF_HZ, BETA = (0.5, 1.0, 2.0), (8.0, 12.0, 20.0, 30.0, 45.0)
 DERIVATIVE_CUTOFF_HZ, JUMP_SPEED = (2.0, 3.0, 5.0), (0.5, 1.0, 1.5, 2.0, math.inf)
 NONE, DEFAULT, CHOSEN = "none", "default", "chosen"
+STILL = "first pose held"
 
 
 class Outcome(NamedTuple):
@@ -92,11 +94,13 @@ def main(words: Sequence[str] | None = None) -> None:
     train = [judge(*named, tracks["train"], skeleton) for named in candidates()]
     best = chosen(train, args.max_loss, args.max_lag)
     val = [judge(*named, tracks["val"], skeleton) for named in candidates()]
+    train.append(held(tracks["train"], skeleton))
+    val.append(held(tracks["val"], skeleton))
     found = {"train": train, "val": val}
     text = report(found, best)
     (args.out / "smoothing.md").write_text(text)
     (args.out / "smoothing.json").write_text(json.dumps(_as_json(found, best), indent=1) + "\n")
-    plot(val, best.settings, args.out / "smoothing.png")
+    plot(val[:-1], best.settings, args.out / "smoothing.png")
     print(text)
 
 
@@ -114,9 +118,26 @@ def judge(
     name: str, settings: OneEuroSettings | None, tracks: Tracks, skeleton: Skeleton
 ) -> Outcome:
     """Smooth all tracks with a setting and score them."""
-    clips = tuple(
-        score_clip(smoothed(track, settings), skeleton, clip, MEASURES) for clip, track in tracks
-    )
+    poses = [smoothed(track, settings) for _, track in tracks]
+    return _outcome(name, settings, poses, tracks, skeleton)
+
+
+def held(tracks: Tracks, skeleton: Skeleton) -> Outcome:
+    """Score poses that never move: their jitter is how much the annotation itself shakes."""
+    poses = [track.keypoints[:1].repeat(len(clip), axis=0) for clip, track in tracks]
+    # What never moves is not late.
+    return _outcome(STILL, None, poses, tracks, skeleton)._replace(lag=math.nan)
+
+
+def _outcome(
+    name: str,
+    settings: OneEuroSettings | None,
+    poses: Sequence[NDArray[np.float32]],
+    tracks: Tracks,
+    skeleton: Skeleton,
+) -> Outcome:
+    pairs = zip(poses, tracks, strict=True)
+    clips = tuple(score_clip(pose, skeleton, clip, MEASURES) for pose, (clip, _) in pairs)
     score = Score(scoring_skeleton(skeleton, tracks[0][0].skeleton), clips)
     headline = data_set("jhmdb").headline
     pck02, pck01 = (float(getattr(score.pck(measure), headline)) for measure in MEASURES)
@@ -143,7 +164,7 @@ def report(found: dict[str, list[Outcome]], best: Outcome) -> str:
     header = ("", "PCK-torso@0.2", "PCK-torso@0.1", "jitter", "lag, frames")
     parts = []
     for part, outcomes in found.items():
-        shown = [each for each in outcomes if each.name in (NONE, DEFAULT)]
+        shown = [each for each in outcomes if each.name in (NONE, DEFAULT, STILL)]
         own = next(each for each in outcomes if each.name == best.name)
         rows = tuple(map(_row, [*shown, own._replace(name=f"{CHOSEN}: {own.name}")]))
         parts.append(f"**{part}**\n\n{markdown(Table(part, header, rows))}")

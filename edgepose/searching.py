@@ -57,7 +57,7 @@ class PersonSearch:
         if roi is None:
             return None
         look = self._looker.initialise(image, roi, clock)
-        if not self._is_person(look.keypoints):
+        if not is_person(look.keypoints, self._settings, roi.width):
             return None
         self._next = 0  # the next search begins with the most likely regions again
         self._expected = None

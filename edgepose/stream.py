@@ -18,7 +18,7 @@ from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
 from edgepose.steadying import Steadier, holds
 from edgepose_runtime.errors import RoiError
-from edgepose_runtime.following import FollowingSettings, RoiFollower, is_person
+from edgepose_runtime.following import FollowingSettings, RoiFollower, is_nothing, is_person
 from edgepose_runtime.geometry import Roi
 from edgepose_runtime.smoothing import OneEuroFilter, OneEuroSettings
 
@@ -193,7 +193,7 @@ class PoseStream:
             look, miss = self._find_or_follow(frame, clock, effort)
         else:
             look, miss = self._look(frame, region, clock, effort), NOBODY_IN_ROI
-        found = look is not None and is_person(look.keypoints, self._settings)
+        found = look is not None and self._shows_person(look)
         with clock.stage("follow"):
             if self._key_frames is not None:
                 self._key_frames.looked(frame.image, look if found else None, carried)
@@ -280,7 +280,7 @@ class PoseStream:
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
         look = self._look(frame, roi, clock, effort)
-        if effort is Effort.FULL and self._is_empty(look.keypoints):
+        if effort is Effort.FULL and is_nothing(look.keypoints, self._settings, look.roi.width):
             # As after a cut: waiting for the person to come back here would be in vain.
             return self._search.find(frame.image, clock) or look, LOST
         return look, LOST
@@ -299,7 +299,7 @@ class PoseStream:
             if self._late is not None:
                 with clock.stage("carry"):
                     look = self._late.sustained(frame.image, frame.timestamp_ms, look)
-            if effort is Effort.LIGHT or is_person(look.keypoints, self._settings):
+            if effort is Effort.LIGHT or self._shows_person(look):
                 return look if self._key_frames is None else _as_key_frame(look)
         return self._looker.initialise(frame.image, roi, clock)
 
@@ -315,8 +315,8 @@ class PoseStream:
         # Frames that no network saw count as well: they make the key frame as old.
         return replace(track.look, key_frame_age=track.look.key_frame_age + self._unseen)
 
-    def _is_empty(self, keypoints: Keypoints) -> bool:
-        return not (keypoints[:, 2] >= self._settings.score_threshold).any()
+    def _shows_person(self, look: Look) -> bool:
+        return is_person(look.keypoints, self._settings, look.roi.width)
 
     def _commit(self, frame: _Frame, look: Look | None, found: bool) -> Keypoints | None:
         """Make this frame the last one; return the smoothed joints (K, 3) of a person."""

@@ -27,7 +27,7 @@ FOLLOWED, NOT_FOLLOWED = 0.96, 0.92
 #: Below this trust in all joints the head is forgotten: the propagation unit carries on alone.
 LEAST_TRUST = 0.2
 #: Peaks that are no further apart, in cells, mean the same place; how far the head's is taken then.
-SAME_PLACE, AGREED = 1.0, 0.7
+SAME_PLACE, AGREED = 1.5, 0.7
 #: How much the body's heat-maps move carried ones, and what they say where they see nothing.
 _WEIGHT, _FLOOR = 0.3, 0.3
 

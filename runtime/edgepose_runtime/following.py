@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ Floats = NDArray[np.float32]
 
 #: Smaller regions than this are not searched: a person in them would be too small to tell.
 SMALLEST_SEARCH_SIDE = 64.0
+
+#: Joints that are all within this part of a region's side are no person, however sure.
+SPOT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +62,49 @@ class FollowingSettings:
                 )
 
 
-def is_person(keypoints: Floats, settings: FollowingSettings) -> bool:
-    """Say whether a pose (K, 3) of x, y, score is good enough to be called a person."""
-    from edgepose_runtime.kernels.poses import survey_joints
+def is_person(keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> bool:
+    """Say whether a pose (K, 3) of x, y, score is good enough to be called a person.
 
-    count, extent = survey_joints(keypoints, settings.score_threshold)
-    return _suffice(count, extent, len(keypoints), settings)
+    Args:
+        keypoints: x, y in pixels and score.
+        settings: how many joints must be trusted, and how far apart they are.
+        side: of the region that shows them, in pixels; 0 if it is not known. In a spot of it
+            (``SPOT``) there is nobody: that is what networks see in an empty picture.
+    """
+    return _Survey.of(keypoints, settings, side).is_person
 
 
-def _suffice(count: int, extent: float, joints: int, settings: FollowingSettings) -> bool:
-    """Say whether so many trusted joints, so far apart, are a person."""
-    return count > 0 and count / joints >= settings.min_joints and extent >= settings.min_extent_px
+def is_nothing(keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> bool:
+    """Say whether a pose (K, 3) does not even tell where a person might be.
+
+    So it is if no joint is trusted, or if as many as make a person lie in one spot. Arguments as
+    for :func:`is_person`.
+    """
+    return _Survey.of(keypoints, settings, side).is_nothing
+
+
+class _Survey(NamedTuple):
+    """Whether there are any trusted joints, enough for a person, and these far enough apart."""
+
+    any: bool
+    enough: bool
+    apart: bool
+
+    @classmethod
+    def of(cls, keypoints: Floats, settings: FollowingSettings, side: float) -> _Survey:
+        from edgepose_runtime.kernels.poses import survey_joints
+
+        count, extent = survey_joints(keypoints, settings.score_threshold)
+        enough = count > 0 and count / len(keypoints) >= settings.min_joints
+        return cls(count > 0, enough, extent >= max(settings.min_extent_px, SPOT * side))
+
+    @property
+    def is_person(self) -> bool:
+        return self.enough and self.apart
+
+    @property
+    def is_nothing(self) -> bool:
+        return not self.any or (self.enough and not self.apart)
 
 
 def person_roi(
@@ -161,12 +197,11 @@ class RoiFollower:
         Returns:
             Whether the pose is a person.
         """
-        from edgepose_runtime.kernels.poses import survey_joints
-
-        count, extent = survey_joints(keypoints, self.settings.score_threshold)
-        found = _suffice(count, extent, len(keypoints), self.settings)
+        side = 0.0 if self._roi is None else self._roi.width
+        survey = _Survey.of(keypoints, self.settings, side)
+        found = survey.is_person
         self._misses = 0 if found else self._misses + 1
-        if not count or self._misses > self.settings.patience:
+        if survey.is_nothing or self._misses > self.settings.patience:
             self.reset()
             return False
         frame_size = frame_width, frame_height

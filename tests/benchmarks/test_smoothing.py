@@ -10,6 +10,7 @@ from benchmarks.smoothing import (
     Outcome,
     candidates,
     chosen,
+    held,
     judge,
     plot,
     report,
@@ -65,6 +66,14 @@ def test_smoothing_a_shaking_track_lowers_its_jitter(tracks):
     calm = judge("calm", OneEuroSettings(min_cutoff_hz=0.5, beta=1.0), tracks, PENN13)
     assert calm.jitter < 0.5 * plain.jitter
     assert calm.pck02 == 100
+
+
+def test_a_pose_that_never_moves_shakes_as_the_annotation_does(tracks):
+    assert held(tracks, PENN13).jitter == 0
+    clip, _ = tracks[0]
+    clip.keypoints[1::2, :, 0] += 1
+    torso = np.linalg.norm(clip.keypoints[0, 2, :2] - clip.keypoints[0, 7, :2])
+    assert held(tracks, PENN13).jitter == pytest.approx(100 * 2 / torso, rel=0.02)
 
 
 def test_no_smoothing_comes_first_then_the_default_and_every_other_once():

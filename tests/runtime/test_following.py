@@ -7,6 +7,7 @@ from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.following import (
     FollowingSettings,
     RoiFollower,
+    is_nothing,
     is_person,
     person_roi,
     search_rois,
@@ -68,6 +69,24 @@ class TestIsPerson:
     def test_missing_joints_count_as_not_trusted(self):
         assert not is_person(np.tile(np.float32([np.nan, np.nan, 0]), (13, 1)), FollowingSettings())
         assert not is_person(np.full((13, 3), np.nan, np.float32), FollowingSettings())
+
+    def test_joints_in_one_spot_of_a_region_are_none_however_sure(self):
+        spot = standing(height=20)
+        assert is_person(spot, FollowingSettings(), side=100)
+        assert not is_person(spot, FollowingSettings(), side=600)
+
+
+class TestIsNothing:
+    def test_no_trusted_joint_tells_nothing(self):
+        assert is_nothing(standing(score=0.2), FollowingSettings(score_threshold=0.3))
+
+    def test_all_joints_in_one_spot_tell_nothing(self):
+        assert is_nothing(standing(height=5), FollowingSettings(min_extent_px=8))
+        assert is_nothing(standing(height=20), FollowingSettings(), side=600)
+
+    def test_a_person_or_a_single_joint_tells_something(self):
+        assert not is_nothing(standing(), FollowingSettings())
+        assert not is_nothing(hidden(standing(), *range(1, 13)), FollowingSettings())
 
 
 class TestPersonRoi:
@@ -228,6 +247,14 @@ class TestRoiFollower:
         track.see(standing())
         track.follower.reset()
         assert track.follower.lost
+
+
+def test_joints_in_one_spot_end_the_following_at_once():
+    track = Track()
+    track.see(standing())
+    assert track.roi is not None
+    assert not track.see(standing(height=6))
+    assert track.roi is None
 
 
 class TestSearchRois:

@@ -19,9 +19,9 @@ from edgepose_runtime.events import EventKind
 
 FRAME = np.full((240, 320, 3), 128, np.uint8)
 HERE = standing_person((160, 120), 120)
-# What the heavy head sees: the same person with a knee elsewhere.
+# What the heavy head sees: the same person with a knee elsewhere, further than a cell or two.
 BETTER = HERE.copy()
-BETTER[9, :2] += (5, -3)
+BETTER[9, :2] += (10, -6)
 
 
 class ManualServer:
