@@ -63,7 +63,7 @@ def _gather(x: Tensor, index: Tensor, axis: int = 0) -> Tensor:
     axis %= x.ndim
     size = x.shape[axis]
     found = x.index_select(axis, (index.long() % size).reshape(-1))
-    return found.reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+    return found.reshape((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
 
 def _split(
@@ -162,6 +162,25 @@ def _depth_to_space(x: Tensor, blocksize: int, mode: str = "DCR") -> Tensor:
     n, c, h, w = x.shape
     parts = x.reshape(n, blocksize, blocksize, c // blocksize**2, h, w)
     return parts.permute(0, 3, 4, 1, 5, 2).reshape(n, -1, h * blocksize, w * blocksize)
+
+
+def _resize(
+    x: Tensor,
+    _: Tensor | None = None,
+    scales: Tensor | None = None,
+    sizes: Tensor | None = None,
+    mode: str = "nearest",
+    coordinate_transformation_mode: str = "half_pixel",
+    **_others: Any,
+) -> Tensor:
+    halves = coordinate_transformation_mode in ("half_pixel", "pytorch_half_pixel")
+    if mode != "linear" or not halves or x.ndim != 4:
+        raise NotImplementedError(
+            f"Resize by {mode}, {coordinate_transformation_mode}; known is linear by half pixels"
+        )
+    size = None if sizes is None else _whole(sizes)[2:]
+    factors = None if size or scales is None else scales.tolist()[2:]
+    return functional.interpolate(x, size, factors, mode="bilinear")
 
 
 def _grid_sample(
@@ -267,6 +286,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceSumSquare": _reducer(lambda x, **o: torch.sum(x * x, **o)),
     "Relu": torch.relu,
     "Reshape": _reshape,
+    "Resize": _resize,
     "Shape": lambda x: torch.tensor(x.shape),
     "Sigmoid": torch.sigmoid,
     "Slice": _slice,

@@ -31,8 +31,8 @@ def config(bundle, **options):
         ({"instances": 3}, "instance_group [ { count: 3 kind: KIND_GPU } ]"),
         ({"device": "cpu"}, "instance_group [ { count: 1 kind: KIND_CPU } ]"),
         ({"versions": 2}, "version_policy { latest { num_versions: 2 } }"),
-        ({}, 'input [ { name: "image" data_type: TYPE_UINT8 dims: [256, 256, 3] } ]'),
-        ({}, 'output [ { name: "heatmaps" data_type: TYPE_FP32 dims: [13, 64, 64] } ]'),
+        ({}, 'input [ { name: "image" data_type: TYPE_UINT8 dims: [192, 192, 3] } ]'),
+        ({}, 'output [ { name: "heatmaps" data_type: TYPE_FP32 dims: [13, 48, 48] } ]'),
         ({}, 'parameters [ { key: "edgepose.skeleton" value { string_value: "penn13" } } ]'),
     ],
 )
@@ -89,8 +89,8 @@ def test_any_graph_can_be_served(bundle, tmp_path):
 def test_plans_are_built_where_they_run(bundle, tmp_path):
     write_repository(bundle, tmp_path / "m", ServingOptions(platform="tensorrt", max_batch=8))
     script = (tmp_path / "m" / BUILD).read_text()
-    assert "--minShapes=image:1x256x256x3 --optShapes=image:4x256x256x3" in script
-    assert "--maxShapes=image:8x256x256x3" in script
+    assert "--minShapes=image:1x192x192x3 --optShapes=image:4x192x192x3" in script
+    assert "--maxShapes=image:8x192x192x3" in script
 
 
 def test_a_repository_is_written_as_a_whole_or_not_at_all(bundle, tmp_path):

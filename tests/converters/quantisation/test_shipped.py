@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from edgepose.loading import bundle_path
+from edgepose_converters.quantisation.int8 import LARGEST_DISAGREEMENT
 from edgepose_converters.quantisation.probing import relative_error, run_graph
 from edgepose_converters.verification import crops_of
 from edgepose_runtime.bundle import load_bundle
@@ -112,4 +113,5 @@ def test_runtimes_agree_on_real_frames(name, sample_clip):
     ]
     graph = BUNDLE.graph_path(name).read_bytes()
     maps = [run_graph(graph, feeds, backend) for backend in ("openvino", "onnxruntime")]
-    assert relative_error(*maps) < 0.1
+    # Twice what is allowed around the person: here the whole picture is one crop.
+    assert relative_error(*maps) < 2 * LARGEST_DISAGREEMENT

@@ -47,6 +47,7 @@ CASES = [
     ("Floor", [], {}),
     ("Gather", [whole(2, 0, -1)], {"axis": 1}),
     ("Gather", [np.array(1)], {"axis": 2}),
+    ("Resize", [None, np.array([1, 1, 2, 2], np.float32)], {"mode": "linear"}),
     ("GridSample", [floats(2, 5, 5, 2) * 0.7], {"mode": "bilinear"}),
     ("GridSample", [floats(2, 5, 5, 2)], {"padding_mode": "border", "align_corners": 1}),
     ("MatMul", [floats(8, 3)], {}),
