@@ -39,9 +39,9 @@ class OneEuroSettings:
         ConfigError: a frequency, the jump speed or the gap is not above 0, or beta is negative.
     """
 
-    min_cutoff_hz: float = 1.0
+    min_cutoff_hz: float = 0.5
     beta: float = 20.0
-    derivative_cutoff_hz: float = 3.0
+    derivative_cutoff_hz: float = 2.0
     max_gap_ms: float = 500.0
     jump_speed: float = 1.5
 
