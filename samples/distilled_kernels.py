@@ -4,7 +4,7 @@ python samples/distilled_kernels.py MODEL VIDEO OUT.png [--joints head,left_wris
 
 MODEL is a bundle, or a checkpoint of `edgepose train`, for which PyTorch is needed; both take the
 package onnx. A column is a frame. Each joint has two rows: its pose kernel, distilled from the
-frame before (the 7x7 kernels of all channels, added up with the joint's weights), and what that
+frame before (the kernels of all channels, added up with the joint's weights), and what that
 finds in this frame. Where the pose initialiser ran instead there is no kernel.
 """
 
@@ -128,10 +128,10 @@ def labelled(columns: list[Picture], joints: list[str]) -> Picture:
 
 def weights_of(bundle: Path) -> Floats:
     """Return U of a bundle, (K, C): how much each channel says about each joint."""
-    graphs = load_bundle(bundle).manifest.graphs
-    if not any(spec.name == "kernels" for spec in graphs.get("step", graphs[min(graphs)]).inputs):
+    manifest = load_bundle(bundle).manifest
+    if manifest.method != "distillation":
         sys.exit(f"{bundle} is no model of Dynamic Kernel Distillation.")
-    graph = onnx.load(bundle / graphs["step"].file).graph
+    graph = onnx.load(bundle / manifest.graphs["step"].file).graph
     for stored in graph.initializer:  # (1, 1, K, 1, C), as matching multiplies kernels with it
         if len(stored.dims) == 5:
             weights: Any = onnx.numpy_helper.to_array(stored)

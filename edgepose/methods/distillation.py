@@ -21,7 +21,7 @@ class DistillationMethod:
     pose kernels are distilled, k_t = Φ(f_t, h_t), and matched against the features of the next:
     h_{t+1} = BN(U (k_t ⋆ V f_{t+1})) (section 3 of the paper).
 
-    The state of a stream is its kernels, float32 (C, S, S). They say what joints look like in the
+    The state of a stream is its kernels, float32 (C, s, s). They say what joints look like in the
     crop and not where they are, so nothing is moved when the region of the person moves. Where its
     size changes, so does that of the joints in the crop; kernels follow with the next frame, as
     they are distilled anew from each.

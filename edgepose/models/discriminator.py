@@ -42,11 +42,11 @@ class Discriminator(nn.Module):
         self.stride = network.stride * shrink
 
     def forward(self, images: Tensor, heatmaps: Tensor) -> Tensor:
-        """Return the reconstructed change ``(N, K, S/8, S/8)``.
+        """Return the reconstructed change ``(N, K, h, h)``; h is S / ``stride``.
 
         Args:
             images: ``(N, F, 3, S, S)`` of F frames.
-            heatmaps: ``(N, F, K, S/8, S/8)``.
+            heatmaps: ``(N, F, K, h, h)``.
         """
         pictures = images.flatten(1, 2)
         if self.shrink > 1:

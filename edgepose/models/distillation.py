@@ -56,7 +56,8 @@ def kernel_size(cells: int) -> int:
 class Distillator(nn.Module):
     """Φ: three 3x3 convolutions and two poolings that make pose kernels.
 
-    ``(B, F + K, 32, 32)`` to ``(B, C, 7, 7)``; the last convolution is not padded.
+    ``(B, F + K, n, n)`` to ``(B, C, s, s)``; the last convolution is not padded, so that s is what
+    `kernel_size` says of n: 7 of 32 cells.
 
     Args:
         joints: K.
@@ -76,13 +77,13 @@ class Distillator(nn.Module):
         initialise_convolutions(self)
 
     def forward(self, features: Tensor, heatmaps: Tensor) -> Tensor:
-        """Return the kernels of features ``(B, C, h, w)`` and heat-maps ``(B, K, h, w)``."""
+        """Return the kernels of features ``(B, F, h, w)`` and heat-maps ``(B, K, h, w)``."""
         kernels: Tensor = self.layers(torch.cat((features, heatmaps), 1))
         return kernels
 
 
 class PoseKernels(nn.Module):
-    """Φ, U, V and BN: ``h' = BN(U · (Φ(f, h) ⋆ V·f'))`` with one 7x7 kernel per channel.
+    """Φ, U, V and BN: ``h' = BN(U · (Φ(f, h) ⋆ V·f'))`` with one kernel per channel.
 
     Args:
         joints: K.
@@ -90,7 +91,7 @@ class PoseKernels(nn.Module):
         channels: C of the kernels; as many as published where it is None.
         kernel_norm: ``none`` as published; ``scale`` divides the kernels by S·√C, which keeps the
             response near 1 whatever their size.
-        pooling: Φ sees means over so many cells; 1 as published.
+        pooling: Φ sees means over squares of so many cells a side; 1 as published.
 
     Raises:
         ConfigError: another ``kernel_norm``.
@@ -117,7 +118,7 @@ class PoseKernels(nn.Module):
         self.norm = _norm(joints)
 
     def distil(self, features: Tensor, heatmaps: Tensor, _: Tensor | None = None) -> Tensor:
-        """Return the kernels ``(B, C, 7, 7)``; what was remembered before plays no part."""
+        """Return the kernels ``(B, C, s, s)``; what was remembered before plays no part."""
         if self.pooling > 1:
             features = functional.avg_pool2d(features, self.pooling)
             heatmaps = functional.avg_pool2d(heatmaps, self.pooling)

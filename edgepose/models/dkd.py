@@ -20,10 +20,11 @@ class DKD(nn.Module):
     """A pose initialiser starts, then each frame is matched with the kernels of the one before.
 
     Images are float32 RGB normalised by ImageNet's mean and deviation, ``(B, 3, S, S)``; features
-    are ``(B, C, S/8, S/8)``; heat-maps ``(B, K, S/8, S/8)``, about 0 to 1. What a stream remembers
-    is one tensor, ``state``: the kernels k' ``(B, C, 7, 7)`` where S is 256; see
-    `PoseKernels` and, for the ablation, `ConvLstm`. Kernels say what joints look like and not where
-    they are, so they need no moving when the next frame is cropped elsewhere.
+    are ``(B, F, h, w)`` and heat-maps ``(B, K, h, w)``, about 0 to 1, of an eighth of that size
+    where published and a quarter in the edge form. What a stream remembers is one tensor,
+    ``state``: the kernels k', ``(B, 256, 7, 7)`` where published and ``(B, 16, 5, 5)`` in the edge
+    form; see `PoseKernels` and, for the ablation, `ConvLstm`. Kernels say what joints look like and
+    not where they are, so they need no moving when the next frame is cropped elsewhere.
 
     Args:
         encoder: F, with the temporary 1x1 layer it was trained with on single images.
@@ -54,14 +55,14 @@ class DKD(nn.Module):
         return heatmaps
 
     def encode(self, image: Tensor) -> Tensor:
-        """Return the features ``(B, C, h, w)`` of a frame: f = F(I)."""
+        """Return the features ``(B, F, h, w)`` of a frame: f = F(I)."""
         return self.encoder.features(image)
 
     def distil(self, features: Tensor, heatmaps: Tensor, state: Tensor | None = None) -> Tensor:
-        """Return what to remember of a frame: k = Φ(f, h), ``(B, C, 7, 7)``.
+        """Return what to remember of a frame: k = Φ(f, h), ``(B, C, s, s)``.
 
         Args:
-            features: ``(B, C, h, w)``.
+            features: ``(B, F, h, w)``.
             heatmaps: ``(B, K, h, w)`` of the same frame.
             state: what was remembered before; counts for the LSTM only.
         """
@@ -118,7 +119,7 @@ class DKD(nn.Module):
         """Return the heat-maps ``(B, T, K, h, w)`` of a clip whose first ones are there.
 
         Args:
-            features: ``(B, T, C, h, w)``.
+            features: ``(B, T, F, h, w)``.
             first: ``(B, K, h, w)``, of the first frame.
             spoil: see :meth:`forward`.
         """

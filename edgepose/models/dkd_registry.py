@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edgepose.models.cpm import SmallCPM
-from edgepose.models.distillation import ConvLstm, PoseKernels, kernel_size
+from edgepose.models.distillation import KERNEL_NORMS, ConvLstm, PoseKernels, kernel_size
 from edgepose.models.dkd import DKD, Encoder, Memory
 from edgepose.models.networks import NetworkConfig, build_network
 from edgepose.models.options import from_mapping, require_known
@@ -46,6 +46,12 @@ class DKDConfig:
         require_known("memory", self.memory, MEMORIES)
         if isinstance(self.encoder, str):
             require_known("encoder", self.encoder, (SMALL_CPM,))
+        require_known("kernel_norm", self.kernel_norm, KERNEL_NORMS)
+        if self.pooling < 1 or (self.channels is not None and self.channels < 1):
+            raise ConfigError(
+                "A DKD needs 'pooling' and 'channels' of at least 1; got "
+                f"{self.pooling} and {self.channels}."
+            )
 
 
 def dkd_config(config: DKDConfig | str | Options) -> DKDConfig:
@@ -122,7 +128,6 @@ def _published() -> dict[str, DKDConfig]:
 # holds one network; what 16 kernels of 5x5 find adds to what it sees.
 _SWIFT = DKDConfig(
     NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True),
-    kernel_norm="scale",
     pooling=2,
     channels=16,
     skip=True,

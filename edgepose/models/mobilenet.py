@@ -28,10 +28,16 @@ _LEVELS = {3: 24, 6: 32, 10: 64, 18: _LAST_CHANNELS}
 
 
 def _convolution(
-    inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
+    inputs: int,
+    outputs: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    after: bool = False,
 ) -> nn.Sequential:
+    kind, padding = (SameConv2d, 0) if after and stride == 2 else (nn.Conv2d, kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        kind(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU6(inplace=True),
     )
@@ -64,15 +70,24 @@ class _PaddedConvolution(torch.autograd.Function):
 
 
 class InvertedResidual(nn.Module):
-    """Expand by a 1x1, filter each channel by a 3x3, project linearly by a 1x1."""
+    """Expand by a 1x1, filter each channel by a 3x3, project linearly by a 1x1.
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+    Args:
+        inputs, outputs: channels.
+        stride: of the 3x3 convolution, 1 or 2.
+        expansion: by which the 1x1 widens; 1 leaves it out.
+        pad_after: see `MobileNetV2`.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, expansion: int, pad_after: bool = False
+    ) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.has_skip = stride == 1 and inputs == outputs
         layers: list[nn.Module] = [_convolution(inputs, hidden)] if expansion != 1 else []
         layers += [
-            _convolution(hidden, hidden, 3, stride, groups=hidden),
+            _convolution(hidden, hidden, 3, stride, hidden, pad_after),
             nn.Conv2d(hidden, outputs, 1, bias=False),
             nn.BatchNorm2d(outputs),
         ]
@@ -101,18 +116,16 @@ class MobileNetV2(nn.Module):
 
     def __init__(self, pad_after: bool = False) -> None:
         super().__init__()
-        layers: list[nn.Module] = [_convolution(3, _STEM_CHANNELS, 3, 2)]
+        layers: list[nn.Module] = [_convolution(3, _STEM_CHANNELS, 3, 2, after=pad_after)]
         channels = _STEM_CHANNELS
         for expansion, outputs, blocks, stride in _STAGES:
             for index in range(blocks):
-                first_stride = stride if index == 0 else 1
-                layers.append(InvertedResidual(channels, outputs, first_stride, expansion))
+                first = stride if index == 0 else 1
+                layers.append(InvertedResidual(channels, outputs, first, expansion, pad_after))
                 channels = outputs
         layers.append(_convolution(channels, _LAST_CHANNELS))
         self.features = nn.Sequential(*layers)
         initialise_convolutions(self)
-        if pad_after:
-            _pad_after(self)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the last features, after their 1x1 convolution."""
@@ -128,13 +141,6 @@ class MobileNetV2(nn.Module):
             if index in _LEVELS:
                 found.append(x)
         return tuple(found)
-
-
-def _pad_after(module: nn.Module) -> None:
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
-            layer.__class__ = SameConv2d  # the same parameters under the same names
-            layer.padding = (0, 0)
 
 
 class MobileNetV2Classifier(MobileNetV2):

@@ -16,7 +16,8 @@ class AdversarySettings:
     """Temporally adversarial training (DKD, Algorithm 1).
 
     Attributes:
-        network: of D; see `edgepose.models.NetworkConfig`.
+        network: of D; see `edgepose.models.NetworkConfig`. Not with a pyramid, whose sigmoid leaves
+            no change below zero.
         kind: ``temporal``: D reconstructs the change between two frames. ``spatial``: the heat-maps
             of each frame, which is an ablation.
         shrink: by which D's pictures are made smaller. Its network then has to enlarge more: its
@@ -37,7 +38,11 @@ class AdversarySettings:
     backbone: str = ""
 
     def __post_init__(self) -> None:
-        from_mapping(NetworkConfig, "discriminator's network", self.network)
+        if from_mapping(NetworkConfig, "discriminator's network", self.network).head == "pyramid":
+            raise ConfigError(
+                "A discriminator cannot have a pyramid head: its maps end at 0, and changes do "
+                "not; choose duc or deconv for adversary.network.head."
+            )
         if self.shrink < 1 or self.weight < 0 or self.gain < 0 or not self.rate_factor > 0:
             raise ConfigError(
                 "A discriminator needs 'shrink' of at least 1, 'weight' and 'gain' of at least 0 "

@@ -38,7 +38,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: missing, damaged, or not one of ours.
     """
-    content = _read(Path(path))
+    content = read_file(Path(path))
     if content.get("format") != FORMAT:
         raise CheckpointError(f"The file {path} is not a checkpoint of edgepose.")
     if content.get("version") != VERSION:
@@ -63,7 +63,7 @@ def load_weights(path: str | Path) -> Weights:
     Raises:
         CheckpointError: missing or damaged, or a checkpoint of another version.
     """
-    content = _read(Path(path))
+    content = read_file(Path(path))
     if content.get("format") == FORMAT:
         content = load_checkpoint(path)
         return Weights(content["ema"], get_skeleton(content["config"]["skeleton"]))
@@ -73,7 +73,16 @@ def load_weights(path: str | Path) -> Weights:
     return Weights(nested, None)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_file(path: Path, form: str | None = None) -> dict[str, Any]:
+    """Read what torch saved as a dictionary.
+
+    Args:
+        path: the file.
+        form: what its ``format`` must be, or None for anything.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another form.
+    """
     if not path.is_file():
         raise CheckpointError(f"The file of weights {path} does not exist.")
     try:
@@ -86,4 +95,6 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"The file {path} holds no weights.")
+    if form is not None and content.get("format") != form:
+        raise CheckpointError(f"The file {path} holds {content.get('format')}, not {form}.")
     return content

@@ -23,8 +23,14 @@ from edgepose.evaluation.boxes import person_boxes
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.models.key_rates import KeyRates
 from edgepose.progress import show_progress
+from edgepose.training.checkpoint import read_file
 from edgepose.training.key_targets import BUDGETS, RecoveryError, best_keys, target_rates
-from edgepose.training.selectors import new_trunk, trunk_features, trunk_of_body
+from edgepose.training.selectors import (
+    trunk_content,
+    trunk_features,
+    trunk_in,
+    trunk_of_body,
+)
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.crop import crop_frame
 from edgepose_runtime.errors import CheckpointError
@@ -154,7 +160,7 @@ def save_rates(path: Path, trunk: nn.Module, model: KeyRates, losses: Sequence[f
     """Write a checkpoint, with the losses of :func:`train_rates`."""
     content = {
         "format": FORMAT,
-        "trunk": trunk.state_dict(),
+        **trunk_content(trunk),
         "rates": model.state_dict(),
         "losses": list(losses),
     }
@@ -167,16 +173,13 @@ def load_rates(path: Path) -> tuple[nn.Module, KeyRates]:
     Raises:
         CheckpointError: the file is missing, damaged, or holds something else.
     """
+    content = read_file(path, FORMAT)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
-            raise CheckpointError(f"{path} holds {content['format']}, not {FORMAT}.")
-        trunk, model = new_trunk(), KeyRates()
-        trunk.load_state_dict(content["trunk"])
+        trunk, model = trunk_in(content), KeyRates()
         model.load_state_dict(content["rates"])
-    except (OSError, KeyError, TypeError, RuntimeError, EOFError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"The key rates in {path} cannot be read: {error}") from error
-    return trunk.eval(), model.eval()
+    return trunk, model.eval()
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -27,7 +27,8 @@ def simulate_int8(module: nn.Module, float_layers: Sequence[str] = ()) -> None:
     """Make the convolutions of a module round their inputs and weights, and its blocks their sums.
 
     The names of its weights stay as they are. Ranges of activations are learned while it trains,
-    and start with those of the first batch.
+    and start with those of the first batch; a checkpoint does not hold them, so a resumed run takes
+    them from its own first batch.
 
     Args:
         module: changed in place; gradients pass through the rounding as if it were not there.
@@ -43,7 +44,10 @@ def simulate_int8(module: nn.Module, float_layers: Sequence[str] = ()) -> None:
     }
     for pattern in float_layers:
         if not any(fnmatchcase(name, pattern) for name in layers):
-            raise ConfigError(f"No convolution matches {pattern!r}, which is to stay float.")
+            raise ConfigError(
+                f"No layer matches {pattern!r}, which is to stay float; give names of "
+                "convolutions, such as 'head.final_layer' or 'backbone.features.0.*'."
+            )
     for name, layer in layers.items():
         if any(fnmatchcase(name, pattern) for pattern in float_layers):
             continue

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +19,11 @@ from torch import nn
 from edgepose.datasets.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.models.kfpn import KFPN, PRESETS, KfpnConfig
-from edgepose.models.mobilenet import MobileNetV2
+from edgepose.models.mobilenet import MobileNetV2, SameConv2d
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.progress import show_progress
-from edgepose.training.checkpoint import load_weights
-from edgepose.training.modules import network_input
+from edgepose.training.checkpoint import read_file
+from edgepose.training.modules import load_trained, network_input
 from edgepose.training.selection import RECIPES, Features, train_online, train_selector
 from edgepose_runtime.crop import Image, crop_frame
 from edgepose_runtime.errors import CheckpointError
@@ -32,7 +32,6 @@ from edgepose_runtime.geometry import Roi
 FORMAT = "edgepose.selectors"
 #: The trunk: MobileNet-V2 up to its 64 channels at stride 16, on crops of this size.
 TRUNK_LAYERS, TRUNK_SIZE = 11, 96
-_PREFIX = "backbone.features."
 
 
 class Selectors(NamedTuple):
@@ -43,9 +42,26 @@ class Selectors(NamedTuple):
     online: OnlineKeys
 
 
-def new_trunk() -> nn.Sequential:
-    """Return the layers of MobileNet-V2 that features are taken from."""
-    return nn.Sequential(*list(MobileNetV2().features)[:TRUNK_LAYERS])
+def new_trunk(pad_after: bool = False) -> nn.Sequential:
+    """Return the layers of MobileNet-V2 that features are taken from, padded as it says."""
+    return _trunk_of(MobileNetV2(pad_after))
+
+
+def trunk_content(trunk: nn.Module) -> dict[str, Any]:
+    """Return what a checkpoint keeps of a trunk."""
+    pad_after = any(isinstance(layer, SameConv2d) for layer in trunk.modules())
+    return {"trunk": trunk.state_dict(), "pad_after": pad_after}
+
+
+def trunk_in(content: Mapping[str, Any]) -> nn.Sequential:
+    """Return the trunk that `trunk_content` was given, in evaluation mode.
+
+    Raises:
+        KeyError, RuntimeError: there is none, or another network's.
+    """
+    trunk = new_trunk(content.get("pad_after", False))  # not in files of earlier releases
+    trunk.load_state_dict(content["trunk"])
+    return trunk.eval()
 
 
 def trunk_of_body(path: Path) -> nn.Sequential:
@@ -54,15 +70,17 @@ def trunk_of_body(path: Path) -> nn.Sequential:
     Raises:
         CheckpointError: the file is no checkpoint, or its network is no MobileNet-V2.
     """
-    weights = load_weights(path).values
-    inside = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
-    trunk = new_trunk()
-    wanted = {name: inside[name] for name in trunk.state_dict() if name in inside}
-    try:
-        trunk.load_state_dict(wanted)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} has no MobileNet-V2 body: {error}") from error
-    return trunk.eval()
+    backbone = getattr(load_trained(path).module, "backbone", None)
+    if not isinstance(backbone, MobileNetV2):
+        raise CheckpointError(
+            f"The network in {path} has no MobileNet-V2 in front; give a checkpoint of "
+            "'edgepose train ppn-swift-body'."
+        )
+    return _trunk_of(backbone).eval()
+
+
+def _trunk_of(backbone: MobileNetV2) -> nn.Sequential:
+    return nn.Sequential(*list(backbone.features)[:TRUNK_LAYERS])
 
 
 @torch.inference_mode()
@@ -82,7 +100,7 @@ def save_selectors(path: Path, selectors: Selectors) -> None:
     torch.save(
         {
             "format": FORMAT,
-            "trunk": selectors.trunk.state_dict(),
+            **trunk_content(selectors.trunk),
             "selector_config": dataclasses.asdict(selectors.selector.config),
             "selector": selectors.selector.state_dict(),
             "online_config": dataclasses.asdict(selectors.online.config),
@@ -98,18 +116,16 @@ def load_selectors(path: Path) -> Selectors:
     Raises:
         CheckpointError: the file is missing, damaged, or holds something else.
     """
+    content = read_file(path, FORMAT)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
-            raise CheckpointError(f"{path} holds {content['format']}, not {FORMAT}.")
-        trunk = new_trunk()
+        trunk = trunk_in(content)
         selector = KFPN(KfpnConfig(**content["selector_config"]))
         online = OnlineKeys(OnlineConfig(**content["online_config"]))
-        for module, name in ((trunk, "trunk"), (selector, "selector"), (online, "online")):
-            module.load_state_dict(content[name])
-    except (OSError, KeyError, TypeError, RuntimeError, EOFError) as error:
+        selector.load_state_dict(content["selector"])
+        online.load_state_dict(content["online"])
+    except (KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"The selectors in {path} cannot be read: {error}") from error
-    return Selectors(trunk.eval(), selector.eval(), online.eval())
+    return Selectors(trunk, selector.eval(), online.eval())
 
 
 def train_selectors(clips: Sequence[Features], trunk: nn.Module) -> Selectors:

@@ -243,6 +243,7 @@ class TrainConfig:
         if not self.phases or not self.sources:
             raise ConfigError(f"The recipe {self.name!r} needs at least one phase and one source.")
         self._require_one_network()
+        self._require_fitting_options()
         if self.ppn is not None:
             ppn_config(self.ppn)
         elif self.dkd is not None:
@@ -257,8 +258,6 @@ class TrainConfig:
                 f"The recipe {self.name!r} needs either 'network' (single images) or "
                 "'ppn' or 'dkd' (sequences), and one of them only."
             )
-        if self.int8 and (temporal or self.slices is not None):
-            raise ConfigError(f"The recipe {self.name!r} has 'int8', which is for single images.")
         if bool(temporal) != self.of_sequences:
             raise ConfigError(
                 f"The recipe {self.name!r} needs 'sequence' together with 'ppn' or 'dkd', or "
@@ -267,6 +266,18 @@ class TrainConfig:
         if self.slices is not None and temporal:
             raise ConfigError(
                 f"The recipe {self.name!r} has 'slices' and {temporal[0]!r}; leave one out."
+            )
+
+    def _require_fitting_options(self) -> None:
+        if self.int8 and (not self.network or self.slices is not None):
+            raise ConfigError(
+                f"The recipe {self.name!r} has 'int8', which is for single images; train their "
+                "'network' with it, and start the sequences from that."
+            )
+        if self.float_layers and not self.int8:
+            raise ConfigError(
+                f"The recipe {self.name!r} has 'float_layers' but not 'int8', without which all "
+                "layers are float; leave it out, or set 'int8'."
             )
         if self.adversary is not None and self.dkd is None:
             raise ConfigError(

@@ -13,12 +13,15 @@ from torch import nn
 from edgepose.datasets.records import PersonClip, PersonImage
 from edgepose.datasets.sampling import Source
 from edgepose.testing import standing_person
+from edgepose.training.checkpoint import save_checkpoint
 from edgepose.training.config import parse_config
+from edgepose.training.modules import build_module
 from edgepose.training.settings import TrainConfig
 from edgepose.training.tasks import ImageTask
 from edgepose.training.trainer import RunSettings, Trainer
 
 JOINTS = 13
+LIGHT = {"backbone": "mobilenet_v2", "neck": 16}
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +66,27 @@ def recipe() -> Callable[..., TrainConfig]:
         return parse_config({**values, **options})
 
     return build
+
+
+@pytest.fixture
+def saved(recipe, tmp_path):
+    """Saves a network with its recipe as training does, every weight of its last layer at 3."""
+
+    def save(network=LIGHT, **options):
+        config = recipe(network=network, **options)
+        module = build_module(config)
+        torch.nn.init.constant_(module.head.final_layer.weight, 3.0)
+        content = {
+            "config": config.as_dict(),
+            "model": {},
+            "ema": module.state_dict(),
+            "step": 5,
+            "training": {"images": 10},
+        }
+        save_checkpoint(tmp_path / "checkpoint.pt", content)
+        return tmp_path / "checkpoint.pt"
+
+    return save
 
 
 def tiny_network() -> nn.Module:

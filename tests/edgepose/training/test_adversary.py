@@ -1,4 +1,5 @@
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import nn
 
 from edgepose.training.adversary import Adversary, balanced, build_adversary
 from edgepose.training.adversary_settings import AdversarySettings
+from edgepose.training.config import load_config, recipe_names
 from edgepose.training.settings import OptimiserSettings
 from edgepose_runtime.errors import CheckpointError, ConfigError
 
@@ -157,6 +159,15 @@ def test_a_recipe_describes_the_discriminator(recipe, tmp_path):
     assert {group["peak"] for group in contest.optimiser.param_groups} == {5e-4}
 
 
+@pytest.mark.parametrize("name", [name for name in recipe_names() if "dkd-" in name])
+def test_the_discriminator_of_every_shipped_recipe_fits_it(name, tmp_path):
+    config = load_config(name)
+    if config.adversary is not None:
+        drawn = replace(config.adversary, backbone="")
+        with torch.device("meta"):  # without memory or time for weights
+            assert build_adversary(replace(config, adversary=drawn), tmp_path) is not None
+
+
 def test_no_weight_means_no_discriminator(recipe, tmp_path):
     assert build_adversary(dkd_recipe(recipe, weight=0.0), tmp_path) is None
 
@@ -179,3 +190,8 @@ def test_a_discriminator_that_does_not_fit_is_refused(recipe, tmp_path, options,
 def test_settings_out_of_their_range_are_refused(options):
     with pytest.raises(ConfigError, match="A discriminator needs"):
         AdversarySettings(NETWORK, **options)
+
+
+def test_a_head_that_knows_no_fall_is_refused():
+    with pytest.raises(ConfigError, match="choose duc or deconv"):
+        AdversarySettings({"backbone": "mobilenet_v2", "head": "pyramid"})

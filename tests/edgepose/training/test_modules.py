@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from edgepose.models import MobileNetV2, build_network
-from edgepose.training.checkpoint import save_checkpoint
 from edgepose.training.config import load_config, recipe_names
 from edgepose.training.modules import (
     build_module,
@@ -13,31 +12,10 @@ from edgepose.training.modules import (
 )
 from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.skeletons import JHMDB15, MPII16, PENN13
+from tests.edgepose.training.conftest import LIGHT
 
-LIGHT = {"backbone": "mobilenet_v2", "neck": 16}
 PPN = {"base": "ppn-swift", "body": LIGHT, "head": LIGHT}
 LARGE = [{"steps": 1, "size": 192, "batch": 1}]
-
-
-@pytest.fixture
-def saved(recipe, tmp_path):
-    """Saves a network with its recipe as training does, every weight of its last layer at 3."""
-
-    def save(**options):
-        config = recipe(network=LIGHT, **options)
-        module = build_module(config)
-        torch.nn.init.constant_(module.head.final_layer.weight, 3.0)
-        content = {
-            "config": config.as_dict(),
-            "model": {},
-            "ema": module.state_dict(),
-            "step": 5,
-            "training": {"images": 10},
-        }
-        save_checkpoint(tmp_path / "checkpoint.pt", content)
-        return tmp_path / "checkpoint.pt"
-
-    return save
 
 
 def test_a_head_can_be_left_out_of_a_sequence_network(recipe):

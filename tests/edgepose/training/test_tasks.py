@@ -6,6 +6,7 @@ from edgepose.datasets.targets import render_targets
 from edgepose.models import PPN, FlowPPU
 from edgepose.training.losses import heatmap_loss
 from edgepose.training.tasks import ImageTask, SequenceTask, build_task
+from edgepose_runtime.errors import ConfigError
 
 SIZE, CELLS, JOINTS, FRAMES = 64, 16, 13, 4
 
@@ -165,6 +166,33 @@ def test_frozen_parts_keep_weights_and_norms_and_the_others_learn(recipe, networ
     task.loss({name: value[:, 0] for name, value in batch.items()})["loss"].backward()
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert [p.grad is None for p in network.parameters()] == [True] * 4 + [False] * 2
+
+
+SEQUENCES = {"ppn": "ppn-swift", "sequence": {}}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"int8": True, **SEQUENCES}, "for single images; train their 'network'"),
+        ({"int8": True, "dkd": "dkd-swift", "sequence": {}}, "for single images"),
+        ({"int8": True, "slices": {}}, "for single images"),
+        ({"float_layers": ["head.*"]}, "but not 'int8'"),
+        ({"float_layers": ["head.*"], **SEQUENCES}, "but not 'int8'"),
+    ],
+)
+def test_rounding_is_refused_where_it_would_not_be_done(recipe, options, words):
+    with pytest.raises(ConfigError, match=words):
+        recipe(**options)
+
+
+def test_a_recipe_says_which_layers_round(recipe, tmp_path):
+    options = {"network": {"backbone": "mobilenet_v2", "head": "pyramid"}, "int8": True}
+    module = build_task(recipe(float_layers=["head.*"], **options), tmp_path).module
+    assert hasattr(module.backbone.features[0][0], "int8_range")
+    assert not any(hasattr(layer, "int8_range") for layer in module.head.modules())
+    with pytest.raises(ConfigError, match=r"No layer matches 'tail\.\*'"):
+        build_task(recipe(float_layers=["tail.*"], **options), tmp_path)
 
 
 def test_the_seed_of_a_recipe_decides_its_first_weights(recipe, tmp_path):
