@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from edgepose.evaluation.tracked import Tracked
 from edgepose.loading import DEFAULT_MODEL, load
 from edgepose.machine import describe_machine
 from edgepose.tracker import PoseTracker
+from edgepose_runtime.errors import ConfigError
 
 OUT = Path(__file__).parent / "out"
 #: A lost person must be found again within so many frames.
@@ -85,6 +86,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> None:
     """Lose people, look how soon they are found, print and write it."""
     args = parse_arguments(words)
+    parts = _parts(args.parts)
     args.out.mkdir(parents=True, exist_ok=True)
     selection = Selection(
         root=args.root, split=args.split, grade=args.grade, limit=args.limit_clips
@@ -93,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> None:
     found: dict[str, list[Finding]] = {}
     with load(args.model, num_threads=1) as model:
         tracked = Tracked(model.skeleton, lambda: PoseTracker(model))
-        for part in args.parts.split(","):
+        for part in parts:
             cases = CASES[part](clips)
             found[part] = [judge(case, tracked.predict(case.clip)) for case in cases]
             print(markdown(table({part: found[part]})), flush=True)
@@ -105,6 +107,16 @@ def main(words: Sequence[str] | None = None) -> None:
     }
     (args.out / "recovery.json").write_text(json.dumps(content, indent=1) + "\n")
     (args.out / "recovery.md").write_text(markdown(table(found)))
+
+
+def _parts(wanted: str) -> list[str]:
+    parts = wanted.split(",")
+    unknown = [part for part in parts if part not in CASES]
+    if unknown:
+        raise ConfigError(
+            f"--parts may be {', '.join(CASES)}; got {', '.join(map(repr, unknown))}."
+        )
+    return parts
 
 
 def interrupted(clip: Clip, blank: int) -> Case:
@@ -238,7 +250,7 @@ def _wide(clips: Sequence[Clip]) -> list[Case]:
     return [widened(interrupted(clip, BLANK_FRAMES[1])) for clip in clips]
 
 
-CASES: dict[str, Any] = {
+CASES: dict[str, Callable[[Sequence[Clip]], list[Case]]] = {
     **{f"{count} blank": _interrupting(count) for count in BLANK_FRAMES},
     "cut": _cuts,
     "wide": _wide,

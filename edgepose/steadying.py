@@ -39,14 +39,8 @@ class Steadier:
         keypoints = seen.copy()
         if self._filter is None:
             return keypoints
-        if self._region is not None and not holds(self._region, region.center):
+        if self._region is not None and not self._region.contains(region.center):
             self._filter.reset()  # somebody else, or somewhere else
         self._region = region
         keypoints[:, :2] = self._filter.apply(keypoints[:, :2], timestamp_ms, region.width)
         return keypoints
-
-
-def holds(roi: Roi, point: tuple[float, float]) -> bool:
-    """Say whether a point (x, y) lies within half a region's sides of its centre."""
-    inside = zip(point, roi.center, (roi.width, roi.height), strict=True)
-    return all(abs(value - middle) <= side / 2 for value, middle, side in inside)

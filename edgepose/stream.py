@@ -16,7 +16,7 @@ from edgepose.remote import HeadLink, LateHead
 from edgepose.results import Origin, PoseResult
 from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
-from edgepose.steadying import Steadier, holds
+from edgepose.steadying import Steadier
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.following import FollowingSettings, RoiFollower, is_nothing, is_person
 from edgepose_runtime.geometry import Roi
@@ -253,7 +253,7 @@ class PoseStream:
         track = self._track
         if self._key_frames is None or track is None or not track.leads_to(frame):
             return None
-        if region is not None and not holds(track.look.roi, region.center):
+        if region is not None and not track.look.roi.contains(region.center):
             return None
         with clock.stage("decide"):
             return self._key_frames.carry(frame.image)
@@ -289,7 +289,9 @@ class PoseStream:
         """Move the region to where the last frames' joints were carried, now that it is needed."""
         if self._carried is not None and self._track is not None:
             track, carried, self._carried = self._track, self._carried, None
-            self._follower.update(carried, *track.frame_size, track.timestamp_ms)
+            self._follower.update(
+                carried, *track.frame_size, track.timestamp_ms, track.look.roi.width
+            )
 
     def _look(self, frame: _Frame, roi: Roi, clock: StageClock, effort: Effort) -> Look:
         """Look at a region: go on from the last frame if that is possible, else start afresh."""
@@ -310,7 +312,7 @@ class PoseStream:
             return None
         if effort is Effort.FULL and self.head_is_due:
             return None
-        if not holds(track.look.roi, roi.center):
+        if not track.look.roi.contains(roi.center):
             return None
         # Frames that no network saw count as well: they make the key frame as old.
         return replace(track.look, key_frame_age=track.look.key_frame_age + self._unseen)
@@ -323,16 +325,16 @@ class PoseStream:
         self._unseen = 0
         self._carried = None
         if look is not None:
-            self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms)
+            self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms, look.roi.width)
         if self._late is not None:
             self._remember(self._late, frame, look if found else None)
         if look is None or not found:
-            if self._track is not None:
+            if self._track is not None and self._track.frame_size == frame.size:
                 self._search.expect(self._track.look.roi, frame.image)
             self._track = None
             self._predictor.reset()
             return None
-        if self._track is None or not holds(self._track.look.roi, look.roi.center):
+        if self._track is None or not self._track.look.roi.contains(look.roi.center):
             self._predictor.reset()  # a jump is no movement
         self._track = _Track(look, frame.size, frame.timestamp_ms)
         keypoints = self._steadier.apply(look.keypoints, look.roi, frame.timestamp_ms)
@@ -344,7 +346,7 @@ class PoseStream:
         if look is None:
             late.forget_track()
             return
-        if self._track is None or not holds(self._track.look.roi, look.roi.center):
+        if self._track is None or not self._track.look.roi.contains(look.roi.center):
             late.forget_track()
         late.remember(frame.image, frame.timestamp_ms, look)
 

@@ -39,17 +39,21 @@ class Tracked:
 
     def predict(self, clip: Clip) -> NDArray[np.float32]:
         """Return (T, K, 3): x, y in frame pixels and score; a frame without a pose is all NaN."""
-        tracker = self.new_tracker()
-        try:
-            results = [
-                tracker.track(frame, timestamp_ms=1000 * index / clip.fps)
-                for index, frame in enumerate(clip.frames())
-            ]
-        finally:
-            tracker.close()
+        results = track_through(self.new_tracker(), clip)
         return np.stack([self._keypoints(result) for result in results])
 
     def _keypoints(self, result: PoseResult) -> NDArray[np.float32]:
         if result.keypoints is None:
             return np.full((self.skeleton.num_joints, 3), np.nan, np.float32)
         return result.keypoints
+
+
+def track_through(tracker: Tracker, clip: Clip) -> list[PoseResult]:
+    """Return what a fresh tracker says about each frame of a clip, and close it."""
+    try:
+        return [
+            tracker.track(frame, timestamp_ms=1000 * index / clip.fps)
+            for index, frame in enumerate(clip.frames())
+        ]
+    finally:
+        tracker.close()

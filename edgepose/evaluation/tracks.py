@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.tracked import Tracker
+from edgepose.evaluation.tracked import Tracker, track_through
 from edgepose.steadying import Steadier
 from edgepose_runtime.geometry import Roi
 from edgepose_runtime.smoothing import OneEuroSettings
@@ -31,13 +31,7 @@ class Track:
 
 def record(tracker: Tracker, clip: Clip) -> Track:
     """Run a fresh tracker, which must not smooth, through a clip, and close it."""
-    try:
-        results = [
-            tracker.track(frame, timestamp_ms=1000 * index / clip.fps)
-            for index, frame in enumerate(clip.frames())
-        ]
-    finally:
-        tracker.close()
+    results = track_through(tracker, clip)
     nobody = np.full((results[0].skeleton.num_joints, 3), np.nan, np.float32)
     found = [result.keypoints is not None and result.roi is not None for result in results]
     poses = [result.keypoints if result.keypoints is not None else nobody for result in results]

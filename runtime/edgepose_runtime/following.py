@@ -182,7 +182,12 @@ class RoiFollower:
         return self._roi if self._frame_size == (frame_width, frame_height) else None
 
     def update(
-        self, keypoints: Floats, frame_width: int, frame_height: int, timestamp_ms: float
+        self,
+        keypoints: Floats,
+        frame_width: int,
+        frame_height: int,
+        timestamp_ms: float,
+        side: float = 0.0,
     ) -> bool:
         """Take in the pose found in a frame, be it in ``next_roi`` or in any other region.
 
@@ -193,11 +198,11 @@ class RoiFollower:
             frame_width: of the frame, in pixels.
             frame_height: of the frame, in pixels.
             timestamp_ms: when the frame was taken.
+            side: of the region that shows the pose; see :func:`is_person`.
 
         Returns:
             Whether the pose is a person.
         """
-        side = 0.0 if self._roi is None else self._roi.width
         survey = _Survey.of(keypoints, self.settings, side)
         found = survey.is_person
         self._misses = 0 if found else self._misses + 1

@@ -17,12 +17,8 @@ View = tuple[Image, ...]
 
 #: Side of the grey picture in which movement is followed: 0.06 ms to crop, and fine enough.
 VIEW_SIZE = 96
-#: Side of the patch around a joint that is followed, and how often the picture is halved: a joint
-#: may move by a fifth of the view from one frame to the next.
-_PATCH = (13, 13)
+#: How often the picture is halved: a joint may move by a fifth of the view from frame to frame.
 _HALVINGS = 2
-#: The kernels' own: at most 10 steps, or until one is below 0.02 pixels.
-_CRITERIA = (3, 10, 0.02)
 #: Going there and back, a joint that comes out this many view pixels off is half trusted.
 _HALF_TRUSTED = 1.0
 #: What is taken for a joint that left the view.
@@ -118,7 +114,7 @@ class JointFlow:
 def carry_opencv(
     before: Image, after: Image, joints: Doubles, neighbours: Doubles
 ) -> tuple[Doubles, Doubles]:
-    """Do what :meth:`JointFlow.carry` does, with OpenCV's patches and without keeping pyramids.
+    """Do what :meth:`JointFlow.carry` does with OpenCV's patches, which are made anew each time.
 
     Args:
         before: uint8 grey (S, S).
@@ -126,7 +122,7 @@ def carry_opencv(
         joints: (K, 2) in pixels of the first view.
         neighbours: (K, K), 1 for joints that are neighbours.
     """
-    known = np.isfinite(joints[:, 0])
+    known = np.isfinite(joints).all(axis=1)
     start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
     there, found = _follow(before, after, start)
     back, returned = _follow(after, before, there)
@@ -170,14 +166,16 @@ def _follow(
     """Return where points (K, 2) went, and which were found; those that were not stay."""
     import cv2
 
+    from edgepose_runtime.kernels.flow import SHORTEST, SIDE, STEPS
+
     moved, found, _ = cv2.calcOpticalFlowPyrLK(
         before,
         after,
         np.ascontiguousarray(points[:, None]),
         None,  # type: ignore[call-overload]
-        winSize=_PATCH,
+        winSize=(SIDE, SIDE),
         maxLevel=_HALVINGS,
-        criteria=_CRITERIA,
+        criteria=(cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, STEPS, SHORTEST),
     )
     ok = found[:, 0] > 0
     return np.where(ok[:, None], moved[:, 0], points).astype(np.float32), ok

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from benchmarks.recovery import WIDE, Finding, cut, interrupted, judge, table, widened
+from benchmarks.recovery import WIDE, Finding, cut, interrupted, judge, main, table, widened
 from edgepose import PoseTracker
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.tracked import Tracked
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import PENN13
 
 
@@ -85,3 +86,8 @@ def test_the_table_counts_what_was_found_in_time():
     rows = [Finding("a", 1, 0, 0, 0), Finding("b", 7, 6, 1, 2), Finding("c", None, 9, 0, 0)]
     (row,) = table({"cut": rows}).rows
     assert row == ("cut", "3", "1", "1", "7", "1", "15", "1", "2")
+
+
+def test_a_part_that_there_is_not_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="got 'ghost'"):
+        main(["--parts", "cut,ghost", "--out", str(tmp_path)])

@@ -17,6 +17,7 @@ from edgepose_runtime.errors import (
     RoiError,
     TimestampError,
 )
+from edgepose_runtime.geometry import Roi
 from edgepose_runtime.smoothing import OneEuroSettings
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
@@ -213,6 +214,24 @@ class TestFindingAndFollowing:
         result = tracker.track(np.zeros((600, 800, 3), np.uint8), timestamp_ms=40)
         assert result.origin is Origin.INITIALISED
         np.testing.assert_allclose(result.keypoints[:, :2], method.person[:, :2], atol=2)
+
+    def test_a_person_in_much_smaller_frames_is_followed_from_the_first_one_on(
+        self, tracker, method
+    ):
+        method.person = standing_person((1600, 1200), height=1900)
+        tracker.track(np.zeros((2400, 3200, 3), np.uint8), timestamp_ms=0)
+        method.person = standing_person((160, 120), height=70)
+        results = [tracker.track(FRAME, timestamp_ms=stamp) for stamp in (40, 80)]
+        assert [result.origin for result in results] == [Origin.INITIALISED, Origin.PROPAGATED]
+
+    def test_the_place_of_a_loss_counts_for_frames_of_that_size_only(self, tracker, method):
+        method.person = standing_person((1900, 900), height=400)
+        tracker.track(np.zeros((1200, 2400, 3), np.uint8), timestamp_ms=0)
+        method.person = None
+        method.calls.clear()
+        for stamp in (40, 80):
+            assert tracker.track(FRAME, timestamp_ms=stamp).keypoints is None
+        assert all(Roi(0, 0, 320, 240).contains(call.roi.center) for call in method.calls)
 
 
 class TestRoi:

@@ -257,6 +257,20 @@ def test_joints_in_one_spot_end_the_following_at_once():
     assert track.roi is None
 
 
+def test_joints_in_one_spot_of_the_region_that_shows_them_end_the_following():
+    follower = RoiFollower()
+    follower.update(standing(), *FRAME, 0.0)
+    assert not follower.update(standing(height=20), *FRAME, STEP_MS, side=600)
+    assert follower.lost
+
+
+def test_a_small_person_seen_elsewhere_is_measured_by_the_region_that_shows_it():
+    follower = RoiFollower()
+    follower.update(standing(2000, 1500, height=2500), 4000, 3000, 0.0)
+    assert follower.update(standing(100, 100, 60), 320, 240, STEP_MS, side=90)
+    assert follower.next_roi(320, 240) is not None
+
+
 class TestSearchRois:
     def test_begins_with_the_whole_frame(self):
         assert search_rois(1920, 1080)[0] == Roi(0, -420, 1920, 1920)

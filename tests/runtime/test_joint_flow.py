@@ -110,3 +110,43 @@ def test_patches_are_followed_as_by_opencv(shift):
     assert sure.sum() > 0.7 * inside.sum()
     np.testing.assert_allclose(there[sure], expected[sure], atol=0.1)
     assert ((doubt < 0.5) == (expected_doubt < 0.5))[inside].mean() > 0.9
+
+
+def test_joints_however_far_outside_stay_where_they_are_and_leave_others_alone():
+    before, after = (view_of(grey_view(texture((x, 0)), ROI)) for x in (0, 3))
+    far = (-1e300, -1e9, -40.0, -13.5, VIEW_SIZE + 13.5, 1e9, 1e300)
+    inside = VIEW_SIZE / 2
+    places = np.array([*((x, inside) for x in far), *((inside, y) for y in far), (inside, inside)])
+    there, doubt = JointFlow(len(places), ()).carry(before, after, places)
+    np.testing.assert_array_equal(there[:-1], places[:-1])
+    assert (doubt[:-1] > 3).all()
+    np.testing.assert_allclose(there[-1], places[-1] + (1.5, 0), atol=0.2)
+
+
+def test_a_joint_that_is_not_finite_in_part_is_unknown_and_leaves_others_alone():
+    before, after = (grey_view(texture((x, 0)), ROI) for x in (0, 3))
+    places = np.array([[np.inf, 40], [40, np.nan], [40, -np.inf], [48, 48]])
+    neighbours = np.array([[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [1, 1, 1, 0]], np.float64)
+    flow = JointFlow(4, [(0, 3), (1, 3), (2, 3)])
+    for there, doubt in (
+        flow.carry(view_of(before), view_of(after), places),
+        carry_opencv(before, after, places, neighbours),
+    ):
+        assert np.isnan(there[:3]).all()
+        assert np.isnan(doubt[:3]).all()
+        np.testing.assert_allclose(there[3], (49.5, 48), atol=0.2)
+
+
+def test_only_unknown_joints_stay_unknown(flow):
+    views = view_of(grey_view(texture(), ROI)), view_of(grey_view(texture((3, 0)), ROI))
+    there, doubt = flow.carry(*views, np.full((3, 2), np.nan))
+    assert np.isnan(there).all()
+    assert np.isnan(doubt).all()
+
+
+def test_a_plain_picture_is_followed_nowhere():
+    plain = view_of(np.full((VIEW_SIZE, VIEW_SIZE), 77, np.uint8))
+    places = np.random.default_rng(0).uniform(0, VIEW_SIZE, (13, 2))
+    there, doubt = JointFlow(13, ()).carry(plain, plain, places)
+    np.testing.assert_array_equal(there, places)
+    assert (doubt > 3).all()

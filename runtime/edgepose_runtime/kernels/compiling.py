@@ -29,7 +29,11 @@ def fused_kernel(function: Function) -> Function:
 
 
 def summing_kernel(function: Function) -> Function:
-    """Compile like `fused_kernel`, with sums in any order, so that those are vectors too."""
+    """Compile like `fused_kernel`, with sums in any order, so that those are vectors too.
+
+    Not for what asks whether numbers are finite: that is the difference of a number and itself,
+    which may then be taken for 0.
+    """
     return _compiled(function, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.kernels.compiling import summing_kernel
+from edgepose_runtime.kernels.compiling import fused_kernel, summing_kernel
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -184,7 +184,7 @@ def follow_patch(
     return there_x, there_y, True
 
 
-@summing_kernel
+@fused_kernel
 def carry_patches(
     before: Levels,
     after: Levels,
@@ -213,7 +213,7 @@ def carry_patches(
     for k in range(count):
         x, y = joints[k, 0], joints[k, 1]
         doubt[k] = np.nan
-        if not math.isfinite(x):
+        if not (math.isfinite(x) and math.isfinite(y)):
             continue
         to_x, to_y, found = follow_patch(before, after, x, y, work)
         back_x, back_y, returned = follow_patch(after, before, to_x, to_y, work)
@@ -221,6 +221,9 @@ def carry_patches(
         trust[k] = 1 / (1 + (doubt[k] / half_trusted) ** 2)
         flow[k, 0], flow[k, 1] = to_x - x, to_y - y
     for k in range(count):
+        if math.isnan(doubt[k]):
+            there[k] = np.nan
+            continue
         total = 0.0
         mean_x = mean_y = 0.0
         for j in range(count):
