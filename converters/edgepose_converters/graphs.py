@@ -90,12 +90,21 @@ class KernelStepGraph(nn.Module):
             fresh: ``(N, 1, 1, 1)``, above 0 for ``start``.
         """
         features = self.dkd.encode(self.normalisation(image))
-        heatmaps = torch.where(fresh > 0, start, self._match(features, kernels))
-        distilled = self.dkd.distil(features, heatmaps, kernels)
-        return heatmaps, distilled, self.dkd.encoder.classify(features)
+        matched, alone = self._match(features, kernels)
+        heatmaps = torch.where(fresh > 0, start, matched)
+        return heatmaps, self.dkd.distil(features, heatmaps, kernels), alone
 
-    def _match(self, features: Tensor, kernels: Tensor) -> Tensor:
-        memory = self.dkd.memory
-        if torch.onnx.is_in_onnx_export() and isinstance(memory, PoseKernels):
-            return self.dkd.merge(features, match_by_rows(memory, features, kernels))
-        return self.dkd.match(features, kernels)
+    def _match(self, features: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the matched heat-maps and the encoder's.
+
+        The last layer stands in the graph for each of them: an activation that runtimes fuse into
+        it costs nothing, and by itself more than the layer.
+        """
+        encoder, memory = self.dkd.encoder, self.dkd.memory
+        alone = encoder.classify(features)
+        if not (torch.onnx.is_in_onnx_export() and isinstance(memory, PoseKernels)):
+            return self.dkd.match(features, kernels), alone
+        found = match_by_rows(memory, features, kernels)
+        if not self.dkd.skip:
+            return found, alone
+        return encoder.activate(encoder.respond(features) + found), alone

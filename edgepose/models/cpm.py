@@ -88,10 +88,18 @@ class SmallCPM(nn.Module):
         features: Tensor = self.widen(self.cpm(image))
         return features
 
-    def classify(self, features: Tensor, more: Tensor | None = None) -> Tensor:
-        """Return the heat-maps of `features`; `more`, of their shape, is added."""
-        heatmaps: Tensor = self.final_layer(features)
-        return heatmaps if more is None else heatmaps + more
+    def respond(self, features: Tensor) -> Tensor:
+        """Return what the last layer says of `features`, ``(B, K, h, w)``."""
+        responses: Tensor = self.final_layer(features)
+        return responses
+
+    def activate(self, responses: Tensor) -> Tensor:
+        """Return the heat-maps that the responses stand for: themselves."""
+        return responses
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the heat-maps of `features`."""
+        return self.activate(self.respond(features))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""

@@ -74,11 +74,10 @@ class DKD(nn.Module):
         """Return a frame's heat-maps ``(B, K, h, w)`` from its features and the last state."""
         if self.memory is None:
             return self.encoder.classify(features)
-        return self.merge(features, self.memory.match(features, state))
-
-    def merge(self, features: Tensor, matched: Tensor) -> Tensor:
-        """Return the heat-maps ``(B, K, h, w)`` of what the kernels found in the features."""
-        return self.encoder.classify(features, matched) if self.skip else matched
+        matched = self.memory.match(features, state)
+        if not self.skip:
+            return matched
+        return self.encoder.activate(self.encoder.respond(features) + matched)
 
     def start(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return heat-maps and state of the first frame."""

@@ -86,12 +86,18 @@ class PoseNetwork(nn.Module):
         features: Tensor = self.head.features(found)
         return features
 
-    def classify(self, features: Tensor, more: Tensor | None = None) -> Tensor:
-        """Return the heat-maps of `features`; `more`, ``(B, K, h, w)``, adds to the responses."""
+    def respond(self, features: Tensor) -> Tensor:
+        """Return what the last layer says of `features`, ``(B, K, h, w)``."""
         responses: Tensor = self.head.final_layer(features)
-        if more is not None:
-            responses = responses + more
+        return responses
+
+    def activate(self, responses: Tensor) -> Tensor:
+        """Return the heat-maps that the last layer's responses stand for."""
         return self.head.activate(responses) if isinstance(self.head, PyramidHead) else responses
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the heat-maps of `features`."""
+        return self.activate(self.respond(features))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""

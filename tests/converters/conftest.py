@@ -76,8 +76,14 @@ class TinyEncoder(TinyNetwork):
         features = self.deep(torch.relu(self.norm(self.entry(image))))
         return torch.relu(self.up_norm(self.up(features)))
 
-    def classify(self, features):
+    def respond(self, features):
         return self.final(features)
+
+    def activate(self, responses):
+        return responses
+
+    def classify(self, features):
+        return self.activate(self.respond(features))
 
     def forward(self, image):
         return self.classify(self.features(image))
