@@ -76,7 +76,7 @@ class KernelStepGraph(nn.Module):
     def __init__(self, dkd: DKD) -> None:
         super().__init__()
         self.normalisation = PixelNormalisation()
-        self.dkd = DKD(dkd.encoder, dkd.memory)
+        self.dkd = DKD(dkd.encoder, dkd.memory, skip=dkd.skip)
 
     def forward(
         self, image: Tensor, kernels: Tensor, start: Tensor, fresh: Tensor
