@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from edgepose.datasets.broken import skip
 from edgepose.datasets.stills import read_people
 from edgepose.models.imagenet import MEAN, STD
-from edgepose.models.networks import PoseNetwork, build_network
+from edgepose.models.networks import LIGHT_PYRAMID, PoseNetwork, build_network
 from edgepose.training.modules import convert_outputs, network_input
 from edgepose_runtime.errors import CheckpointError, DataError
 from edgepose_runtime.skeletons import COCO17, Skeleton
 
 MOVENET_FORM = "movenet"
-NETWORK = {"backbone": "mobilenet_v2", "head": "pyramid", "pad_after": True}
 
 # In the order of the graph: backbone, pyramid, then three separable convolutions and an output
 # each for the regression, the offsets, the heat-maps and the centre.
@@ -50,12 +49,12 @@ def import_movenet(path: str | Path, skeleton: Skeleton) -> PoseNetwork:
         CheckpointError: the file is missing or damaged, or another network.
     """
     convolutions = _read(Path(path))
-    network = build_network(NETWORK, COCO17.num_joints).eval()
+    network = build_network(LIGHT_PYRAMID, COCO17.num_joints).eval()
     try:
         _fill(network, convolutions)
     except (IndexError, ValueError) as error:
         raise CheckpointError(f"The graph {path} is not MoveNet Lightning: {error}.") from error
-    converted = build_network(NETWORK, skeleton.num_joints)
+    converted = build_network(LIGHT_PYRAMID, skeleton.num_joints)
     converted.load_state_dict(convert_outputs(network.state_dict(), COCO17, skeleton))
     return converted.eval()
 

@@ -8,9 +8,9 @@ ort = pytest.importorskip("onnxruntime")
 from edgepose.benchmarking.peers import PEERS  # noqa: E402
 from edgepose.cli.main import main  # noqa: E402
 from edgepose.models.imagenet import MEAN, STD  # noqa: E402
-from edgepose.models.networks import build_network  # noqa: E402
+from edgepose.models.networks import LIGHT_PYRAMID, build_network  # noqa: E402
 from edgepose_converters import movenet  # noqa: E402
-from edgepose_converters.movenet import NETWORK, import_movenet, restore_norms  # noqa: E402
+from edgepose_converters.movenet import import_movenet, restore_norms  # noqa: E402
 from edgepose_runtime.errors import CheckpointError, DataError  # noqa: E402
 from edgepose_runtime.skeletons import COCO17, PENN13  # noqa: E402
 
@@ -43,7 +43,7 @@ def test_the_imported_network_computes_what_movenet_does():
 
 def test_norms_get_statistics_and_compute_the_same():
     torch.manual_seed(0)
-    network = build_network(NETWORK, 13).eval()
+    network = build_network(LIGHT_PYRAMID, 13).eval()
     pictures = torch.randn(6, 3, 64, 64)
     with torch.no_grad():
         before = network(pictures)
@@ -84,7 +84,7 @@ def write_graph(path, convolutions):
 
 def test_every_convolution_comes_to_its_place(tmp_path):
     torch.manual_seed(0)
-    source = build_network(NETWORK, 17)
+    source = build_network(LIGHT_PYRAMID, 17)
     convolutions = convolutions_of(source)
     network = import_movenet(write_graph(tmp_path / "movenet.onnx", convolutions), COCO17)
     found, wanted = network.state_dict(), source.state_dict()
@@ -107,7 +107,7 @@ def bad_graphs(tmp_path):
     """Files that are not MoveNet Lightning, by what is wrong with them."""
     text = tmp_path / "text.onnx"
     text.write_text("not a graph")
-    thunder = convolutions_of(build_network(NETWORK, 17))
+    thunder = convolutions_of(build_network(LIGHT_PYRAMID, 17))
     thunder[3] = (torch.zeros(2, 2, 1, 1), torch.zeros(2))
     return {
         "cannot be read": [tmp_path / "missing.onnx", text],
@@ -132,7 +132,9 @@ def test_convert_ends_in_one_sentence(bad_graphs, tmp_path, capsys):
     [(["--skeleton", "horse"], 2, "horse"), (["--data", "nowhere"], 1, "nowhere")],
 )
 def test_convert_says_what_is_missing(tmp_path, capsys, options, code, words):
-    graph = write_graph(tmp_path / "movenet.onnx", convolutions_of(build_network(NETWORK, 17)))
+    graph = write_graph(
+        tmp_path / "movenet.onnx", convolutions_of(build_network(LIGHT_PYRAMID, 17))
+    )
     out = tmp_path / "weights.pth"
     assert main(["convert", str(graph), str(out), "--from", "movenet", *options]) == code
     assert words in capsys.readouterr().err
