@@ -28,7 +28,12 @@ from edgepose_converters.importing import (
     import_pose_network,
     save_weights,
 )
-from edgepose_converters.movenet import MOVENET_FORM, import_movenet, statistics_pictures
+from edgepose_converters.movenet import (
+    MOVENET_FORM,
+    import_movenet,
+    restore_norms,
+    statistics_pictures,
+)
 from edgepose_converters.reports import agreement_text, import_text, int8_text
 from edgepose_converters.trained import TrainedModel, load_model
 from edgepose_converters.verification import Crop, crops_of, made_up_crops
@@ -98,8 +103,9 @@ def _import_backbone(args: argparse.Namespace) -> int:
 
 def _import_movenet(args: argparse.Namespace) -> int:
     skeleton = get_skeleton(args.skeleton or COCO17.name)
-    pictures = statistics_pictures(args.data or data_root())
-    save_weights(import_movenet(args.source, pictures, skeleton), args.out)
+    network = import_movenet(args.source, skeleton)
+    restore_norms(network, statistics_pictures(args.data or data_root()))
+    save_weights(network, args.out)
     sys.stdout.write(f"Wrote the weights {args.out}, with the joints of {skeleton.name}.\n")
     return 0
 

@@ -6,7 +6,7 @@ further wants them back, with statistics of real pictures, or its first steps un
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from edgepose.datasets.broken import skip
 from edgepose.datasets.stills import read_people
 from edgepose.models.imagenet import MEAN, STD
-from edgepose.models.networks import PoseNetwork, build_network
+from edgepose.models.networks import LIGHT_PYRAMID, PoseNetwork, build_network
 from edgepose.training.modules import convert_outputs, network_input
-from edgepose_runtime.errors import CheckpointError
+from edgepose_runtime.errors import CheckpointError, DataError
 from edgepose_runtime.skeletons import COCO17, Skeleton
 
 MOVENET_FORM = "movenet"
-NETWORK = {"backbone": "mobilenet_v2", "head": "pyramid", "pad_after": True}
 
 # In the order of the graph: backbone, pyramid, then three separable convolutions and an output
 # each for the regression, the offsets, the heat-maps and the centre.
@@ -36,12 +35,11 @@ _PICTURES, _SIZE = 240, 192
 Weights: TypeAlias = tuple[Tensor, Tensor | None]
 
 
-def import_movenet(path: str | Path, pictures: Tensor, skeleton: Skeleton) -> PoseNetwork:
-    """Read ``movenet-lightning.onnx`` as a network that can be trained further.
+def import_movenet(path: str | Path, skeleton: Skeleton) -> PoseNetwork:
+    """Read ``movenet-lightning.onnx`` as a network; `restore_norms` lets it be trained further.
 
     Args:
         path: the published graph (``singlepose/lightning/4``, by tf2onnx).
-        pictures: float32 (N, 3, S, S) network input, for the statistics of the batch norms.
         skeleton: joints of the heat-maps; those that COCO lacks start at zero.
 
     Returns:
@@ -51,13 +49,12 @@ def import_movenet(path: str | Path, pictures: Tensor, skeleton: Skeleton) -> Po
         CheckpointError: the file is missing or damaged, or another network.
     """
     convolutions = _read(Path(path))
-    network = build_network(NETWORK, COCO17.num_joints).eval()
+    network = build_network(LIGHT_PYRAMID, COCO17.num_joints).eval()
     try:
         _fill(network, convolutions)
     except (IndexError, ValueError) as error:
         raise CheckpointError(f"The graph {path} is not MoveNet Lightning: {error}.") from error
-    restore_norms(network, pictures)
-    converted = build_network(NETWORK, skeleton.num_joints)
+    converted = build_network(LIGHT_PYRAMID, skeleton.num_joints)
     converted.load_state_dict(convert_outputs(network.state_dict(), COCO17, skeleton))
     return converted.eval()
 
@@ -66,10 +63,12 @@ def statistics_pictures(root: Path) -> Tensor:
     """Return pictures of people from the data folder as network input, float32 (N, 3, S, S).
 
     Raises:
-        DataError: the folder has no ``people``.
+        DataError: the folder has no ``people``, or nobody is in it, or a picture is broken.
     """
     people = list(read_people(root / "people", COCO17, skip))
-    chosen = people[:: max(len(people) // _PICTURES, 1)]
+    if not people:
+        raise DataError(f"There is nobody in '{root / 'people'}', whose pictures norms are set by.")
+    chosen = people[:: max(len(people) // _PICTURES, 1)][:_PICTURES]
     images = [cv2.resize(each.image(), (_SIZE, _SIZE)) for each in chosen]
     return network_input(torch.from_numpy(np.stack(images)))
 
@@ -113,16 +112,17 @@ def _read(path: Path) -> list[Weights]:
         raise CheckpointError(f"The graph {path} cannot be read: {error}.") from error
     values = {each.name: each for each in graph.initializer}
 
-    def tensors(names: Sequence[str]) -> Iterator[Tensor]:
-        for name in names:
-            yield torch.tensor(onnx.numpy_helper.to_array(values[name]), dtype=torch.float32)
-
-    found = []
+    found: list[Weights] = []
     for node in graph.node:
-        if node.op_type == "Conv" and node.input[1] in values:
-            weight, *bias = tensors(node.input[1:])
+        names = [name for name in node.input[1:] if name]
+        if node.op_type == "Conv" and all(name in values for name in names):
+            weight, *bias = (_tensor(values[name]) for name in names)
             found.append((weight, bias[0] if bias else None))
     return found
+
+
+def _tensor(stored: onnx.TensorProto) -> Tensor:
+    return torch.tensor(onnx.numpy_helper.to_array(stored), dtype=torch.float32)
 
 
 def _fill(network: PoseNetwork, convolutions: Sequence[Weights]) -> None:

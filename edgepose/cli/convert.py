@@ -34,7 +34,9 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         help="a checkpoint; for int8 and for Triton the name or folder of a bundle",
     )
-    parser.add_argument("out", type=Path, help="folder of the bundle, or of the model repository")
+    parser.add_argument(
+        "out", type=Path, help="folder of the bundle or of the model repository, or file of weights"
+    )
     parser.add_argument(
         "--to",
         choices=("bundle", "triton"),
@@ -122,7 +124,8 @@ def _add_int8_options(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder that holds jhmdb, for calibration and measurement (default: EDGEPOSE_DATA)",
+        help="folder that holds jhmdb, for calibration and measurement, and people, whose pictures "
+        "MoveNet's norms are set by (default: EDGEPOSE_DATA)",
     )
 
 

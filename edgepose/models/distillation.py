@@ -124,7 +124,8 @@ class PoseKernels(nn.Module):
             heatmaps = functional.avg_pool2d(heatmaps, self.pooling)
         kernels: Tensor = self.distillator(features, heatmaps)
         if self.kernel_norm == "scale":
-            kernels = kernels / (kernels.shape[-1] * kernels.shape[1] ** 0.5)
+            channels, side = (int(size) for size in kernels.shape[1:3])  # a constant in a graph
+            kernels = kernels / (side * channels**0.5)
         return kernels
 
     def respond(self, features: Tensor, kernels: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from edgepose.models.cpm import SmallCPM
 from edgepose.models.distillation import KERNEL_NORMS, ConvLstm, PoseKernels, kernel_size
 from edgepose.models.dkd import DKD, Encoder, Memory
-from edgepose.models.networks import NetworkConfig, build_network
-from edgepose.models.options import from_mapping, require_known
+from edgepose.models.networks import LIGHT_PYRAMID, NetworkConfig, build_network
+from edgepose.models.options import named_config, require_known
 from edgepose_runtime.errors import ConfigError
 
 Options = Mapping[str, Any]
@@ -60,16 +60,7 @@ def dkd_config(config: DKDConfig | str | Options) -> DKDConfig:
     Raises:
         ConfigError: an unknown name or option, or an option of another type.
     """
-    if isinstance(config, DKDConfig):
-        return config
-    if isinstance(config, str):
-        require_known("DKD", config, DKD_CONFIGS)
-        return DKD_CONFIGS[config]
-    options = dict(config)
-    if "base" not in options:
-        return from_mapping(DKDConfig, "DKD", options)
-    base = dkd_config(options.pop("base"))
-    return from_mapping(DKDConfig, "DKD", {**vars(base), **options})
+    return named_config(DKDConfig, "DKD", config, DKD_CONFIGS)
 
 
 def build_dkd(config: DKDConfig | str | Options, joints: int) -> DKD:
@@ -127,7 +118,7 @@ def _published() -> dict[str, DKDConfig]:
 # The body of ppn-swift, with features 96x48x48. The encoder starts sequences too, so that a device
 # holds one network; what 16 kernels of 5x5 find adds to what it sees.
 _SWIFT = DKDConfig(
-    NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True),
+    LIGHT_PYRAMID,
     pooling=2,
     channels=16,
     skip=True,

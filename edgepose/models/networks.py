@@ -66,6 +66,10 @@ class NetworkConfig:
             raise ConfigError(f"A pyramid head has 3 stages; {self.stages} were asked for.")
 
 
+#: MoveNet's form, in which it can be a start: the body of the shipped networks.
+LIGHT_PYRAMID = NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True)
+
+
 class PoseNetwork(nn.Module):
     """Heat-maps of an image: float32 ``(B, 3, S, S)`` to ``(B, K, S / stride, S / stride)``.
 

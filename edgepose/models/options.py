@@ -29,6 +29,36 @@ def from_mapping(kind: type[Config], name: str, options: Mapping[str, Any]) -> C
     return kind(**options)
 
 
+def named_config(
+    kind: type[Config],
+    name: str,
+    config: Config | str | Mapping[str, Any],
+    known: Mapping[str, Config],
+) -> Config:
+    """Return the dataclass ``kind`` that ``config`` stands for.
+
+    Args:
+        kind: the dataclass.
+        name: its name in errors.
+        config: a configuration, a name of ``known``, or a mapping of the fields, whose optional
+            ``base`` is a name whose other fields are taken over.
+        known: configurations by name.
+
+    Raises:
+        ConfigError: an unknown name or option, or an option of another type.
+    """
+    if isinstance(config, kind):
+        return config
+    if isinstance(config, str):
+        require_known(name, config, known)
+        return known[config]
+    options: dict[str, Any] = dict(config)  # type: ignore[arg-type]  # a mapping is left
+    if "base" in options:
+        base = named_config(kind, name, options.pop("base"), known)
+        options = {**vars(base), **options}
+    return from_mapping(kind, name, options)
+
+
 def require_known(kind: str, name: str, known: Iterable[str]) -> None:
     """Raise ConfigError unless ``name`` is one of ``known``."""
     if name not in known:

@@ -151,9 +151,7 @@ def _refuse_auto_pad(auto_pad: str) -> None:
 def _pad(x: Tensor, pads: Tensor, value: Tensor | None = None, mode: str = "constant") -> Tensor:
     if mode != "constant":
         raise RuntimeError(f"Pad with mode {mode} is not supported")
-    before, after = _whole(pads)[: x.ndim], _whole(pads)[x.ndim :]
-    sides = [side for pair in zip(before[::-1], after[::-1], strict=True) for side in pair]
-    return functional.pad(x, sides, value=0.0 if value is None else float(value))
+    return _padded(x, _whole(pads), 0.0 if value is None else float(value))
 
 
 def _depth_to_space(x: Tensor, blocksize: int, mode: str = "DCR") -> Tensor:

@@ -22,5 +22,9 @@ def find_weights(name: str, root: Path) -> Path:
     maker = makers.get(Path(name).as_posix())
     raise CheckpointError(
         f"The weights to start from, {name}, are neither in the working directory nor in '{root}'"
-        + (f"; make them with: edgepose train {maker}" if maker else ".")
+        + (
+            f"; make them with: edgepose train {maker}"
+            if maker
+            else "; name another file with --set start.PART=FILE, or get them as the recipe says."
+        )
     )

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from edgepose.loading import load
-from edgepose.models import DKD
+from edgepose.models import DKD, build_dkd
 from edgepose.models.distillation import ConvLstm
 from edgepose.results import Origin
 from edgepose_converters.bundling import BundleOptions, build_bundle, starting_network
 from edgepose_converters.export import Geometry, export_dkd
 from edgepose_converters.exporters import exporter_of
+from edgepose_converters.graphs import PixelNormalisation
 from edgepose_converters.matching import match_by_rows
 from edgepose_converters.torch_network import TorchNetwork
 from edgepose_converters.trained import TrainedModel
@@ -26,7 +27,6 @@ from edgepose_runtime.skeletons import PENN13
 from tests.converters.conftest import TinyEncoder, seen
 
 GEOMETRY = Geometry(input_size=256, heatmap_size=32, joints=13)
-ROI = Roi(0, 0, 256, 256)
 FRAMES = 40
 
 
@@ -121,28 +121,52 @@ def test_runtimes_agree_on_forty_frames_of_a_real_clip(built):
 
 @pytest.mark.parametrize("backend", available_backends())
 def test_a_bundle_gives_the_heatmaps_of_the_algorithm(backend, built, dkd, real_crops):
-    """h_1 = P(I_1), k_t = Φ(F(I_t), h_t), h_{t+1} = match(k_t, F(I_{t+1})), written plainly."""
-    image = built_image(built)
-    with torch.no_grad():
-        wanted = [dkd.initialise(image(real_crops[0]))]
-        for before, crop in pairwise(real_crops):
-            kernels = dkd.distil(dkd.encode(image(before)), wanted[-1])
-            wanted.append(dkd.match(dkd.encode(image(crop)), kernels))
     with load(built[0].path, backend=backend, precision="float32", num_threads=1) as model:
-        estimate = model.method.initialise(real_crops[0], ROI)
-        assert estimate.origin is Origin.INITIALISED
-        for crop, maps in zip(real_crops, wanted, strict=True):
-            if crop is not real_crops[0]:
-                estimate = model.method.advance(crop, ROI, estimate.state)
-                assert estimate.origin is Origin.MATCHED
-            np.testing.assert_allclose(estimate.heatmaps, maps[0].numpy(), atol=1e-3)
+        for found, wanted in maps_of(model, dkd, real_crops):
+            np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
-def built_image(built):
-    from edgepose_converters.graphs import PixelNormalisation
+EDGE_SIZE = 128
+EDGE_FORMS = [{}, {"skip": False, "pooling": 1}, {"channels": 6}, {"kernel_norm": "none"}]
 
-    normalise = PixelNormalisation()
-    return lambda crop: normalise(torch.from_numpy(crop[None]))
+
+@pytest.mark.parametrize("options", EDGE_FORMS, ids=str)
+def test_runtimes_compute_what_every_edge_form_does(options, tmp_path):
+    torch.manual_seed(0)
+    network = build_dkd({"base": "dkd-swift", "input_size": EDGE_SIZE, **options}, 13)
+    torch.nn.init.normal_(network.encoder.head.final_layer.weight, std=0.1)
+    torch.nn.init.constant_(network.memory.norm.weight, 0.5)
+    network = seen(network, (2, 2, 3, EDGE_SIZE, EDGE_SIZE), steps=4)
+    model = TrainedModel(network, PENN13, EDGE_SIZE, HeatmapSpec(EDGE_SIZE // 4, 4.0, 1.5), {})
+    crops = made_up_crops(EDGE_SIZE, 4)
+    bundle, agreements = build_bundle(model, tmp_path / "edge", BundleOptions("edge"), crops)
+    assert all(agreement.holds for agreement in agreements)
+    for backend in available_backends():
+        with load(bundle.path, backend=backend, precision="float32", num_threads=1) as loaded:
+            for found, wanted in maps_of(loaded, network, crops):
+                np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def maps_of(model, dkd, crops):
+    """Pairs of heat-maps: a bundle's, and h_1 = P(I_1), k_t = Φ(F(I_t), h_t),
+    h_{t+1} = match(k_t, F(I_{t+1})), written plainly."""
+    with torch.no_grad():
+        wanted = [dkd.initialise(from_pixels(crops[0]))]
+        for before, crop in pairwise(crops):
+            kernels = dkd.distil(dkd.encode(from_pixels(before)), wanted[-1])
+            wanted.append(dkd.match(dkd.encode(from_pixels(crop)), kernels))
+    roi = Roi(0, 0, *crops[0].shape[:2])
+    estimate = model.method.initialise(crops[0], roi)
+    assert estimate.origin is Origin.INITIALISED
+    for crop, maps in zip(crops, wanted, strict=True):
+        if crop is not crops[0]:
+            estimate = model.method.advance(crop, roi, estimate.state)
+            assert estimate.origin is Origin.MATCHED
+        yield estimate.heatmaps, maps[0].numpy()
+
+
+def from_pixels(crop):
+    return PixelNormalisation()(torch.from_numpy(crop[None]))
 
 
 def test_the_initialiser_starts_and_else_the_encoder(dkd, trained):

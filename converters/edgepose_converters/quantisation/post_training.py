@@ -18,6 +18,7 @@ from nncf.quantization.advanced_parameters import (
 from onnx import helper
 
 from edgepose_converters.quantisation.cleaning import (
+    consumers,
     initialisers,
     producers,
     replace_nodes,
@@ -90,12 +91,15 @@ def _left_float(graph: onnx.GraphProto) -> list[str]:
 
     Layers behind a Concat are left as well: OpenVINO (2026.4) computes them wrongly in int8, a
     sixth of the heat-maps off where ONNX Runtime is a hundredth off. So are those whose weights
-    are computed: no runtime has them in int8.
+    are computed: no runtime has them in int8. A sum before a sigmoid is of heat-maps, too.
     """
     stored, made_by = initialisers(graph), producers(graph)
 
     def is_float(node: onnx.NodeProto) -> bool:
         if node.op_type == "Add":
+            after = consumers(graph, node.output[0])
+            if any(each.op_type == "Sigmoid" for each in after):
+                return True
             return any(name in stored for name in node.input)
         if node.op_type in WEIGHTED and node.input[1] not in stored:
             return True

@@ -5,8 +5,10 @@ import onnx
 import pytest
 
 from edgepose.loading import load
+from edgepose.models import build_dkd
 from edgepose.results import Origin
 from edgepose_converters.bundling import BundleOptions, build_bundle
+from edgepose_converters.export import Geometry, export_dkd
 from edgepose_converters.quantisation import int8
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers, store
 from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
@@ -54,6 +56,22 @@ def feeds(kernel_bundle):
 @pytest.fixture(scope="module")
 def graph(step, feeds):
     return quantised(cleaned(step), feeds)
+
+
+def test_what_kernels_add_to_the_heatmaps_is_added_in_float():
+    size, crops = 128, made_up_crops(128, 2)
+    network = build_dkd({"base": "dkd-swift", "input_size": size}, 13).eval()
+    content = export_dkd(network, Geometry(size, size // 4, 13))["step"].content
+    fed = {
+        "kernels": np.zeros((1, 16, 3, 3), np.float32),
+        "start": np.zeros((1, 13, 32, 32), np.float32),
+        "fresh": np.zeros((1, 1, 1, 1), np.float32),
+    }
+    graph = quantised(cleaned(content), [{"image": crop[None], **fed} for crop in crops]).graph
+    made_by = producers(graph)
+    last = [made_by[node.input[0]] for node in graph.node if node.op_type == "Sigmoid"]
+    (added,) = (node for node in last if node.op_type == "Add")
+    assert {made_by[name].op_type for name in added.input} == {"Conv", "Add"}
 
 
 def test_matching_stays_float_and_layers_become_int8(graph, step):
