@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.cli.values import whole
+from edgepose.cli.values import share, whole
 from edgepose.loading import DEFAULT_MODEL, PoseModel, bundle_path, load
 from edgepose.progress import show_progress
 from edgepose.sinks.files import check_writable, create_file
@@ -64,7 +64,7 @@ def add_parser(subparsers: Any) -> None:
     )
     group.add_argument(
         "--weaken",
-        type=float,
+        type=share,
         default=1.0,
         metavar="FACTOR",
         help="show crops at such a part of their resolution: on clips that a model was trained on "
@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     """Collect heat-maps, learn springs, and write them; return the exit code."""
     if not (args.out or args.plot or args.into_bundle):
         raise ConfigError("Nothing would be kept; add --out FILE, --plot FILE or --into-bundle.")
+    if args.spoilt_only and not args.perturbed:
+        raise ConfigError("--spoilt-only needs spoilt frames; give --perturbed a share above 0.")
     for path in filter(None, (args.out, args.plot, args.windows)):
         check_writable(path)
     springs = read_springs(args.springs) if args.springs is not None else _learned(args)
@@ -116,7 +118,8 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
         return SliceWindows.load(args.windows)
     root = args.root or data_root() / "jhmdb"
     read = read_jhmdb_clips(root, "train", grade="A", on_broken=skip)
-    clips = [read[index * len(read) // args.clips] for index in range(min(args.clips, len(read)))]
+    count = min(args.clips, len(read))
+    clips = [read[index * len(read) // count] for index in range(count)]
     spoilt = [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
     if args.spoilt_only:
         clips = spoilt

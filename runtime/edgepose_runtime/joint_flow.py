@@ -122,7 +122,7 @@ def carry_opencv(
         joints: (K, 2) in pixels of the first view.
         neighbours: (K, K), 1 for joints that are neighbours.
     """
-    known = np.isfinite(joints).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(joints).all(axis=1))
     start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
     there, found = _follow(before, after, start)
     back, returned = _follow(after, before, there)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from edgepose_runtime import hpim
 from edgepose_runtime.dynamics import Kinds, PoleDictionary, pole_atoms
-from edgepose_runtime.interpolation import PoseInterpolator
+from edgepose_runtime.interpolation import DEFAULT_NOISE, PoseInterpolator
 from edgepose_runtime.kernels.sparse import fista
 
 POLES = PoleDictionary(np.linspace(0.95, 1.02, 20), np.linspace(0.01, 1.5, 20))
@@ -37,6 +37,21 @@ def test_the_weighted_kernel_does_what_numpy_does(seed, keys, noise, equal):
     expected, deviation = hpim.interpolate_numpy(prior, frames, poses, noise=noise)
     np.testing.assert_allclose(result.poses, expected, atol=2e-3)
     np.testing.assert_allclose(result.uncertainty, deviation, atol=2e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_weighted_kernel_does_what_numpy_does_with_very_many_keys(equal):
+    """More than a product of all pivots would have room for."""
+    frames, random = np.arange(200), np.random.default_rng(0)
+    poses = np.stack([50 + 20 * np.sin(frames / 9), 50 + 0.1 * frames, np.ones(200)], axis=1)
+    poses = poses[:, None].repeat(2, axis=1) + random.normal(0, 0.5, (200, 2, 3)) * (1, 1, 0)
+    if not equal:
+        poses[::7, 1] = np.nan
+    interpolator = PoseInterpolator(length=200)
+    result = interpolator.interpolate(frames, poses.astype(np.float32))
+    prior = hpim.expected_movement(interpolator.dictionary, 200)
+    expected, _ = hpim.interpolate_numpy(prior, frames, poses, noise=DEFAULT_NOISE)
+    np.testing.assert_allclose(result.poses, expected, atol=2e-2)
 
 
 @settings(max_examples=20)

@@ -1,6 +1,13 @@
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from edgepose_runtime import kernels
+from edgepose_runtime.kernels.compiling import CONSTANTS
 
 KERNEL = """
 from edgepose_runtime.kernels.crops import area_taps
@@ -35,6 +42,31 @@ def test_kernels_work_where_no_folder_can_hold_the_cache(tmp_path):
 def test_compiled_kernels_are_kept_where_a_folder_can_be_written(tmp_path):
     python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
     assert list(tmp_path.rglob("*.nbc"))
+
+
+@pytest.mark.parametrize(
+    ("change", "hits"),
+    [
+        ("", 1),
+        ("compiling.CONSTANTS = ('geometry.py',)", 0),
+    ],
+    ids=["the same sources", "others"],
+)
+def test_kept_kernels_count_only_for_the_sources_they_are_made_of(tmp_path, change, hits):
+    python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
+    code = f"from edgepose_runtime.kernels import compiling\n{change}\n{KERNEL}"
+    counted = f"{code}\nprint(sum(area_taps.stats.cache_hits.values()))"
+    assert python(counted, NUMBA_CACHE_DIR=str(tmp_path)).split("\n")[-1] == str(hits)
+
+
+def test_all_modules_that_kernels_take_constants_from_are_known():
+    taken = {
+        f"{node.module.removeprefix('edgepose_runtime.')}.py"
+        for file in Path(kernels.__path__[0]).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("edgepose_runtime.")
+    }
+    assert {name for name in taken if not name.startswith("kernels.")} == set(CONSTANTS)
 
 
 def test_importing_the_runtime_loads_nothing_heavy():

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+#: Modules beside this folder whose constants are compiled into kernels.
+CONSTANTS = ("decoding.py", "hpim.py")
+
 
 def kernel(function: Function) -> Function:
     """Compile a function that needs no interpreter lock, on its first call with each type.
 
     The machine code is kept on disk for the next process wherever numba finds a folder that it
-    can write; in a read-only install without one it is compiled again by each process.
+    can write; in a read-only install without one it is compiled again by each process. A change to
+    any kernel makes it useless.
     """
     return _compiled(function)
 
@@ -42,4 +49,28 @@ def _compiled(function: Function, **options: Any) -> Function:
         compiled = njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # what numba raises when no folder can hold the cache
         compiled = njit(nogil=True, **options)(function)
+    _tie_to_all_sources(compiled)
     return cast(Function, compiled)
+
+
+def _tie_to_all_sources(compiled: Any) -> None:
+    """Let machine code on disk count only as long as all sources are those that it was made of.
+
+    numba looks at a kernel's own file alone. But other kernels that it calls, and constants of
+    other modules, are part of its machine code, and that outlives an update of this package.
+    """
+    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    stamp = getattr(index, "_source_stamp", None)
+    if index is not None and stamp is not None:
+        index._source_stamp = stamp, sources_hash()
+
+
+@cache
+def sources_hash() -> str:
+    """Return a hash of all that kernels are made of."""
+    here = Path(__file__).parent
+    files = [*here.glob("*.py"), *(here.parent / name for name in CONSTANTS)]
+    found = sha256()
+    for file in sorted(file for file in files if file.is_file()):
+        found.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()

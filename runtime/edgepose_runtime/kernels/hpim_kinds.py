@@ -19,6 +19,10 @@ from edgepose_runtime.kernels.hpim_systems import (
 Doubles = NDArray[np.float64]
 Keys = NDArray[np.int64]
 
+#: Pivots that are multiplied before a logarithm is taken. That stays in range: unseen keys are left
+#: out, so that each lies between the inverse roots of `UNSEEN` and of the floor of variances.
+FACTORS = 16
+
 
 @fused_kernel
 def are_alike(variances: Doubles) -> bool:
@@ -66,30 +70,34 @@ def weigh(
             _subtract_squares(sides[m], variances, likelihoods[m])
 
 
-# What is multiplied below stays in range: unseen keys are left out, and seen ones' variance is at
-# least the floor. There are two coordinates: twice the logarithm of the inverse root of the
-# determinant.
+# There are two coordinates: twice the logarithm of the inverse root of the determinant.
 
 
 @fused_kernel
 def _volumes(low: Doubles, variances: Doubles, out: Doubles) -> None:
     """Write the part (K,) of the log-likelihoods that the factors (r, r, K) alone decide."""
-    out[:] = 1
-    for i in range(len(low)):
-        pivot, row = low[i, i], variances[i]
+    product = np.empty(len(out))
+    out[:] = 0
+    for first in range(0, len(low), FACTORS):
+        product[:] = 1
+        for i in range(first, min(first + FACTORS, len(low))):
+            pivot, row = low[i, i], variances[i]
+            for k in range(len(out)):
+                product[k] *= pivot[k] if row[k] < UNSEEN else 1.0
         for k in range(len(out)):
-            out[k] *= pivot[k] if row[k] < UNSEEN else 1.0
-    for k in range(len(out)):
-        out[k] = 2 * math.log(out[k])
+            out[k] += 2 * math.log(product[k])
 
 
 @fused_kernel
 def _volume_once(low: Doubles, variances: Doubles) -> float:
     """Return what `_volumes` writes, with one factor (r, r)."""
-    product = 1.0
-    for i in range(len(low)):
-        product *= low[i, i] if variances[i, 0] < UNSEEN else 1.0
-    return 2 * math.log(product)
+    total = 0.0
+    for first in range(0, len(low), FACTORS):
+        product = 1.0
+        for i in range(first, min(first + FACTORS, len(low))):
+            product *= low[i, i] if variances[i, 0] < UNSEEN else 1.0
+        total += 2 * math.log(product)
+    return total
 
 
 @fused_kernel
