@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 import edgepose
 from edgepose.cli.main import main as edgepose_command
+from edgepose.loading import bundle_path
 from edgepose.refining import Seen
 from edgepose_runtime.bundle import load_bundle
 from edgepose_runtime.capture import open_source
@@ -159,8 +160,8 @@ def draw(bundle: Path, args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Convert a checkpoint, if it is one, and draw."""
-    if args.model.is_dir():
-        draw(args.model, args)
+    if args.model.suffix != ".pt":
+        draw(bundle_path(args.model), args)
         return
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
@@ -172,7 +173,7 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw distilled kernels and what they find.")
-    parser.add_argument("model", type=Path, help="a bundle or a checkpoint of DKD")
+    parser.add_argument("model", type=Path, help="a bundle of DKD, or a checkpoint (.pt)")
     parser.add_argument("video", help="of one person")
     parser.add_argument("out", type=Path, help="a PNG file")
     parser.add_argument("--joints", default="head,left_wrist,right_ankle")
