@@ -4,8 +4,9 @@ python samples/distilled_kernels.py MODEL VIDEO OUT.png [--joints head,left_wris
 
 MODEL is a bundle, or a checkpoint of `edgepose train`, for which PyTorch is needed; both take the
 package onnx. A column is a frame. Each joint has two rows: its pose kernel, distilled from the
-frame before (the kernels of all channels, added up with the joint's weights), and what that
-finds in this frame. Where the pose initialiser ran instead there is no kernel.
+frame before (the kernels of all channels, added up with the joint's weights), and the heat-map of
+this frame: what that finds, with what the encoder sees where the model adds both. Where the pose
+initialiser ran instead there is no kernel.
 """
 
 from __future__ import annotations
