@@ -25,8 +25,8 @@ SETTINGS: dict[str, KeyFrames | None] = {
     "every frame": None,
     "auto": KeyFrames(),
     "auto, 8 frames late": KeyFrames(lag_frames=8),
-    "tolerance 0.025, 8 frames late": KeyFrames(tolerance=0.025, lag_frames=8),
-    "tolerance 0.03": KeyFrames(tolerance=0.03),
+    "tolerance 0.02": KeyFrames(tolerance=0.02),
+    "tolerance 0.02, 8 frames late": KeyFrames(tolerance=0.02, lag_frames=8),
     "tolerance 0.03, 8 frames late": KeyFrames(tolerance=0.03, lag_frames=8),
 }
 MEASURE = Measure("torso", ALPHA)
