@@ -13,8 +13,6 @@ from edgepose.sinks.files import create_file
 from edgepose_runtime.errors import ConfigError
 
 MEASURE = f"PCK-torso@{ALPHAS[0]:g}"
-#: Heights of labels.
-_LEVELS = 4
 _OURS, _THEIRS = "tab:blue", "tab:gray"
 
 
@@ -37,8 +35,11 @@ def draw_picture(outcome: Outcome, path: Path) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    for index, (entrant, milliseconds, pck) in enumerate(sorted(points, key=lambda p: p[1])):
-        _draw(axes, entrant, milliseconds, pck, level=index % _LEVELS)
+    # From slow to fast: the labels of faster ones go above, so that no line crosses another.
+    level = 0
+    for entrant, milliseconds, pck in sorted(points, key=lambda p: -p[1]):
+        _draw(axes, entrant, milliseconds, pck, level)
+        level += entrant.part != PEER
     _label(axes, outcome, points[0][0])
     image = BytesIO()
     FigureCanvasAgg(figure).print_figure(image, format=path.suffix.lstrip(".") or "png", dpi=130)
@@ -69,18 +70,18 @@ def _draw(
     at, options = (milliseconds, pck[BOXES]), {"textcoords": "offset points", "fontsize": 8}
     if entrant.part == PEER:
         axes.annotate(entrant.name, at, xytext=(8, 0), color=color, va="center", **options)
-    else:  # above and at different heights: forms of one model lie close together
+    else:  # each at a height of its own: forms of one model lie close together
         precision = entrant.engine.precision.split(", ")[-1]
         text = f"{entrant.name}, {entrant.engine.backend} {precision}"
-        above = {"xytext": (-14, 16 + 14 * level), "ha": "left", "va": "bottom"}
-        line = {"arrowstyle": "-", "color": color, "linewidth": 0.5}
+        above = {"xytext": (10, 26 + 18 * level), "ha": "left", "va": "bottom"}
+        line = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "relpos": (0, 0)}
         axes.annotate(text, at, color=color, arrowprops=line, **above, **options)
 
 
 def _label(axes: Any, outcome: Outcome, first: Entrant) -> None:
     threads = first.asked.threads
     axes.set_xscale("log")
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(x=0.25, y=0.25)
     ticks = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200]
     low, high = axes.get_xlim()
     shown = [tick for tick in ticks if low <= tick <= high]
