@@ -19,14 +19,15 @@ class PixelNormalisation(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+        mean, std = (torch.tensor(values).flip(0) for values in (MEAN, STD))
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("shift", -mean / std, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the normalised image."""
-        planes = image.permute(0, 3, 1, 2)[:, [2, 1, 0]]
-        return planes.float() * self.scale + self.shift
+        # In the order in which pixels lie: runtimes then change it within the first convolution.
+        pixels = image.float() * self.scale + self.shift
+        return pixels.permute(0, 3, 1, 2)[:, [2, 1, 0]]
 
 
 class ImageGraph(nn.Module):

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 Graph = onnx.GraphProto
-# They only move values, so that a cast may change places with them.
-_MOVERS = ("Transpose", "Gather")
 
 
 def cleaned(content: bytes) -> onnx.ModelProto:
     """Return the model of an ONNX file in a plain form that computes the same.
 
-    Constants are initialisers, weights that were stored as float16 are float32, and pixels are
-    cast before anything else: TensorRT knows uint8 as a type of inputs only.
+    Constants are initialisers, and weights that were stored as float16 are float32.
     """
     model = onnx.load_model_from_string(content)
     _fold_constants(model.graph)
-    _cast_first(model.graph)
     drop_unused(model.graph)
     del model.graph.value_info[:]
     onnx.checker.check_model(model)
@@ -102,28 +96,3 @@ def _constant(
     if node.op_type == "Identity":
         return values
     return values.astype(helper.tensor_dtype_to_np_dtype(node.attribute[0].i))
-
-
-def _cast_first(graph: Graph) -> None:
-    """Move the cast of uint8 inputs before the nodes that only move pixels."""
-    made_by = producers(graph)
-    images = {i.name for i in graph.input if i.type.tensor_type.elem_type == TensorProto.UINT8}
-    nodes = list(graph.node)
-    for cast in (node for node in graph.node if node.op_type == "Cast"):
-        moved = list(_movers_before(cast, made_by))
-        if not moved or moved[-1].input[0] not in images:
-            continue
-        rewire(graph, cast.output[0], cast.input[0])
-        cast.input[0], moved[-1].input[0] = moved[-1].input[0], cast.output[0]
-        nodes.remove(cast)
-        nodes.insert(nodes.index(moved[-1]), cast)
-    replace_nodes(graph, nodes)
-
-
-def _movers_before(
-    node: onnx.NodeProto, made_by: dict[str, onnx.NodeProto]
-) -> Iterator[onnx.NodeProto]:
-    before = made_by.get(node.input[0])
-    while before is not None and before.op_type in _MOVERS:
-        yield before
-        before = made_by.get(before.input[0])

@@ -30,6 +30,7 @@ from edgepose_converters.quantisation.layers import (
     weighted_layers,
     with_float_layers,
 )
+from edgepose_converters.quantisation.pixels import centre_pixels
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import DEFAULT_SEARCH, sensitive_layers
@@ -164,6 +165,7 @@ class _Quantisation:
 
     def _quantised(self, name: str) -> bytes:
         model, feeds = cleaned(self._floats[name]), self._calibration.feeds[name]
+        centre_pixels(model.graph)
         graph = self._ptq(name, model, feeds)
         layers = {*self._sensitive(name, graph, model), *self._wanted(graph)}
         graph = with_float_layers(graph, model, sorted(layers))

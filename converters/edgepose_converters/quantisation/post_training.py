@@ -24,6 +24,7 @@ from edgepose_converters.quantisation.cleaning import (
     replace_nodes,
     rewire,
 )
+from edgepose_converters.quantisation.pixels import keep_pixels_exact
 from edgepose_converters.quantisation.symmetric import make_portable
 from edgepose_runtime.errors import BackendError
 from edgepose_runtime.tensors import Array
@@ -73,6 +74,7 @@ def quantised(
         raise BackendError(f"NNCF cannot quantise the graph: {error}") from error
     _remove_shields(result.graph)
     make_portable(result)
+    keep_pixels_exact(result)
     return result
 
 

@@ -21,6 +21,7 @@ from edgepose_runtime.backends.base import (
     require_precision,
     specs_by_name,
 )
+from edgepose_runtime.backends.openvino_int8 import use_unsigned_steps
 from edgepose_runtime.errors import (
     BackendError,
     BackendUnavailableError,
@@ -165,6 +166,7 @@ def _precisions(device: str) -> tuple[str, ...]:
 def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> Any:
     core = _core()
     graph = core.read_model(model)
+    use_unsigned_steps(graph)
     if settings.batch is not None:
         shapes = {port: [settings.batch, *port.partial_shape[1:]] for port in graph.inputs}
         graph.reshape(shapes)
