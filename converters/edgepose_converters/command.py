@@ -24,6 +24,7 @@ from edgepose_converters.bundling import (
 from edgepose_converters.importing import (
     BACKBONE_FORM,
     POSE_FORMS,
+    check_weights_target,
     import_backbone,
     import_pose_network,
     save_weights,
@@ -48,10 +49,9 @@ _MADE_UP_FRAMES = 8
 
 def run(args: argparse.Namespace) -> int:
     """Convert as the options say; return the exit code."""
-    if args.form == BACKBONE_FORM:
-        return _import_backbone(args)
-    if args.form == MOVENET_FORM:
-        return _import_movenet(args)
+    if args.form in (BACKBONE_FORM, MOVENET_FORM):
+        check_weights_target(args.out, overwrite=args.overwrite)
+        return _import_backbone(args) if args.form == BACKBONE_FORM else _import_movenet(args)
     check_bundle_target(args.out, overwrite=args.overwrite)
     if args.precision == "int8":
         return _make_int8(args)

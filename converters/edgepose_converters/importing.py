@@ -133,6 +133,16 @@ def import_backbone(path: str | Path) -> tuple[nn.Module, ImportReport]:
     return backbone.eval(), report
 
 
+def check_weights_target(out: Path, *, overwrite: bool) -> None:
+    """Refuse to replace weights unasked, before any work is done for them.
+
+    Raises:
+        OutputError: there is something already, and it is not to be overwritten.
+    """
+    if out.exists() and not overwrite:
+        raise OutputError(f"There is something at {out} already; give --overwrite to replace it.")
+
+
 def save_weights(network: nn.Module, out: Path) -> None:
     """Write a network's weights where a recipe's ``start`` finds them.
 

@@ -98,6 +98,18 @@ def test_torchvision_classifiers_become_backbones(tmp_path, network):
     assert report.of(UNUSED)
 
 
+def test_weights_that_are_there_are_replaced_only_when_asked(tmp_path, capsys):
+    source = saved(tmp_path / "classifier.pth", MobileNetV2Classifier().state_dict())
+    out = tmp_path / "weights.pth"
+    out.write_text("precious")
+    command = ["convert", str(source), str(out), "--from", "torchvision"]
+    assert main(command) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert out.read_text() == "precious"
+    assert main([*command, "--overwrite"]) == 0
+    assert load_weights(out).values
+
+
 @pytest.mark.data
 def test_the_real_mobilenet_of_torchvision_is_read_whole(data_root):
     file = data_root.parent / "weights" / "mobilenet_v2-b0353104.pth"
