@@ -52,7 +52,8 @@ def test_int8_holds_pixels_exactly(centred):
     (pixels,) = [
         node
         for node in int8.graph.node
-        if node.op_type == "QuantizeLinear" and made_by[node.input[0]].op_type in ("Sub", "Transpose")
+        if node.op_type == "QuantizeLinear"
+        and made_by[node.input[0]].op_type in ("Sub", "Transpose")
     ]
     assert numpy_helper.to_array(stored[pixels.input[1]]) == 1
     assert numpy_helper.to_array(stored[pixels.input[2]]) == 0
