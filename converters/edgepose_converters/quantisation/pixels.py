@@ -44,7 +44,7 @@ def centre_pixels(graph: Graph) -> None:
     )
     weights, bias = (stored[name] for name in convolution.input[1:])
     _absorb(weights, bias, scale, shift, order)
-    graph.initializer.append(numpy_helper.from_array(_MIDDLE, "pixels_middle"))
+    graph.initializer.append(numpy_helper.from_array(np.asarray(_MIDDLE), "pixels_middle"))
     centred = helper.make_node("Sub", [cast.output[0], "pixels_middle"], [_CENTRED], _CENTRED)
     moved.input[0] = _CENTRED
     convolution.input[0] = moved.output[0]
