@@ -93,7 +93,7 @@ def crop_frame(frame: Any, roi: Roi, size: int, out: Image | None = None) -> Ima
             f"got {out.dtype} of shape {out.shape}."
         )
     first, scale = _sampling(roi, size)
-    crop_area(pixels, first, scale, np.array(BACKGROUND, np.float32), out)
+    crop_area(pixels, first, scale, BACKGROUND, out)
     return out
 
 
