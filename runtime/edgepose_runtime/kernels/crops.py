@@ -75,14 +75,14 @@ def _blend_rows(rows: Bytes, weights: Values, outside: Bytes, line: Values) -> N
         first, second, w1 = rows[k], rows[min(k + 1, last)], weights[k]
         w2 = weights[k + 1] if k < last else np.uint16(0)
         if k == 0:
-            for i in range(len(line)):
+            for i in range(len(first)):
                 line[i] = part_of_byte(first[i], w1) + part_of_byte(second[i], w2)
         elif w1 > 0:
-            for i in range(len(line)):
+            for i in range(len(first)):
                 line[i] += part_of_byte(first[i], w1) + part_of_byte(second[i], w2)
     missing = np.uint16(WHOLE - weights.sum())
     if missing > 0:
-        for i in range(len(line)):
+        for i in range(len(outside)):
             line[i] += part_of_byte(outside[i], missing)
 
 
@@ -176,8 +176,9 @@ def crop_area(
     for v in range(0, size, ROWS):
         # Where fewer are left, the last one is made again.
         second, third, fourth = min(v + 1, size - 1), min(v + 2, size - 1), min(v + 3, size - 1)
-        for line, u in zip(lines, (v, second, third, fourth)):
-            _blend_rows(rows[top[u] : top[u] + row_taps], row_weights[u], outside, line)
+        for row in range(ROWS):
+            u = min(v + row, size - 1)
+            _blend_rows(rows[top[u] : top[u] + row_taps], row_weights[u], outside, lines[row])
         _interleave(lines[0], lines[1], lines[2], lines[3], block)
         _blend_columns(block, index, weights, rest, blended)
         _write(blended, crop[v], crop[second], crop[third], crop[fourth])
