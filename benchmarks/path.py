@@ -65,9 +65,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(table(measure(width, height, args.height, args.frames, args.input)))
 
 
-def measure(
-    width: int, height: int, person: int, frames: int, side: int = 192
-) -> dict[str, float]:
+def measure(width: int, height: int, person: int, frames: int, side: int = 192) -> dict[str, float]:
     """Return the median ms of each stage, and of all outside the networks.
 
     Args:

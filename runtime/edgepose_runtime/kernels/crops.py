@@ -108,9 +108,7 @@ def _blend_columns(
     size = np.uint64(len(index))
     taps = np.uint64(len(weights)) // size
     for u in range(size):
-        at = np.uint64(COLUMN) * u
-        # numba itself passes the first parameter of the definition.
-        blend_column(out, at, rest, block, index[u], weights, taps * u, taps)  # type: ignore[call-arg]
+        blend_column(out, np.uint64(COLUMN) * u, rest, block, index[u], weights, taps * u, taps)
 
 
 @kernel

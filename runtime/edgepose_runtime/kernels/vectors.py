@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -21,7 +22,12 @@ _FIRST = ir.Constant(ir.VectorType(_INDEX, _LANES), [0] * _LANES)
 _ANY = ir.Constant(_VALUES, ir.Undefined)
 
 
-@intrinsic
+def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what kernels call without the first parameter, which numba itself passes."""
+    return cast(Callable[..., Any], intrinsic(function))
+
+
+@_intrinsic
 def part_of_byte(_: Any, byte: Any, weight: Any) -> Any:  # noqa: ARG001 - numba binds by name
     """Return a byte times a weight (uint16) in 65536ths, in 256ths (uint16), rounded down.
 
@@ -37,7 +43,7 @@ def part_of_byte(_: Any, byte: Any, weight: Any) -> Any:  # noqa: ARG001 - numba
     return signature, generate
 
 
-@intrinsic
+@_intrinsic
 def blend_column(  # numba binds the arguments by their place
     _: Any,
     out: Any,
