@@ -22,6 +22,8 @@ Indices = NDArray[np.uint64]
 
 #: The sum of the weights of an output pixel that lies inside.
 WHOLE = 65535
+#: What rounds to the nearest byte, and makes up for `WHOLE` in both directions.
+HALF = 129
 #: Columns of the frame that are worked on come in such numbers, so that vectors leave no rest.
 STRETCH = 32
 #: What rounding may add at most, so that white stays below the end of the numbers.
@@ -161,7 +163,7 @@ def crop_area(
 
     index = (COLUMN * (left - begin)).astype(np.uint64)
     weights = column_weights.reshape(-1)
-    rest = _rest(column_weights, fill, min(128 + (row_taps + taps) // 2, MOST_ADDED))
+    rest = _rest(column_weights, fill, min(HALF + (row_taps + taps) // 2, MOST_ADDED))
     outside = np.empty(3 * columns, np.uint8)
     for i in range(3 * columns):
         outside[i] = fill[i % 3]
