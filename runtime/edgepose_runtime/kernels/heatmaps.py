@@ -96,15 +96,20 @@ def _bands(first: float, scale: float, length: int) -> tuple[int, Floats]:
         an even number of bands.
     """
     low, high, near, far = _linear_taps(first, scale, length)
-    places = np.arange(length)
-    distances = np.concatenate((low - places, high - places))
-    weights = np.concatenate((near, far))
-    used = np.flatnonzero(weights)
-    lowest = distances[used].min() if len(used) else 0
-    highest = distances[used].max() if len(used) else 0
+    lowest, highest = length, -length
+    for i in range(length):
+        if near[i] > 0:
+            lowest, highest = min(lowest, low[i] - i), max(highest, low[i] - i)
+        if far[i] > 0:
+            lowest, highest = min(lowest, high[i] - i), max(highest, high[i] - i)
+    if lowest > highest:  # nothing lies inside
+        lowest = highest = 0
     bands = np.zeros(((highest - lowest + 2) // 2 * 2, length), np.float32)
-    for i in used:
-        bands[distances[i] - lowest, i % length] = weights[i]
+    for i in range(length):
+        if near[i] > 0:
+            bands[low[i] - i - lowest, i] = near[i]
+        if far[i] > 0:
+            bands[high[i] - i - lowest, i] = far[i]
     return lowest, bands
 
 
@@ -134,8 +139,10 @@ def resample_bilinear(
     above, below, upper, lower = _linear_taps(first[1], scale[1], height)
     lowest, row = _bands(first[0], scale[0], width)
     bands = np.empty((len(row), height * width), np.float32)
-    for v in range(height):
-        bands[:, v * width : (v + 1) * width] = row
+    for k in range(len(row)):
+        for v in range(height):
+            for i in range(width):
+                bands[k, v * width + i] = row[k, i]
     # Bands reach over the ends, and from row to row where they weigh nothing.
     sheet = np.zeros((height + 2) * width + 1, np.float32)
     for joint in range(len(maps)):
