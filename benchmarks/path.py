@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -56,14 +57,15 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks path", description=__doc__)
     parser.add_argument("--size", default="1280x720", help="of the frames (default: 1280x720)")
     parser.add_argument("--height", type=int, default=360, help="of the person in pixels")
+    parser.add_argument("--input", type=int, default=192, help="side of the crop in pixels")
     parser.add_argument("--frames", type=int, default=400, metavar="N")
     args = parser.parse_args(words)
     cv2.setNumThreads(1)
     width, height = (int(side) for side in args.size.split("x"))
-    print(table(measure(width, height, args.height, args.frames)))
+    print(table(measure(width, height, args.height, args.frames, args.input)))
 
 
-def measure(width: int, height: int, person: int, frames: int) -> dict[str, float]:
+def measure(width: int, height: int, person: int, frames: int, side: int = 192) -> dict[str, float]:
     """Return the median ms of each stage, and of all outside the networks.
 
     Args:
@@ -71,9 +73,12 @@ def measure(width: int, height: int, person: int, frames: int) -> dict[str, floa
         height: of the frames in pixels.
         person: their height in pixels.
         frames: how many are tracked.
+        side: of the crop in pixels.
     """
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     method = PretendedPropagation(standing_person((width / 3, height / 2), person))
+    cells = round(side / method.spec.stride)
+    method.spec = replace(method.spec, input_size=side, heatmap_size=cells)
     tracker = PoseTracker(fake_model(method))
     tracker.warmup()
     tracker.track(image, timestamp_ms=0.0)

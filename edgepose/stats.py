@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -133,7 +133,7 @@ class StatsRecorder:
         self._counts: Counter[str] = Counter()
         self._drops: Counter[str] = Counter()
         self._origins: Counter[str] = Counter()
-        self._windows: dict[str, Window] = {}
+        self._windows: defaultdict[str, Window] = defaultdict(Window)
 
     def warmed_up(self) -> None:
         """Measure from the next frame on."""
@@ -173,7 +173,7 @@ class StatsRecorder:
                 self._warmup_left -= 1
                 return
             for stage, milliseconds in result.latency.items():
-                self._windows.setdefault(stage, Window()).add(milliseconds)
+                self._windows[stage].add(milliseconds)
 
     def snapshot(self) -> TrackerStats:
         """Return the counts and percentiles up to now."""

@@ -68,6 +68,7 @@ class OneEuroFilter:
 
     def __init__(self, settings: OneEuroSettings | None = None) -> None:
         self.settings = settings or OneEuroSettings()
+        self._numbers = astuple(self.settings)  # takes as long as the smoothing itself
         self.reset()
 
     def reset(self) -> None:
@@ -102,7 +103,7 @@ class OneEuroFilter:
             measured,
             float(timestamp_ms),
             float(scale_px),
-            astuple(self.settings),
+            self._numbers,
             memory.joints,
             memory.seen_ms,
             smoothed,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.decoding import FLATTEST, LOWEST_NEIGHBOUR
-from edgepose_runtime.kernels.compiling import kernel
+from edgepose_runtime.kernels.compiling import fused_kernel, kernel
 
 Floats = NDArray[np.float32]
 # Unsigned, because numba then leaves out the code for negative indices.
@@ -85,6 +85,49 @@ def _linear_taps(
 
 
 @kernel
+def _bands(first: float, scale: float, length: int) -> tuple[int, Floats]:
+    """Return how far from its own place each point's cells lie, and the weights at each distance.
+
+    A region moves little from frame to frame, so that few distances occur, and neighbours have
+    the same: what would be single values from anywhere becomes vectors.
+
+    Returns:
+        The lowest distance in cells, and the weights (bands, length) at it and those that follow;
+        an even number of bands.
+    """
+    low, high, near, far = _linear_taps(first, scale, length)
+    lowest, highest = length, -length
+    for i in range(length):
+        if near[i] > 0:
+            lowest, highest = min(lowest, low[i] - i), max(highest, low[i] - i)
+        if far[i] > 0:
+            lowest, highest = min(lowest, high[i] - i), max(highest, high[i] - i)
+    if lowest > highest:  # nothing lies inside
+        lowest = highest = 0
+    bands = np.zeros(((highest - lowest + 2) // 2 * 2, length), np.float32)
+    for i in range(length):
+        if near[i] > 0:
+            bands[low[i] - i - lowest, i] = near[i]
+        if far[i] > 0:
+            bands[high[i] - i - lowest, i] = far[i]
+    return lowest, bands
+
+
+@fused_kernel
+def _blend_bands(sheet: Floats, begin: int, bands: Floats, out: Floats) -> None:
+    """Set ``out`` to the sum of the bands times as much of ``sheet``, from ``begin`` on."""
+    for k in range(0, len(bands), 2):
+        first, second = sheet[begin + k :], sheet[begin + k + 1 :]
+        w1, w2 = bands[k], bands[k + 1]
+        if k == 0:
+            for i in range(len(out)):
+                out[i] = w1[i] * first[i] + w2[i] * second[i]
+        else:
+            for i in range(len(out)):
+                out[i] += w1[i] * first[i] + w2[i] * second[i]
+
+
+@fused_kernel
 def resample_bilinear(
     maps: Floats, first: tuple[float, float], scale: tuple[float, float], out: Floats
 ) -> None:
@@ -93,13 +136,19 @@ def resample_bilinear(
     Cell (u, v) of the result lies at ``first + scale * (u, v)`` of the maps.
     """
     height, width = maps.shape[1:]
-    left, right, near, far = _linear_taps(first[0], scale[0], width)
     above, below, upper, lower = _linear_taps(first[1], scale[1], height)
-    line = np.empty(width, np.float32)
+    lowest, row = _bands(first[0], scale[0], width)
+    bands = np.empty((len(row), height * width), np.float32)
+    for k in range(len(row)):
+        for v in range(height):
+            for i in range(width):
+                bands[k, v * width + i] = row[k, i]
+    # Bands reach over the ends, and from row to row where they weigh nothing.
+    sheet = np.zeros((height + 2) * width + 1, np.float32)
     for joint in range(len(maps)):
         for v in range(height):
             top, bottom = maps[joint, above[v]], maps[joint, below[v]]
-            for i in range(width):
+            line = sheet[(v + 1) * width : (v + 2) * width]
+            for i in range(len(line)):
                 line[i] = upper[v] * top[i] + lower[v] * bottom[i]
-            for u in range(width):
-                out[joint, v, u] = near[u] * line[left[u]] + far[u] * line[right[u]]
+        _blend_bands(sheet, width + lowest, bands, out[joint].reshape(-1))
