@@ -22,7 +22,7 @@ from benchmarks.ppu.timing import milliseconds
 from edgepose.evaluation.report import Table, markdown
 from edgepose.machine import describe_machine
 from edgepose.models.distillation import PoseKernels
-from edgepose_converters.folding import fold_batch_norms
+from edgepose.models.folding import fold_batch_norms
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.errors import BackendError
 
