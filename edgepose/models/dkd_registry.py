@@ -109,11 +109,15 @@ def _deconv(depth: int) -> NetworkConfig:
 
 
 def _published() -> dict[str, DKDConfig]:
-    """Return the variants of the paper's tables, each with its ablations."""
-    variants = {
+    """Return the variants of the paper's tables."""
+    variants = {depth: DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)}
+    return {
         "dkd-small-cpm": DKDConfig(SMALL_CPM, _deconv(101)),
-        **{f"dkd-resnet{depth}": DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)},
+        **{f"dkd-resnet{depth}": it for depth, it in variants.items()},
     }
+
+
+def _with_ablations(variants: Mapping[str, DKDConfig]) -> dict[str, DKDConfig]:
     lstm = {f"{name}-lstm": replace(it, memory="lstm") for name, it in variants.items()}
     alone = {f"{name}-no-pkd": replace(it, memory="none") for name, it in variants.items()}
     return {**variants, **lstm, **alone}
@@ -131,4 +135,4 @@ _SWIFT = DKDConfig(
     input_size=192,
 )
 
-DKD_CONFIGS: dict[str, DKDConfig] = {"dkd-swift": _SWIFT, **_published()}
+DKD_CONFIGS: dict[str, DKDConfig] = _with_ablations({"dkd-swift": _SWIFT, **_published()})
