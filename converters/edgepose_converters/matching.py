@@ -35,8 +35,8 @@ def match_by_rows(memory: PoseKernels, seen: Tensor, kernels: Tensor) -> Tensor:
     joints, channels = memory.u.weight.shape[:2]
     side, (height, width) = int(kernels.shape[-1]), (int(size) for size in seen.shape[-2:])
     rows = _rows(_planes(memory, seen), side, width)
-    filters = kernels.permute(0, 3, 2, 1).reshape(-1, side, 1, side, channels)
-    filters = filters * memory.u.weight[:, :, 0, 0].reshape(1, 1, joints, 1, channels)
+    filters = kernels.permute(0, 3, 1, 2).reshape(-1, side, 1, channels, side)
+    filters = filters * memory.u.weight[:, :, 0, 0].reshape(1, 1, joints, channels, 1)
     found = filters.reshape(-1, side * joints, side * channels) @ rows
     columns = found.reshape(-1, side, joints * height, width)
     # Not one by one: int8 is for sums of features, and these are heat-maps.
@@ -58,10 +58,13 @@ def _planes(memory: PoseKernels, seen: Tensor) -> Tensor:
 
 
 def _rows(planes: Tensor, side: int, width: int) -> Tensor:
-    """Return the rows that lie under each row of a filter, ``(B, S * C, h * w)``."""
-    edge, cells = side // 2 * width, int(planes.shape[-1])
-    padded = _Padding.apply(planes, edge)  # type: ignore[no-untyped-call]
-    return torch.cat([padded[..., row * width : row * width + cells] for row in range(side)], 1)
+    """Return the rows that lie under each row of a filter, ``(B, C * S, h * w)``."""
+    height, edge = int(planes.shape[-1]) // width, side // 2
+    padded = _Padding.apply(planes, edge * width)  # type: ignore[no-untyped-call]
+    places = torch.arange(side)[:, None] + torch.arange(height)
+    channels = int(planes.shape[1])
+    rows = padded.reshape(-1, channels, height + 2 * edge, width)[:, :, places.flatten()]
+    return rows.reshape(-1, channels * side, height * width)
 
 
 def _shifts(width: int, side: int, factor: int) -> Tensor:
