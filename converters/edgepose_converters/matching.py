@@ -63,8 +63,9 @@ def _rows(planes: Tensor, side: int, width: int) -> Tensor:
     padded = _Padding.apply(planes, edge * width)  # type: ignore[no-untyped-call]
     places = torch.arange(side)[:, None] + torch.arange(height)
     channels = int(planes.shape[1])
-    rows = padded.reshape(-1, channels, height + 2 * edge, width)[:, :, places.flatten()]
-    return rows.reshape(-1, channels * side, height * width)
+    lines = padded.reshape(-1, channels, height + 2 * edge, width)
+    rows: Tensor = lines[:, :, places.flatten()].reshape(-1, channels * side, height * width)
+    return rows
 
 
 def _shifts(width: int, side: int, factor: int) -> Tensor:
