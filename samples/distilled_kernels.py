@@ -134,10 +134,10 @@ def weights_of(bundle: Path) -> Floats:
     if manifest.method != "distillation":
         sys.exit(f"{bundle} is no model of Dynamic Kernel Distillation.")
     graph = onnx.load(bundle / manifest.graphs["step"].file).graph
-    for stored in graph.initializer:  # (1, 1, K, 1, C), as matching multiplies kernels with it
+    for stored in graph.initializer:  # (1, 1, K, C, 1): matching multiplies kernels with it
         if len(stored.dims) == 5:
             weights: Any = onnx.numpy_helper.to_array(stored)
-            return np.asarray(weights[0, 0, :, 0], np.float32)
+            return np.asarray(weights.reshape(weights.shape[2], -1), np.float32)
     sys.exit(f"{bundle} remembers no kernels.")
 
 

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from benchmarks.dkd.forms import CELLS, FORMS, JOINTS, SIDE, Form
+from benchmarks.dkd.forms import FORMS, JOINTS, Form
 from benchmarks.dkd.fused import Floats, Fused
 from benchmarks.ppu.forms import Call, export_with
 from benchmarks.ppu.timing import milliseconds
 from edgepose.evaluation.report import Table, markdown
 from edgepose.machine import describe_machine
-from edgepose.models.distillation import PoseKernels
-from edgepose_converters.folding import fold_batch_norms
+from edgepose.models.distillation import PoseKernels, kernel_size
+from edgepose.models.folding import fold_batch_norms
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.errors import BackendError
 
 OUT = Path(__file__).parent.parent / "out"
-#: Channels of the edge form, and as published.
-WIDTHS = (64, 256)
+#: Channels and cells a side: of the edge form, of a wider one, and as published.
+SIZES = ("16x24", "64x32", "256x32")
 ENGINES = {
     "openvino": ("openvino", "float32"),
     "openvino, auto": ("openvino", "auto"),
@@ -43,8 +43,8 @@ def main(words: Sequence[str] | None = None) -> None:
     args = parse_arguments(words)
     torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    found = {width: measure(width) for width in args.widths}
-    text = "\n".join(table(width, rows) for width, rows in found.items())
+    found = {size: measure(*map(int, size.split("x"))) for size in args.sizes}
+    text = "\n".join(table(size, rows) for size, rows in found.items())
     content = {"format": "edgepose.dkd", "machine": describe_machine(), "milliseconds": found}
     (args.out / "dkd.json").write_text(json.dumps(content, indent=1) + "\n")
     (args.out / "dkd.md").write_text(text)
@@ -55,17 +55,18 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks dkd", description=__doc__)
     parser.add_argument(
-        "--widths", type=int, nargs="+", default=WIDTHS, metavar="C", help="channels of features"
+        "--sizes", nargs="+", default=SIZES, metavar="CxN", help="channels, and cells a side"
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
     return parser.parse_args(words)
 
 
-def measure(width: int) -> Rows:
-    """Return the median ms of each form by what runs it, for features of so many channels."""
-    memory, features, kernels = _memory(width), *_inputs(width)
-    calls = {form.name: _calls(form, memory) for form in FORMS}
-    calls["numba kernel between two graphs"] = {"numba": _fused(memory)}
+def measure(width: int, cells: int) -> Rows:
+    """Return the median ms of each form by what runs it, for features (width, cells, cells)."""
+    memory, features, kernels = _memory(width, cells), *_inputs(width, cells)
+    example = torch.from_numpy(features), torch.from_numpy(kernels)
+    calls = {form.name: _calls(form, memory, example) for form in FORMS}
+    calls["numba kernel between two graphs"] = {"numba": _fused(memory, example[0])}
     wanted = _matched(memory, features, kernels)
     for name, kinds in calls.items():
         for kind, call in kinds.items():
@@ -73,8 +74,8 @@ def measure(width: int) -> Rows:
     return milliseconds(calls, features, kernels)
 
 
-def table(width: int, rows: Rows) -> str:
-    """Return the times for features of one width in Markdown."""
+def table(size: str, rows: Rows) -> str:
+    """Return the times for features of one size in Markdown."""
     facts = {form.name: (form.samples, form.tensorrt) for form in FORMS}
     kinds = (*ENGINES, "numba")
     lines = [
@@ -82,28 +83,30 @@ def table(width: int, rows: Rows) -> str:
         for name, row in rows.items()
     ]
     header = ("", "samples", "TensorRT", *(f"{kind}, ms" for kind in kinds))
-    return markdown(Table(f"{width} channels", header, tuple(lines)))
+    return markdown(
+        Table("{} channels of {} cells a side".format(*size.split("x")), header, tuple(lines))
+    )
 
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _memory(width: int) -> PoseKernels:
+def _memory(width: int, cells: int) -> PoseKernels:
     """U, V and BN with random weights, so that heat-maps are about 1."""
     torch.manual_seed(0)
     memory = PoseKernels(JOINTS, width)
     memory.train()
     with torch.no_grad():
         for seed in range(30):
-            memory.match(*map(torch.from_numpy, _inputs(width, seed)))
+            memory.match(*map(torch.from_numpy, _inputs(width, cells, seed)))
     return memory.eval()
 
 
-def _inputs(width: int, seed: int = 0) -> tuple[Floats, Floats]:
+def _inputs(width: int, cells: int, seed: int = 0) -> tuple[Floats, Floats]:
     random = np.random.default_rng(seed)
-    features = random.random((1, width, CELLS, CELLS), np.float32)
-    return features, random.random((1, width, SIDE, SIDE), np.float32)
+    features, side = random.random((1, width, cells, cells), np.float32), kernel_size(cells)
+    return features, random.random((1, width, side, side), np.float32)
 
 
 def _matched(memory: PoseKernels, features: Floats, kernels: Floats) -> Floats:
@@ -113,9 +116,10 @@ def _matched(memory: PoseKernels, features: Floats, kernels: Floats) -> Floats:
     return maps
 
 
-def _calls(form: Form, memory: PoseKernels) -> dict[str, Call]:
+def _calls(form: Form, memory: PoseKernels, example: tuple[Tensor, Tensor]) -> dict[str, Call]:
     """Return a form as each runtime runs it; without those that cannot."""
-    content = _exported(form.build(memory), memory)
+    module = fold_batch_norms(form.build(memory), *example)
+    content = export_with(module, *example)
     found: dict[str, Call] = {}
     for name, (backend, precision) in ENGINES.items():
         settings = BackendSettings(precision=precision, num_threads=1, batch=1)
@@ -132,15 +136,9 @@ def _call_of(network: Network) -> Call:
     return lambda features, kernels: network.infer({"in0": features, "in1": kernels})["out"]
 
 
-def _exported(module: nn.Module, memory: PoseKernels) -> bytes:
-    width = memory.v.in_channels
-    example = (torch.rand(1, width, CELLS, CELLS), torch.rand(1, width, SIDE, SIDE))
-    return export_with(fold_batch_norms(module, *example), *example)
-
-
-def _fused(memory: PoseKernels) -> Fused:
+def _fused(memory: PoseKernels, example: Tensor) -> Fused:
     settings = BackendSettings(precision="float32", num_threads=1, batch=1)
-    content = export_with(memory.v, torch.rand(1, memory.v.in_channels, CELLS, CELLS))
+    content = export_with(memory.v, example)
     norm = memory.norm
     with torch.no_grad():
         scale = norm.weight / (norm.running_var + norm.eps) ** 0.5  # type: ignore[operator]

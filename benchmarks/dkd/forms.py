@@ -9,54 +9,59 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgepose.models.distillation import KERNEL_SIZE, PoseKernels
+from edgepose.models.distillation import PoseKernels
 from edgepose_converters.matching import match_by_rows
 
-JOINTS, CELLS = 13, 32
-SIDE, EDGE = KERNEL_SIZE, KERNEL_SIZE // 2
-WIDE = CELLS + 2 * EDGE
+JOINTS = 13
 Filtering = Callable[[Tensor, Tensor], Tensor]
+
+
+def sizes(seen: Tensor, kernels: Tensor) -> tuple[int, int, int]:
+    """Return channels, cells a side, and the side of the kernels, constants in a graph."""
+    return int(seen.shape[1]), int(seen.shape[-1]), int(kernels.shape[-1])
 
 
 def grouped_convolution(seen: Tensor, kernels: Tensor) -> Tensor:
     """A convolution whose weights are computed. Groups are fixed, and so the number of samples."""
-    channels = seen.shape[1]
-    weights = kernels.reshape(channels, 1, SIDE, SIDE)
-    return functional.conv2d(seen, weights, padding=EDGE, groups=channels)
+    channels, _, side = sizes(seen, kernels)
+    weights = kernels.reshape(channels, 1, side, side)
+    return functional.conv2d(seen, weights, padding=side // 2, groups=channels)
+
+
+def windows(seen: Tensor, side: int) -> list[Tensor]:
+    """Return what lies under each tap of a kernel, ``(B, C, n, n)``."""
+    cells, padded = int(seen.shape[-1]), functional.pad(seen, (side // 2,) * 4)
+    places = [(row, place) for row in range(side) for place in range(side)]
+    return [padded[:, :, row : row + cells, place : place + cells] for row, place in places]
 
 
 def shifted_products(seen: Tensor, kernels: Tensor) -> Tensor:
-    """49 shifts, each times one tap of all channels."""
-    padded = functional.pad(seen, (EDGE,) * 4)
+    """One shift for each tap, times that tap of all channels."""
+    side = sizes(seen, kernels)[2]
     found = torch.zeros_like(seen)
-    for row in range(SIDE):
-        for place in range(SIDE):
-            part = padded[:, :, row : row + CELLS, place : place + CELLS]
-            found = found + part * kernels[:, :, row : row + 1, place : place + 1]
+    for tap, part in enumerate(windows(seen, side)):
+        row, place = divmod(tap, side)
+        found = found + part * kernels[:, :, row : row + 1, place : place + 1]
     return found
 
 
 def unfolded(seen: Tensor, kernels: Tensor) -> Tensor:
-    """49 shifts side by side, and a matrix product for each channel."""
-    padded = functional.pad(seen, (EDGE,) * 4)
-    parts = [
-        padded[:, :, row : row + CELLS, place : place + CELLS].flatten(2)
-        for row in range(SIDE)
-        for place in range(SIDE)
-    ]
-    channels = seen.shape[1]
-    found = kernels.reshape(-1, channels, 1, SIDE * SIDE) @ torch.stack(parts, 2)
-    return found.reshape(-1, channels, CELLS, CELLS)
+    """The shifts side by side, and a matrix product for each channel."""
+    channels, cells, side = sizes(seen, kernels)
+    parts = torch.stack([part.flatten(2) for part in windows(seen, side)], 2)
+    found = kernels.reshape(-1, channels, 1, side * side) @ parts
+    return found.reshape(-1, channels, cells, cells)
 
 
 def banded(seen: Tensor, kernels: Tensor) -> Tensor:
     """A matrix product for each channel, with the rows of its kernel as banded matrices."""
-    padded, channels = functional.pad(seen, (EDGE,) * 4), seen.shape[1]
+    channels, cells, side = sizes(seen, kernels)
+    padded, wide = functional.pad(seen, (side // 2,) * 4), cells + side - 1
     # Rows of a kernel and enough zeros, repeated and cut a step shorter, shift by one each time.
-    row = functional.pad(kernels, (0, WIDE + 1 - SIDE)).unsqueeze(3).expand(-1, -1, -1, CELLS, -1)
-    bands = row.reshape(-1, channels, SIDE, CELLS * (WIDE + 1))[..., : CELLS * WIDE]
-    found = padded @ bands.reshape(-1, channels, SIDE * CELLS, WIDE).transpose(-1, -2)
-    parts = [found[:, :, row : row + CELLS, row * CELLS : (row + 1) * CELLS] for row in range(SIDE)]
+    row = functional.pad(kernels, (0, wide + 1 - side)).unsqueeze(3).expand(-1, -1, -1, cells, -1)
+    bands = row.reshape(-1, channels, side, cells * (wide + 1))[..., : cells * wide]
+    found = padded @ bands.reshape(-1, channels, side * cells, wide).transpose(-1, -2)
+    parts = [found[:, :, row : row + cells, row * cells : (row + 1) * cells] for row in range(side)]
     return torch.stack(parts, 2).sum(2)
 
 
@@ -85,17 +90,15 @@ class ByTaps(nn.Module):
 
     def forward(self, features: Tensor, kernels: Tensor) -> Tensor:
         """Return the heat-maps."""
-        memory, channels = self.memory, kernels.shape[1]
+        memory, (channels, cells, side) = self.memory, sizes(features, kernels)
+        taps, edge, wide = side * side, side // 2, cells + side - 1
         joints = memory.u.weight[:, :, 0, 0].reshape(1, JOINTS, 1, channels)
-        taps = kernels.reshape(-1, 1, channels, SIDE * SIDE).transpose(2, 3) * joints
-        filters = taps.reshape(-1, JOINTS * SIDE * SIDE, channels)
-        found = (filters @ memory.v(features).flatten(2)).reshape(-1, JOINTS, SIDE, SIDE, CELLS**2)
-        maps = found.reshape(-1, JOINTS * SIDE * SIDE, CELLS, CELLS)
-        maps = functional.pad(maps, (EDGE,) * 4).reshape(-1, JOINTS, SIDE * SIDE, WIDE, WIDE)
+        filters = kernels.reshape(-1, 1, channels, taps).transpose(2, 3) * joints
+        found = filters.reshape(-1, JOINTS * taps, channels) @ memory.v(features).flatten(2)
+        maps = found.reshape(-1, JOINTS * taps, cells, cells)
+        maps = functional.pad(maps, (edge,) * 4).reshape(-1, JOINTS, taps, wide, wide)
         parts = [
-            maps[:, :, row * SIDE + place, row : row + CELLS, place : place + CELLS]
-            for row in range(SIDE)
-            for place in range(SIDE)
+            maps[:, :, tap, tap // side :, tap % side :][..., :cells, :cells] for tap in range(taps)
         ]
         heatmaps: Tensor = memory.norm(torch.stack(parts, 2).sum(2))
         return heatmaps
@@ -137,7 +140,7 @@ FORMS = (
         samples="1",
         tensorrt="8.6",
     ),
-    Form("49 shifted products", lambda memory: Filtered(memory, shifted_products)),
+    Form("shifted products, one a tap", lambda memory: Filtered(memory, shifted_products)),
     Form("unfolded, product per channel", lambda memory: Filtered(memory, unfolded)),
     Form("banded, product per channel", lambda memory: Filtered(memory, banded)),
     Form("one product, over taps", ByTaps),

@@ -6,7 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from benchmarks.dkd.forms import CELLS, EDGE, SIDE
 from edgepose_runtime.backends import Network
 
 Floats = NDArray[np.float32]
@@ -23,28 +22,29 @@ class Fused:
 
     def __init__(self, v: Network, u: Floats, bias: Floats) -> None:
         self._v, self._u, self._bias = v, u, bias
-        self._padded = np.zeros((u.shape[1], CELLS + 2 * EDGE, CELLS + 2 * EDGE), np.float32)
-        self._found = np.empty((u.shape[1], CELLS, CELLS), np.float32)
 
     def __call__(self, features: Floats, kernels: Floats) -> Floats:
         """Return the heat-maps (1, K, h, w)."""
-        seen = self._v.infer({"in0": features})["out"][0]
-        self._padded[:, EDGE:-EDGE, EDGE:-EDGE] = seen
-        correlate(self._padded, kernels[0], self._found)
-        maps = self._u @ self._found.reshape(len(self._found), -1) + self._bias[:, None]
-        heatmaps: Floats = maps.reshape(1, -1, CELLS, CELLS)
+        seen, edge = self._v.infer({"in0": features})["out"][0], kernels.shape[-1] // 2
+        channels, height, width = seen.shape
+        padded = np.zeros((channels, height + 2 * edge, width + 2 * edge), np.float32)
+        padded[:, edge:-edge, edge:-edge] = seen
+        found = np.empty_like(seen)
+        correlate(padded, kernels[0], found)
+        maps = self._u @ found.reshape(len(found), -1) + self._bias[:, None]
+        heatmaps: Floats = maps.reshape(1, -1, *seen.shape[1:])
         return heatmaps
 
 
 @njit(fastmath=True)
 def correlate(padded: Floats, kernels: Floats, out: Floats) -> None:
-    """Filter each channel (C, h + 6, w + 6) with its own kernel into ``out`` (C, h, w)."""
-    channels, height, width = out.shape
+    """Filter each channel (C, h + S - 1, w + S - 1) by its own (S, S) into ``out`` (C, h, w)."""
+    (channels, height, width), side = out.shape, kernels.shape[-1]
     for channel in range(channels):
         for y in range(height):
             line = np.zeros(width, np.float32)
-            for row in range(SIDE):
-                for place in range(SIDE):
+            for row in range(side):
+                for place in range(side):
                     tap = kernels[channel, row, place]
                     for x in range(width):
                         line[x] += tap * padded[channel, y + row, x + place]

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from edgepose.models import DKD, PPN
 from edgepose.models.distillation import PoseKernels
+from edgepose.models.dkd import Memory
 from edgepose.models.imagenet import MEAN, STD
 from edgepose_converters.matching import match_by_rows
+from edgepose_runtime.errors import ConfigError
 
 
 class PixelNormalisation(nn.Module):
@@ -91,21 +93,29 @@ class KernelStepGraph(nn.Module):
             fresh: ``(N, 1, 1, 1)``, above 0 for ``start``.
         """
         features = self.dkd.encode(self.normalisation(image))
-        matched, alone = self._match(features, kernels)
+        seen = self._memory.see(features)
+        matched, alone = self._match(features, seen, kernels)
         heatmaps = torch.where(fresh > 0, start, matched)
-        return heatmaps, self.dkd.distil(features, heatmaps, kernels), alone
+        return heatmaps, self._memory.distil(seen, heatmaps, kernels), alone
 
-    def _match(self, features: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
+    def _match(self, features: Tensor, seen: Tensor, kernels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the matched heat-maps and the encoder's.
 
         The last layer stands in the graph for each of them: an activation that runtimes fuse into
         it costs nothing, and by itself more than the layer.
         """
-        encoder, memory = self.dkd.encoder, self.dkd.memory
-        alone = encoder.classify(features)
-        if not (torch.onnx.is_in_onnx_export() and isinstance(memory, PoseKernels)):
-            return self.dkd.match(features, kernels), alone
-        found = match_by_rows(memory, features, kernels)
+        encoder, memory = self.dkd.encoder, self._memory
+        if torch.onnx.is_in_onnx_export() and isinstance(memory, PoseKernels):
+            found = match_by_rows(memory, seen, kernels)
+        else:
+            found = memory.match(seen, kernels)
         if not self.dkd.skip:
-            return found, alone
-        return encoder.activate(encoder.respond(features) + found), alone
+            return found, encoder.classify(features)
+        return encoder.activate(encoder.respond(features) + found), encoder.classify(features)
+
+    @property
+    def _memory(self) -> Memory:
+        memory = self.dkd.memory
+        if memory is None:
+            raise ConfigError("A DKD without kernels is exported as the encoder that it is.")
+        return memory

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import TypeVar
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from edgepose_runtime.errors import CheckpointError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 # Smaller tensors are not worth a node of their own.
 _SMALLEST = 256
+
+
+def round_weights(module: Module) -> Module:
+    """Return a copy whose weights are what float16 can hold; they stay float32 tensors.
+
+    Biases and norms keep their precision: they are small, and every error in them counts.
+
+    Raises:
+        CheckpointError: a weight is too large for float16.
+    """
+    copy = deepcopy(module)
+    for name, parameter in copy.named_parameters():
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.half().float()
+            if not parameter.data.isfinite().all():
+                raise CheckpointError(
+                    f"The weight {name!r} holds values that float16 cannot; store float32."
+                )
+    return copy
 
 
 def store_as_float16(model: onnx.ModelProto) -> None:

@@ -38,6 +38,18 @@ def correlate(features: Tensor, kernels: Tensor) -> Tensor:
     return maps.reshape(batch, channels, height, width)
 
 
+def pooled(maps: Tensor, side: int) -> Tensor:
+    """Return means over squares of ``side`` x ``side`` cells: ``(B, C, h / side, w / side)``."""
+    return maps if side == 1 else functional.avg_pool2d(maps, side)
+
+
+def enlarged(maps: Tensor, factor: int) -> Tensor:
+    """Return maps with ``factor`` times as many cells a side, bilinear between cells' centres."""
+    if factor == 1:
+        return maps
+    return functional.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
 def kernel_size(cells: int) -> int:
     """Return the side of the kernels that a grid of ``cells`` x ``cells`` gives; 32 gives 7.
 
@@ -91,7 +103,9 @@ class PoseKernels(nn.Module):
         channels: C of the kernels; as many as published where it is None.
         kernel_norm: ``none`` as published; ``scale`` divides the kernels by S·√C, which keeps the
             response near 1 whatever their size.
-        pooling: Φ sees means over squares of so many cells a side; 1 as published.
+        pooling: kernels are distilled from, and matched against, means over squares of so many
+            cells a side, and what they find is enlarged again; 1 as published.
+        narrow: Φ sees V's C channels of the features in place of all F; published without.
 
     Raises:
         ConfigError: another ``kernel_norm``.
@@ -104,6 +118,7 @@ class PoseKernels(nn.Module):
         channels: int | None = None,
         kernel_norm: str = "none",
         pooling: int = 1,
+        narrow: bool = False,
     ) -> None:
         super().__init__()
         if kernel_norm not in KERNEL_NORMS:
@@ -111,66 +126,80 @@ class PoseKernels(nn.Module):
                 f"There is no kernel norm {kernel_norm!r}; choose one of {', '.join(KERNEL_NORMS)}."
             )
         channels = channels or features
-        self.kernel_norm, self.pooling = kernel_norm, pooling
-        self.distillator = Distillator(joints, features, channels)
+        self.kernel_norm, self.pooling, self.narrow = kernel_norm, pooling, narrow
+        self.distillator = Distillator(joints, channels if narrow else features, channels)
         self.v = nn.Conv2d(features, channels, 1, bias=False)
         self.u = nn.Conv2d(channels, joints, 1, bias=False)
         self.norm = _norm(joints)
 
-    def distil(self, features: Tensor, heatmaps: Tensor, _: Tensor | None = None) -> Tensor:
+    def see(self, features: Tensor) -> Tensor:
+        """Return what there is to distil from and to match, of features ``(B, F, h, w)``.
+
+        ``(B, F, h / pooling, w / pooling)``, or C channels where they are ``narrow``.
+        """
+        seen = pooled(features, self.pooling)
+        return self.v(seen) if self.narrow else seen
+
+    def distil(self, seen: Tensor, heatmaps: Tensor, _: Tensor | None = None) -> Tensor:
         """Return the kernels ``(B, C, s, s)``; what was remembered before plays no part."""
-        if self.pooling > 1:
-            features = functional.avg_pool2d(features, self.pooling)
-            heatmaps = functional.avg_pool2d(heatmaps, self.pooling)
-        kernels: Tensor = self.distillator(features, heatmaps)
+        kernels: Tensor = self.distillator(seen, pooled(heatmaps, self.pooling))
         if self.kernel_norm == "scale":
             channels, side = (int(size) for size in kernels.shape[1:3])  # a constant in a graph
             kernels = kernels / (side * channels**0.5)
         return kernels
 
-    def respond(self, features: Tensor, kernels: Tensor) -> Tensor:
-        """Return the responses of the kernels, ``(B, C, h, w)``."""
-        return correlate(self.v(features), kernels)
+    def respond(self, seen: Tensor, kernels: Tensor) -> Tensor:
+        """Return the responses of the kernels, ``(B, C, h / pooling, w / pooling)``."""
+        return correlate(seen if self.narrow else self.v(seen), kernels)
 
-    def match(self, features: Tensor, kernels: Tensor) -> Tensor:
-        """Return the heat-maps ``(B, K, h, w)`` of this frame's features."""
-        heatmaps: Tensor = self.norm(self.u(self.respond(features, kernels)))
-        return heatmaps
+    def match(self, seen: Tensor, kernels: Tensor) -> Tensor:
+        """Return the heat-maps ``(B, K, h, w)`` of what is seen of this frame."""
+        return enlarged(self.norm(self.u(self.respond(seen, kernels))), self.pooling)
 
 
 class ConvLstm(nn.Module):
     """The ablation with a convolutional LSTM in place of Φ.
 
-    What is remembered is hidden state and cell, ``(B, 2C, h, w)`` in one tensor.
+    What is remembered is hidden state and cell, ``(B, 2C, h / pooling, w / pooling)`` in one
+    tensor.
 
     Args:
         joints: K.
-        channels: C.
+        features: F, channels of the features.
+        channels: C, of the hidden state; as many as the features have where it is None.
+        pooling: see `PoseKernels`.
     """
 
-    def __init__(self, joints: int, channels: int) -> None:
+    def __init__(
+        self, joints: int, features: int, channels: int | None = None, pooling: int = 1
+    ) -> None:
         super().__init__()
-        self.gates = nn.Conv2d(2 * channels + joints, 4 * channels, 3, padding=1)
-        self.v = nn.Conv2d(2 * channels, channels, 1, bias=False)
+        channels = channels or features
+        self.channels, self.pooling = channels, pooling
+        self.gates = nn.Conv2d(features + joints + channels, 4 * channels, 3, padding=1)
+        self.v = nn.Conv2d(features + channels, channels, 1, bias=False)
         self.u = nn.Conv2d(channels, joints, 1, bias=False)
         self.norm = _norm(joints)
 
-    def distil(self, features: Tensor, heatmaps: Tensor, state: Tensor | None = None) -> Tensor:
+    def see(self, features: Tensor) -> Tensor:
+        """Return what there is to learn from, ``(B, F, h / pooling, w / pooling)``."""
+        return pooled(features, self.pooling)
+
+    def distil(self, seen: Tensor, heatmaps: Tensor, state: Tensor | None = None) -> Tensor:
         """Return the new state from this frame and the state before, None for an empty one."""
         if state is None:
-            state = torch.cat((features, features), 1) * 0
+            state = seen[:, :1].repeat(1, 2 * self.channels, 1, 1) * 0
         hidden, cell = state.chunk(2, 1)
-        gates = self.gates(torch.cat((features, heatmaps, hidden), 1)).chunk(4, 1)
+        maps = pooled(heatmaps, self.pooling)
+        gates = self.gates(torch.cat((seen, maps, hidden), 1)).chunk(4, 1)
         keep, write, show = (torch.sigmoid(gate) for gate in gates[:3])
         cell = keep * cell + write * torch.tanh(gates[3])
         return torch.cat((show * torch.tanh(cell), cell), 1)
 
-    def match(self, features: Tensor, state: Tensor) -> Tensor:
-        """Return the heat-maps ``(B, K, h, w)`` of this frame's features."""
-        hidden = state.chunk(2, 1)[0]
-        seen = torch.relu(self.v(torch.cat((features, hidden), 1)))
-        heatmaps: Tensor = self.norm(self.u(seen))
-        return heatmaps
+    def match(self, seen: Tensor, state: Tensor) -> Tensor:
+        """Return the heat-maps ``(B, K, h, w)`` of what is seen of this frame."""
+        mixed = self.v(torch.cat((seen, state.chunk(2, 1)[0]), 1))
+        return enlarged(self.norm(self.u(torch.relu(mixed))), self.pooling)
 
 
 def _layer(inputs: int, outputs: int, padding: int) -> list[nn.Module]:

@@ -68,13 +68,13 @@ class DKD(nn.Module):
         """
         if self.memory is None:
             return features[:, :0, :1, :1]
-        return self.memory.distil(features, heatmaps, state)
+        return self.memory.distil(self.memory.see(features), heatmaps, state)
 
     def match(self, features: Tensor, state: Tensor) -> Tensor:
         """Return a frame's heat-maps ``(B, K, h, w)`` from its features and the last state."""
         if self.memory is None:
             return self.encoder.classify(features)
-        matched = self.memory.match(features, state)
+        matched = self.memory.match(self.memory.see(features), state)
         if not self.skip:
             return matched
         return self.encoder.activate(self.encoder.respond(features) + matched)

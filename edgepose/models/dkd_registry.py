@@ -27,8 +27,8 @@ class DKDConfig:
             last layer count, or ``small_cpm``.
         initialiser: P, the network that starts a sequence, or None where the encoder does that too.
         memory: ``kernels``; for the ablations ``lstm``, or ``none`` for the encoder alone.
-        kernel_norm, pooling: see `PoseKernels`.
-        channels: of the kernels; None for as many as the features have.
+        kernel_norm, pooling, narrow: see `PoseKernels`.
+        channels: of the kernels, or of the LSTM; None for as many as the features have.
         skip: see `DKD`.
         input_size: side of the square image in pixels.
     """
@@ -38,6 +38,7 @@ class DKDConfig:
     memory: str = "kernels"
     kernel_norm: str = "none"
     pooling: int = 1
+    narrow: bool = False
     channels: int | None = None
     skip: bool = False
     input_size: int = 256
@@ -96,8 +97,11 @@ def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
 
 def _memory(config: DKDConfig, joints: int, features: int) -> Memory | None:
     if config.memory == "kernels":
-        return PoseKernels(joints, features, config.channels, config.kernel_norm, config.pooling)
-    return ConvLstm(joints, features) if config.memory == "lstm" else None
+        how = config.kernel_norm, config.pooling, config.narrow
+        return PoseKernels(joints, features, config.channels, *how)
+    if config.memory == "lstm":
+        return ConvLstm(joints, features, config.channels, config.pooling)
+    return None
 
 
 def _deconv(depth: int) -> NetworkConfig:
@@ -105,24 +109,30 @@ def _deconv(depth: int) -> NetworkConfig:
 
 
 def _published() -> dict[str, DKDConfig]:
-    """Return the variants of the paper's tables, each with its ablations."""
-    variants = {
+    """Return the variants of the paper's tables."""
+    variants = {depth: DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)}
+    return {
         "dkd-small-cpm": DKDConfig(SMALL_CPM, _deconv(101)),
-        **{f"dkd-resnet{depth}": DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)},
+        **{f"dkd-resnet{depth}": it for depth, it in variants.items()},
     }
+
+
+def _with_ablations(variants: Mapping[str, DKDConfig]) -> dict[str, DKDConfig]:
     lstm = {f"{name}-lstm": replace(it, memory="lstm") for name, it in variants.items()}
     alone = {f"{name}-no-pkd": replace(it, memory="none") for name, it in variants.items()}
     return {**variants, **lstm, **alone}
 
 
 # The body of ppn-swift, with features 96x48x48. The encoder starts sequences too, so that a device
-# holds one network; what 16 kernels of 5x5 find adds to what it sees.
+# holds one network; what 16 kernels of 5x5 find at stride 8 adds to what it sees. There the kernels
+# are matched where they were distilled, and a quarter of the cells has to be.
 _SWIFT = DKDConfig(
     LIGHT_PYRAMID,
     pooling=2,
+    narrow=True,
     channels=16,
     skip=True,
     input_size=192,
 )
 
-DKD_CONFIGS: dict[str, DKDConfig] = {"dkd-swift": _SWIFT, **_published()}
+DKD_CONFIGS: dict[str, DKDConfig] = _with_ablations({"dkd-swift": _SWIFT, **_published()})

@@ -14,24 +14,24 @@ from benchmarks import dkd  # noqa: E402
 from benchmarks.dkd.forms import FORMS  # noqa: E402
 from edgepose_runtime.errors import BackendError  # noqa: E402
 
-WIDTH = 4
+SIZE = "4x24"
 
 
 def test_every_form_gives_the_same_heatmaps_and_has_a_row(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         dkd, "milliseconds", lambda calls, *_: {k: dict.fromkeys(v, 1.5) for k, v in calls.items()}
     )
-    dkd.main(["--widths", str(WIDTH), "--out", str(tmp_path)])
+    dkd.main(["--sizes", SIZE, "--out", str(tmp_path)])
     text = capsys.readouterr().out
-    rows = json.loads((tmp_path / "dkd.json").read_text())["milliseconds"][str(WIDTH)]
+    rows = json.loads((tmp_path / "dkd.json").read_text())["milliseconds"][SIZE]
     for form in FORMS:
         assert set(rows[form.name]) == set(dkd.ENGINES), "each runtime takes it"
         assert f"| {form.name} | {form.samples} | {form.tensorrt} | 1.50 | 1.50 | 1.50 |" in text
 
 
 def test_a_form_that_is_wrong_is_not_timed():
-    features, kernels = dkd._inputs(WIDTH)
-    wanted = dkd._matched(dkd._memory(WIDTH), features, kernels)
+    features, kernels = dkd._inputs(4, 24)
+    wanted = dkd._matched(dkd._memory(4, 24), features, kernels)
     dkd._require_same("right", "openvino", wanted * (1 + 1e-5), wanted)
     with pytest.raises(
         BackendError, match=r"wrong, openvino: the heat-maps are 0\.1 of their size"

@@ -8,7 +8,7 @@ import torch
 
 from edgepose.loading import load
 from edgepose.models import DKD, build_dkd
-from edgepose.models.distillation import ConvLstm
+from edgepose.models.distillation import ConvLstm, PoseKernels
 from edgepose.results import Origin
 from edgepose_converters.bundling import BundleOptions, build_bundle, starting_network
 from edgepose_converters.export import Geometry, export_dkd
@@ -71,6 +71,19 @@ def test_one_matrix_product_does_what_a_filter_for_each_channel_does(norm, dkd):
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("joints", [13, 16])
+@pytest.mark.parametrize(("pooling", "narrow"), [(1, True), (2, False), (2, True), (4, True)])
+def test_it_matches_pooled_features_and_enlarges_what_it_finds(pooling, narrow, joints):
+    torch.manual_seed(0)
+    memory = PoseKernels(joints, 8, 6, pooling=pooling, narrow=narrow).eval()
+    features, kernels = torch.randn(2, 8, 16, 24), torch.randn(2, 6, 5, 5)
+    with torch.no_grad():
+        found = match_by_rows(memory, memory.see(features), kernels)
+        wanted = memory.match(memory.see(features), kernels)
+    assert found.shape == (2, joints, 16, 24)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("fresh", [0.0, 1.0])
 def test_runtimes_compute_what_torch_does(dkd, batch, fresh):
@@ -127,7 +140,13 @@ def test_a_bundle_gives_the_heatmaps_of_the_algorithm(backend, built, dkd, real_
 
 
 EDGE_SIZE = 128
-EDGE_FORMS = [{}, {"skip": False, "pooling": 1}, {"channels": 6}, {"kernel_norm": "none"}]
+EDGE_FORMS = [
+    {},
+    {"skip": False, "pooling": 1, "narrow": False},
+    {"channels": 6, "narrow": False},
+    {"kernel_norm": "scale"},
+    {"memory": "lstm"},
+]
 
 
 @pytest.mark.parametrize("options", EDGE_FORMS, ids=str)

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose_converters.folding import fold_batch_norms, round_weights
+from edgepose.models.folding import fold_batch_norms
+from edgepose_converters.halving import round_weights
 from edgepose_runtime.errors import CheckpointError
 
 

@@ -166,6 +166,30 @@ def test_only_the_last_frame_teaches_through_all_frames(build, batch):
     assert task.module.initialiser.look.weight.grad.abs().sum() > 0
 
 
+def test_an_encoder_that_stays_is_run_without_its_norms_to_the_same_end(build, config, batch):
+    recipe = config(optimiser={"body_factor": 0.0})
+    task, plain = build(recipe, contest=False), build(recipe, contest=False)
+    for norm in (task.module.encoder.norm, plain.module.encoder.norm):
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        norm.running_mean += 0.3
+    plain.module.encoder.norm.load_state_dict(task.module.encoder.norm.state_dict())
+    plain._running = lambda _: plain.module
+    ran = []
+    task.module.encoder.norm.register_forward_hook(lambda *_: ran.append(1))
+    losses = []
+    for it in (task, plain):
+        torch.manual_seed(5)
+        it.module.train()
+        it.loss(batch)  # the first folds
+        ran.clear() if it is task else None
+        losses.append(it.loss(batch)["loss"])
+        losses[-1].backward()
+        assert it is plain or not ran
+    torch.testing.assert_close(*losses)
+    for mine, other in zip(task.module.parameters(), plain.module.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-3, atol=1e-6)
+
+
 def test_an_encoder_may_stay_as_it_is(build, config, batch):
     task = build(config(optimiser={"body_factor": 0.0}))
     task.module.train()

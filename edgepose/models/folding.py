@@ -1,4 +1,4 @@
-"""Preparing a trained network for export: batch norms folded away, weights rounded."""
+"""Batch norms that no longer learn, folded into the convolutions before them."""
 
 from __future__ import annotations
 
@@ -43,25 +43,6 @@ def fold_batch_norms(module: Module, *example: Tensor) -> Module:
     for old, new in zip(before, _results(copy, example), strict=True):
         if not torch.allclose(old, new, rtol=_TOLERANCE, atol=_TOLERANCE * float(old.abs().max())):
             raise CheckpointError("The batch norms of this network cannot be folded away.")
-    return copy
-
-
-def round_weights(module: Module) -> Module:
-    """Return a copy whose weights are what float16 can hold; they stay float32 tensors.
-
-    Biases and norms keep their precision: they are small, and every error in them counts.
-
-    Raises:
-        CheckpointError: a weight is too large for float16.
-    """
-    copy = deepcopy(module)
-    for name, parameter in copy.named_parameters():
-        if parameter.ndim > 1:
-            parameter.data = parameter.data.half().float()
-            if not parameter.data.isfinite().all():
-                raise CheckpointError(
-                    f"The weight {name!r} holds values that float16 cannot; store float32."
-                )
     return copy
 
 
