@@ -27,15 +27,17 @@ class Unary:
 
     Attributes:
         key: changes with its weights; names files of what it said.
-        look: heat-maps (K, h, w) of a crop.
+        look: potentials (K, h, w) of a crop, about which messages are exchanged.
         spec: geometry of crop and heat-maps.
         forms: springs by the name of the row; ``None`` for its own heat-maps.
+        before_sigmoid: the potentials are of before a sigmoid; else they are heat-maps.
     """
 
     key: str
     look: Callable[[Crop, Roi], Heatmaps]
     spec: MethodSpec
     forms: dict[str, Springs | None]
+    before_sigmoid: bool = False
 
     @property
     def reach(self) -> int:
@@ -106,13 +108,15 @@ def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
 
     def look(crop: Crop, _roi: Roi) -> Heatmaps:
         with torch.inference_mode():
-            maps: Heatmaps = module(network_input(torch.from_numpy(crop)[None]))[0].numpy()
+            found = module.potentials(network_input(torch.from_numpy(crop)[None]))
+        maps: Heatmaps = found[0].numpy()
         return maps
 
     learned = module.messages.springs()
     rows = {f"{name}: {form}": each for form, each in forms_of(learned).items() if "ST" in form}
     key = f"{name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]}"
-    return Unary(key, look, spec, {f"{name}: unary alone": None, **rows})
+    forms = {f"{name}: unary alone": None, **rows}
+    return Unary(key, look, spec, forms, module.before_sigmoid)
 
 
 def _key(model: PoseModel) -> str:

@@ -26,6 +26,7 @@ from edgepose.models import (
 from edgepose.models.distillation import kernel_size
 from edgepose.models.dkd_registry import dkd_config
 from edgepose.models.imagenet import MEAN, STD
+from edgepose.models.pyramid import PyramidHead
 from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
@@ -84,8 +85,10 @@ def _with_messages(
     else:
         graph = body_graph(config.joints, settings.reach)
         springs = initial_springs(graph, heatmap_size=cells, rounds=settings.rounds)
-        springs = springs if settings.loss == "choice" else signed(springs)
-    return SliceNetwork(network, MessagePassing(springs))
+    if settings.loss != "choice" and not springs.bias.any():  # else they are signed already
+        springs = signed(springs)
+    bends = settings.before_sigmoid and isinstance(network.head, PyramidHead)
+    return SliceNetwork(network, MessagePassing(springs), before_sigmoid=bends)
 
 
 def _build_ppn(config: TrainConfig, ppn: str | Mapping[str, Any]) -> PPN:

@@ -85,8 +85,9 @@ class OptimiserSettings:
         name: ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: its peak.
         backbone_factor: multiplies it for backbones, whose weights come from ImageNet.
-        body_factor: multiplies it for the body of a PPN or the encoder of a DKD, which was trained
-            before; 0 leaves it as it is, which takes a third of the time.
+        body_factor: multiplies it for the body of a PPN, the encoder of a DKD or the unary network
+            of slices, which was trained before. 0 leaves a body as it is, which takes a third of
+            the time.
         weight_decay: not applied to biases and norms.
         schedule: ``cosine`` or ``linear`` to zero, ``constant``, or ``step``: a tenth at each of
             `milestones`.
@@ -163,6 +164,8 @@ class SliceSettings:
         rounds: of messages.
         springs: a file of springs to start from; empty for soft ones without direction.
         loss: ``hinge`` as published, ``balanced``, or ``choice``; see `edgepose.training.hinge`.
+        before_sigmoid: where heat-maps end in a sigmoid, exchange messages about what is before
+            it; see `SliceNetwork`.
         flow: ``dis``, ``farneback`` or ``none``.
     """
 
@@ -171,6 +174,7 @@ class SliceSettings:
     rounds: int = 3
     springs: str = ""
     loss: Literal["choice", "hinge", "balanced"] = "hinge"
+    before_sigmoid: bool = True
     flow: str = "dis"
 
     def __post_init__(self) -> None:
