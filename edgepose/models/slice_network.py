@@ -52,7 +52,7 @@ class SliceNetwork(nn.Module):
         That are the heat-maps, or :func:`unbent` ones.
         """
         if not self.before_sigmoid:
-            return self(images).float()
+            return self.forward(images).float()
         network: RespondingNetwork = self.unary  # type: ignore[assignment]  # as asked for
         return unbent(network.respond(network.features(images)).float())
 

@@ -162,7 +162,8 @@ class SliceSettings:
         length: frames per slice.
         reach: frames that exchange messages are at most so far apart.
         rounds: of messages.
-        springs: a file of springs to start from; empty for soft ones without direction.
+        springs: a file of springs to start from (.json), or a bundle that has some; their reach and
+            rounds are taken. Empty for soft ones without direction.
         loss: ``hinge`` as published, ``balanced``, or ``choice``; see `edgepose.training.hinge`.
         before_sigmoid: where heat-maps end in a sigmoid, exchange messages about what is before
             it; see `SliceNetwork`.
