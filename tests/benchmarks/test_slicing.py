@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from benchmarks.slicing import merged
+from benchmarks.slicing.accuracy import heatmaps_of
 from benchmarks.slicing.contenders import forms_of, unaries
+from benchmarks.slicing.data import Unaries
 from benchmarks.slicing.speed import measure_speed
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import PENN13
@@ -81,6 +83,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
         unaries("ppn-swift", [], [f"mine={tmp_path / 'other.pt'}"]),
     ):
         pass
+
+
+def test_joints_are_decoded_from_heat_maps_whatever_the_messages_were_about():
+    pytest.importorskip("torch")
+    nothing = np.zeros(0, np.int64)
+    maps = np.array([[-1.0, 0.5, 1.0]], np.float32)
+    seen = Unaries(0.0, [], nothing, nothing, nothing, nothing)
+    np.testing.assert_array_equal(heatmaps_of(maps, seen), maps)
+    found = heatmaps_of(maps, seen._replace(before_sigmoid=True))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(2 - 4 * maps)), rtol=1e-6)
 
 
 def test_messages_are_timed_on_one_thread_and_on_two(monkeypatch):

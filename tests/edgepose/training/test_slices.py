@@ -19,7 +19,7 @@ from edgepose.training.spring_plot import plot_springs, rest_of
 from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
 from edgepose.training.tasks import build_task
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.skeletons import JHMDB15, PENN13
 from edgepose_runtime.slicing.files import dump_springs
 from edgepose_runtime.slicing.graph import body_graph
 from edgepose_runtime.slicing.optical_flow import NoFlow
@@ -177,6 +177,16 @@ class TestSlices:
             file.write_text(dump_springs(springs))
             network = self.network(f"slices.springs={file}", f"slices.loss={loss}")
             np.testing.assert_allclose(network.messages.springs().gain, gain, rtol=1e-6)
+
+    def test_springs_that_do_not_fit_are_refused(self, tmp_path):
+        file = tmp_path / "springs.json"
+        file.write_text(dump_springs(initial_springs(body_graph(JHMDB15), heatmap_size=16)))
+        with pytest.raises(ConfigError, match="for jhmdb15, the recipe 'thin-slicing' for penn13"):
+            self.network(f"slices.springs={file}")
+
+    def test_a_bundle_without_springs_is_refused(self, framewise_bundle):
+        with pytest.raises(ConfigError, match="no springs to start from"):
+            self.network(f"slices.springs={framewise_bundle.path}")
 
     def test_the_unary_network_learns_at_its_own_rate(self):
         config = load_config("thin-slicing", ["optimiser.body_factor=0.5"])
