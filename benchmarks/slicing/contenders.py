@@ -19,6 +19,8 @@ from edgepose_runtime.slicing.springs import Springs
 
 UNARY = "unary"
 _DIGITS = 12
+#: Heat-maps are no nearer to 0 and 1 before they are taken back to what was before the sigmoid.
+_LEAST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,16 @@ class Unary:
 
 
 @contextmanager
-def unaries(bundle: str, springs: Sequence[str], trained: Sequence[str]) -> Iterator[list[Unary]]:
+def unaries(
+    bundle: str, springs: Sequence[str], trained: Sequence[str], *, before_sigmoid: bool = False
+) -> Iterator[list[Unary]]:
     """Open the body of a bundle, which stays as it is, and networks trained end to end.
 
     Args:
         bundle: name or folder.
         springs: ``NAME=FILE``, to be compared with the bundle's own.
         trained: ``NAME=FILE``, checkpoints of the recipe ``thin-slicing``.
+        before_sigmoid: add the bundle's springs on what is before the sigmoid of its body.
 
     Raises:
         ConfigError: one of them has no name.
@@ -65,7 +70,10 @@ def unaries(bundle: str, springs: Sequence[str], trained: Sequence[str]) -> Iter
             forms |= forms_of(model.springs)
         forms |= {name: read_springs(path) for name, path in map(_named, springs)}
         frozen = Unary(_key(model), model.method.locate, model.method.spec, forms)
-        yield [frozen, *(_trained(name, path, frozen.spec) for name, path in map(_named, trained))]
+        others = [_trained(name, path, frozen.spec) for name, path in map(_named, trained)]
+        if before_sigmoid and model.springs is not None:
+            others.append(_before_sigmoid(frozen, model.springs))
+        yield [frozen, *others]
 
 
 def forms_of(springs: Springs) -> dict[str, Springs | None]:
@@ -84,6 +92,19 @@ def forms_of(springs: Springs) -> dict[str, Springs | None]:
         )
     found[f"ST-infer, t±{graph.reach}" if graph.reach else "ST-infer"] = springs
     return found
+
+
+def _before_sigmoid(unary: Unary, springs: Springs) -> Unary:
+    """Return a network that says what is before the sigmoid, as ``unbent`` does."""
+
+    def look(crop: Crop, roi: Roi) -> Heatmaps:
+        maps = unary.look(crop, roi).clip(_LEAST, 1 - _LEAST)
+        potentials: Heatmaps = np.log(maps / (1 - maps)) / 4 + np.float32(0.5)
+        return potentials
+
+    forms = {f"before the sigmoid: {name}": each for name, each in forms_of(springs).items()}
+    only = {name: each for name, each in forms.items() if "ST" in name}
+    return Unary(f"{unary.key}-before-sigmoid", look, unary.spec, only, before_sigmoid=True)
 
 
 def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
