@@ -50,6 +50,11 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="checkpoints of the recipe thin-slicing, unary and springs; may be repeated",
     )
     parser.add_argument(
+        "--before-sigmoid",
+        action="store_true",
+        help="refine what is before the sigmoid of the body as well, with the bundle's springs",
+    )
+    parser.add_argument(
         "--shares", default="0,0.2,0.4,0.6", help="parts of the frames that are perturbed"
     )
     parser.add_argument("--lag", type=int, default=2, metavar="N", help="later frames waited for")
@@ -102,7 +107,9 @@ def _outcomes(args: argparse.Namespace) -> list[Outcome]:
     clips = select_clips(Selection(root=args.root, grade="A", limit=args.limit_clips))
     shares = [float(share) for share in args.shares.split(",")]
     jobs: list[Job] = []
-    with unaries(args.model, args.springs, args.trained) as compared:
+    with unaries(
+        args.model, args.springs, args.trained, before_sigmoid=args.before_sigmoid
+    ) as compared:
         for unary in compared:
             spec = unary.spec
             for share in shares:

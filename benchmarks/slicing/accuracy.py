@@ -53,11 +53,11 @@ def refined_outcome(
     for index, clip_name in enumerate(seen.names):
         clip, rows = known[clip_name], slice(*seen.offsets[index : index + 2])
         maps, rois = seen.heatmaps[rows].astype(np.float32), seen.rois[rows]
-        own = _decoded(maps, rois, spec)
+        own = _decoded(heatmaps_of(maps, seen), rois, spec)
         poses = own
         if springs is not None:
             refined = np.stack(list(refine(maps, seen.grids[rows], springs, lag)))
-            poses = _decoded(refined, rois, spec)
+            poses = _decoded(heatmaps_of(refined, seen), rois, spec)
         skeleton = PENN13
         scores.append(score_clip(poses, skeleton, clip, (WIDE, NARROW)))
         swaps += count_swaps(own, poses, skeleton, clip)
@@ -93,6 +93,18 @@ def refine(
             yield sliding.refined(frame - lag)
     for frame in range(max(0, len(maps) - lag), len(maps)):
         yield sliding.refined(frame)
+
+
+def heatmaps_of(potentials: Floats, seen: Unaries) -> Floats:
+    """Return the heat-maps that potentials stand for; joints are decoded from those alone."""
+    if not seen.before_sigmoid:
+        return potentials
+    import torch
+
+    from edgepose.models.slice_network import bent
+
+    heatmaps: Floats = bent(torch.from_numpy(potentials)).numpy()
+    return heatmaps
 
 
 def _decoded(maps: Floats, rois: NDArray[np.float64], spec: MethodSpec) -> Floats:

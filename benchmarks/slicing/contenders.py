@@ -19,6 +19,8 @@ from edgepose_runtime.slicing.springs import Springs
 
 UNARY = "unary"
 _DIGITS = 12
+#: Heat-maps are no nearer to 0 and 1 before they are taken back to what was before the sigmoid.
+_LEAST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,17 @@ class Unary:
 
     Attributes:
         key: changes with its weights; names files of what it said.
-        look: heat-maps (K, h, w) of a crop.
+        look: potentials (K, h, w) of a crop, about which messages are exchanged.
         spec: geometry of crop and heat-maps.
         forms: springs by the name of the row; ``None`` for its own heat-maps.
+        before_sigmoid: the potentials are of before a sigmoid; else they are heat-maps.
     """
 
     key: str
     look: Callable[[Crop, Roi], Heatmaps]
     spec: MethodSpec
     forms: dict[str, Springs | None]
+    before_sigmoid: bool = False
 
     @property
     def reach(self) -> int:
@@ -46,13 +50,16 @@ class Unary:
 
 
 @contextmanager
-def unaries(bundle: str, springs: Sequence[str], trained: Sequence[str]) -> Iterator[list[Unary]]:
+def unaries(
+    bundle: str, springs: Sequence[str], trained: Sequence[str], *, before_sigmoid: bool = False
+) -> Iterator[list[Unary]]:
     """Open the body of a bundle, which stays as it is, and networks trained end to end.
 
     Args:
         bundle: name or folder.
         springs: ``NAME=FILE``, to be compared with the bundle's own.
         trained: ``NAME=FILE``, checkpoints of the recipe ``thin-slicing``.
+        before_sigmoid: add the bundle's springs on what is before the sigmoid of its body.
 
     Raises:
         ConfigError: one of them has no name.
@@ -63,7 +70,10 @@ def unaries(bundle: str, springs: Sequence[str], trained: Sequence[str]) -> Iter
             forms |= forms_of(model.springs)
         forms |= {name: read_springs(path) for name, path in map(_named, springs)}
         frozen = Unary(_key(model), model.method.locate, model.method.spec, forms)
-        yield [frozen, *(_trained(name, path, frozen.spec) for name, path in map(_named, trained))]
+        others = [_trained(name, path, frozen.spec) for name, path in map(_named, trained)]
+        if before_sigmoid and model.springs is not None:
+            others.append(_before_sigmoid(frozen, model.springs))
+        yield [frozen, *others]
 
 
 def forms_of(springs: Springs) -> dict[str, Springs | None]:
@@ -82,6 +92,19 @@ def forms_of(springs: Springs) -> dict[str, Springs | None]:
         )
     found[f"ST-infer, t±{graph.reach}" if graph.reach else "ST-infer"] = springs
     return found
+
+
+def _before_sigmoid(unary: Unary, springs: Springs) -> Unary:
+    """Return a network that says what is before the sigmoid, as ``unbent`` does."""
+
+    def look(crop: Crop, roi: Roi) -> Heatmaps:
+        maps = unary.look(crop, roi).clip(_LEAST, 1 - _LEAST)
+        potentials: Heatmaps = np.log(maps / (1 - maps)) / 4 + np.float32(0.5)
+        return potentials
+
+    forms = {f"before the sigmoid: {name}": each for name, each in forms_of(springs).items()}
+    only = {name: each for name, each in forms.items() if "ST" in name}
+    return Unary(f"{unary.key}-before-sigmoid", look, unary.spec, only, before_sigmoid=True)
 
 
 def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
@@ -106,13 +129,15 @@ def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
 
     def look(crop: Crop, _roi: Roi) -> Heatmaps:
         with torch.inference_mode():
-            maps: Heatmaps = module(network_input(torch.from_numpy(crop)[None]))[0].numpy()
+            found = module.potentials(network_input(torch.from_numpy(crop)[None]))
+        maps: Heatmaps = found[0].numpy()
         return maps
 
     learned = module.messages.springs()
     rows = {f"{name}: {form}": each for form, each in forms_of(learned).items() if "ST" in form}
     key = f"{name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]}"
-    return Unary(key, look, spec, {f"{name}: unary alone": None, **rows})
+    forms = {f"{name}: unary alone": None, **rows}
+    return Unary(key, look, spec, forms, module.before_sigmoid)
 
 
 def _key(model: PoseModel) -> str:

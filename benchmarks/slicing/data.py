@@ -29,9 +29,10 @@ class Unaries(NamedTuple):
         share: of the frames that were perturbed.
         names: the clips.
         offsets: clip n owns frames offsets[n]:offsets[n + 1].
-        heatmaps: float16 (N, K, h, h).
+        heatmaps: float16 (N, K, h, h), or ``unbent`` ones if they are of before a sigmoid.
         rois: (N, 4).
         grids: float16 (N, 2 * reach, h, h, 2).
+        before_sigmoid: what ``heatmaps`` are.
     """
 
     share: float
@@ -40,6 +41,10 @@ class Unaries(NamedTuple):
     heatmaps: NDArray[np.float16]
     rois: NDArray[np.float64]
     grids: NDArray[np.float16]
+    before_sigmoid: bool = False
+
+
+_ARRAYS = ("offsets", "heatmaps", "rois", "grids")
 
 
 def collect(
@@ -50,13 +55,14 @@ def collect(
     names = [clip.name for clip in clips]
     if file is not None and file.is_file():
         with np.load(file) as kept:
-            seen = Unaries(share, kept["names"].tolist(), *(kept[n] for n in Unaries._fields[2:]))
+            arrays = [kept[name] for name in _ARRAYS]
+            seen = Unaries(share, kept["names"].tolist(), *arrays, unary.before_sigmoid)
         if seen.names == names and seen.grids.shape[1] >= 2 * reach:
             return seen
     parts = [_seen(unary, perturbed(clip, Perturbation(share)), reach) for clip in clips]
     offsets = np.cumsum([0, *(len(clip) for clip in clips)])
     arrays = [np.concatenate(values) for values in zip(*parts, strict=True)]
-    seen = Unaries(share, names, offsets, *arrays)
+    seen = Unaries(share, names, offsets, *arrays, unary.before_sigmoid)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez(file, **seen._asdict())

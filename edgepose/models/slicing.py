@@ -166,11 +166,11 @@ class MessagePassing(nn.Module):
         return self._start.graph
 
     def springs(self) -> Springs:
-        """Return the springs as they are now, for the device."""
+        """Return the springs as they are now, for the device; convex ones."""
         return replace(
             self._start,
-            spatial=_array(self.spatial),
-            temporal=_array(self.temporal),
+            spatial=_array(_convex(self.spatial)),
+            temporal=_array(_convex(self.temporal)),
             spatial_weight=_array(self.spatial_weight.exp()),
             temporal_weight=_array(self.temporal_weight.exp()),
             gain=_array(self.gain.exp()),
@@ -181,7 +181,7 @@ class MessagePassing(nn.Module):
     def clamp(self) -> None:
         """Keep the springs convex; to be called after each step of an optimiser."""
         for springs in (self.spatial, self.temporal):
-            springs[..., ::2] = springs[..., ::2].clamp_min(LEAST_STIFFNESS)
+            springs.copy_(_convex(springs))
 
     def _round(self, unary: Tensor, last: _Round, grids: Tensor | None) -> _Round:
         """Compute all messages from the last round's scores, and add them up."""
@@ -267,6 +267,11 @@ def _carried(maps: Tensor, grids: Tensor) -> Tensor:
     """Warp maps (B, T, K, h, w) by grids (B, T, h, w, 2); beyond the border lies their lowest."""
     flat = maps.flatten(0, 1)
     return warp_maps(flat, grids.flatten(0, 1), flat.amin((-2, -1))).view_as(maps)
+
+
+def _convex(springs: Tensor) -> Tensor:
+    least = springs.new_tensor([LEAST_STIFFNESS, -torch.inf] * 2)
+    return springs.maximum(least)
 
 
 def _logarithm(values: NDArray[np.float32]) -> Tensor:

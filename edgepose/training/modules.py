@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgepose.loading import bundle_path
 from edgepose.models import (
     DKD,
     PPN,
@@ -26,17 +27,19 @@ from edgepose.models import (
 from edgepose.models.distillation import kernel_size
 from edgepose.models.dkd_registry import dkd_config
 from edgepose.models.imagenet import MEAN, STD
+from edgepose.models.pyramid import PyramidHead
 from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
 from edgepose.training.files import find_weights
 from edgepose.training.settings import SliceSettings, TrainConfig
+from edgepose_runtime.bundle import load_bundle
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.skeletons import MPII16, Skeleton
 from edgepose_runtime.slicing.files import read_springs
 from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.springs import initial_springs, resized, signed
+from edgepose_runtime.slicing.springs import Springs, initial_springs, resized, signed
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
 
@@ -80,12 +83,33 @@ def _with_messages(
 ) -> SliceNetwork:
     cells = config.phases[-1].size // config.targets.stride
     if settings.springs:
-        springs = resized(read_springs(settings.springs), cells)
+        springs = resized(_springs_of(settings.springs, config), cells)
     else:
         graph = body_graph(config.joints, settings.reach)
         springs = initial_springs(graph, heatmap_size=cells, rounds=settings.rounds)
-        springs = springs if settings.loss == "choice" else signed(springs)
-    return SliceNetwork(network, MessagePassing(springs))
+    if settings.loss != "choice" and not springs.bias.any():  # else they are signed already
+        springs = signed(springs)
+    bends = settings.before_sigmoid and isinstance(network.head, PyramidHead)
+    return SliceNetwork(network, MessagePassing(springs), before_sigmoid=bends)
+
+
+def _springs_of(name: str, config: TrainConfig) -> Springs:
+    """Read springs from a file, or from a bundle by its name or folder."""
+    if Path(name).suffix == ".json":
+        springs: Springs | None = read_springs(name)
+    else:
+        springs = load_bundle(bundle_path(name)).springs()
+    if springs is None:
+        raise ConfigError(
+            f"The bundle {name!r} has no springs to start from; give slices.springs=FILE, which "
+            "edgepose springs makes, or leave it empty for soft ones."
+        )
+    if springs.graph.skeleton.name != config.joints.name:
+        raise ConfigError(
+            f"The springs {name!r} are for {springs.graph.skeleton.name}, the recipe "
+            f"{config.name!r} for {config.joints.name}; they must be for the same."
+        )
+    return springs
 
 
 def _build_ppn(config: TrainConfig, ppn: str | Mapping[str, Any]) -> PPN:

@@ -33,7 +33,11 @@ def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.opt
     # Checkpoints depend on the order of the groups, so equal rates do not merge them.
     groups: dict[tuple[bool, bool, bool], list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        key = name.startswith(("body.", "encoder.")), "backbone." in name, parameter.ndim > 1
+        key = (
+            name.startswith(("body.", "encoder.", "unary.")),
+            "backbone." in name,
+            parameter.ndim > 1,
+        )
         groups.setdefault(key, []).append(parameter)
     listed = [
         {

@@ -85,8 +85,9 @@ class OptimiserSettings:
         name: ``adam``, ``adamw`` or ``rmsprop``.
         learning_rate: its peak.
         backbone_factor: multiplies it for backbones, whose weights come from ImageNet.
-        body_factor: multiplies it for the body of a PPN or the encoder of a DKD, which was trained
-            before; 0 leaves it as it is, which takes a third of the time.
+        body_factor: multiplies it for the body of a PPN, the encoder of a DKD or the unary network
+            of slices, which was trained before. 0 leaves a body as it is, which takes a third of
+            the time.
         weight_decay: not applied to biases and norms.
         schedule: ``cosine`` or ``linear`` to zero, ``constant``, or ``step``: a tenth at each of
             `milestones`.
@@ -161,8 +162,11 @@ class SliceSettings:
         length: frames per slice.
         reach: frames that exchange messages are at most so far apart.
         rounds: of messages.
-        springs: a file of springs to start from; empty for soft ones without direction.
+        springs: a file of springs to start from (.json), or a bundle that has some; their reach and
+            rounds are taken. Empty for soft ones without direction.
         loss: ``hinge`` as published, ``balanced``, or ``choice``; see `edgepose.training.hinge`.
+        before_sigmoid: where heat-maps end in a sigmoid, exchange messages about what is before
+            it; see `SliceNetwork`.
         flow: ``dis``, ``farneback`` or ``none``.
     """
 
@@ -171,6 +175,7 @@ class SliceSettings:
     rounds: int = 3
     springs: str = ""
     loss: Literal["choice", "hinge", "balanced"] = "hinge"
+    before_sigmoid: bool = True
     flow: str = "dis"
 
     def __post_init__(self) -> None:

@@ -42,8 +42,9 @@ class SliceTask:
         self.length: int | None = config.slices.length
 
     def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The loss of the scores, and the unary network's own under ``loss_unary``."""
+        """The loss of the scores."""
         keep_norms([*self._frozen, self._network.unary])
+        self._network.messages.clamp()  # after the last step, that is
         frames, targets = batch["image"], self._config.targets
         fast = frames.device.type == "cpu"
         self._network.messages.transform = envelope_transform if fast else dense_transform

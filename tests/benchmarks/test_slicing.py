@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 
 from benchmarks.slicing import merged
-from benchmarks.slicing.contenders import forms_of, unaries
+from benchmarks.slicing.accuracy import heatmaps_of
+from benchmarks.slicing.contenders import Unary, _before_sigmoid, forms_of, unaries
+from benchmarks.slicing.data import Unaries
 from benchmarks.slicing.speed import measure_speed
+from edgepose.testing import FakeMethod
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry import Roi
 from edgepose_runtime.skeletons import PENN13
 from edgepose_runtime.slicing.graph import body_graph
 from edgepose_runtime.slicing.sliding import SlidingSlice
@@ -81,6 +85,27 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
         unaries("ppn-swift", [], [f"mine={tmp_path / 'other.pt'}"]),
     ):
         pass
+
+
+def test_joints_are_decoded_from_heat_maps_whatever_the_messages_were_about():
+    pytest.importorskip("torch")
+    nothing = np.zeros(0, np.int64)
+    maps = np.array([[-1.0, 0.5, 1.0]], np.float32)
+    seen = Unaries(0.0, [], nothing, nothing, nothing, nothing)
+    np.testing.assert_array_equal(heatmaps_of(maps, seen), maps)
+    found = heatmaps_of(maps, seen._replace(before_sigmoid=True))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(2 - 4 * maps)), rtol=1e-6)
+
+
+def test_what_was_before_the_sigmoid_comes_back_as_the_heat_maps(springs):
+    pytest.importorskip("torch")
+    maps = np.random.default_rng(0).uniform(0.01, 0.99, (13, 16, 16)).astype(np.float32)
+    before = _before_sigmoid(Unary("x", lambda *_: maps, FakeMethod().spec, {}), springs)
+    found = before.look(np.zeros((64, 64, 3), np.uint8), Roi(0, 0, 1, 1))
+    nothing = np.zeros(0, np.int64)
+    seen = Unaries(0.0, [], nothing, nothing, nothing, nothing, before.before_sigmoid)
+    np.testing.assert_allclose(heatmaps_of(found, seen), maps, atol=1e-5)
+    assert list(before.forms) == [f"before the sigmoid: ST-infer, t±{reach}" for reach in (1, 2)]
 
 
 def test_messages_are_timed_on_one_thread_and_on_two(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edgepose.models import CPM, MessagePassing, count_macs
-from edgepose.models.slice_network import SliceNetwork
+from edgepose.models.slice_network import SliceNetwork, bent, unbent
 from edgepose.models.slicing import dense_transform, envelope_transform, warp_maps
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import JHMDB15
@@ -96,7 +96,9 @@ def test_springs_stay_convex_and_come_back():
     np.testing.assert_allclose(passing.springs().spatial_weight, springs.spatial_weight, rtol=1e-5)
     with torch.no_grad():
         passing.spatial.fill_(-1.0)
+    assert (passing.springs().spatial[:, ::2] > 0).all()
     passing.clamp()
+    assert (passing.spatial[:, ::2] > 0).all()
     assert (passing.springs().spatial[:, ::2] > 0).all()
     assert (passing.springs().spatial[:, 1::2] == -1).all()
 
@@ -110,6 +112,43 @@ def test_end_to_end_the_network_learns_too():
     scores.square().sum().backward()
     assert all(p.grad is not None for p in network.parameters())
     assert network(torch.rand(2, 3, SIDE, SIDE)).shape == (2, 15, SIDE, SIDE)
+
+
+class Bending(torch.nn.Module):
+    """A unary network that ends in a sigmoid, all of whose cells are nearly 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.final = torch.nn.Conv2d(3, 15, 1)
+        torch.nn.init.constant_(self.final.bias, -9.0)
+
+    def features(self, image):
+        return image
+
+    def respond(self, features):
+        return self.final(features)
+
+    def forward(self, image):
+        return self.respond(self.features(image)).sigmoid()
+
+
+def test_potentials_of_before_the_sigmoid_do_not_saturate():
+    springs = signed(initial_springs(body_graph(JHMDB15), heatmap_size=SIDE, rounds=1))
+    frames, slopes = torch.rand(1, 3, 3, SIDE, SIDE), []
+    for before in (False, True):
+        torch.manual_seed(0)
+        network = SliceNetwork(Bending(), MessagePassing(springs), before_sigmoid=before)
+        potentials = network.potentials(frames[0])
+        torch.testing.assert_close(network.heatmaps(potentials), network(frames[0]))
+        network.scores(frames, None).sum().backward()
+        slopes.append(network.unary.final.bias.grad.abs().min())
+    assert slopes[1] > 100 * slopes[0]
+
+
+def test_without_a_sigmoid_s_bend_springs_mean_the_same_around_a_half():
+    responses = torch.linspace(-0.2, 0.2, 9)
+    torch.testing.assert_close(unbent(responses), responses.sigmoid(), atol=2e-4, rtol=0)
+    torch.testing.assert_close(bent(unbent(responses)), responses.sigmoid())
 
 
 class TestCpm:

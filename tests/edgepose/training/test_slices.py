@@ -11,15 +11,19 @@ from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.testing import FakeMethod, standing_person
 from edgepose.training.config import load_config
 from edgepose.training.hinge import choice_loss, hinge_loss
+from edgepose.training.modules import build_module
+from edgepose.training.schedule import build_optimiser
 from edgepose.training.slice_task import SliceTask
 from edgepose.training.slice_windows import SliceWindows, collect_windows, weakened
 from edgepose.training.spring_plot import plot_springs, rest_of
 from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
 from edgepose.training.tasks import build_task
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.skeletons import JHMDB15, PENN13
+from edgepose_runtime.slicing.files import dump_springs
 from edgepose_runtime.slicing.graph import body_graph
 from edgepose_runtime.slicing.optical_flow import NoFlow
+from edgepose_runtime.slicing.springs import initial_springs, signed
 
 PEOPLE = np.stack([standing_person((150 + 2 * t, 120), 120) for t in range(6)])
 
@@ -147,6 +151,48 @@ def test_the_recipe_trains_network_and_springs_together(tmp_path):
     loss["loss"].backward()
     assert torch.isfinite(loss["loss"])
     assert task.module.get_parameter("messages.bias").grad is not None
+
+
+class TestSlices:
+    """What the recipe's ``slices`` become."""
+
+    def network(self, *changes):
+        small = ["start={}", "phases=[{steps=1, size=64, batch=1}]", *changes]
+        return build_module(load_config("thin-slicing", small))
+
+    def test_messages_are_about_what_is_before_the_sigmoid_unless_told_otherwise(self):
+        duc = 'network={backbone="mobilenet_v2"}'
+        assert self.network().before_sigmoid
+        assert not self.network("slices.before_sigmoid=false").before_sigmoid
+        assert not self.network(duc).before_sigmoid  # it has no sigmoid
+
+    def test_springs_of_a_file_get_the_signed_scores_that_the_hinge_needs_once(self, tmp_path):
+        file = tmp_path / "springs.json"
+        plain = initial_springs(body_graph(PENN13), heatmap_size=16)
+        for springs, loss, gain in (
+            (plain, "choice", 1),
+            (plain, "hinge", 2),
+            (signed(plain), "hinge", 2),
+        ):
+            file.write_text(dump_springs(springs))
+            network = self.network(f"slices.springs={file}", f"slices.loss={loss}")
+            np.testing.assert_allclose(network.messages.springs().gain, gain, rtol=1e-6)
+
+    def test_springs_that_do_not_fit_are_refused(self, tmp_path):
+        file = tmp_path / "springs.json"
+        file.write_text(dump_springs(initial_springs(body_graph(JHMDB15), heatmap_size=16)))
+        with pytest.raises(ConfigError, match="for jhmdb15, the recipe 'thin-slicing' for penn13"):
+            self.network(f"slices.springs={file}")
+
+    def test_a_bundle_without_springs_is_refused(self, framewise_bundle):
+        with pytest.raises(ConfigError, match="no springs to start from"):
+            self.network(f"slices.springs={framewise_bundle.path}")
+
+    def test_the_unary_network_learns_at_its_own_rate(self):
+        config = load_config("thin-slicing", ["optimiser.body_factor=0.5"])
+        optimiser = build_optimiser(self.network(), config.optimiser)
+        rates = {group["peak"] / config.optimiser.learning_rate for group in optimiser.param_groups}
+        assert rates == {1.0, 0.5, 0.5 * config.optimiser.backbone_factor}
 
 
 class TestPerturbation:
