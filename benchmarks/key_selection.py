@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.key_greedy import GreedySelector
 from benchmarks.key_poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
+from benchmarks.key_search import SearchedKeys
 from edgepose.evaluation.metrics import pck_counts, torso_lengths
 from edgepose.keyframes.selecting import EvenSteps, uniform_selection
 from edgepose_runtime.conversion import convert_keypoints
@@ -91,7 +92,12 @@ def greedy(clip: FrameWisePoses, count: int) -> list[int]:
     return GREEDY(clip.thumbnails[CLEAN], count)
 
 
-EVEN_STEPS, GREEDY = EvenSteps(), GreedySelector(LENGTH)
+def searched(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose what leaves least of the network's own poses of all frames unexplained."""
+    return SEARCHED(clip.poses[CLEAN], count)
+
+
+EVEN_STEPS, GREEDY, SEARCHED = EvenSteps(), GreedySelector(LENGTH), SearchedKeys(LENGTH)
 
 
 def selection_table(judge: Judge, ways: dict[str, Choose]) -> dict[str, Any]:

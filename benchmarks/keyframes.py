@@ -22,6 +22,7 @@ from benchmarks.key_selection import (
     even_steps,
     greedy,
     robustness_table,
+    searched,
     selection_table,
     uniform,
 )
@@ -48,10 +49,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--live", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="which trackers"
     )
     parser.add_argument(
-        "--selector", type=Path, metavar="FILE", help="a trained K-FPN, to compare (needs torch)"
-    )
-    parser.add_argument(
-        "--rates", type=Path, metavar="FILE", help="trained key rates, to compare (needs torch)"
+        "--selector",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="trained K-FPNs, to compare (needs torch)",
     )
     parser.add_argument(
         "--poses", type=Path, metavar="DIR", help="keeps the poses of every frame (default: OUT)"
@@ -83,18 +86,19 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    ways: dict[str, Choose] = {"even steps": even_steps, "uniform": uniform, "greedy": greedy}
-    if args.selector is not None:
+    ways: dict[str, Choose] = {
+        "even steps": even_steps,
+        "uniform": uniform,
+        "Eq. 16, greedily on thumbnails": greedy,
+        "Eq. 16, searched on all poses": searched,
+    }
+    for path in args.selector:
         from benchmarks.key_networks import Networks
 
-        networks = Networks(args.selector)
-        ways |= {"K-FPN": networks.choose, "greedy on its trunk": networks.choose_greedily}
+        networks = Networks(path, args.out / "keyframes-features")
+        ways[networks.name] = networks.choose
         if "online" in args.parts:
-            found["online"] = networks.online_table(judge)
-    if args.rates is not None:
-        from benchmarks.key_networks import Rates
-
-        ways["K-FPN, distilled"] = Rates(args.rates).choose
+            found.setdefault("online", {})[networks.name] = networks.online_table(judge)
     if "selection" in args.parts:
         found["selection"] = selection_table(judge, ways)
     if "robustness" in args.parts:

@@ -48,8 +48,15 @@ class OnlineConfig:
                 "The discriminator needs channels, and a batch that is shorter than the window; "
                 f"got {self}."
             )
-        if self.grid < 5:
-            raise ConfigError(f"The discriminator needs maps of 5 x 5 or more; got {self.grid}.")
+        if self.grid < (1 if self.edge else 5):
+            raise ConfigError(
+                f"The published discriminator needs maps of 5 x 5 or more; got {self.grid}."
+            )
+
+    @property
+    def pooling(self) -> int:
+        """By how much the edge form makes large maps smaller."""
+        return 2 if self.edge and self.grid >= 6 else 1
 
 
 class OnlineKeys(nn.Module):
@@ -66,7 +73,7 @@ class OnlineKeys(nn.Module):
     def __init__(self, config: OnlineConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.pool = nn.AvgPool2d(2) if config.edge else nn.Identity()
+        self.pool = nn.AvgPool2d(config.pooling)
         self.layers = _edge_layers(config) if config.edge else _published_layers(config)
         radius, angle = first_poles(config.poles, seed)
         self.register_buffer("radius", radius)
@@ -116,10 +123,16 @@ class StreamKeys:
     Args:
         selector: chooses among the first frames of a window, as :func:`selector_of` does.
         discriminator: trained.
+        compared: what that compares of the features; the features themselves by default.
     """
 
-    def __init__(self, selector: Selector, discriminator: OnlineKeys) -> None:
-        self._select = selector
+    def __init__(
+        self,
+        selector: Selector,
+        discriminator: OnlineKeys,
+        compared: Callable[[Tensor], Tensor] = lambda features: features,
+    ) -> None:
+        self._select, self._compared = selector, compared
         self._discriminator = discriminator.eval()
         self._start()
 
@@ -164,14 +177,14 @@ class StreamKeys:
         return window
 
     def _expect(self) -> None:
-        self._expected = self._discriminator.expect(self._window(), self._keys)
+        self._expected = self._discriminator.expect(self._compared(self._window()), self._keys)
 
     @torch.no_grad()
     def _is_key(self, features: Tensor) -> bool:
         if self._expected is None:
             return False
         expected = self._expected[len(self._seen) - 1]
-        logits = self._discriminator(features[None], expected[None])
+        logits = self._discriminator(self._compared(features[None]), expected[None])
         return bool(logits[0, 1] > logits[0, 0])
 
 
@@ -188,7 +201,7 @@ def _published_layers(config: OnlineConfig) -> nn.Sequential:
 
 
 def _edge_layers(config: OnlineConfig) -> nn.Sequential:
-    side = config.grid // 2
+    side = config.grid // config.pooling
     return nn.Sequential(
         _convolution(2 * config.channels, 64, 1),
         _convolution(64, 32, 1),
