@@ -31,8 +31,11 @@ class Networks:
     def __init__(self, path: Path, folder: Path) -> None:
         torch.set_num_threads(1)
         self._loaded = load_selectors(path)
-        published = isinstance(self._loaded.network, KFPN)
+        network = self._loaded.network
+        published = isinstance(network, KFPN)
         self.name = f"K-FPN, {'published' if published else 'edge'}"
+        if isinstance(network, KFPN) and not network.config.fixed_scale:
+            self.name += ", loss as published"
         self._folder = folder / ("published" if published else "edge")
         self._kept: dict[str, Tensor] = {}
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.key_exported import Exported, cost_table
 from benchmarks.key_live import SETTINGS, measure_live
 from benchmarks.key_poses import frame_wise_poses
 from benchmarks.key_selection import (
@@ -32,7 +33,7 @@ from edgepose.loading import DEFAULT_MODEL, load
 from edgepose.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("selection", "robustness", "online", "live")
+PARTS = ("selection", "robustness", "online", "cost", "live")
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -54,7 +55,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         nargs="+",
         default=(),
         metavar="FILE",
-        help="trained K-FPNs, to compare (needs torch)",
+        help="K-FPNs to compare: checkpoints (need torch), or exported to ONNX",
     )
     parser.add_argument(
         "--poses", type=Path, metavar="DIR", help="keeps the poses of every frame (default: OUT)"
@@ -74,7 +75,10 @@ def main(words: Sequence[str] | None = None) -> None:
     with load(args.model, precision=args.precision, num_threads=1) as model:
         if "live" in args.parts:
             content["live"] = {**content.get("live", {}), **measure_live(model, clips, args.live)}
-        if set(args.parts) - {"live"}:
+        if "cost" in args.parts:
+            exported = [path for path in args.selector if path.suffix == ".onnx"]
+            content["cost"] = {path.name: cost_table(path) for path in exported}
+        if set(args.parts) - {"live", "cost"}:
             kept = args.poses or args.out / "keyframes-poses"
             poses = frame_wise_poses(model, clips, kept)
             content.update(_by_poses(args, Judge(poses, model.skeleton)))
@@ -93,6 +97,9 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
         "Eq. 16, searched on all poses": searched,
     }
     for path in args.selector:
+        if path.suffix == ".onnx":
+            ways[Exported.name] = Exported(path).choose
+            continue
         from benchmarks.key_networks import Networks
 
         networks = Networks(path, args.out / "keyframes-features")

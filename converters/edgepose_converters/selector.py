@@ -71,7 +71,7 @@ def _cut(model: onnx.ModelProto, bundle: Path) -> onnx.ModelProto:
     # Shapes that were inferred for the bundle's own input size are wrong for this one.
     del model.graph.value_info[:]
     start = model.graph.input[0].name
-    shape = ["N", TRUNK_SIZE, TRUNK_SIZE, 3]
+    shape: list[str | int | None] = ["N", TRUNK_SIZE, TRUNK_SIZE, 3]
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info(start, TensorProto.UINT8, shape))
     features = helper.make_tensor_value_info(
         ends[0], TensorProto.FLOAT, ["N", CHANNELS, SIDE, SIDE]

@@ -8,13 +8,15 @@ No label is used, except that the edge form looks at the body's poses in annotat
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils import parameters_to_vector
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_videos
@@ -33,7 +35,7 @@ from edgepose.training.selector_features import (
     trunk_of_body,
 )
 from edgepose.training.selector_files import Selectors, save_selectors
-from edgepose_runtime.crop import Image, crop_frame
+from edgepose_runtime.crop import crop_frame
 from edgepose_runtime.errors import DataError
 
 Each = TypeVar("Each")
@@ -56,10 +58,13 @@ def train_published(
     torch.manual_seed(0)
     training = RECIPES[recipe].lasting(epochs)
     selector = KFPN(PRESETS[recipe])
+    before = parameters_to_vector(selector.parameters()).detach()
     with show_progress("K-FPN", training.epochs) as progress:
         train_selector(
             selector, clips, training, lambda _, loss: progress.advance(note=f"{loss:.4f}")
         )
+    moved = (parameters_to_vector(selector.parameters()).detach() - before).norm() / before.norm()
+    sys.stderr.write(f"The weights moved by {100 * float(moved):.2g} % of their size.\n")
     online = OnlineKeys(OnlineConfig(channels=64, grid=3, edge=True))
     return _with_online(Selectors(backbone, selector, online), clips)
 
@@ -88,19 +93,21 @@ def _with_online(selectors: Selectors, clips: Sequence[Features]) -> Selectors:
 
 
 def posed_clips(
-    clips: Iterable[Clip], model: PoseModel, features: Sequence[Features]
+    clips: Sequence[Clip], model: PoseModel, features: Sequence[Features]
 ) -> list[PosedClip]:
     """Return what the edge form learns from: the trunk's features and the body's poses."""
-    return [
-        posed_clip(clip.film, seen, body_poses(clip.frames(), clip, model))
-        for clip, seen in zip(clips, features, strict=True)
-    ]
+    found = []
+    with show_progress("poses", len(clips)) as progress:
+        for clip, seen in zip(clips, features, strict=True):
+            found.append(posed_clip(clip.film, seen, body_poses(clip, model)))
+            progress.advance()
+    return found
 
 
-def body_poses(frames: Iterable[Image], clip: Clip, model: PoseModel) -> NDArray[np.float32]:
+def body_poses(clip: Clip, model: PoseModel) -> NDArray[np.float32]:
     """Return the poses (T, K, 3) of the body network alone in the boxes of a clip."""
     spec, found = model.method.spec, []
-    for frame, box in zip(frames, person_boxes(clip), strict=True):
+    for frame, box in zip(clip.frames(), person_boxes(clip), strict=True):
         roi = box.squared()
         crop = crop_frame(frame, roi, spec.input_size)
         found.append(spec.decode(model.method.locate(crop, roi), roi))

@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+
+from benchmarks.key_search import SearchedKeys
+
+
+def moving(frames=40):
+    """Somebody who stands, and jumps in the last quarter; scores are 1."""
+    poses = np.ones((frames, 3, 3), np.float32)
+    poses[:, 1, :2], poses[:, 2, :2] = 100, (30, 90)
+    jump = np.clip(np.arange(frames) - 3 * frames // 4, 0, None)
+    poses[:, :, 1] += 25 * np.sin(jump / 1.5)[:, None]
+    return poses
+
+
+def test_key_frames_go_where_the_movement_is():
+    keys = SearchedKeys(40)(moving(), 6)
+    assert len(set(keys)) == 6
+    assert sum(key >= 28 for key in keys) > sum(even >= 28 for even in (3, 10, 16, 23, 30, 36))
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_one_or_all_frames_can_be_chosen(count):
+    keys = SearchedKeys(40)(moving(), count)
+    assert keys == sorted(set(keys))
+    assert len(keys) == count
