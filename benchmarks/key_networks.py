@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ class Networks:
     Args:
         path: a checkpoint of ``python -m edgepose.training.selectors``.
         folder: keeps the backbone's features.
+        clips: that frames are chosen of.
 
     Attributes:
         name: in tables.
     """
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def __init__(self, path: Path, folder: Path, clips: Sequence[FrameWisePoses]) -> None:
         torch.set_num_threads(1)
         self._loaded = load_selectors(path)
         network = self._loaded.network
@@ -36,8 +38,13 @@ class Networks:
         self.name = f"K-FPN, {'published' if published else 'edge'}"
         if isinstance(network, KFPN) and not network.config.fixed_scale:
             self.name += ", loss as published"
-        self._folder = folder / ("published" if published else "edge")
-        self._kept: dict[str, Tensor] = {}
+        frames = {clip.clip.name: clip.clip.frames for clip in clips}
+        kept = folder / ("published" if published else "edge")
+        found = kept_features(self._loaded.backbone, frames, kept)
+        self._kept = {
+            name: torch.from_numpy(np.array(each, np.float32))
+            for name, each in zip(frames, found, strict=True)
+        }
 
     def choose(self, clip: FrameWisePoses, count: int) -> list[int]:
         """Choose so many frames."""
@@ -59,12 +66,7 @@ class Networks:
         return sorted(keys)
 
     def _features(self, clip: FrameWisePoses) -> Tensor:
-        name = clip.clip.name
-        if name not in self._kept:
-            frames = {name: clip.clip.frames}
-            found = kept_features(self._loaded.backbone, frames, self._folder)[0]
-            self._kept[name] = torch.from_numpy(np.array(found, np.float32))
-        return self._kept[name]
+        return self._kept[clip.clip.name]
 
 
 def _row(judge: Judge, keys: list[list[int]]) -> dict[str, float]:

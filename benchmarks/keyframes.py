@@ -102,7 +102,7 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
             continue
         from benchmarks.key_networks import Networks
 
-        networks = Networks(path, args.out / "keyframes-features")
+        networks = Networks(path, args.out / "keyframes-features", judge.clips)
         ways[networks.name] = networks.choose
         if "online" in args.parts:
             found.setdefault("online", {})[networks.name] = networks.online_table(judge)

@@ -65,7 +65,7 @@ class KfpnConfig:
 PRESETS = {
     "penn": KfpnConfig(stride=2, sparsity=2.5, recovery=4.5, alpha=4.0, threshold=0.99),
     "jhmdb": KfpnConfig(),
-    "working": KfpnConfig(recovery=1.0, sparsity=1.0, fixed_scale=True, threshold=0.5),
+    "working": KfpnConfig(recovery=1.0, sparsity=1.0, fixed_scale=True, alpha=1.0, threshold=0.5),
 }
 
 
@@ -125,25 +125,23 @@ class KFPN(nn.Module):
 
     def select(self, embedded: Tensor, alpha: float | None = None) -> Tensor:
         """Return the selections (T,) of a window's Y (T, C, 3, 3)."""
+        return torch.sigmoid(self.scored(embedded, alpha))
+
+    def scored(self, embedded: Tensor, alpha: float | None = None) -> Tensor:
+        """Return the same before the sigmoid."""
         # Time becomes the channel of convolutions over space, one sample per feature channel.
         folded = self.temporal(embedded.transpose(0, 1))
         steep = self.config.alpha if alpha is None else alpha
-        return torch.sigmoid(steep * self.scores(folded.flatten()))
+        scores: Tensor = steep * self.scores(folded.flatten())
+        return scores
 
-    def loss(
-        self,
-        selection: Tensor,
-        embedded: Tensor,
-        present: Tensor | None = None,
-        sparsity: float | None = None,
-    ) -> Tensor:
+    def loss(self, selection: Tensor, embedded: Tensor, present: Tensor | None = None) -> Tensor:
         """Return Eq. 16: what key frames leave unexplained, and how many there are.
 
         Args:
             selection: (T,) from 0 to 1.
             embedded: (T, M) Y.
             present: (T,) 1 for frames that are there, 0 for padding; all by default.
-            sparsity: weight of their number; by default the configuration's.
         """
         config = self.config
         if config.fixed_scale:
@@ -153,8 +151,7 @@ class KFPN(nn.Module):
         atoms = build_atoms(self.radius, self.angle, config.frames)
         rest = unexplained(atoms @ atoms.mT, selection, embedded, config.rho)
         left = rest.norm() if config.power == 1 else rest.square().sum()
-        weight = config.sparsity if sparsity is None else sparsity
-        return config.recovery * left + weight * selection.sum()
+        return config.recovery * left + config.sparsity * selection.sum()
 
 
 def unexplained(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> Tensor:

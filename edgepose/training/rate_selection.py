@@ -79,6 +79,7 @@ def train_rates(
     clips: Sequence[PosedClip],
     epochs: int = EPOCHS,
     report: Callable[[int, float], None] = lambda _epoch, _loss: None,
+    rate: float = RATE,
     seed: int = 0,
 ) -> KeyRates:
     """Train without labels; the state with the least loss on films kept apart is returned.
@@ -87,6 +88,7 @@ def train_rates(
         clips: of at most 40 frames.
         epochs: how often each is seen.
         report: told the epoch, 0 before training, and the loss on those films.
+        rate: learning rate at first.
         seed: of the order and the noise.
     """
     torch.manual_seed(seed)
@@ -96,7 +98,7 @@ def train_rates(
     train = [clip for clip in clips if clip.film not in kept]
     check = [clip for clip in clips if clip.film in kept] or train
     model, gram = KeyRates(clips[0].features.shape[1]), expected_gram(WINDOW)
-    optimiser = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY)
+    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     least, best = _check(model, check, gram), _copy(model)
     report(0, least)

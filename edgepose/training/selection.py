@@ -5,7 +5,6 @@ The backbone is frozen, so that its features are computed once per clip and trai
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +18,8 @@ from edgepose.models.online_keys import OnlineKeys, Selector
 from edgepose_runtime.errors import ConfigError
 
 Features = NDArray[np.floating]
-#: How fast the weight of sparsity follows the number of key frames, per window.
-_PACE = 0.02
+#: How fast the bias of the scores follows the number of key frames, per window.
+_PACE = 0.1
 Report = Callable[[int, float], None]
 
 
@@ -38,7 +37,8 @@ class SelectionTraining:
         decide: count each frame as chosen or not, instead of by its selection from 0 to 1. Without
             that a little of every frame costs as much as a few whole ones and explains more, so
             that training ends with no frame chosen. The published recipes have it not.
-        keys: how many key frames a window should get on average: the weight of sparsity follows.
+        keys: how many key frames a window of 40 gets while training: scores count from the least of
+            the best so many on, and the bias follows, so that as many are chosen afterwards.
         bfloat16: compute the convolutions over space in that.
         seed: of the windows and their order.
     """
@@ -72,7 +72,7 @@ RECIPES = {
     "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
     "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
     "working": SelectionTraining(
-        12, 3e-4, None, 1e-4, (8, 10), alpha_slope=0.0, decide=True, keys=10.0, bfloat16=True
+        12, 1e-4, None, 1e-3, (8, 10), alpha_slope=0.0, decide=True, keys=10.0, bfloat16=True
     ),
     "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
     "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
@@ -95,7 +95,6 @@ def train_selector(
     """
     optimiser, schedule = _optimiser(model, training)
     random = np.random.default_rng(training.seed)
-    sparsity = model.config.sparsity
     for epoch in range(1, training.epochs + 1):
         model.train()
         losses = []
@@ -103,16 +102,26 @@ def train_selector(
         for window, present in _windows(clips, model.config.frames, random):
             with torch.autocast("cpu", torch.bfloat16, enabled=training.bfloat16):
                 embedded = model.embedding(window)
-            selection = model.select(embedded.float(), alpha)
-            chosen = decided(selection) if training.decide else selection
-            loss = model.loss(chosen, embedded.float().flatten(1), present, sparsity)
-            losses.append(_descend(optimiser, loss))
+            embedded = embedded.float()
+            scores = model.scored(embedded, alpha)
             if training.keys is not None:
-                share = float((chosen.detach() * present).sum() / present.sum())
-                sparsity *= math.exp(_PACE * (share * len(present) / training.keys - 1))
+                scores = scores - _level(model, scores, present, training.keys)
+            selection = torch.sigmoid(scores)
+            chosen = decided(selection) if training.decide else selection
+            losses.append(_descend(optimiser, model.loss(chosen, embedded.flatten(1), present)))
         schedule.step()
         report(epoch, float(np.mean(losses)))
     model.eval()
+
+
+@torch.no_grad()
+def _level(model: KFPN, scores: Tensor, present: Tensor, keys: float) -> Tensor:
+    """Return what the scores of so many key frames are above, and let the bias follow it."""
+    there = scores[present > 0].sort(descending=True).values
+    count = min(max(1, round(keys * len(there) / len(scores))), len(there) - 1)
+    level = (there[count - 1] + there[count]) / 2
+    model.scores.bias -= _PACE * level / model.config.alpha
+    return level
 
 
 def train_online(
