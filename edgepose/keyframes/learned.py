@@ -28,15 +28,22 @@ class LearnedSteps(Closable):
         path: what ``python -m edgepose_converters.selector`` wrote.
         backend: what runs it.
         num_threads: of one run.
+        precision: of the layers that are not quantised; see :func:`edgepose.load`.
 
     Raises:
         BundleError: there is no such file, or it is no selector.
     """
 
-    def __init__(self, path: Path, backend: str = "openvino", num_threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        backend: str = "openvino",
+        num_threads: int = 1,
+        precision: str = "auto",
+    ) -> None:
         if not path.is_file():
             raise BundleNotFoundError(f"There is no selector '{path}'; give an exported ONNX file.")
-        settings = BackendSettings(num_threads=num_threads, precision="float32")
+        settings = BackendSettings(num_threads=num_threads, precision=precision)
         self._network = get_backend(backend).load(path, settings=settings)
         given = self._network.inputs.get(IMAGES)
         if given is None or RATES not in self._network.outputs or len(given.shape) != 4:

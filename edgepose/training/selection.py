@@ -120,7 +120,7 @@ def _level(model: KFPN, scores: Tensor, present: Tensor, keys: float) -> Tensor:
     there = scores[present > 0].sort(descending=True).values
     count = min(max(1, round(keys * len(there) / len(scores))), len(there) - 1)
     level = (there[count - 1] + there[count]) / 2
-    model.scores.bias -= _PACE * level / model.config.alpha
+    model.scores.bias.sub_(_PACE * level / model.config.alpha)
     return level
 
 

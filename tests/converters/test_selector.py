@@ -46,7 +46,7 @@ def test_the_exported_selector_says_what_torch_does(networks, exported, backend)
     assert isinstance(body.backbone, MobileNetV2)
     with torch.no_grad():
         expected = rates(trunk(network_input(torch.from_numpy(frames)))).numpy()
-    with LearnedSteps(exported, backend) as learned:
+    with LearnedSteps(exported, backend, precision="float32") as learned:
         found = learned.rates(frames.reshape(9, -1).astype(np.float32))
         one = learned.rates(frames[:1].reshape(1, -1).astype(np.float32))
     assert np.ptp(expected) > 1e-3
