@@ -138,6 +138,7 @@ class StreamKeys:
 
     def _start(self) -> None:
         self._seen: list[Tensor] = []
+        self._looks: list[Tensor] = []
         self._keys: list[int] = []
         self._expected: Tensor | None = None
 
@@ -150,13 +151,14 @@ class StreamKeys:
         """
         config = self._discriminator.config
         self._seen.append(features)
+        self._looks.append(self._compared(features[None])[0])
         age = len(self._seen)
         fresh: list[int] = []
         if age == config.batch_frames:
-            self._keys = self._select(self._window(), age)
+            self._keys = self._select(self._window(self._seen), age)
             fresh = [age - 1 - key for key in self._keys]
             self._expect()
-        elif age > config.batch_frames and self._is_key(features):
+        elif age > config.batch_frames and self._is_key():
             self._keys.append(age - 1)
             fresh = [0]
             self._expect()
@@ -167,24 +169,24 @@ class StreamKeys:
     def flush(self) -> list[int]:
         """Return, at the end of the stream, the key frames of a batch that was not complete."""
         count, done = len(self._seen), self._expected is not None
-        keys = [] if done or not count else self._select(self._window(), count)
+        keys = [] if done or not count else self._select(self._window(self._seen), count)
         self._start()
         return [count - 1 - key for key in keys]
 
-    def _window(self) -> Tensor:
-        window = self._seen[0].new_zeros(self._discriminator.config.frames, *self._seen[0].shape)
-        window[: len(self._seen)] = torch.stack(self._seen)
+    def _window(self, frames: list[Tensor]) -> Tensor:
+        window = frames[0].new_zeros(self._discriminator.config.frames, *frames[0].shape)
+        window[: len(frames)] = torch.stack(frames)
         return window
 
     def _expect(self) -> None:
-        self._expected = self._discriminator.expect(self._compared(self._window()), self._keys)
+        self._expected = self._discriminator.expect(self._window(self._looks), self._keys)
 
     @torch.no_grad()
-    def _is_key(self, features: Tensor) -> bool:
+    def _is_key(self) -> bool:
         if self._expected is None:
             return False
-        expected = self._expected[len(self._seen) - 1]
-        logits = self._discriminator(self._compared(features[None]), expected[None])
+        expected = self._expected[len(self._looks) - 1]
+        logits = self._discriminator(self._looks[-1][None], expected[None])
         return bool(logits[0, 1] > logits[0, 0])
 
 
