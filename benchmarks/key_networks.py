@@ -33,6 +33,7 @@ class Networks:
     def __init__(self, path: Path, folder: Path, clips: Sequence[FrameWisePoses]) -> None:
         torch.set_num_threads(1)
         self._loaded = load_selectors(path)
+        self._said: dict[str, Tensor] = {}
         network = self._loaded.network
         published = isinstance(network, KFPN)
         self.name = f"K-FPN, {'published' if published else 'edge'}"
@@ -48,7 +49,10 @@ class Networks:
 
     def choose(self, clip: FrameWisePoses, count: int) -> list[int]:
         """Choose so many frames."""
-        return self._loaded.choose(self._features(clip), count)
+        name = clip.clip.name
+        if name not in self._said:
+            self._said[name] = self._loaded.says(self._features(clip))
+        return self._loaded.chosen(self._said[name], count)
 
     def online_table(self, judge: Judge) -> dict[str, Any]:
         """Compare decisions from the past alone with those from whole windows (Table 3)."""

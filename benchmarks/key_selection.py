@@ -12,7 +12,7 @@ from benchmarks.key_greedy import GreedySelector
 from benchmarks.key_poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from benchmarks.key_search import SearchedKeys
 from edgepose.evaluation.metrics import pck_counts, torso_lengths
-from edgepose.keyframes.selecting import EvenSteps, uniform_selection
+from edgepose.keyframes.selecting import EvenSteps, frames_at_even_steps, uniform_selection
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.interpolation import PoseInterpolator
 from edgepose_runtime.skeletons import Skeleton
@@ -80,6 +80,11 @@ def scaled(count: int, frames: int) -> int:
 def uniform(clip: FrameWisePoses, count: int) -> list[int]:
     """Choose frames at even distances."""
     return uniform_selection(len(clip.clip), count)
+
+
+def even_times(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose frames in the middle of even times: what untrained rates choose."""
+    return frames_at_even_steps(np.ones(len(clip.clip)), count)
 
 
 def even_steps(clip: FrameWisePoses, count: int) -> list[int]:

@@ -21,6 +21,7 @@ from benchmarks.key_selection import (
     Choose,
     Judge,
     even_steps,
+    even_times,
     greedy,
     robustness_table,
     searched,
@@ -92,6 +93,7 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
     found: dict[str, Any] = {}
     ways: dict[str, Choose] = {
         "even steps": even_steps,
+        "even times": even_times,
         "uniform": uniform,
         "Eq. 16, greedily on thumbnails": greedy,
         "Eq. 16, searched on all poses": searched,

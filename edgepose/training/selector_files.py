@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgepose.models.key_rates import KeyRates, chosen_by_rates
+from edgepose.keyframes.selecting import frames_at_even_steps
+from edgepose.models.key_rates import KeyRates
 from edgepose.models.kfpn import KFPN, KfpnConfig, key_frames
 from edgepose.models.mobilenet import SameConv2d
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
@@ -29,7 +30,6 @@ class Selectors(NamedTuple):
     network: KFPN | KeyRates
     online: OnlineKeys
 
-    @torch.no_grad()
     def choose(self, features: Tensor, count: int | None = None) -> list[int]:
         """Return the key frames of a window.
 
@@ -37,13 +37,26 @@ class Selectors(NamedTuple):
             features: (n, C, h, w) of the backbone, of no more frames than a window has.
             count: how many to choose, ``None`` for as many as the network wants.
         """
+        return self.chosen(self.says(features), count)
+
+    @torch.no_grad()
+    def says(self, features: Tensor) -> Tensor:
+        """Return what the network says of each frame (n,): its selection, or its rate."""
         if isinstance(self.network, KeyRates):
-            wanted = count or max(1, round(len(features) / USUAL_GAP))
-            return chosen_by_rates(self.network, features, wanted)
+            rates: Tensor = self.network.eval()(features)
+            return rates
         model = self.network.eval()
         window = features.new_zeros(model.config.frames, *features.shape[1:])
         window[: len(features)] = features
-        return key_frames(model(window)[0][: len(features)], model.config.threshold, count)
+        selection: Tensor = model(window)[0][: len(features)]
+        return selection
+
+    def chosen(self, said: Tensor, count: int | None) -> list[int]:
+        """Return the key frames that follow from what :meth:`says` returned."""
+        if isinstance(self.network, KFPN):
+            return key_frames(said, self.network.config.threshold, count)
+        wanted = count or max(1, round(len(said) / USUAL_GAP))
+        return frames_at_even_steps(said.double().numpy(), min(wanted, len(said)))
 
     def select(self, window: Tensor, present: int) -> list[int]:
         """Return the key frames among the first so many of a window; see `Selector`."""
