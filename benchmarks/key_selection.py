@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.key_greedy import GreedySelector
 from benchmarks.key_poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
+from benchmarks.key_search import SearchedKeys
 from edgepose.evaluation.metrics import pck_counts, torso_lengths
-from edgepose.keyframes.selecting import EvenSteps, uniform_selection
+from edgepose.keyframes.selecting import EvenSteps, frames_at_even_steps, uniform_selection
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.interpolation import PoseInterpolator
 from edgepose_runtime.skeletons import Skeleton
@@ -81,6 +82,11 @@ def uniform(clip: FrameWisePoses, count: int) -> list[int]:
     return uniform_selection(len(clip.clip), count)
 
 
+def even_times(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose frames in the middle of even times: what untrained rates choose."""
+    return frames_at_even_steps(np.ones(len(clip.clip)), count)
+
+
 def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
     """Choose frames at even steps of time and change."""
     return EVEN_STEPS(clip.thumbnails[CLEAN], count)
@@ -91,7 +97,12 @@ def greedy(clip: FrameWisePoses, count: int) -> list[int]:
     return GREEDY(clip.thumbnails[CLEAN], count)
 
 
-EVEN_STEPS, GREEDY = EvenSteps(), GreedySelector(LENGTH)
+def searched(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose what leaves least of the network's own poses of all frames unexplained."""
+    return SEARCHED(clip.poses[CLEAN], count)
+
+
+EVEN_STEPS, GREEDY, SEARCHED = EvenSteps(), GreedySelector(LENGTH), SearchedKeys(LENGTH)
 
 
 def selection_table(judge: Judge, ways: dict[str, Choose]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.key_exported import Exported, cost_table
 from benchmarks.key_live import SETTINGS, measure_live
 from benchmarks.key_poses import frame_wise_poses
 from benchmarks.key_selection import (
@@ -20,8 +21,10 @@ from benchmarks.key_selection import (
     Choose,
     Judge,
     even_steps,
+    even_times,
     greedy,
     robustness_table,
+    searched,
     selection_table,
     uniform,
 )
@@ -31,7 +34,7 @@ from edgepose.loading import DEFAULT_MODEL, load
 from edgepose.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
-PARTS = ("selection", "robustness", "online", "live")
+PARTS = ("selection", "robustness", "online", "cost", "live")
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,10 +51,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--live", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="which trackers"
     )
     parser.add_argument(
-        "--selector", type=Path, metavar="FILE", help="a trained K-FPN, to compare (needs torch)"
-    )
-    parser.add_argument(
-        "--rates", type=Path, metavar="FILE", help="trained key rates, to compare (needs torch)"
+        "--selector",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="K-FPNs to compare: checkpoints (need torch), or exported to ONNX",
     )
     parser.add_argument(
         "--poses", type=Path, metavar="DIR", help="keeps the poses of every frame (default: OUT)"
@@ -71,7 +76,10 @@ def main(words: Sequence[str] | None = None) -> None:
     with load(args.model, precision=args.precision, num_threads=1) as model:
         if "live" in args.parts:
             content["live"] = {**content.get("live", {}), **measure_live(model, clips, args.live)}
-        if set(args.parts) - {"live"}:
+        if "cost" in args.parts:
+            exported = [path for path in args.selector if path.suffix == ".onnx"]
+            content["cost"] = {path.name: cost_table(path) for path in exported}
+        if set(args.parts) - {"live", "cost"}:
             kept = args.poses or args.out / "keyframes-poses"
             poses = frame_wise_poses(model, clips, kept)
             content.update(_by_poses(args, Judge(poses, model.skeleton)))
@@ -83,18 +91,23 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    ways: dict[str, Choose] = {"even steps": even_steps, "uniform": uniform, "greedy": greedy}
-    if args.selector is not None:
+    ways: dict[str, Choose] = {
+        "even steps": even_steps,
+        "even times": even_times,
+        "uniform": uniform,
+        "Eq. 16, greedily on thumbnails": greedy,
+        "Eq. 16, searched on all poses": searched,
+    }
+    for path in args.selector:
+        if path.suffix == ".onnx":
+            ways[Exported.name] = Exported(path).choose
+            continue
         from benchmarks.key_networks import Networks
 
-        networks = Networks(args.selector)
-        ways |= {"K-FPN": networks.choose, "greedy on its trunk": networks.choose_greedily}
+        networks = Networks(path, args.out / "keyframes-features", judge.clips)
+        ways[networks.name] = networks.choose
         if "online" in args.parts:
-            found["online"] = networks.online_table(judge)
-    if args.rates is not None:
-        from benchmarks.key_networks import Rates
-
-        ways["K-FPN, distilled"] = Rates(args.rates).choose
+            found.setdefault("online", {})[networks.name] = networks.online_table(judge)
     if "selection" in args.parts:
         found["selection"] = selection_table(judge, ways)
     if "robustness" in args.parts:

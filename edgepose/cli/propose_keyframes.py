@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.values import share
-from edgepose.keyframes.selecting import EvenSteps
+from edgepose.keyframes.learned import selection
 from edgepose.keyframes.sheet import Proposal, thinned, write_list, write_sheet
 from edgepose.keyframes.windows import windows_of
 from edgepose.progress import Progress, show_progress
@@ -31,6 +31,12 @@ def add_parser(subparsers: Any) -> None:
         type=share,
         metavar="PART",
         help="the part of the frames to propose (default: as many as say something new)",
+    )
+    parser.add_argument(
+        "--selector",
+        type=Path,
+        metavar="FILE",
+        help="a learned selector, ONNX (default: even steps of time and change)",
     )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="the list (default: VIDEO.keyframes.csv)"
@@ -57,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         _require_different(Path(args.video), table, sheet)
         for path in (table, sheet):
             check_writable(path)
-        proposals, count = _propose(source, args.rate)
+        proposals, count = _propose(source, args.rate, args.selector)
     write_list(table, proposals)
     shown = write_sheet(sheet, proposals)
     sys.stdout.write(
@@ -77,11 +83,17 @@ def _require_different(video: Path, table: Path, sheet: Path) -> None:
         )
 
 
-def _propose(source: FrameSource, rate: float | None) -> tuple[list[Proposal], int]:
+def _propose(
+    source: FrameSource, rate: float | None, selector: Path | None
+) -> tuple[list[Proposal], int]:
     proposals: list[Proposal] = []
     count = 0
-    with show_progress("propose", source.num_frames) as progress:
-        for window in windows_of(_counted(source, progress), EvenSteps(), rate=rate):
+    with (
+        selection(selector) as (select, describe),
+        show_progress("propose", source.num_frames) as progress,
+    ):
+        frames = _counted(source, progress)
+        for window in windows_of(frames, select, rate=rate, describe=describe):
             proposals += [Proposal.of(window.frames[key]) for key in window.keys]
             proposals = thinned(proposals)
             count += len(window.frames)

@@ -71,6 +71,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="PART",
         help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
     )
+    parser.add_argument(
+        "--selector",
+        type=Path,
+        metavar="FILE",
+        help="with --key-frames of a file: a learned selector, ONNX (default: even steps)",
+    )
     _add_tracker_options(parser)
 
 

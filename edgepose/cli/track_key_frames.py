@@ -10,6 +10,7 @@ from statistics import median
 
 from edgepose.cli.outputs import Outputs
 from edgepose.keyframes import KeyFrames
+from edgepose.keyframes.learned import selection
 from edgepose.keyframes.offline import KeyFrameTracking
 from edgepose.loading import PoseModel
 from edgepose.progress import show_progress
@@ -28,6 +29,8 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
     """
     if args.key_rate is not None and not args.key_frames:
         raise ConfigError("--key-rate is the part of key frames; give --key-frames with it.")
+    if args.selector is not None and (not args.key_frames or source.is_live):
+        raise ConfigError("--selector chooses the key frames of a file; give --key-frames with it.")
     if not args.key_frames:
         return None
     if not source.is_live:
@@ -55,8 +58,17 @@ def track_by_key_frames(
     stop: StopSignals,
 ) -> None:
     """Track a file by its key frames, and report what that saved."""
-    tracking = KeyFrameTracking(model, rate=args.key_rate, roi=args.roi)
-    tracking.warmup()
+    with selection(args.selector) as (select, describe):
+        tracking = KeyFrameTracking(
+            model, select=select, describe=describe, rate=args.key_rate, roi=args.roi
+        )
+        tracking.warmup()
+        _track(tracking, source, outputs, stop)
+
+
+def _track(
+    tracking: KeyFrameTracking, source: FrameSource, outputs: Outputs, stop: StopSignals
+) -> None:
     start, poses, looks = time.perf_counter(), 0, list[float]()
     with show_progress("track", source.num_frames) as progress:
         for frame, result in tracking.track(_until_stopped(source, stop)):

@@ -77,6 +77,27 @@ def read_jhmdb_people(
     )
 
 
+def read_jhmdb_videos(root: Path) -> dict[str, VideoFile]:
+    """Return all clips that may be trained on, annotated or not, as videos by their name.
+
+    Args:
+        root: the folder that holds ``joints.npz``, ``rtmpose_s.npz`` and ``clips/``.
+
+    Raises:
+        DataError: a table is missing or damaged.
+    """
+    annotation, teacher = _annotation(root), load_table(root / "rtmpose_s.npz", "clips", "offsets")
+    unknown = _without_annotation(teacher["clips"], annotation)
+    chosen = [(annotation, index) for index in np.flatnonzero(~annotation["val"]).tolist()]
+    chosen += [(teacher, index) for index in unknown]
+    return {
+        str(table["clips"][index]): VideoFile(
+            root / "clips" / str(table["clips"][index]), int(np.diff(table["offsets"])[index])
+        )
+        for table, index in chosen
+    }
+
+
 def _annotation(root: Path) -> Table:
     return load_table(
         root / "joints.npz",

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgepose.keyframes.selecting import EvenSteps, Selector
-from edgepose.keyframes.windows import WINDOW, windows_of
+from edgepose.keyframes.windows import WINDOW, Describe, thumbnail, windows_of
 from edgepose.loading import PoseModel
 from edgepose.looking import Keypoints
 from edgepose.results import Origin, PoseResult
@@ -34,6 +34,7 @@ class KeyFrameTracking:
     Args:
         model: looks at the key frames.
         select: chooses them; by default :class:`EvenSteps`.
+        describe: what that compares frames by.
         rate: the part of the frames to look at, ``None`` for as many as are worth it.
         roi: where to look in every frame, ``None`` to find and follow.
 
@@ -47,10 +48,12 @@ class KeyFrameTracking:
         model: PoseModel,
         *,
         select: Selector | None = None,
+        describe: Describe = thumbnail,
         rate: float | None = None,
         roi: RoiLike | None = None,
     ) -> None:
         self._select: Selector = select or EvenSteps()
+        self._describe = describe
         self._rate, self._roi = rate, roi
         self._stream = PoseStream(model, smoothing=None, reinitialise_every=None)
         self._skeleton = model.skeleton
@@ -75,7 +78,8 @@ class KeyFrameTracking:
         """
         keys: list[PoseResult] = []
         waiting: list[CapturedFrame] = []
-        for window in windows_of(frames, self._select, rate=self._rate):
+        windows = windows_of(frames, self._select, rate=self._rate, describe=self._describe)
+        for window in windows:
             chosen = window.keys if self.frames else sorted({0, *window.keys})
             keys += [self._look(window.frames[key]) for key in chosen]
             waiting += window.frames

@@ -39,9 +39,14 @@ def thumbnail(image: Image) -> Features:
     Args:
         image: uint8 BGR (H, W, 3).
     """
+    return middle_square(image, THUMBNAIL)
+
+
+def middle_square(image: Image, size: int) -> Features:
+    """Return the middle square of a frame as pixels of so small a picture, float32 (size²·3,)."""
     height, width = image.shape[:2]
     middle = Roi.around(((width - 1) / 2, (height - 1) / 2), min(width, height))
-    small: Features = crop_frame(image, middle, THUMBNAIL).astype(np.float32).ravel()
+    small: Features = crop_frame(image, middle, size).astype(np.float32).ravel()
     return small
 
 

@@ -26,9 +26,6 @@ class KfpnConfig:
 
     Attributes:
         channels: of the backbone's features.
-        grid: side of the backbone's feature maps: 7 for the published form, 6 for the edge form.
-        edge: the edge form: features are pooled to the grid of Y and used as they are, so that
-            there is nothing to learn that could shrink them.
         frames: length T of a window.
         stride: of the first temporal convolution in space: 2 for Penn, 1 for JHMDB.
         poles: of the selector's own dictionary.
@@ -36,13 +33,13 @@ class KfpnConfig:
         sparsity: weight of the number of key frames.
         recovery: weight of what they leave unexplained.
         power: 1 for the norm of that, as in the released code; 2 for its square, as in the paper.
+        fixed_scale: Y counts in the loss as it is around its mean, at unit mean square and without
+            gradients, so that the loss cannot fall by shrinking Y. Published is without that.
         alpha: steepness of the selection when it is used; see `alpha_of_epoch` for training.
         threshold: a frame whose selection is above it is a key frame.
     """
 
     channels: int = 2048
-    grid: int = 7
-    edge: bool = False
     frames: int = 40
     stride: int = 1
     poles: int = 80
@@ -50,6 +47,7 @@ class KfpnConfig:
     sparsity: float = 4.0
     recovery: float = 2.0
     power: int = 1
+    fixed_scale: bool = False
     alpha: float = 3.0
     threshold: float = 0.984
 
@@ -61,22 +59,17 @@ class KfpnConfig:
                 "A selector needs a rho above 0, a power of 1 or 2 and a threshold between 0 and "
                 f"1; got {self.rho}, {self.power} and {self.threshold}."
             )
-        if (self.grid % GRID if self.edge else self.grid != 7) or self.grid < GRID:
-            raise ConfigError(
-                "The published form needs feature maps of 7 x 7, the edge form of a multiple of "
-                f"{GRID}; got {self.grid}."
-            )
 
 
-#: The published settings (resnet50), and those of the edge form on the body's trunk.
+#: The published settings (resnet50), and those that train: see `SelectionTraining.decide`.
 PRESETS = {
     "penn": KfpnConfig(stride=2, sparsity=2.5, recovery=4.5, alpha=4.0, threshold=0.99),
     "jhmdb": KfpnConfig(),
-    "edge": KfpnConfig(channels=64, grid=6, edge=True, alpha=0.25, threshold=0.5),
+    "working": KfpnConfig(recovery=1.0, sparsity=1.0, fixed_scale=True, alpha=1.0, threshold=0.5),
 }
 
 
-class PublishedEmbedding(nn.Module):
+class Embedding(nn.Module):
     """Three convolutions over space: (T, C, 7, 7) to Y (T, 64, 3, 3)."""
 
     def __init__(self, channels: int) -> None:
@@ -94,20 +87,6 @@ class PublishedEmbedding(nn.Module):
         return embedded
 
 
-class EdgeEmbedding(nn.Module):
-    """The backbone's own features, pooled to Y (T, C, 3, 3) and scaled: nothing is learned."""
-
-    def __init__(self, grid: int) -> None:
-        super().__init__()
-        self.pool = nn.AvgPool2d(grid // GRID)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return Y, of unit mean square over the window."""
-        pooled: Tensor = self.pool(features)
-        scaled: Tensor = pooled / pooled.square().mean().sqrt().clamp_min(1e-6)
-        return scaled
-
-
 class KFPN(nn.Module):
     """Scores the frames of a window by how much they say about the others.
 
@@ -119,17 +98,14 @@ class KFPN(nn.Module):
     def __init__(self, config: KfpnConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.embedding: nn.Module = (
-            EdgeEmbedding(config.grid) if config.edge else PublishedEmbedding(config.channels)
-        )
-        width = config.channels if config.edge else EMBEDDED
+        self.embedding = Embedding(config.channels)
         side = -(-GRID // config.stride)
         first, second = _TEMPORAL
         self.temporal = nn.Sequential(
             _convolution(config.frames, first, 1, stride=config.stride),
             _convolution(first, second, 1),
         )
-        self.scores = nn.Linear(width * second * side * side, config.frames)
+        self.scores = nn.Linear(EMBEDDED * second * side * side, config.frames)
         radius, angle = first_poles(config.poles, seed)
         self.radius, self.angle = nn.Parameter(radius), nn.Parameter(angle)
         self.apply(_initialise)
@@ -149,10 +125,15 @@ class KFPN(nn.Module):
 
     def select(self, embedded: Tensor, alpha: float | None = None) -> Tensor:
         """Return the selections (T,) of a window's Y (T, C, 3, 3)."""
+        return torch.sigmoid(self.scored(embedded, alpha))
+
+    def scored(self, embedded: Tensor, alpha: float | None = None) -> Tensor:
+        """Return the same before the sigmoid."""
         # Time becomes the channel of convolutions over space, one sample per feature channel.
         folded = self.temporal(embedded.transpose(0, 1))
         steep = self.config.alpha if alpha is None else alpha
-        return torch.sigmoid(steep * self.scores(folded.flatten()))
+        scores: Tensor = steep * self.scores(folded.flatten())
+        return scores
 
     def loss(self, selection: Tensor, embedded: Tensor, present: Tensor | None = None) -> Tensor:
         """Return Eq. 16: what key frames leave unexplained, and how many there are.
@@ -163,6 +144,8 @@ class KFPN(nn.Module):
             present: (T,) 1 for frames that are there, 0 for padding; all by default.
         """
         config = self.config
+        if config.fixed_scale:
+            embedded = at_unit_scale(embedded.detach(), present)
         if present is not None:
             selection, embedded = selection * present, embedded * present[:, None]
         atoms = build_atoms(self.radius, self.angle, config.frames)
@@ -183,6 +166,14 @@ def unexplained(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> 
     system = torch.eye(len(gram), dtype=gram.dtype) + gram * selection / rho
     rest: Tensor = torch.linalg.solve(system, values)
     return rest
+
+
+def at_unit_scale(embedded: Tensor, present: Tensor | None = None) -> Tensor:
+    """Return Y (T, M) around its mean, of unit mean square over the frames that are there."""
+    there = torch.ones(len(embedded)) if present is None else present
+    around = (embedded - (there @ embedded) / there.sum()) * there[:, None]
+    size = (around.square().sum() / (there.sum() * embedded.shape[1])).sqrt()
+    return around / size.clamp_min(1e-6)
 
 
 def key_frames(selection: Tensor, threshold: float, count: int | None = None) -> list[int]:

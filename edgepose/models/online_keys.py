@@ -48,8 +48,15 @@ class OnlineConfig:
                 "The discriminator needs channels, and a batch that is shorter than the window; "
                 f"got {self}."
             )
-        if self.grid < 5:
-            raise ConfigError(f"The discriminator needs maps of 5 x 5 or more; got {self.grid}.")
+        if self.grid < (1 if self.edge else 5):
+            raise ConfigError(
+                f"The published discriminator needs maps of 5 x 5 or more; got {self.grid}."
+            )
+
+    @property
+    def pooling(self) -> int:
+        """By how much the edge form makes large maps smaller."""
+        return 2 if self.edge and self.grid >= 6 else 1
 
 
 class OnlineKeys(nn.Module):
@@ -66,7 +73,7 @@ class OnlineKeys(nn.Module):
     def __init__(self, config: OnlineConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.pool = nn.AvgPool2d(2) if config.edge else nn.Identity()
+        self.pool = nn.AvgPool2d(config.pooling)
         self.layers = _edge_layers(config) if config.edge else _published_layers(config)
         radius, angle = first_poles(config.poles, seed)
         self.register_buffer("radius", radius)
@@ -116,15 +123,22 @@ class StreamKeys:
     Args:
         selector: chooses among the first frames of a window, as :func:`selector_of` does.
         discriminator: trained.
+        compared: what that compares of the features; the features themselves by default.
     """
 
-    def __init__(self, selector: Selector, discriminator: OnlineKeys) -> None:
-        self._select = selector
+    def __init__(
+        self,
+        selector: Selector,
+        discriminator: OnlineKeys,
+        compared: Callable[[Tensor], Tensor] = lambda features: features,
+    ) -> None:
+        self._select, self._compared = selector, compared
         self._discriminator = discriminator.eval()
         self._start()
 
     def _start(self) -> None:
         self._seen: list[Tensor] = []
+        self._looks: list[Tensor] = []
         self._keys: list[int] = []
         self._expected: Tensor | None = None
 
@@ -137,13 +151,14 @@ class StreamKeys:
         """
         config = self._discriminator.config
         self._seen.append(features)
+        self._looks.append(self._compared(features[None])[0])
         age = len(self._seen)
         fresh: list[int] = []
         if age == config.batch_frames:
-            self._keys = self._select(self._window(), age)
+            self._keys = self._select(self._window(self._seen), age)
             fresh = [age - 1 - key for key in self._keys]
             self._expect()
-        elif age > config.batch_frames and self._is_key(features):
+        elif age > config.batch_frames and self._is_key():
             self._keys.append(age - 1)
             fresh = [0]
             self._expect()
@@ -154,24 +169,24 @@ class StreamKeys:
     def flush(self) -> list[int]:
         """Return, at the end of the stream, the key frames of a batch that was not complete."""
         count, done = len(self._seen), self._expected is not None
-        keys = [] if done or not count else self._select(self._window(), count)
+        keys = [] if done or not count else self._select(self._window(self._seen), count)
         self._start()
         return [count - 1 - key for key in keys]
 
-    def _window(self) -> Tensor:
-        window = self._seen[0].new_zeros(self._discriminator.config.frames, *self._seen[0].shape)
-        window[: len(self._seen)] = torch.stack(self._seen)
+    def _window(self, frames: list[Tensor]) -> Tensor:
+        window = frames[0].new_zeros(self._discriminator.config.frames, *frames[0].shape)
+        window[: len(frames)] = torch.stack(frames)
         return window
 
     def _expect(self) -> None:
-        self._expected = self._discriminator.expect(self._window(), self._keys)
+        self._expected = self._discriminator.expect(self._window(self._looks), self._keys)
 
     @torch.no_grad()
-    def _is_key(self, features: Tensor) -> bool:
+    def _is_key(self) -> bool:
         if self._expected is None:
             return False
-        expected = self._expected[len(self._seen) - 1]
-        logits = self._discriminator(features[None], expected[None])
+        expected = self._expected[len(self._looks) - 1]
+        logits = self._discriminator(self._looks[-1][None], expected[None])
         return bool(logits[0, 1] > logits[0, 0])
 
 
@@ -188,7 +203,7 @@ def _published_layers(config: OnlineConfig) -> nn.Sequential:
 
 
 def _edge_layers(config: OnlineConfig) -> nn.Sequential:
-    side = config.grid // 2
+    side = config.grid // config.pooling
     return nn.Sequential(
         _convolution(2 * config.channels, 64, 1),
         _convolution(64, 32, 1),

@@ -1,4 +1,4 @@
-"""Training of K-FPN, and of the discriminator for key frames of streams, on cached features.
+"""Training of the published K-FPN, and of the discriminator for key frames of streams.
 
 The backbone is frozen, so that its features are computed once per clip and training takes minutes.
 """
@@ -6,18 +6,20 @@ The backbone is frozen, so that its features are computed once per clip and trai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.kfpn import KFPN, alpha_of_epoch, decided, key_frames
-from edgepose.models.online_keys import OnlineKeys
+from edgepose.models.kfpn import KFPN, alpha_of_epoch, decided
+from edgepose.models.online_keys import OnlineKeys, Selector
 from edgepose_runtime.errors import ConfigError
 
 Features = NDArray[np.floating]
+#: How fast the bias of the scores follows the number of key frames, per window.
+_PACE = 0.1
 Report = Callable[[int, float], None]
 
 
@@ -35,6 +37,9 @@ class SelectionTraining:
         decide: count each frame as chosen or not, instead of by its selection from 0 to 1. Without
             that a little of every frame costs as much as a few whole ones and explains more, so
             that training ends with no frame chosen. The published recipes have it not.
+        keys: how many key frames a window of 40 gets while training: scores count from the least of
+            the best so many on, and the bias follows, so that as many are chosen afterwards.
+        bfloat16: compute the convolutions over space in that.
         seed: of the windows and their order.
     """
 
@@ -45,19 +50,30 @@ class SelectionTraining:
     milestones: tuple[int, ...] = ()
     alpha_slope: float = 0.5
     decide: bool = False
+    keys: float | None = None
+    bfloat16: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.rate <= 0 or self.decay < 0:
             raise ConfigError(f"Training needs epochs and a learning rate above 0; got {self}.")
 
+    def lasting(self, epochs: int | None) -> SelectionTraining:
+        """Return the same for another number of epochs, ``None`` for its own."""
+        if epochs is None:
+            return self
+        scaled = tuple(round(each * epochs / self.epochs) for each in self.milestones)
+        return replace(self, epochs=epochs, milestones=scaled)
 
-#: As published for the selector on Penn and JHMDB, and ours for the edge form; and as published
-#: for the discriminator.
+
+#: As published for the selector on Penn and JHMDB, and what trains it; as published for the
+#: discriminator, and for the edge.
 RECIPES = {
     "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
     "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
-    "edge": SelectionTraining(20, 3e-4, None, 1e-4, (14, 18), alpha_slope=0.0, decide=True),
+    "working": SelectionTraining(
+        12, 1e-4, None, 1e-3, (8, 10), alpha_slope=0.0, decide=True, keys=10.0, bfloat16=True
+    ),
     "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
     "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
 }
@@ -84,35 +100,55 @@ def train_selector(
         losses = []
         alpha = alpha_of_epoch(epoch, training.alpha_slope) if training.alpha_slope else None
         for window, present in _windows(clips, model.config.frames, random):
-            selection, embedded = model(window, alpha)
+            with torch.autocast("cpu", torch.bfloat16, enabled=training.bfloat16):
+                embedded = model.embedding(window)
+            embedded = embedded.float()
+            scores = model.scored(embedded, alpha)
+            if training.keys is not None:
+                scores = scores - _level(model, scores, present, training.keys)
+            selection = torch.sigmoid(scores)
             chosen = decided(selection) if training.decide else selection
-            loss = model.loss(chosen, embedded, present)
-            losses.append(_descend(optimiser, loss))
+            losses.append(_descend(optimiser, model.loss(chosen, embedded.flatten(1), present)))
         schedule.step()
         report(epoch, float(np.mean(losses)))
     model.eval()
 
 
+@torch.no_grad()
+def _level(model: KFPN, scores: Tensor, present: Tensor, keys: float) -> Tensor:
+    """Return what the scores of so many key frames are above, and let the bias follow it."""
+    there = scores[present > 0].sort(descending=True).values
+    count = min(max(1, round(keys * len(there) / len(scores))), len(there) - 1)
+    level = (there[count - 1] + there[count]) / 2
+    model.scores.bias.sub_(_PACE * level / model.config.alpha)
+    return level
+
+
 def train_online(
     model: OnlineKeys,
-    selector: KFPN,
+    select: Selector,
     clips: Sequence[Features],
     training: SelectionTraining,
     report: Report = lambda _epoch, _loss: None,
+    compared: Callable[[Tensor], Tensor] = lambda features: features,
 ) -> None:
     """Train the discriminator to say, from the past alone, what the selector says of a window.
 
-    A frame's label is whether the selector chooses it when it sees all frames of the window.
+    A frame's label is whether the selector chooses it when it sees all frames of the window; what
+    is expected of it follows from those that the selector chooses of the batch before it.
 
     Args:
         model: is changed.
-        selector: trained; stays as it is.
+        select: the trained selector.
         clips: as in :func:`train_selector`; shorter ones than a window are left out.
         training: how.
         report: as there.
+        compared: what it compares of the backbone's features.
     """
-    frames = selector.config.frames
-    windows = [_label(selector, model, clip[:frames]) for clip in clips if len(clip) >= frames]
+    frames = model.config.frames
+    windows = [
+        _label(select, model, clip[:frames], compared) for clip in clips if len(clip) >= frames
+    ]
     optimiser, schedule = _optimiser(model, training)
     random = np.random.default_rng(training.seed)
     share = float(torch.cat([labels for _, _, labels in windows]).float().mean())
@@ -147,17 +183,16 @@ def _windows(
 
 
 @torch.no_grad()
-def _label(selector: KFPN, model: OnlineKeys, clip: Features) -> tuple[Tensor, Tensor, Tensor]:
+def _label(
+    select: Selector, model: OnlineKeys, clip: Features, compared: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return what is seen, what is expected and the labels of the frames after the batch."""
-    window, _ = window_of(clip, 0, selector.config.frames)
-    selection = selector.eval()(window)[0]
-    threshold = selector.config.threshold
-    chosen = torch.zeros(len(window), dtype=torch.long)
-    chosen[key_frames(selection, threshold)] = 1
-    first = model.config.batch_frames
-    keys = key_frames(selection[:first], threshold)
-    expected = model.expect(window, keys)
-    return window[first:], expected[first:], chosen[first:]
+    frames, first = model.config.frames, model.config.batch_frames
+    window, batch = window_of(clip, 0, frames)[0], window_of(clip[:first], 0, frames)[0]
+    chosen = torch.zeros(frames, dtype=torch.long)
+    chosen[select(window, frames)] = 1
+    expected = model.expect(compared(batch), select(batch, first))
+    return compared(window[first:]), expected[first:], chosen[first:]
 
 
 def _optimiser(

@@ -1,170 +1,179 @@
-"""``python -m edgepose.training.selectors``: train K-FPN and its online form on JHMDB clips.
+"""``python -m edgepose.training.selectors``: train K-FPN and its form for streams on JHMDB clips.
 
-The frozen features are those of the body network's own trunk at 96 pixels. No label is used.
+``published``: on a frozen ResNet-50 of ImageNet, by Eq. 16 on what it has learned to see.
+``edge``: on the body network's own trunk at 96 pixels, by Eq. 16 on the poses that the body says.
+No label is used, except that the edge form looks at the body's poses in annotated boxes.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch.nn.utils import parameters_to_vector
 
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.datasets.root import data_root
-from edgepose.models.kfpn import KFPN, PRESETS, KfpnConfig
-from edgepose.models.mobilenet import MobileNetV2, SameConv2d
+from edgepose.evaluation.boxes import person_boxes
+from edgepose.loading import DEFAULT_MODEL, PoseModel, load
+from edgepose.models.kfpn import KFPN, PRESETS
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.progress import show_progress
-from edgepose.training.checkpoint import read_file
-from edgepose.training.modules import load_trained, network_input
+from edgepose.training.rate_selection import EPOCHS, PosedClip, posed_clip, train_rates
 from edgepose.training.selection import RECIPES, Features, train_online, train_selector
-from edgepose_runtime.crop import Image, crop_frame
-from edgepose_runtime.errors import CheckpointError
-from edgepose_runtime.geometry import Roi
+from edgepose.training.selector_features import (
+    Backbone,
+    kept_features,
+    resnet_of,
+    trunk_of_body,
+)
+from edgepose.training.selector_files import Selectors, save_selectors
+from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.errors import DataError
 
-FORMAT = "edgepose.selectors"
-#: The trunk: MobileNet-V2 up to its 64 channels at stride 16, on crops of this size.
-TRUNK_LAYERS, TRUNK_SIZE = 11, 96
+Each = TypeVar("Each")
 
-
-class Selectors(NamedTuple):
-    """What a checkpoint holds: the trunk, K-FPN and the discriminator of streams."""
-
-    trunk: nn.Module
-    selector: KFPN
-    online: OnlineKeys
-
-
-def new_trunk(pad_after: bool = False) -> nn.Sequential:
-    """Return the layers of MobileNet-V2 that features are taken from, padded as it says."""
-    return _trunk_of(MobileNetV2(pad_after))
+#: Clips shorter than this say little about key frames.
+SHORTEST = 15
 
 
-def trunk_content(trunk: nn.Module) -> dict[str, Any]:
-    """Return what a checkpoint keeps of a trunk."""
-    pad_after = any(isinstance(layer, SameConv2d) for layer in trunk.modules())
-    return {"trunk": trunk.state_dict(), "pad_after": pad_after}
+def train_published(
+    clips: Sequence[Features], backbone: Backbone, recipe: str, epochs: int | None = None
+) -> Selectors:
+    """Train the published form on the features of clips, and show how that goes.
 
-
-def trunk_in(content: Mapping[str, Any]) -> nn.Sequential:
-    """Return the trunk that `trunk_content` was given, in evaluation mode.
-
-    Raises:
-        KeyError, RuntimeError: there is none, or another network's.
+    Args:
+        clips: (n, 2048, 7, 7) each.
+        backbone: that they are of.
+        recipe: of `PRESETS` and `RECIPES`.
+        epochs: other than the recipe's.
     """
-    trunk = new_trunk(content.get("pad_after", False))  # not in files of earlier releases
-    trunk.load_state_dict(content["trunk"])
-    return trunk.eval()
-
-
-def trunk_of_body(path: Path) -> nn.Sequential:
-    """Return the trunk of a trained body network.
-
-    Raises:
-        CheckpointError: the file is no checkpoint, or its network is no MobileNet-V2.
-    """
-    backbone = getattr(load_trained(path).module, "backbone", None)
-    if not isinstance(backbone, MobileNetV2):
-        raise CheckpointError(
-            f"The network in {path} has no MobileNet-V2 in front; give a checkpoint of "
-            "'edgepose train ppn-swift-body'."
-        )
-    return _trunk_of(backbone).eval()
-
-
-def _trunk_of(backbone: MobileNetV2) -> nn.Sequential:
-    return nn.Sequential(*list(backbone.features)[:TRUNK_LAYERS])
-
-
-@torch.inference_mode()
-def trunk_features(trunk: nn.Module, frames: Iterable[Image]) -> NDArray[np.float32]:
-    """Return the trunk's features (n, 64, 6, 6) of the middle squares of frames."""
-    crops = []
-    for frame in frames:
-        height, width = frame.shape[:2]
-        middle = Roi.around(((width - 1) / 2, (height - 1) / 2), min(width, height))
-        crops.append(crop_frame(frame, middle, TRUNK_SIZE))
-    features: NDArray[np.float32] = trunk(network_input(torch.from_numpy(np.stack(crops)))).numpy()
-    return features
-
-
-def save_selectors(path: Path, selectors: Selectors) -> None:
-    """Write a checkpoint."""
-    torch.save(
-        {
-            "format": FORMAT,
-            **trunk_content(selectors.trunk),
-            "selector_config": dataclasses.asdict(selectors.selector.config),
-            "selector": selectors.selector.state_dict(),
-            "online_config": dataclasses.asdict(selectors.online.config),
-            "online": selectors.online.state_dict(),
-        },
-        path,
-    )
-
-
-def load_selectors(path: Path) -> Selectors:
-    """Read a checkpoint.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or holds something else.
-    """
-    content = read_file(path, FORMAT)
-    try:
-        trunk = trunk_in(content)
-        selector = KFPN(KfpnConfig(**content["selector_config"]))
-        online = OnlineKeys(OnlineConfig(**content["online_config"]))
-        selector.load_state_dict(content["selector"])
-        online.load_state_dict(content["online"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"The selectors in {path} cannot be read: {error}") from error
-    return Selectors(trunk, selector.eval(), online.eval())
-
-
-def train_selectors(clips: Sequence[Features], trunk: nn.Module) -> Selectors:
-    """Train both on the features of clips, and show how that goes."""
-    selector = KFPN(PRESETS["edge"])
-    with show_progress("K-FPN", RECIPES["edge"].epochs) as progress:
+    torch.manual_seed(0)
+    training = RECIPES[recipe].lasting(epochs)
+    selector = KFPN(PRESETS[recipe])
+    before = parameters_to_vector(selector.parameters()).detach()
+    with show_progress("K-FPN", training.epochs) as progress:
         train_selector(
-            selector, clips, RECIPES["edge"], lambda _, loss: progress.advance(note=f"{loss:.3f}")
+            selector, clips, training, lambda _, loss: progress.advance(note=f"{loss:.4f}")
         )
-    online = OnlineKeys(OnlineConfig(selector.config.channels, selector.config.grid, edge=True))
+    moved = (parameters_to_vector(selector.parameters()).detach() - before).norm() / before.norm()
+    sys.stderr.write(f"The weights moved by {100 * float(moved):.2g} % of their size.\n")
+    online = OnlineKeys(OnlineConfig(channels=64, grid=3, edge=True))
+    return _with_online(Selectors(backbone, selector, online), clips)
+
+
+def train_edge(clips: Sequence[PosedClip], backbone: Backbone, epochs: int = EPOCHS) -> Selectors:
+    """Train the edge form, and show how that goes."""
+    with show_progress("K-FPN", epochs + 1) as progress:
+        rates = train_rates(clips, epochs, lambda _, loss: progress.advance(note=f"{loss:.4f}"))
+    online = OnlineKeys(OnlineConfig(channels=64, grid=6, edge=True))
+    features = [clip.features.numpy() for clip in clips]
+    return _with_online(Selectors(backbone, rates, online), features)
+
+
+def _with_online(selectors: Selectors, clips: Sequence[Features]) -> Selectors:
     training = RECIPES["online-edge"]
     with show_progress("online", training.epochs) as progress:
         train_online(
-            online,
-            selector,
+            selectors.online,
+            selectors.select,
             clips,
             training,
-            lambda _, loss: progress.advance(note=f"{loss:.3f}"),
+            lambda _, loss: progress.advance(note=f"{loss:.4f}"),
+            selectors.compared,
         )
-    return Selectors(trunk, selector, online)
+    return selectors
+
+
+def posed_clips(
+    clips: Sequence[Clip], model: PoseModel, features: Sequence[Features]
+) -> list[PosedClip]:
+    """Return what the edge form learns from: the trunk's features and the body's poses."""
+    found = []
+    with show_progress("poses", len(clips)) as progress:
+        for clip, seen in zip(clips, features, strict=True):
+            found.append(posed_clip(clip.film, seen, body_poses(clip, model)))
+            progress.advance()
+    return found
+
+
+def body_poses(clip: Clip, model: PoseModel) -> NDArray[np.float32]:
+    """Return the poses (T, K, 3) of the body network alone in the boxes of a clip."""
+    spec, found = model.method.spec, []
+    for frame, box in zip(clip.frames(), person_boxes(clip), strict=True):
+        roi = box.squared()
+        crop = crop_frame(frame, roi, spec.input_size)
+        found.append(spec.decode(model.method.locate(crop, roi), roi))
+    return np.stack(found)
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Compute the features of the training clips, train, and write the checkpoint."""
+    """Compute the features of the training clips, train, and write the checkpoint.
+
+    Raises:
+        DataError: there is no clip.
+    """
+    args = _arguments(words)
+    torch.set_num_threads(1)
+    root = args.root or data_root() / "jhmdb"
+    train = _published if args.form == "published" else _edge
+    train(args, root)
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--body", type=Path, required=True, help="checkpoint of a body network")
+    parser.add_argument("form", choices=("published", "edge"))
+    parser.add_argument("--body", type=Path, help="edge: checkpoint of the body network")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="edge: bundle with that body")
+    parser.add_argument("--backbone", type=Path, help="published: a ResNet-50 of ImageNet")
+    parser.add_argument(
+        "--recipe", choices=tuple(PRESETS), default="working", help="published: how to train"
+    )
+    parser.add_argument("--epochs", type=int, help="other than the recipe's")
     parser.add_argument("--root", type=Path, help="folder of the JHMDB clips")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="every so many, N in all")
-    parser.add_argument("--out", type=Path, default=Path("runs/kfpn/checkpoint.pt"))
+    parser.add_argument("--limit-clips", type=int, metavar="N", help="N clips, evenly chosen")
+    parser.add_argument("--features", type=Path, metavar="DIR", help="keeps them (default: OUT)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/kfpn-FORM")
     args = parser.parse_args(words)
-    clips = read_jhmdb_clips(args.root or data_root() / "jhmdb", "train")
-    step = max(1, len(clips) // (args.limit_clips or len(clips)))
-    trunk, features = trunk_of_body(args.body), []
-    with show_progress("features", len(clips[::step])) as progress:
-        for clip in clips[::step]:
-            features.append(trunk_features(trunk, clip.frames()))
-            progress.advance()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_selectors(args.out, train_selectors(features, trunk))
+    needed = "body" if args.form == "edge" else "backbone"
+    if getattr(args, needed) is None:
+        parser.error(f"the form '{args.form}' needs --{needed} FILE.")
+    args.out = args.out or Path(f"runs/kfpn-{args.form}")
+    args.features = args.features or args.out / "features"
+    return args
+
+
+def _published(args: argparse.Namespace, root: Path) -> None:
+    backbone, videos = resnet_of(args.backbone), read_jhmdb_videos(root)
+    chosen = _some(list(videos), args.limit_clips)
+    clips = kept_features(backbone, {name: videos[name] for name in chosen}, args.features)
+    selectors = train_published(clips, backbone, args.recipe, args.epochs)
+    save_selectors(args.out / "checkpoint.pt", selectors, args.backbone)
+
+
+def _edge(args: argparse.Namespace, root: Path) -> None:
+    backbone, clips = trunk_of_body(args.body), read_jhmdb_clips(root, "train")
+    clips = _some([clip for clip in clips if len(clip) >= SHORTEST], args.limit_clips)
+    frames = {clip.name: clip.frames for clip in clips}
+    features = kept_features(backbone, frames, args.features)
+    with load(args.model, num_threads=1) as model:
+        examples = posed_clips(clips, model, features)
+    selectors = train_edge(examples, backbone, args.epochs or EPOCHS)
+    save_selectors(args.out / "checkpoint.pt", selectors)
+
+
+def _some(items: list[Each], count: int | None) -> list[Each]:
+    """Return so many, evenly chosen."""
+    if not items:
+        raise DataError("There is no clip to train on; name another folder with --root.")
+    return items[:: max(1, len(items) // (count or len(items)))]
 
 
 if __name__ == "__main__":

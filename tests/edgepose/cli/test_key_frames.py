@@ -48,6 +48,20 @@ def test_a_rate_without_key_frames_is_wrong_usage(track, puppet_video):
     assert "--key-frames" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "part"), [(["--key-frames"], "no selector 'none.onnx'"), ([], "--key-frames")]
+)
+def test_a_selector_that_cannot_be_used_is_an_error(track, puppet_video, words, part):
+    code, said = track(puppet_video, *words, "--selector", "none.onnx")
+    assert code != 0
+    assert part in said
+
+
+def test_a_selector_that_is_not_there_proposes_nothing(puppet_video, capsys):
+    assert main(["propose-keyframes", str(puppet_video), "--selector", "none.onnx"]) == 1
+    assert "none.onnx" in capsys.readouterr().err
+
+
 def test_frames_are_proposed_as_a_list_and_a_sheet(puppet_video, capsys):
     assert main(["propose-keyframes", str(puppet_video), "--rate", "0.5"]) == 0
     table = puppet_video.with_name("walk.keyframes.csv")

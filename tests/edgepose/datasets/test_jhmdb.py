@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgepose.datasets import jhmdb
-from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_people
+from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_people, read_jhmdb_videos
 from edgepose.datasets.records import PersonClip
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.skeletons import PENN13
@@ -76,6 +76,12 @@ def test_training_reads_annotated_and_labelled_clips_but_no_validation_film(root
     assert labelled.keypoints.shape == (4, 13, 3)
     assert labelled.keypoints[:, 5, 2] == pytest.approx(0.5, abs=0.01), "a score of 0.45"
     assert labelled.frame(3).image().shape == (240, 320, 3)
+
+
+def test_videos_to_train_on_are_annotated_or_not_but_of_no_validation_film(root):
+    videos = read_jhmdb_videos(root)
+    assert list(videos) == [SEEN, UNKNOWN]
+    assert [len(list(frames())) for frames in videos.values()] == [4, 4]
 
 
 @pytest.mark.parametrize("broken", [SEEN, UNKNOWN])

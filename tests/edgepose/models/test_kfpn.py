@@ -17,7 +17,7 @@ from edgepose.models.kfpn import (
 )
 from edgepose_runtime.errors import ConfigError
 
-EDGE = replace(PRESETS["edge"], channels=4, poles=8)
+SMALL = replace(PRESETS["working"], channels=4, poles=8)
 
 
 @pytest.mark.parametrize(("stride", "side"), [(1, 3), (2, 2)])
@@ -33,12 +33,21 @@ def test_the_published_form_has_the_published_shapes(stride, side):
     ]
 
 
-def test_the_edge_form_learns_nothing_that_could_shrink_the_features():
-    model = KFPN(EDGE).eval()
-    features = torch.rand(40, 4, 6, 6)
-    embedded = model(features)[1]
-    assert not list(model.embedding.parameters())
-    assert float(embedded.square().mean()) == pytest.approx(1, rel=1e-5)
+def test_with_a_fixed_scale_shrinking_the_features_gains_nothing():
+    model, selection, embedded = KFPN(SMALL), torch.rand(40), torch.rand(40, 36)
+    loss = model.loss(selection, embedded)
+    torch.testing.assert_close(model.loss(selection, 0.1 * embedded + 3), loss)
+    moving = embedded.clone().requires_grad_()
+    assert not model.loss(selection, moving).isnan()
+    assert torch.autograd.grad(model.loss(selection, moving), moving, allow_unused=True) == (None,)
+
+
+def test_without_it_the_loss_falls_with_their_size():
+    model = KFPN(replace(SMALL, fixed_scale=False, sparsity=0.0))
+    selection, embedded = torch.rand(40), torch.rand(40, 36)
+    torch.testing.assert_close(
+        model.loss(selection, 0.1 * embedded), 0.1 * model.loss(selection, embedded)
+    )
 
 
 def test_for_binary_selections_the_loss_is_what_interpolation_leaves():
@@ -55,7 +64,7 @@ def test_for_binary_selections_the_loss_is_what_interpolation_leaves():
 
 
 def test_padding_counts_for_nothing():
-    model = KFPN(EDGE)
+    model = KFPN(SMALL)
     selection, embedded = torch.rand(40), torch.rand(40, 36)
     present = (torch.arange(40) < 25).float()
     loss = model.loss(selection, embedded, present)
@@ -65,8 +74,8 @@ def test_padding_counts_for_nothing():
 
 def test_the_square_is_the_square():
     selection, embedded = torch.rand(40), torch.rand(40, 36)
-    plain = KFPN(replace(EDGE, sparsity=0.0, recovery=1.0)).loss(selection, embedded)
-    square = KFPN(replace(EDGE, sparsity=0.0, recovery=1.0, power=2)).loss(selection, embedded)
+    plain = KFPN(replace(SMALL, sparsity=0.0)).loss(selection, embedded)
+    square = KFPN(replace(SMALL, sparsity=0.0, power=2)).loss(selection, embedded)
     torch.testing.assert_close(square, plain**2)
 
 
@@ -84,9 +93,9 @@ def test_chooses_so_many_of_the_best():
 
 
 def test_a_short_sequence_is_chosen_from_without_its_padding():
-    window = torch.zeros(40, 4, 6, 6)
-    window[:3] = torch.rand(3, 4, 6, 6)
-    keys = selector_of(KFPN(EDGE))(window, 3)
+    window = torch.zeros(40, 4, 7, 7)
+    window[:3] = torch.rand(3, 4, 7, 7)
+    keys = selector_of(KFPN(SMALL))(window, 3)
     assert keys
     assert max(keys) < 3
 
@@ -99,11 +108,11 @@ def test_presets_are_the_published_settings():
     assert kfpn_config("penn").stride == 2
     assert (kfpn_config("penn").sparsity, kfpn_config("penn").recovery) == (2.5, 4.5)
     assert (kfpn_config("jhmdb").sparsity, kfpn_config("jhmdb").recovery) == (4.0, 2.0)
-    assert kfpn_config({"edge": True, "grid": 6}).edge
+    assert kfpn_config({"fixed_scale": True}).fixed_scale
 
 
 @pytest.mark.parametrize(
-    "options", ["coco", {"rho": 0.0}, {"power": 3}, {"grid": 6}, {"edge": True, "grid": 7}]
+    "options", ["coco", {"rho": 0.0}, {"power": 3}, {"stride": 3}, {"channels": 0}]
 )
 def test_refuses_what_cannot_be(options):
     with pytest.raises(ConfigError):

@@ -81,4 +81,4 @@ def test_the_end_of_a_stream_chooses_from_what_there_is():
 @pytest.mark.parametrize("options", [{"batch_frames": 0}, {"batch_frames": 40}, {"grid": 4}])
 def test_refuses_what_cannot_be(options):
     with pytest.raises(ConfigError):
-        replace(SMALL, **options)
+        replace(SMALL, **{"edge": False, **options})

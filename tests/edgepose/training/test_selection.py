@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.kfpn import KFPN, PRESETS
+from edgepose.models.kfpn import KFPN, PRESETS, selector_of
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.training.selection import (
     RECIPES,
@@ -15,31 +15,63 @@ from edgepose.training.selection import (
 )
 from edgepose_runtime.errors import ConfigError
 
-EDGE = replace(PRESETS["edge"], channels=3, poles=6)
+SMALL = replace(PRESETS["working"], channels=3, poles=6)
 TRAINING = SelectionTraining(6, 1e-2, None, 0.0)
 
 
 @pytest.fixture
 def clips():
     random = np.random.default_rng(0)
-    return [random.normal(size=(n, 3, 6, 6)).cumsum(axis=0) for n in (40, 45, 30)]
+    return [random.normal(size=(n, 3, 7, 7)).cumsum(axis=0) for n in (40, 45, 30)]
 
 
 def test_training_lowers_the_loss(clips):
     torch.manual_seed(0)
     losses = []
-    train_selector(KFPN(EDGE), clips, TRAINING, lambda _epoch, loss: losses.append(loss))
+    train_selector(KFPN(SMALL), clips, TRAINING, lambda _epoch, loss: losses.append(loss))
     assert len(losses) == 6
     assert losses[-1] < losses[0]
 
 
+def test_the_number_of_key_frames_follows_what_is_wanted(clips):
+    found = {}
+    for wanted in (5.0, 30.0):
+        torch.manual_seed(0)
+        model = KFPN(SMALL)
+        train_selector(model, clips, replace(TRAINING, epochs=25, decide=True, keys=wanted))
+        window = window_of(clips[0], 0, 40)[0]
+        found[wanted] = len(selector_of(model)(window, 40))
+    assert found[5.0] + 5 < found[30.0]
+
+
+def test_another_number_of_epochs_keeps_the_course_of_the_rate():
+    assert RECIPES["jhmdb"].lasting(10).milestones == (3, 5, 7)
+    assert RECIPES["jhmdb"].lasting(None) == RECIPES["jhmdb"]
+
+
+def test_what_comes_after_the_batch_says_nothing_of_what_is_expected(clips):
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    batches = []
+
+    def select(window, count):
+        batches.append((window.clone(), count))
+        return [0, count - 1]
+
+    train_online(model, select, clips[:1], TRAINING)
+    window, count = batches[-1]
+    assert count == 30
+    assert float(window[30:].abs().sum()) == 0
+
+
 def test_the_discriminator_learns_what_the_selector_says_later(clips):
     torch.manual_seed(0)
-    selector = KFPN(EDGE)
-    model = OnlineKeys(OnlineConfig(channels=3, grid=6, edge=True, poles=6, iterations=5))
+    selector = KFPN(SMALL)
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
     before = {name: value.clone() for name, value in selector.state_dict().items()}
     losses = []
-    train_online(model, selector, clips, TRAINING, lambda _epoch, loss: losses.append(loss))
+    train_online(
+        model, selector_of(selector), clips, TRAINING, lambda _epoch, loss: losses.append(loss)
+    )
     assert losses[-1] < losses[0]
     for name, value in selector.state_dict().items():
         torch.testing.assert_close(value, before[name])

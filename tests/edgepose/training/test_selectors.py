@@ -1,26 +1,32 @@
+import numpy as np
 import pytest
 import torch
 
+from edgepose.models.key_rates import KeyRates
 from edgepose.models.kfpn import KFPN, PRESETS
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
+from edgepose.models.resnet import ResNet
 from edgepose.training.modules import load_trained
-from edgepose.training.selectors import (
-    Selectors,
-    load_selectors,
+from edgepose.training.selector_features import (
+    kept_features,
     new_trunk,
-    save_selectors,
+    resnet_of,
+    trunk_backbone,
     trunk_of_body,
 )
+from edgepose.training.selector_files import Selectors, load_selectors, save_selectors
+from edgepose.training.selectors import main
 from edgepose_runtime.errors import CheckpointError
 
 PYRAMID = {"backbone": "mobilenet_v2", "head": "pyramid"}
+ONLINE = OnlineConfig(channels=64, grid=3, edge=True)
 
 
 @pytest.mark.parametrize("pad_after", [False, True])
 def test_a_trunk_sees_what_its_body_does(saved, pad_after):
     path, picture = saved({**PYRAMID, "pad_after": pad_after}), torch.rand(1, 3, 96, 96)
     at_stride_16 = load_trained(path).module.backbone.levels(picture)[2]
-    torch.testing.assert_close(trunk_of_body(path)(picture), at_stride_16)
+    torch.testing.assert_close(trunk_of_body(path).module(picture), at_stride_16)
 
 
 def test_a_body_of_another_kind_is_refused(saved):
@@ -29,14 +35,65 @@ def test_a_body_of_another_kind_is_refused(saved):
 
 
 @pytest.mark.parametrize("pad_after", [False, True])
-def test_a_checkpoint_comes_back(tmp_path, pad_after):
-    trunk, picture = new_trunk(pad_after).eval(), torch.rand(1, 3, 96, 96)
-    selector = KFPN(PRESETS["edge"])
-    online = OnlineKeys(OnlineConfig(selector.config.channels, selector.config.grid, edge=True))
-    save_selectors(tmp_path / "kfpn.pt", Selectors(trunk, selector, online))
+def test_the_edge_form_comes_back(tmp_path, pad_after):
+    backbone, frames = trunk_backbone(new_trunk(pad_after).eval()), pictures(12)
+    network = KeyRates()
+    torch.nn.init.normal_(network.rate.weight)
+    save_selectors(tmp_path / "kfpn.pt", Selectors(backbone, network, OnlineKeys(ONLINE)))
     again = load_selectors(tmp_path / "kfpn.pt")
-    torch.testing.assert_close(again.trunk(picture), trunk(picture))
-    assert again.selector.config == selector.config
+    features = torch.from_numpy(backbone.features(frames))
+    torch.testing.assert_close(torch.from_numpy(again.backbone.features(frames)), features)
+    torch.testing.assert_close(again.network(features), network.eval()(features))
+    assert len(again.choose(features)) == 3
+    assert len(again.choose(features, 5)) == 5
+
+
+def test_the_published_form_comes_back_with_the_backbone_it_names(tmp_path):
+    weights = tmp_path / "resnet.pth"
+    torch.save(ResNet(50).state_dict(), weights)
+    backbone, network = resnet_of(weights), KFPN(PRESETS["working"]).eval()
+    path = tmp_path / "kfpn.pt"
+    save_selectors(path, Selectors(backbone, network, OnlineKeys(ONLINE)), weights)
+    again, features = load_selectors(path), torch.rand(5, 2048, 7, 7)
+    assert again.network.config == network.config
+    assert again.choose(features, 3) == Selectors(backbone, network, again.online).choose(
+        features, 3
+    )
+    assert max(again.choose(features)) < 5
+    assert again.compared(features).shape == (5, 64, 3, 3)
+    weights.unlink()
+    with pytest.raises(CheckpointError, match=r"resnet\.pth"):
+        load_selectors(path)
+
+
+def test_a_compiled_backbone_sees_about_what_torch_does(tmp_path):
+    torch.save(ResNet(50).state_dict(), tmp_path / "resnet.pth")
+    backbone, picture = resnet_of(tmp_path / "resnet.pth"), torch.rand(1, 3, 224, 224)
+    with torch.no_grad():
+        expected = backbone.module(picture).numpy()
+    away = np.abs(backbone.compute(picture) - expected).mean()
+    assert away < 0.05 * np.abs(expected).mean()
+
+
+def test_features_are_computed_once(tmp_path):
+    calls = []
+
+    def frames():
+        calls.append(1)
+        return iter(pictures(3))
+
+    backbone = trunk_backbone(new_trunk().eval())
+    for _ in range(2):
+        (found,) = kept_features(backbone, {"golf/swing.avi": frames}, tmp_path)
+        assert found.shape == (3, 64, 6, 6)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("words", [["edge"], ["published"]])
+def test_what_a_form_needs_is_asked_for(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "needs --" in capsys.readouterr().err
 
 
 def test_other_files_are_refused(tmp_path):
@@ -47,3 +104,8 @@ def test_other_files_are_refused(tmp_path):
     for path in (tmp_path / "missing.pt", text, other):
         with pytest.raises(CheckpointError, match=path.name):
             load_selectors(path)
+
+
+def pictures(count):
+    random = np.random.default_rng(0)
+    return list(random.integers(0, 255, (count, 120, 160, 3), np.uint8))

@@ -1,0 +1,71 @@
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgepose.keyframes.learned import LearnedSteps
+from edgepose.models.key_rates import KeyRates
+from edgepose.models.mobilenet import MobileNetV2
+from edgepose.models.networks import build_network
+from edgepose.training.modules import network_input
+from edgepose.training.selector_features import TRUNK_LAYERS
+from edgepose_converters.export import Geometry, export_body
+from edgepose_converters.selector import export_selector
+from edgepose_runtime.errors import BundleFormatError
+
+GEOMETRY = Geometry(64, 16, 13)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """A body with a trunk, and rates that differ from frame to frame."""
+    torch.manual_seed(0)
+    body = build_network({"backbone": "mobilenet_v2", "head": "pyramid"}, 13).eval()
+    rates = KeyRates().eval()
+    torch.nn.init.normal_(rates.rate.weight, std=2.0)
+    return body, rates
+
+
+@pytest.fixture(scope="module")
+def exported(networks, tmp_path_factory):
+    """The selector of a bundle with that body."""
+    body, rates = networks
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "body.onnx").write_bytes(export_body(body, GEOMETRY)["body"].content)
+    model = export_selector(rates, folder)
+    path = folder / "selector.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_the_exported_selector_says_what_torch_does(networks, exported, backend):
+    body, rates = networks
+    frames = np.random.default_rng(0).integers(0, 255, (9, 96, 96, 3), np.uint8)
+    trunk = torch.nn.Sequential(*list(body.backbone.features)[:TRUNK_LAYERS])
+    assert isinstance(body.backbone, MobileNetV2)
+    with torch.no_grad():
+        expected = rates(trunk(network_input(torch.from_numpy(frames)))).numpy()
+    with LearnedSteps(exported, backend, precision="float32") as learned:
+        found = learned.rates(frames.reshape(9, -1).astype(np.float32))
+        one = learned.rates(frames[:1].reshape(1, -1).astype(np.float32))
+    assert np.ptp(expected) > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.ptp(expected) + 1e-4)
+    np.testing.assert_allclose(one, [1.0], atol=1e-5)
+
+
+def test_only_standard_operators_are_used(exported):
+    model = onnx.load(exported)
+    assert {node.domain for node in model.graph.node} == {""}
+    assert [each.name for each in model.graph.input] == ["images"]
+
+
+def test_a_body_without_that_trunk_is_refused(networks, network, tmp_path):
+    (tmp_path / "body.onnx").write_bytes(export_body(network, GEOMETRY)["body"].content)
+    with pytest.raises(BundleFormatError, match="no MobileNet-V2"):
+        export_selector(networks[1], tmp_path)
+
+
+def test_a_folder_without_networks_is_refused(networks, tmp_path):
+    with pytest.raises(BundleFormatError, match="neither"):
+        export_selector(networks[1], tmp_path)
