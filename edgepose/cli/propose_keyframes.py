@@ -30,13 +30,15 @@ def add_parser(subparsers: Any) -> None:
         "--rate",
         type=share,
         metavar="PART",
-        help="the part of the frames to propose (default: as many as say something new)",
+        help="the part of the frames to propose (default: as many as say something new; a quarter "
+        "with --selector)",
     )
     parser.add_argument(
         "--selector",
         type=Path,
         metavar="FILE",
-        help="a learned selector, ONNX (default: even steps of time and change)",
+        help="a learned selector, an ONNX file made by 'python -m edgepose_converters.selector' "
+        "(default: even steps of time and change)",
     )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="the list (default: VIDEO.keyframes.csv)"

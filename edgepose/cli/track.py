@@ -13,7 +13,11 @@ from typing import Any
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
-from edgepose.cli.track_key_frames import live_key_frames, track_by_key_frames
+from edgepose.cli.track_key_frames import (
+    key_frame_tracking,
+    live_key_frames,
+    track_by_key_frames,
+)
 from edgepose.cli.values import share, whole
 from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
 from edgepose.keyframes import KeyFrames
@@ -75,7 +79,8 @@ def add_parser(subparsers: Any) -> None:
         "--selector",
         type=Path,
         metavar="FILE",
-        help="with --key-frames of a file: a learned selector, ONNX (default: even steps)",
+        help="with --key-frames of a file: a learned selector, an ONNX file made by "
+        "'python -m edgepose_converters.selector' (default: even steps of time and change)",
     )
     _add_tracker_options(parser)
 
@@ -140,11 +145,14 @@ def run(args: argparse.Namespace) -> int:
         told: Told = SimpleQueue()
         refine, key_frames = refinement(args, opened), live_key_frames(args, source)
         tracker = opened.enter_context(_tracker(args, key_frames, refine, told))
-        model = tracker.model
+        model, tracking = tracker.model, None
+        if args.key_frames and key_frames is None:
+            tracking = opened.enter_context(key_frame_tracking(args, model))
+        # After what may be refused: it empties the files that are there.
         outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
-        if args.key_frames and key_frames is None:
-            track_by_key_frames(args, source, model, outputs, stop)
+        if tracking is not None:
+            track_by_key_frames(tracking, source, outputs, stop)
         else:
             tracker.warmup()
             poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
 from edgepose.cli.outputs import Outputs
@@ -29,8 +30,13 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
     """
     if args.key_rate is not None and not args.key_frames:
         raise ConfigError("--key-rate is the part of key frames; give --key-frames with it.")
-    if args.selector is not None and (not args.key_frames or source.is_live):
+    if args.selector is not None and not args.key_frames:
         raise ConfigError("--selector chooses the key frames of a file; give --key-frames with it.")
+    if args.selector is not None and source.is_live:
+        raise ConfigError(
+            f"--selector chooses among the frames of a file, and '{args.source}' is live: leave it "
+            "out, or record the source first."
+        )
     if not args.key_frames:
         return None
     if not source.is_live:
@@ -50,25 +56,25 @@ def _refuse_unused(args: argparse.Namespace) -> None:
         )
 
 
-def track_by_key_frames(
-    args: argparse.Namespace,
-    source: FrameSource,
-    model: PoseModel,
-    outputs: Outputs,
-    stop: StopSignals,
-) -> None:
-    """Track a file by its key frames, and report what that saved."""
+@contextmanager
+def key_frame_tracking(args: argparse.Namespace, model: PoseModel) -> Iterator[KeyFrameTracking]:
+    """Open what tracks a file by its key frames, ready to start.
+
+    Raises:
+        BundleError: there is no such selector, or the file is none.
+    """
     with selection(args.selector) as (select, describe):
         tracking = KeyFrameTracking(
             model, select=select, describe=describe, rate=args.key_rate, roi=args.roi
         )
         tracking.warmup()
-        _track(tracking, source, outputs, stop)
+        yield tracking
 
 
-def _track(
+def track_by_key_frames(
     tracking: KeyFrameTracking, source: FrameSource, outputs: Outputs, stop: StopSignals
 ) -> None:
+    """Track a file by its key frames, and report what that saved."""
     start, poses, looks = time.perf_counter(), 0, list[float]()
     with show_progress("track", source.num_frames) as progress:
         for frame, result in tracking.track(_until_stopped(source, stop)):

@@ -8,17 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.keyframes.selecting import EvenSteps, Features, Selector, frames_at_even_steps
+from edgepose.keyframes.selecting import (
+    EvenSteps,
+    Features,
+    Selector,
+    frames_by_rates,
+    require_frames,
+)
 from edgepose.keyframes.windows import Describe, middle_square, thumbnail
-from edgepose_runtime.backends import BackendSettings, get_backend
+from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.crop import Image
-from edgepose_runtime.errors import BundleFormatError, BundleNotFoundError, ConfigError
+from edgepose_runtime.errors import (
+    BackendError,
+    BackendUnavailableError,
+    BundleFormatError,
+    BundleNotFoundError,
+    DeviceError,
+    InferenceError,
+)
 
 #: What an exported selector takes, crops uint8 BGR (N, S, S, 3) of a window, and returns, (N,).
 IMAGES, RATES = "images", "rates"
-#: Where their number is free, so many frames have one key frame.
-USUAL_GAP = 4.0
+_MAKE_ONE = "make one with 'python -m edgepose_converters.selector'"
 
 
 class LearnedSteps(Closable):
@@ -32,6 +44,8 @@ class LearnedSteps(Closable):
 
     Raises:
         BundleError: there is no such file, or it is no selector.
+        BackendError: the backend's package is missing, or it does not compute in that precision.
+        ConfigError: there is no such backend.
     """
 
     def __init__(
@@ -41,43 +55,45 @@ class LearnedSteps(Closable):
         num_threads: int = 1,
         precision: str = "auto",
     ) -> None:
-        if not path.is_file():
-            raise BundleNotFoundError(f"There is no selector '{path}'; give an exported ONNX file.")
+        self._path = path
         settings = BackendSettings(num_threads=num_threads, precision=precision)
-        self._network = get_backend(backend).load(path, settings=settings)
-        given = self._network.inputs.get(IMAGES)
-        if given is None or RATES not in self._network.outputs or len(given.shape) != 4:
+        self._network = _load(path, backend, settings)
+        if not _is_selector(self._network):
             self._network.close()
             raise BundleFormatError(
-                f"The file '{path}' is no selector of key frames: it should take '{IMAGES}' and "
-                f"return '{RATES}'; make one with 'python -m edgepose_converters.selector'."
+                f"The file '{path}' is no selector of key frames: it should take '{IMAGES}', "
+                f"uint8 (N, S, S, 3), and return '{RATES}', float32 (N,); {_MAKE_ONE}."
             )
-        self._size = int(given.shape[1])
+        self._size = int(self._network.inputs[IMAGES].shape[1])
 
     def describe(self, image: Image) -> Features:
         """Return the part of a frame that the network sees; see `windows_of`."""
         return middle_square(image, self._size)
 
     def rates(self, features: Features) -> Features:
-        """Return the rate of key frames (n,) in each of the frames described."""
+        """Return the rate of key frames (n,), 0 or more, in each of the frames described.
+
+        Raises:
+            InferenceError: the network failed, or what it returned are no rates.
+        """
         pixels = features.reshape(-1, self._size, self._size, 3).astype(np.uint8)
-        return self._network.infer({IMAGES: pixels})[RATES]
+        rates: Features = self._network.infer({IMAGES: pixels})[RATES]
+        if rates.shape != (len(pixels),) or not np.isfinite(rates).all() or (rates < 0).any():
+            raise InferenceError(
+                f"The selector '{self._path}' should return {len(pixels)} rates of 0 or more, but "
+                f"returned {rates.shape} with values that are no rates; {_MAKE_ONE}."
+            )
+        return rates
 
     def __call__(self, features: Features, count: int | None = None) -> list[int]:
         """Return the key frames of a window; see `Selector`.
 
         Raises:
             ConfigError: there is no frame, or a count below 1.
-            InferenceError: the network failed.
+            InferenceError: the network failed, or what it returned are no rates.
         """
-        if not len(features) or (count is not None and count < 1):
-            raise ConfigError(
-                f"A selector cannot choose {count or 'some'} of {len(features)} frames."
-            )
-        wanted = count or max(1, round(len(features) / USUAL_GAP))
-        if wanted >= len(features):
-            return list(range(len(features)))
-        return frames_at_even_steps(self.rates(features).astype(np.float64), wanted)
+        require_frames(len(features), count)
+        return frames_by_rates(self.rates(features), count)
 
     def close(self) -> None:
         """Let go of the network."""
@@ -90,9 +106,37 @@ def selection(path: Path | None) -> Iterator[tuple[Selector, Describe]]:
 
     Args:
         path: a learned selector, ``None`` for :class:`EvenSteps`.
+
+    Raises:
+        BundleError: there is no such file, or it is no selector.
     """
     if path is None:
         yield EvenSteps(), thumbnail
         return
     with LearnedSteps(path) as learned:
         yield learned, learned.describe
+
+
+def _load(path: Path, backend: str, settings: BackendSettings) -> Network:
+    if not path.is_file():
+        raise BundleNotFoundError(f"There is no selector '{path}'; give an exported ONNX file.")
+    try:
+        return get_backend(backend).load(path, settings=settings)
+    except (BackendUnavailableError, DeviceError):
+        raise
+    except BackendError as error:
+        # What the backends say of such a file is many lines long, and names their own sources.
+        raise BundleFormatError(
+            f"The selector '{path}' is no ONNX file that {backend} can run, or is cut off; "
+            f"{_MAKE_ONE}."
+        ) from error
+
+
+def _is_selector(network: Network) -> bool:
+    given, returned = network.inputs.get(IMAGES), network.outputs.get(RATES)
+    if given is None or returned is None or len(network.inputs) > 1:
+        return False
+    if given.dtype != "uint8" or len(given.shape) != 4 or len(returned.shape) != 1:
+        return False
+    _, height, width, channels = given.shape
+    return isinstance(height, int) and height == width and channels == 3

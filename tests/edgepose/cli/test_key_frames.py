@@ -1,11 +1,15 @@
 import json
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
 
 from edgepose.cli.main import main
+from edgepose.cli.track_key_frames import live_key_frames
 from edgepose.keyframes import sheet as sheet_module
+from edgepose_runtime.errors import ConfigError
 
 
 @pytest.fixture
@@ -48,18 +52,52 @@ def test_a_rate_without_key_frames_is_wrong_usage(track, puppet_video):
     assert "--key-frames" in said
 
 
-@pytest.mark.parametrize(
-    ("words", "part"), [(["--key-frames"], "no selector 'none.onnx'"), ([], "--key-frames")]
-)
-def test_a_selector_that_cannot_be_used_is_an_error(track, puppet_video, words, part):
-    code, said = track(puppet_video, *words, "--selector", "none.onnx")
-    assert code != 0
-    assert part in said
+def test_a_selector_without_key_frames_is_wrong_usage(track, puppet_video):
+    code, said = track(puppet_video, "--selector", "none.onnx")
+    assert code == 2
+    assert "give --key-frames" in said
 
 
-def test_a_selector_that_is_not_there_proposes_nothing(puppet_video, capsys):
-    assert main(["propose-keyframes", str(puppet_video), "--selector", "none.onnx"]) == 1
-    assert "none.onnx" in capsys.readouterr().err
+def test_a_selector_for_a_camera_is_refused_for_what_it_is():
+    args = Namespace(key_frames=True, key_rate=None, selector=Path("some.onnx"), source="0")
+    with pytest.raises(ConfigError, match="'0' is live: leave it out"):
+        live_key_frames(args, SimpleNamespace(is_live=True))
+
+
+@pytest.fixture(params=["missing", "empty", "text", "another model"])
+def wrong_selector(request, puppet_bundle, tmp_path):
+    """A file that is no selector, and what is to be said of it."""
+    path = tmp_path / "selector.onnx"
+    if request.param == "another model":
+        return next(Path(puppet_bundle.path).glob("*.onnx")), "is no selector of key frames"
+    if request.param == "missing":
+        return path, "There is no selector"
+    path.write_text("" if request.param == "empty" else "These are no weights.")
+    return path, "is no ONNX file that openvino can run"
+
+
+def test_a_wrong_selector_leaves_former_results_alone(
+    track, puppet_video, wrong_selector, tmp_path
+):
+    (path, reason), former = wrong_selector, (tmp_path / "poses.jsonl", tmp_path / "poses.mp4")
+    for file in former:
+        file.write_text("of another day")
+    jsonl, video = former
+    words = ("--key-frames", "--selector", path, "--jsonl", jsonl, "--video", video)
+    code, said = track(puppet_video, *words)
+    assert code == 1
+    assert reason in said
+    assert len(said.splitlines()) == 1
+    assert [file.read_text() for file in former] == ["of another day"] * 2
+
+
+def test_a_wrong_selector_proposes_nothing(puppet_video, wrong_selector, capsys):
+    path, reason = wrong_selector
+    table = puppet_video.with_name("walk.keyframes.csv")
+    table.write_text("of another day")
+    assert main(["propose-keyframes", str(puppet_video), "--selector", str(path)]) == 1
+    assert reason in capsys.readouterr().err
+    assert table.read_text() == "of another day"
 
 
 def test_frames_are_proposed_as_a_list_and_a_sheet(puppet_video, capsys):
