@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edgepose.models.kfpn import KFPN, alpha_of_epoch, decided
 from edgepose.models.online_keys import OnlineKeys, Selector
-from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.errors import ConfigError, DataError
 
 Features = NDArray[np.floating]
 #: How fast the bias of the scores follows the number of key frames, per window.
@@ -144,8 +144,12 @@ def train_online(
         training: how.
         report: as there.
         compared: what it compares of the backbone's features.
+
+    Raises:
+        DataError: all clips are shorter than a window.
     """
     frames = model.config.frames
+    require_whole_window(clips, frames)
     windows = [
         _label(select, model, clip[:frames], compared) for clip in clips if len(clip) >= frames
     ]
@@ -163,6 +167,20 @@ def train_online(
         schedule.step()
         report(epoch, float(np.mean(losses)))
     model.eval()
+
+
+def require_whole_window(clips: Sequence[Features], frames: int) -> None:
+    """Refuse clips that the discriminator cannot learn from.
+
+    Raises:
+        DataError: all are shorter than a window.
+    """
+    longest = max(map(len, clips), default=0)
+    if longest < frames:
+        raise DataError(
+            f"Training the form for streams needs clips of {frames} frames, but the longest of "
+            f"the {len(clips)} clips has {longest}; give more or longer clips."
+        )
 
 
 def window_of(clip: Features, start: int, frames: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from edgepose.models.mobilenet import SameConv2d
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.training.checkpoint import read_file
 from edgepose.training.selector_features import Backbone, new_trunk, resnet_of, trunk_backbone
-from edgepose_runtime.errors import CheckpointError
+from edgepose_runtime.errors import CheckpointError, ConfigError
 
 FORMAT = "edgepose.selectors"
 
@@ -75,7 +75,12 @@ def save_selectors(path: Path, selectors: Selectors, backbone: Path | None = Non
         path: where to.
         selectors: the trunk of the edge form goes into the file.
         backbone: file of the published form's ResNet, which the checkpoint only names.
+
+    Raises:
+        ConfigError: no such file is given for the published form.
     """
+    if isinstance(selectors.network, KFPN) and backbone is None:
+        raise ConfigError("A checkpoint of the published K-FPN names its ResNet; give its file.")
     content: dict[str, Any] = {
         "format": FORMAT,
         "online_config": dataclasses.asdict(selectors.online.config),

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils import parameters_to_vector
 
+from edgepose.cli.values import whole
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.datasets.root import data_root
@@ -27,7 +28,13 @@ from edgepose.models.kfpn import KFPN, PRESETS
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.progress import show_progress
 from edgepose.training.rate_selection import EPOCHS, PosedClip, posed_clip, train_rates
-from edgepose.training.selection import RECIPES, Features, train_online, train_selector
+from edgepose.training.selection import (
+    RECIPES,
+    Features,
+    require_whole_window,
+    train_online,
+    train_selector,
+)
 from edgepose.training.selector_features import (
     Backbone,
     kept_features,
@@ -42,6 +49,9 @@ Each = TypeVar("Each")
 
 #: Clips shorter than this say little about key frames.
 SHORTEST = 15
+#: What the forms for streams compare: Y, or the trunk's features.
+_PUBLISHED_ONLINE = OnlineConfig(channels=64, grid=3, edge=True)
+_EDGE_ONLINE = OnlineConfig(channels=64, grid=6, edge=True)
 
 
 def train_published(
@@ -54,7 +64,11 @@ def train_published(
         backbone: that they are of.
         recipe: of `PRESETS` and `RECIPES`.
         epochs: other than the recipe's.
+
+    Raises:
+        DataError: no clip is as long as a window, which the form for streams learns from.
     """
+    require_whole_window(clips, _PUBLISHED_ONLINE.frames)
     torch.manual_seed(0)
     training = RECIPES[recipe].lasting(epochs)
     selector = KFPN(PRESETS[recipe])
@@ -65,17 +79,21 @@ def train_published(
         )
     moved = (parameters_to_vector(selector.parameters()).detach() - before).norm() / before.norm()
     sys.stderr.write(f"The weights moved by {100 * float(moved):.2g} % of their size.\n")
-    online = OnlineKeys(OnlineConfig(channels=64, grid=3, edge=True))
+    online = OnlineKeys(_PUBLISHED_ONLINE)
     return _with_online(Selectors(backbone, selector, online), clips)
 
 
 def train_edge(clips: Sequence[PosedClip], backbone: Backbone, epochs: int = EPOCHS) -> Selectors:
-    """Train the edge form, and show how that goes."""
+    """Train the edge form, and show how that goes.
+
+    Raises:
+        DataError: no clip is as long as a window, which the form for streams learns from.
+    """
+    features = [clip.features.numpy() for clip in clips]
+    require_whole_window(features, _EDGE_ONLINE.frames)
     with show_progress("K-FPN", epochs + 1) as progress:
         rates = train_rates(clips, epochs, lambda _, loss: progress.advance(note=f"{loss:.4f}"))
-    online = OnlineKeys(OnlineConfig(channels=64, grid=6, edge=True))
-    features = [clip.features.numpy() for clip in clips]
-    return _with_online(Selectors(backbone, rates, online), features)
+    return _with_online(Selectors(backbone, rates, OnlineKeys(_EDGE_ONLINE)), features)
 
 
 def _with_online(selectors: Selectors, clips: Sequence[Features]) -> Selectors:
@@ -136,10 +154,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--recipe", choices=tuple(PRESETS), default="working", help="published: how to train"
     )
-    parser.add_argument("--epochs", type=int, help="other than the recipe's")
+    parser.add_argument("--epochs", type=whole(1), metavar="N", help="other than the recipe's")
     parser.add_argument("--root", type=Path, help="folder of the JHMDB clips")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="N clips, evenly chosen")
-    parser.add_argument("--features", type=Path, metavar="DIR", help="keeps them (default: OUT)")
+    parser.add_argument(
+        "--limit-clips", type=whole(1), metavar="N", help="every 2nd, 3rd, ... clip: at most N"
+    )
+    parser.add_argument(
+        "--features", type=Path, metavar="DIR", help="keeps them (default: OUT/features)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/kfpn-FORM")
     args = parser.parse_args(words)
     needed = "body" if args.form == "edge" else "backbone"
@@ -152,7 +174,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 def _published(args: argparse.Namespace, root: Path) -> None:
     backbone, videos = resnet_of(args.backbone), read_jhmdb_videos(root)
-    chosen = _some(list(videos), args.limit_clips)
+    chosen = at_most(list(videos), args.limit_clips)
     clips = kept_features(backbone, {name: videos[name] for name in chosen}, args.features)
     selectors = train_published(clips, backbone, args.recipe, args.epochs)
     save_selectors(args.out / "checkpoint.pt", selectors, args.backbone)
@@ -160,7 +182,7 @@ def _published(args: argparse.Namespace, root: Path) -> None:
 
 def _edge(args: argparse.Namespace, root: Path) -> None:
     backbone, clips = trunk_of_body(args.body), read_jhmdb_clips(root, "train")
-    clips = _some([clip for clip in clips if len(clip) >= SHORTEST], args.limit_clips)
+    clips = at_most([clip for clip in clips if len(clip) >= SHORTEST], args.limit_clips)
     frames = {clip.name: clip.frames for clip in clips}
     features = kept_features(backbone, frames, args.features)
     with load(args.model, num_threads=1) as model:
@@ -169,11 +191,15 @@ def _edge(args: argparse.Namespace, root: Path) -> None:
     save_selectors(args.out / "checkpoint.pt", selectors)
 
 
-def _some(items: list[Each], count: int | None) -> list[Each]:
-    """Return so many, evenly chosen."""
+def at_most(items: list[Each], count: int | None) -> list[Each]:
+    """Return all, or every 2nd, 3rd, ... so that no more than so many are left.
+
+    Raises:
+        DataError: there is none.
+    """
     if not items:
         raise DataError("There is no clip to train on; name another folder with --root.")
-    return items[:: max(1, len(items) // (count or len(items)))]
+    return items[:: -(-len(items) // (count or len(items)))]
 
 
 if __name__ == "__main__":

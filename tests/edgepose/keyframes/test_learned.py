@@ -75,7 +75,12 @@ def test_what_is_no_rate_is_an_error(tmp_path, last):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"output": "poses"}, {"shape": ("N", 8, 6, 3)}, {"shape": ("N", 8, 8, 1)}, {"shape": ("N", "S", "S", 3)}],
+    [
+        {"output": "poses"},
+        {"shape": ("N", 8, 6, 3)},
+        {"shape": ("N", 8, 8, 1)},
+        {"shape": ("N", "S", "S", 3)},
+    ],
 )
 def test_other_networks_are_refused(tmp_path, changes):
     with pytest.raises(BundleFormatError, match="is no selector"):

@@ -13,7 +13,7 @@ from edgepose.training.selection import (
     train_selector,
     window_of,
 )
-from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.errors import ConfigError, DataError
 
 SMALL = replace(PRESETS["working"], channels=3, poles=6)
 TRAINING = SelectionTraining(6, 1e-2, None, 0.0)
@@ -75,6 +75,12 @@ def test_the_discriminator_learns_what_the_selector_says_later(clips):
     assert losses[-1] < losses[0]
     for name, value in selector.state_dict().items():
         torch.testing.assert_close(value, before[name])
+
+
+def test_clips_that_are_all_too_short_for_the_discriminator_are_refused(clips):
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    with pytest.raises(DataError, match="longest of the 1 clips has 30"):
+        train_online(model, lambda _window, _count: [0], clips[2:], TRAINING)
 
 
 def test_a_short_clip_is_padded():

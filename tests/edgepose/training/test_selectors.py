@@ -7,6 +7,7 @@ from edgepose.models.kfpn import KFPN, PRESETS
 from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.models.resnet import ResNet
 from edgepose.training.modules import load_trained
+from edgepose.training.rate_selection import PosedClip
 from edgepose.training.selector_features import (
     kept_features,
     new_trunk,
@@ -15,8 +16,8 @@ from edgepose.training.selector_features import (
     trunk_of_body,
 )
 from edgepose.training.selector_files import Selectors, load_selectors, save_selectors
-from edgepose.training.selectors import main
-from edgepose_runtime.errors import CheckpointError
+from edgepose.training.selectors import at_most, main, train_edge
+from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
 PYRAMID = {"backbone": "mobilenet_v2", "head": "pyramid"}
 ONLINE = OnlineConfig(channels=64, grid=3, edge=True)
@@ -87,6 +88,31 @@ def test_features_are_computed_once(tmp_path):
         (found,) = kept_features(backbone, {"golf/swing.avi": frames}, tmp_path)
         assert found.shape == (3, 64, 6, 6)
     assert len(calls) == 1
+
+
+def test_too_short_clips_are_refused_before_the_training():
+    clip = PosedClip("film", torch.zeros(20, 64, 6, 6), torch.zeros(20, 26))
+    with pytest.raises(DataError, match="needs clips of 40 frames"):
+        train_edge([clip], trunk_backbone(new_trunk()), epochs=10**6)
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen"), [(None, 419), (105, 105), (104, 84), (300, 210), (1, 1), (999, 419)]
+)
+def test_a_limit_is_never_exceeded(count, chosen):
+    assert len(at_most(list(range(419)), count)) == chosen
+
+
+def test_no_clips_are_an_error():
+    with pytest.raises(DataError, match="--root"):
+        at_most([], 3)
+
+
+def test_the_published_form_is_not_saved_without_the_name_of_its_backbone(tmp_path):
+    selectors = Selectors(trunk_backbone(new_trunk()), KFPN(PRESETS["working"]), OnlineKeys(ONLINE))
+    with pytest.raises(ConfigError, match="ResNet"):
+        save_selectors(tmp_path / "kfpn.pt", selectors)
+    assert not (tmp_path / "kfpn.pt").exists()
 
 
 @pytest.mark.parametrize("words", [["edge"], ["published"]])
