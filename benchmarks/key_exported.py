@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from benchmarks.key_poses import FrameWisePoses
 from edgepose.keyframes.learned import LearnedSteps
+from edgepose_runtime.closing import Closable
 
 #: Windows that the cost is the median of, each of so many frames.
 WINDOWS, LENGTH = 25, 40
 
 
-class Exported:
+class Exported(Closable):
     """Chooses key frames by an ONNX file.
 
     Args:
@@ -37,6 +38,10 @@ class Exported:
             self._kept[name] = np.stack([self._learned.describe(f) for f in clip.clip.frames()])
         return self._learned(self._kept[name], count)
 
+    def close(self) -> None:
+        """Let go of the network."""
+        self._learned.close()
+
     def cost(self) -> float:
         """Return the microseconds per frame, cropping included: the median over windows."""
         frames = np.random.default_rng(0).integers(0, 255, (LENGTH, 240, 320, 3), np.uint8)
@@ -50,4 +55,8 @@ class Exported:
 
 def cost_table(path: Path) -> dict[str, float]:
     """Return the microseconds per frame on one thread, by backend."""
-    return {backend: Exported(path, backend).cost() for backend in ("openvino", "onnxruntime")}
+    costs = {}
+    for backend in ("openvino", "onnxruntime"):
+        with Exported(path, backend) as exported:
+            costs[backend] = exported.cost()
+    return costs

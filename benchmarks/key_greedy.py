@@ -45,9 +45,8 @@ class GreedySelector:
                 "A selector needs a window of 1 frame or more, a rho above 0 and a cost of 0 or "
                 f"more; got {length}, {rho} and {cost}."
             )
-        prior = expected_movement(dictionary or load_dictionary(), length)
-        shares = np.exp(prior.log_odds - prior.log_odds.max())
-        self._prior: Doubles = np.tensordot(shares / shares.sum(), prior.covariances, 1)
+        expected = expected_movement(dictionary or load_dictionary(), length)
+        self._prior: Doubles = expected.mean_covariance()
         self._rho, self._cost = rho, cost
 
     def __call__(self, features: Features, count: int | None = None) -> list[int]:

@@ -25,9 +25,7 @@ class SearchedKeys:
     """
 
     def __init__(self, length: int) -> None:
-        prior = expected_movement(load_dictionary(), length)
-        shares = np.exp(prior.log_odds - prior.log_odds.max())
-        self._gram: Doubles = np.tensordot(shares / shares.sum(), prior.covariances, 1)
+        self._gram: Doubles = expected_movement(load_dictionary(), length).mean_covariance()
 
     def __call__(self, poses: NDArray[np.floating], count: int) -> list[int]:
         """Return so many key frames of a clip's poses (T, K, 3), starting from even times."""

@@ -77,8 +77,8 @@ def main(words: Sequence[str] | None = None) -> None:
         if "live" in args.parts:
             content["live"] = {**content.get("live", {}), **measure_live(model, clips, args.live)}
         if "cost" in args.parts:
-            exported = [path for path in args.selector if path.suffix == ".onnx"]
-            content["cost"] = {path.name: cost_table(path) for path in exported}
+            exported = [file for file in args.selector if file.suffix == ".onnx"]
+            content["cost"] = {file.name: cost_table(file) for file in exported}
         if set(args.parts) - {"live", "cost"}:
             kept = args.poses or args.out / "keyframes-poses"
             poses = frame_wise_poses(model, clips, kept)
@@ -100,11 +100,12 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
     }
     for path in args.selector:
         if path.suffix == ".onnx":
-            ways[Exported.name] = Exported(path).choose
+            ways[_unused(Exported.name, ways, path)] = Exported(path).choose
             continue
         from benchmarks.key_networks import Networks
 
         networks = Networks(path, args.out / "keyframes-features", judge.clips)
+        networks.name = _unused(networks.name, ways, path)
         ways[networks.name] = networks.choose
         if "online" in args.parts:
             found.setdefault("online", {})[networks.name] = networks.online_table(judge)
@@ -113,6 +114,11 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
     if "robustness" in args.parts:
         found["robustness"] = robustness_table(judge)
     return found
+
+
+def _unused(name: str, ways: dict[str, Choose], path: Path) -> str:
+    """Return a name, with its file where another selector has it already."""
+    return f"{name} ({path})" if name in ways else name
 
 
 def plot(selection: dict[str, Any], path: Path) -> None:

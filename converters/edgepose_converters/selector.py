@@ -112,17 +112,32 @@ def main(words: Sequence[str] | None = None) -> None:
     """Export, and write the file.
 
     Raises:
-        CheckpointError: the checkpoint holds the published form.
+        CheckpointError: the checkpoint cannot be read, or holds the published form.
+        BundleError: there is no such bundle, or it has no such trunk.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--selector", type=Path, default=Path("runs/kfpn-edge/checkpoint.pt"))
+    runs = Path("runs/kfpn-edge")
+    parser.add_argument(
+        "--selector",
+        type=Path,
+        default=runs / "checkpoint.pt",
+        metavar="FILE",
+        help="what 'python -m edgepose.training.selectors edge' wrote (default: %(default)s)",
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="bundle of the body it belongs to")
-    parser.add_argument("--out", type=Path, default=Path("runs/kfpn-edge/selector.onnx"))
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=runs / "selector.onnx",
+        metavar="FILE",
+        help="the ONNX file (default: %(default)s)",
+    )
     args = parser.parse_args(words)
     network = load_selectors(args.selector).network
     if not isinstance(network, KeyRates):
         raise CheckpointError(f"The selector in {args.selector} is not of the edge form.")
     model = export_selector(network, bundle_path(args.model))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_bytes(model.SerializeToString())
     sys.stdout.write(f"{args.out}: {args.out.stat().st_size / 1e3:.0f} kB\n")
 

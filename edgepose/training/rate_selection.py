@@ -46,9 +46,7 @@ def posed_clip(film: str, features: NDArray[np.floating], poses: NDArray[np.floa
 
 def expected_gram(frames: int) -> Tensor:
     """Return D D' (T, T): how poses of a window go together by the dictionary of interpolation."""
-    prior = expected_movement(load_dictionary(), frames)
-    shares = np.exp(prior.log_odds - prior.log_odds.max())
-    return _tensor(np.tensordot(shares / shares.sum(), prior.covariances, 1))
+    return _tensor(expected_movement(load_dictionary(), frames).mean_covariance())
 
 
 def rate_loss(rates: Tensor, poses: Tensor, gram: Tensor, counts: Sequence[int]) -> Tensor:

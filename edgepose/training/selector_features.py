@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from edgepose.progress import show_progress
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.modules import load_trained, network_input
 from edgepose_runtime.crop import Image
-from edgepose_runtime.errors import CheckpointError
+from edgepose_runtime.errors import CheckpointError, DataError
 
 Features = NDArray[np.floating]
 
@@ -56,6 +57,13 @@ class Backbone:
             for at in range(0, len(crops), _BATCH)
         ]
         return np.concatenate(found).astype(np.float32)
+
+    def digest(self) -> str:
+        """Return a text that differs for other weights or crops."""
+        content = hashlib.sha256(f"{self.size} {self.share}".encode())
+        for name, value in self.module.state_dict().items():
+            content.update(name.encode() + value.numpy().tobytes())
+        return content.hexdigest()
 
 
 def new_trunk(pad_after: bool = False) -> nn.Sequential:
@@ -121,9 +129,13 @@ def kept_features(
     Args:
         backbone: computes those of which there is no file yet.
         videos: the frames of each clip by its name.
-        folder: of the files; features of one backbone only.
+        folder: of the files, and of one that tells whose features they are.
+
+    Raises:
+        DataError: the folder keeps the features of another backbone.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, backbone)
     found = []
     with show_progress("features", len(videos)) as progress:
         for name, frames in videos.items():
@@ -133,6 +145,18 @@ def kept_features(
             found.append(np.load(path, mmap_mode="r"))
             progress.advance()
     return found
+
+
+def _claim(folder: Path, backbone: Backbone) -> None:
+    """Write down whose features a folder keeps, and refuse it for those of others."""
+    path, own = folder / "backbone.sha256", backbone.digest()
+    if not path.exists():
+        path.write_text(own + "\n")
+    elif path.read_text().strip() != own:
+        raise DataError(
+            f"The folder {folder} keeps the features of a network with other weights; remove it, "
+            "or give another one."
+        )
 
 
 def _write(path: Path, features: Features) -> None:

@@ -51,6 +51,12 @@ class Prior(NamedTuple):
     log_odds: Doubles
     trust: float
 
+    def mean_covariance(self) -> Doubles:
+        """Return the covariance (T, T) over all kinds of movement, as common as they are."""
+        shares = np.exp(self.log_odds - self.log_odds.max())
+        mean: Doubles = np.tensordot(shares / shares.sum(), self.covariances, 1)
+        return mean
+
 
 class Keys(NamedTuple):
     """Key poses as the methods want them, in sides of the person's box.

@@ -90,6 +90,14 @@ def test_features_are_computed_once(tmp_path):
     assert len(calls) == 1
 
 
+def test_features_of_another_backbone_are_not_taken_for_its_own(tmp_path):
+    kept_features(
+        trunk_backbone(new_trunk().eval()), {"a.avi": lambda: iter(pictures(1))}, tmp_path
+    )
+    with pytest.raises(DataError, match="other weights"):
+        kept_features(trunk_backbone(new_trunk().eval()), {}, tmp_path)
+
+
 def test_too_short_clips_are_refused_before_the_training():
     clip = PosedClip("film", torch.zeros(20, 64, 6, 6), torch.zeros(20, 26))
     with pytest.raises(DataError, match="needs clips of 40 frames"):
