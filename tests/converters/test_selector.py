@@ -7,11 +7,14 @@ from edgepose.keyframes.learned import LearnedSteps
 from edgepose.models.key_rates import KeyRates
 from edgepose.models.mobilenet import MobileNetV2
 from edgepose.models.networks import build_network
+from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.training.modules import network_input
-from edgepose.training.selector_features import TRUNK_LAYERS
+from edgepose.training.selector_features import TRUNK_LAYERS, new_trunk, trunk_backbone
+from edgepose.training.selector_files import Selectors, save_selectors
+from edgepose_converters import selector
 from edgepose_converters.export import Geometry, export_body
-from edgepose_converters.selector import export_selector
-from edgepose_runtime.errors import BundleFormatError
+from edgepose_converters.selector import export_selector, main, require_same_trunk
+from edgepose_runtime.errors import AccuracyError, BundleFormatError
 
 GEOMETRY = Geometry(64, 16, 13)
 
@@ -52,6 +55,29 @@ def test_the_exported_selector_says_what_torch_does(networks, exported, backend)
     assert np.ptp(expected) > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.ptp(expected) + 1e-4)
     np.testing.assert_allclose(one, [1.0], atol=1e-5)
+
+
+def test_a_bundle_of_another_body_is_refused(networks, exported):
+    layers = networks[0].backbone.features
+    own = trunk_backbone(torch.nn.Sequential(*list(layers)[:TRUNK_LAYERS]))
+    require_same_trunk(own, exported.parent)
+    with pytest.raises(AccuracyError, match="another body"):
+        require_same_trunk(trunk_backbone(new_trunk().eval()), exported.parent)
+
+
+def test_a_checkpoint_becomes_a_file_in_a_folder_that_it_makes(
+    networks, exported, tmp_path, monkeypatch, capsys
+):
+    body, rates = networks
+    trunk = torch.nn.Sequential(*list(body.backbone.features)[:TRUNK_LAYERS])
+    online = OnlineKeys(OnlineConfig(channels=64, grid=6, edge=True))
+    save_selectors(tmp_path / "kfpn.pt", Selectors(trunk_backbone(trunk), rates, online))
+    monkeypatch.setattr(selector, "bundle_path", lambda _name: exported.parent)
+    out = tmp_path / "new" / "selector.onnx"
+    main(["--selector", str(tmp_path / "kfpn.pt"), "--out", str(out)])
+    assert str(out) in capsys.readouterr().out
+    with LearnedSteps(out) as learned:
+        assert len(learned(learned.describe(np.zeros((96, 96, 3), np.uint8))[None])) == 1
 
 
 def test_only_standard_operators_are_used(exported):
