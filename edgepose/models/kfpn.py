@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edgepose.models.dyan import build_atoms, first_poles
-from edgepose.models.options import from_mapping
 from edgepose_runtime.errors import ConfigError
 
 #: Channels and grid of the embedded feature Y of a frame: M = 64 * 3 * 3.
@@ -208,19 +206,6 @@ def selector_of(model: KFPN) -> Callable[[Tensor, int], list[int]]:
 def alpha_of_epoch(epoch: int, slope: float) -> float:
     """Steepness in training: it grows with the epochs (from 1), by 0.2 on Penn, 0.5 on JHMDB."""
     return slope * epoch
-
-
-def kfpn_config(options: str | Mapping[str, Any]) -> KfpnConfig:
-    """Return a preset by name, or a configuration of plain options.
-
-    Raises:
-        ConfigError: there is no such preset, or an option is unknown or out of its range.
-    """
-    if not isinstance(options, str):
-        return from_mapping(KfpnConfig, "K-FPN", options)
-    if options not in PRESETS:
-        raise ConfigError(f"There is no K-FPN {options!r}; choose one of {', '.join(PRESETS)}.")
-    return PRESETS[options]
 
 
 def _convolution(
