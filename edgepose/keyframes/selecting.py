@@ -50,10 +50,7 @@ class EvenSteps:
         Raises:
             ConfigError: there is no frame, or a count below 1.
         """
-        if not len(features) or (count is not None and count < 1):
-            raise ConfigError(
-                f"A selector cannot choose {count or 'some'} of {len(features)} frames."
-            )
+        require_frames(len(features), count)
         change = _changes(features)
         if count is None:
             pace = 1 - self._share + self._share * np.minimum(change / USUAL_CHANGE, 2.0)
@@ -69,6 +66,17 @@ class EvenSteps:
         moved = change / total if total > 0 else time
         steps: Doubles = (1 - self._share) * time + self._share * moved
         return steps
+
+
+def require_frames(frames: int, count: int | None) -> None:
+    """Refuse to choose so many of so few.
+
+    Raises:
+        ConfigError: there is no frame, or a count below 1.
+    """
+    if not frames or (count is not None and count < 1):
+        wanted = "some" if count is None else count
+        raise ConfigError(f"A selector cannot choose {wanted} of {frames} frames.")
 
 
 def uniform_selection(frames: int, count: int) -> list[int]:
@@ -91,9 +99,12 @@ def frames_at_even_steps(steps: Doubles, count: int) -> list[int]:
     """Return the frames in the middle of even steps of a way; exactly so many, all different.
 
     Args:
-        steps: (n,) how much of the way each frame is, 0 or more.
+        steps: (n,) how much of the way each frame is, 0 or more; where there is no way at all,
+            frames are at even times.
         count: from 1 to n.
     """
+    if not steps.any():
+        steps = np.ones_like(steps)
     way = np.cumsum(steps) / steps.sum()
     wanted = (np.arange(count) + 0.5) / count
     nearest = np.abs((way - way[0] / 2)[:, None] - wanted).argmin(axis=0)
@@ -103,3 +114,14 @@ def frames_at_even_steps(steps: Doubles, count: int) -> list[int]:
     for index in range(count - 1, -1, -1):
         nearest[index] = limit = min(int(nearest[index]), limit - 1)
     return [int(frame) for frame in nearest]
+
+
+def frames_by_rates(rates: Features, count: int | None = None) -> list[int]:
+    """Return the key frames of a window from a rate (n,), 0 or more, of its frames.
+
+    Args:
+        rates: how close together key frames should be where each frame is.
+        count: how many, all frames at most; ``None`` for one out of `USUAL_GAP`.
+    """
+    wanted = count or max(1, round(len(rates) / USUAL_GAP))
+    return frames_at_even_steps(np.asarray(rates, np.float64), min(wanted, len(rates)))

@@ -44,10 +44,21 @@ def thumbnail(image: Image) -> Features:
 
 def middle_square(image: Image, size: int) -> Features:
     """Return the middle square of a frame as pixels of so small a picture, float32 (size²·3,)."""
-    height, width = image.shape[:2]
-    middle = Roi.around(((width - 1) / 2, (height - 1) / 2), min(width, height))
-    small: Features = crop_frame(image, middle, size).astype(np.float32).ravel()
+    small: Features = middle_crop(image, size).astype(np.float32).ravel()
     return small
+
+
+def middle_crop(image: Image, size: int, share: float = 1.0) -> Image:
+    """Return the middle square of a frame, uint8 BGR (size, size, 3).
+
+    Args:
+        image: uint8 BGR (H, W, 3).
+        size: of what is returned.
+        share: of the frame's shorter side that the square has.
+    """
+    height, width = image.shape[:2]
+    middle = Roi.around(((width - 1) / 2, (height - 1) / 2), share * min(width, height))
+    return crop_frame(image, middle, size)
 
 
 def windows_of(

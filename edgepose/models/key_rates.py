@@ -11,8 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgepose.keyframes.selecting import frames_at_even_steps
-
 #: Channels of the trunk, side of its maps, of what they are pooled to, and hidden channels.
 CHANNELS, SIDE, GRID, WIDTH = 64, 6, 3, 24
 _SLOPE = 0.01
@@ -52,10 +50,7 @@ class KeyRates(nn.Module):
         Args:
             features: (T, C, 6, 6) of the trunk, for a window of any length.
         """
-        return self.of_pooled(self.pool(features))
-
-    def of_pooled(self, pooled: Tensor) -> Tensor:
-        """Return the rates (T,) for pooled features (T, C, 3, 3)."""
+        pooled = self.pool(features)
         pooled = pooled / pooled.square().mean().sqrt().clamp_min(1e-6)
         step = torch.cat([torch.zeros_like(pooled[:1]), (pooled[1:] - pooled[:-1]).abs()])
         around = pooled - pooled.mean(0, keepdim=True)
@@ -96,10 +91,3 @@ def unexplained_at(gram: Tensor, times: Tensor, values: Tensor, rho: float) -> T
     system = looks @ towards + rho * torch.eye(len(times), dtype=values.dtype)
     rest: Tensor = values - centre - towards @ torch.linalg.solve(system, seen - centre)
     return rest
-
-
-@torch.no_grad()
-def chosen_by_rates(model: KeyRates, features: Tensor, count: int) -> list[int]:
-    """Return so many key frames of a window of features (T, C, 6, 6), rising."""
-    rates = model.eval()(features).double().numpy()
-    return frames_at_even_steps(rates, min(count, len(rates)))

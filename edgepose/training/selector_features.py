@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgepose.keyframes.windows import middle_crop
 from edgepose.models.mobilenet import MobileNetV2
 from edgepose.models.resnet import ResNet
 from edgepose.models.weights import load_backbone_weights
 from edgepose.progress import show_progress
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.modules import load_trained, network_input
-from edgepose_runtime.crop import Image, crop_frame
+from edgepose_runtime.crop import Image
 from edgepose_runtime.errors import CheckpointError
-from edgepose_runtime.geometry import Roi
 
 Features = NDArray[np.floating]
 
@@ -50,17 +50,12 @@ class Backbone:
     @torch.inference_mode()
     def features(self, frames: Iterable[Image]) -> NDArray[np.float32]:
         """Return the features (n, C, h, w) of the middle squares of frames."""
-        crops = np.stack([self._crop(frame) for frame in frames])
+        crops = np.stack([middle_crop(frame, self.size, self.share) for frame in frames])
         found = [
             self.compute(network_input(torch.from_numpy(crops[at : at + _BATCH])))
             for at in range(0, len(crops), _BATCH)
         ]
         return np.concatenate(found).astype(np.float32)
-
-    def _crop(self, frame: Image) -> Image:
-        height, width = frame.shape[:2]
-        side = self.share * min(width, height)
-        return crop_frame(frame, Roi.around(((width - 1) / 2, (height - 1) / 2), side), self.size)
 
 
 def new_trunk(pad_after: bool = False) -> nn.Sequential:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgepose.keyframes.selecting import frames_at_even_steps
+from edgepose.keyframes.selecting import frames_by_rates
 from edgepose.models.key_rates import KeyRates
 from edgepose.models.kfpn import KFPN, KfpnConfig, key_frames
 from edgepose.models.mobilenet import SameConv2d
@@ -19,8 +19,6 @@ from edgepose.training.selector_features import Backbone, new_trunk, resnet_of, 
 from edgepose_runtime.errors import CheckpointError
 
 FORMAT = "edgepose.selectors"
-#: Where their number is free, the edge form chooses a key frame out of so many frames.
-USUAL_GAP = 4
 
 
 class Selectors(NamedTuple):
@@ -55,8 +53,7 @@ class Selectors(NamedTuple):
         """Return the key frames that follow from what :meth:`says` returned."""
         if isinstance(self.network, KFPN):
             return key_frames(said, self.network.config.threshold, count)
-        wanted = count or max(1, round(len(said) / USUAL_GAP))
-        return frames_at_even_steps(said.double().numpy(), min(wanted, len(said)))
+        return frames_by_rates(said.numpy(), count)
 
     def select(self, window: Tensor, present: int) -> list[int]:
         """Return the key frames among the first so many of a window; see `Selector`."""

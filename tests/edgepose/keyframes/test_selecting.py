@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgepose.keyframes.selecting import USUAL_CHANGE, USUAL_GAP, EvenSteps, uniform_selection
+from edgepose.keyframes.selecting import (
+    USUAL_CHANGE,
+    USUAL_GAP,
+    EvenSteps,
+    frames_at_even_steps,
+    frames_by_rates,
+    uniform_selection,
+)
 from edgepose_runtime.errors import ConfigError
 
 SELECT = EvenSteps()
@@ -49,6 +56,19 @@ def test_without_changes_frames_have_even_distances():
     keys = SELECT(np.full((40, 3), 7.0), 8)
     assert set(np.diff(keys)) == {5}
     assert keys[0] == 40 - 1 - keys[-1] or keys[0] in (2, 3)
+
+
+def test_steps_of_no_length_are_even_times():
+    assert frames_at_even_steps(np.zeros(40), 8) == frames_at_even_steps(np.ones(40), 8)
+    still = EvenSteps(share=1.0)(np.full((40, 3), 7.0), 8)
+    assert still == frames_at_even_steps(np.ones(40), 8)
+
+
+@pytest.mark.parametrize(("frames", "count", "chosen"), [(1, None, 1), (40, None, 10), (3, 9, 3)])
+def test_rates_choose_the_usual_number_or_as_many_as_there_are(frames, count, chosen):
+    keys = frames_by_rates(np.linspace(0, 2, frames), count)
+    assert len(set(keys)) == chosen
+    assert set(keys) <= set(range(frames))
 
 
 @pytest.mark.parametrize(("frames", "count"), [(0, None), (10, 0), (10, -1)])

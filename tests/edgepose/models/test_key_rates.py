@@ -2,15 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.key_rates import KeyRates, chosen_by_rates, key_times, unexplained_at
+from edgepose.keyframes.selecting import frames_by_rates
+from edgepose.models.key_rates import KeyRates, key_times, unexplained_at
 from edgepose.models.kfpn import unexplained
 
 FRAMES = 40
 
 
+@torch.no_grad()
+def rates_of(model, channels):
+    return model.eval()(torch.randn(FRAMES, channels, 6, 6)).numpy()
+
+
 def test_what_has_learned_nothing_chooses_even_times():
-    features = torch.randn(FRAMES, 64, 6, 6)
-    assert chosen_by_rates(KeyRates(), features, 8) == list(range(2, 40, 5))
+    assert frames_by_rates(rates_of(KeyRates(), 64), 8) == list(range(2, 40, 5))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 40, 60])
@@ -18,7 +23,7 @@ def test_so_many_different_frames_are_chosen(count):
     torch.manual_seed(0)
     model = KeyRates(channels=8)
     torch.nn.init.normal_(model.rate.weight, std=3.0)
-    chosen = chosen_by_rates(model, torch.randn(FRAMES, 8, 6, 6), count)
+    chosen = frames_by_rates(rates_of(model, 8), count)
     assert len(chosen) == min(count, FRAMES)
     assert chosen == sorted(set(chosen))
     assert set(chosen) <= set(range(FRAMES))
