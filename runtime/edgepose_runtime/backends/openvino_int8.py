@@ -34,7 +34,10 @@ def use_unsigned_steps(graph: Any) -> None:
 
 
 def _rounds_to_int8(node: Any) -> bool:
-    return node.get_type_name() == "FakeQuantize" and node.get_attributes().get("levels") == _LEVELS
+    if node.get_type_name() != "FakeQuantize":
+        return False
+    levels: int = node.get_attributes()["levels"]
+    return levels == _LEVELS
 
 
 def _never_negative(port: Any) -> bool:
