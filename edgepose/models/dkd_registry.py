@@ -83,8 +83,29 @@ def build_dkd(config: DKDConfig | str | Options, joints: int) -> DKD:
             f"The initialiser's heat-maps have stride {initialiser.stride}, the encoder's "
             f"{encoder.stride}; give both the same, by the number of stages of their heads."
         )
-    kernel_size(config.input_size // encoder.stride // config.pooling)
+    require_grid(config, config.input_size, encoder.stride)
     return DKD(encoder, _memory(config, joints, channels), initialiser, config.skip)
+
+
+def require_grid(config: DKDConfig, size: int, stride: int) -> None:
+    """Refuse an input whose cells cannot be pooled, or give no kernels.
+
+    Args:
+        config: of the DKD.
+        size: side of the input in pixels.
+        stride: pixels per cell of the encoder's features.
+
+    Raises:
+        ConfigError: the number of cells is no multiple of ``pooling``, or kernels would be even.
+    """
+    cells = size // stride
+    if config.memory != "none" and cells % config.pooling:
+        raise ConfigError(
+            f"Input of {size} pixels gives {cells} cells a side, which 'pooling' of "
+            f"{config.pooling} does not divide; give a multiple of "
+            f"{config.pooling * stride} pixels."
+        )
+    kernel_size(cells // config.pooling)
 
 
 def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
@@ -110,10 +131,9 @@ def _deconv(depth: int) -> NetworkConfig:
 
 def _published() -> dict[str, DKDConfig]:
     """Return the variants of the paper's tables."""
-    variants = {depth: DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)}
     return {
         "dkd-small-cpm": DKDConfig(SMALL_CPM, _deconv(101)),
-        **{f"dkd-resnet{depth}": it for depth, it in variants.items()},
+        **{f"dkd-resnet{depth}": DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)},
     }
 
 

@@ -49,7 +49,7 @@ class SliceNetwork(nn.Module):
     def potentials(self, images: Tensor) -> Tensor:
         """Return what messages are exchanged about: float32 (N, K, h, w) of images (N, 3, S, S).
 
-        That are the heat-maps, or :func:`unbent` ones.
+        Those are the heat-maps, or the :func:`unbent` responses.
         """
         if not self.before_sigmoid:
             return self.forward(images).float()

@@ -24,8 +24,7 @@ from edgepose.models import (
     load_backbone_weights,
     load_published_weights,
 )
-from edgepose.models.distillation import kernel_size
-from edgepose.models.dkd_registry import dkd_config
+from edgepose.models.dkd_registry import dkd_config, require_grid
 from edgepose.models.imagenet import MEAN, STD
 from edgepose.models.pyramid import PyramidHead
 from edgepose.models.slice_network import SliceNetwork
@@ -87,10 +86,15 @@ def _with_messages(
     else:
         graph = body_graph(config.joints, settings.reach)
         springs = initial_springs(graph, heatmap_size=cells, rounds=settings.rounds)
-    if settings.loss != "choice" and not springs.bias.any():  # else they are signed already
+    if settings.loss != "choice" and not _are_signed(springs):
         springs = signed(springs)
     bends = settings.before_sigmoid and isinstance(network.head, PyramidHead)
     return SliceNetwork(network, MessagePassing(springs), before_sigmoid=bends)
+
+
+def _are_signed(springs: Springs) -> bool:
+    """Whether scores begin at about -1, as the hinge wants them, and not at 0."""
+    return float(springs.bias.mean()) < -0.5
 
 
 def _springs_of(name: str, config: TrainConfig) -> Springs:
@@ -134,9 +138,8 @@ def _build_dkd(config: TrainConfig, dkd: str | Mapping[str, Any]) -> DKD:
         options["initialiser"] = None
     network = build_dkd(options, config.joints.num_joints)
     _require_stride(network.encoder.stride, config)
-    cell = network.encoder.stride * dkd_config(options).pooling
     for phase in config.phases:
-        kernel_size(phase.size // cell)
+        require_grid(dkd_config(options), phase.size, network.encoder.stride)
     return network
 
 

@@ -37,6 +37,8 @@ class SliceTask:
             raise ConfigError(f"The recipe {config.name!r} has no 'slices'.")
         self._config, self._slices, self._network = config, config.slices, module
         self._frozen = freeze(module, config.frozen)
+        if not config.optimiser.body_factor:
+            self._frozen += freeze(module, ["unary"])
         self._flow = optical_flow(config.slices.flow)
         self.module: nn.Module = module
         self.length: int | None = config.slices.length

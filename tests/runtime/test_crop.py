@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from edgepose_runtime.crop import BACKGROUND, as_bgr, crop_frame, crop_frame_numpy
 from edgepose_runtime.errors import ConfigError, FrameError
 from edgepose_runtime.geometry import Roi, crop_to_frame
+from edgepose_runtime.kernels.crops import WHOLE, area_taps
 
 
 def noise(*shape):
@@ -56,6 +59,22 @@ class TestAsBgr:
     def test_what_is_not_a_frame_is_refused_by_name(self, frame, complaint):
         with pytest.raises(FrameError, match=complaint):
             as_bgr(frame)
+
+
+class TestAreaTaps:
+    @given(st.floats(-3000, 3000), st.floats(0.01, 300), st.integers(1, 1300), st.integers(1, 24))
+    def test_every_weight_stands_for_a_pixel_of_the_frame(self, first, scale, limit, size):
+        start, weights = area_taps(first, scale, limit, size)
+        assert start.min() >= 0
+        assert start.max() + weights.shape[1] <= limit
+        assert (np.diff(start) >= 0).all()
+
+    @given(st.floats(0, 1), st.floats(0.01, 300), st.integers(1, 24))
+    def test_weights_of_what_lies_inside_add_up_to_a_whole(self, first, scale, size):
+        reach = max(scale, 1) / 2
+        limit = math.ceil(first + scale * (size - 1) + 2 * reach) + 1
+        _, weights = area_taps(first + reach, scale, limit, size)
+        np.testing.assert_array_equal(weights.sum(1), WHOLE)
 
 
 class TestCropFrame:

@@ -173,6 +173,15 @@ class TestRealignment:
         maps = np.ones((1, 8, 8), np.float32)
         assert (realign_heatmaps(maps, Roi(0, 0, 10, 10), Roi(1e9, 0, 10, 10)) == 0).all()
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_a_joint_that_is_no_number_leaves_the_others_alone(self, value):
+        maps = np.random.default_rng(0).random((3, 16, 16), np.float32)
+        source, target = Roi(0, 0, 64, 64), Roi(5, -3, 80, 80)
+        expected = realign_heatmaps(maps, source, target)
+        maps[1] = value
+        found = realign_heatmaps(maps, source, target)
+        np.testing.assert_array_equal(found[::2], expected[::2])
+
     def test_writes_into_the_buffer_that_it_is_given(self):
         maps, source, target = gaussian(20, 20), Roi(0, 0, 64, 64), Roi(3, 2, 70, 70)
         out = np.empty_like(maps)

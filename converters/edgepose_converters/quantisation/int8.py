@@ -38,8 +38,8 @@ from edgepose_converters.verification import installed_runtimes
 from edgepose_runtime.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError
 
-#: How far ONNX Runtime and OpenVINO may differ: about as much as ONNX Runtime does from float, as it
-#: rounds what is never negative in half as many steps.
+#: How far ONNX Runtime and OpenVINO may differ: about as much as ONNX Runtime does from float, as
+#: it rounds what is never negative in half as many steps.
 LARGEST_DISAGREEMENT = 0.15
 _PROBE_FRAMES = 30
 # A head costs several times a step; its frames are independent, so fewer of them will do.

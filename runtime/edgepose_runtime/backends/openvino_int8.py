@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+#: Values of int8, and of uint8.
 _LEVELS = 256
 
 
@@ -20,33 +21,38 @@ def use_unsigned_steps(graph: Any) -> None:
     from openvino import opset13 as ops
 
     for rounding in graph.get_ordered_ops():
-        if rounding.get_type_name() != "FakeQuantize" or not _never_negative(rounding.input(0)):
+        if not (_rounds_to_int8(rounding) and _never_negative(rounding.input(0))):
             continue
         dequantised = _dequantised(rounding)
         if dequantised is None:
             continue
-        low, high = ops.constant(0.0, dtype="float32"), rounding.input_value(2)
+        high = rounding.input_value(2)
+        low = ops.constant(0.0, dtype=high.get_element_type())
         rounded = ops.fake_quantize(rounding.input_value(0), low, high, low, high, _LEVELS)
         rounded.set_friendly_name(rounding.get_friendly_name())
         dequantised.output(0).replace(rounded.output(0))
 
 
+def _rounds_to_int8(node: Any) -> bool:
+    if node.get_type_name() != "FakeQuantize":
+        return False
+    levels: int = node.get_attributes()["levels"]
+    return levels == _LEVELS
+
+
 def _never_negative(port: Any) -> bool:
-    """Whether values come straight from a ReLU, a clip at 0 or more, or a sigmoid."""
+    """Whether values come straight from a ReLU, a clip at 0 or more, or a sigmoid.
+
+    Reading makes a clip the smaller one of a limit and a maximum.
+    """
     node = port.get_source_output().get_node()
     kind = node.get_type_name()
-    if kind == "Minimum":  # what reading makes of a clip: the smaller one of a limit and a maximum
-        return any(_is_maximum_with_zero(each) for each in node.inputs())
+    if kind == "Constant":
+        return float(node.get_data().min()) >= 0
+    if kind in ("Minimum", "Maximum"):
+        enough = all if kind == "Minimum" else any
+        return enough(_never_negative(each) for each in node.inputs())
     return kind in ("Relu", "Sigmoid")
-
-
-def _is_maximum_with_zero(port: Any) -> bool:
-    node = port.get_source_output().get_node()
-    if node.get_type_name() != "Maximum":
-        return False
-    makers = (each.get_source_output().get_node() for each in node.inputs())
-    constants = [each for each in makers if each.get_type_name() == "Constant"]
-    return any(float(each.get_data().min()) >= 0 for each in constants)
 
 
 def _dequantised(rounding: Any) -> Any | None:

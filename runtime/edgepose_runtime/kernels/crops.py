@@ -47,21 +47,21 @@ def area_taps(
 
     Returns:
         The first input pixel (size,) and the weights (size, taps) from there on, of sum `WHOLE`
-        where nothing lies outside. Those that are not needed, or lie past the last input pixel,
+        where nothing lies outside. All of them stand for input pixels; those that are not needed
         are zero.
     """
     width = max(scale, 1.0)
     start = np.empty(size, np.int64)
     weights = np.zeros((size, math.ceil(min(width + 1, limit))), np.uint16)
-    unit = WHOLE / width
+    taps, unit = weights.shape[1], WHOLE / width
     for u in range(size):
         low = first + u * scale - width / 2
-        begin = min(max(math.floor(low + 0.5), 0), limit - 1)
+        begin = min(max(math.floor(low + 0.5), 0), limit - taps)
         start[u] = begin
         # Rounded are the sums, so that no error adds up.
         edge = begin - 0.5 - low
         done = math.floor(min(max(edge, 0.0), width) * unit + 0.5)
-        for k in range(min(weights.shape[1], limit - begin)):
+        for k in range(taps):
             reached = math.floor(min(max(edge + k + 1, 0.0), width) * unit + 0.5)
             weights[u, k] = reached - done
             done = reached
@@ -79,10 +79,10 @@ def _blend_rows(rows: Bytes, weights: Values, outside: Bytes, line: Values) -> N
         if k == 0:
             for i in range(len(first)):
                 line[i] = part_of_byte(first[i], w1) + part_of_byte(second[i], w2)
-        elif w1 > 0:
+        elif w1 > 0 or w2 > 0:
             for i in range(len(first)):
                 line[i] += part_of_byte(first[i], w1) + part_of_byte(second[i], w2)
-    missing = np.uint16(WHOLE - weights.sum())
+    missing = np.uint16(WHOLE - np.int64(weights.sum()))
     if missing > 0:
         for i in range(len(outside)):
             line[i] += part_of_byte(outside[i], missing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -173,6 +175,8 @@ class TestSlices:
             (plain, "choice", 1),
             (plain, "hinge", 2),
             (signed(plain), "hinge", 2),
+            (replace(plain, bias=plain.bias + 0.01), "hinge", 2),  # learned
+            (replace(signed(plain), bias=plain.bias - 0.98), "hinge", 2),
         ):
             file.write_text(dump_springs(springs))
             network = self.network(f"slices.springs={file}", f"slices.loss={loss}")
@@ -187,6 +191,13 @@ class TestSlices:
     def test_a_bundle_without_springs_is_refused(self, framewise_bundle):
         with pytest.raises(ConfigError, match="no springs to start from"):
             self.network(f"slices.springs={framewise_bundle.path}")
+
+    def test_the_unary_network_may_stay_as_it_is(self):
+        config = load_config("thin-slicing", ["optimiser.body_factor=0"])
+        network = self.network()
+        SliceTask(config, network)
+        assert not any(parameter.requires_grad for parameter in network.unary.parameters())
+        assert network.messages.spatial.requires_grad
 
     def test_the_unary_network_learns_at_its_own_rate(self):
         config = load_config("thin-slicing", ["optimiser.body_factor=0.5"])

@@ -13,11 +13,11 @@ SCALE = np.float32(0.5)
 HIGHEST = 127 * SCALE
 
 
-def quantised(*before):
+def quantised(*before, kind=np.int8):
     """A graph of these nodes from x to r, then int8, then a product with 1, which keeps values."""
     constants = {
         "scale": SCALE,
-        "zero": np.int8(0),
+        "zero": kind(0),
         "low": np.float32(0),
         "high": np.float32(6),
         "below": np.float32(-6),
@@ -37,7 +37,7 @@ def quantised(*before):
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
 
@@ -71,10 +71,19 @@ def test_values_that_are_never_negative_get_twice_as_many_steps(before):
     [
         [helper.make_node("Identity", ["x"], ["r"])],
         [helper.make_node("Clip", ["x", "below", "high"], ["r"])],
+        # All in all what it was given, though one of the two is never negative.
+        [helper.make_node("Relu", ["x"], ["s"]), helper.make_node("Min", ["s", "x"], ["r"])],
+        [helper.make_node("Clip", ["x", "low"], ["s"]), helper.make_node("Min", ["s", "x"], ["r"])],
     ],
 )
 def test_values_that_may_be_negative_keep_their_steps(before):
-    expected = VALUES if before[0].op_type == "Identity" else np.clip(VALUES, -6, 6)
+    expected = np.clip(VALUES, -6, 6) if "below" in before[0].input else VALUES
     found = rounded(quantised(*before), VALUES)
     np.testing.assert_allclose(found, np.round(expected / SCALE) * SCALE, atol=SCALE * 0.51)
     assert found.min() < -5
+
+
+def test_steps_finer_than_those_of_int8_stay_as_they_are():
+    relu = helper.make_node("Relu", ["x"], ["r"])
+    found = rounded(quantised(relu, kind=np.int16), np.array([0.5, 1000.5] * 128, np.float32))
+    np.testing.assert_array_equal(found[:2], [0.5, 1000.5])
