@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgepose.flow import DropReason, FlowPolicy, FrameDrop, PendingFrame
 from edgepose.notices import Notice, StreamEnd, TrackingFailure
+from edgepose.outbox import QUEUED_NOTICES, Outbox
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose.timestamps import StreamTime
@@ -24,8 +24,6 @@ from edgepose_runtime.events import EventKind, StreamEvent
 QUEUED_RESULTS = 16
 #: The same where the newest counts; then the oldest of them is dropped.
 QUEUED_LATEST = 4
-#: Other notices that may wait for a callback that does not return; then they are only counted.
-QUEUED_NOTICES = 1000
 
 
 class Work(Protocol):
@@ -82,8 +80,7 @@ class Lane:
         self._busy: Job | None = None
         self._held: dict[int, PendingFrame] = {}  # worked on, without a result yet
         self._flush = False
-        self._outbox: deque[Notice] = deque()
-        self._results = 0
+        self._outbox = Outbox()
         self._gap = False  # before the next frame that is submitted
         self._restart = False  # at the next frame that is taken: the one after the gap is gone
         self._end: StreamEnd | None = None
@@ -103,13 +100,13 @@ class Lane:
     @property
     def is_ready(self) -> bool:
         """Whether there is something to work on now."""
-        room = self._policy.drops or self._results < QUEUED_RESULTS
+        room = self._policy.drops or self._outbox.results < QUEUED_RESULTS
         return (self.has_frames or self._flush_is_due) and room and not self.working
 
     @property
     def has_notice(self) -> bool:
         """Whether there is something to tell."""
-        return bool(self._outbox) or (self._end is not None and self.is_worked_off)
+        return len(self._outbox) > 0 or (self._end is not None and self.is_worked_off)
 
     @property
     def takes_frames(self) -> bool:
@@ -209,10 +206,9 @@ class Lane:
 
     def next_notice(self) -> Notice | None:
         """Hand out what there is to tell next."""
-        if self._outbox:
-            notice = self._outbox.popleft()
+        if len(self._outbox):
+            notice = self._outbox.take()
             if isinstance(notice, PoseResult):
-                self._results -= 1
                 self.recorder.add_result(notice)
             return notice
         end, self._end = self._end, None
@@ -226,10 +222,7 @@ class Lane:
     def drop_all(self, reason: DropReason) -> None:
         """Drop everything that has not been handed out, also the frame in work."""
         unfinished = self._unfinished()
-        results = [notice for notice in self._outbox if isinstance(notice, PoseResult)]
-        self._outbox = deque(n for n in self._outbox if not isinstance(n, PoseResult))
-        self._results = 0
-        for result in results:
+        for result in self._outbox.take_results():
             self._end_as_drop(result.frame_id, result.timestamp_ms, reason)
         self._drop(unfinished, reason)
         self.drop_frames(reason)
@@ -241,7 +234,7 @@ class Lane:
 
     def discard_notices(self) -> None:
         """Give up telling; all frames must have ended."""
-        for _ in range(sum(isinstance(n, (FrameDrop, TrackingFailure)) for n in self._outbox)):
+        for _ in range(self._outbox.ended_frames):
             self.recorder.add_unreported()
         self._outbox.clear()
         self._end = None
@@ -270,10 +263,10 @@ class Lane:
     def _add_result(self, result: PoseResult) -> None:
         if self._held.pop(result.frame_id, None) is None:
             return  # its frame was dropped meanwhile
-        self._outbox.append(result)
-        self._results += 1
-        if self._policy.drops and self._results > QUEUED_LATEST + self.work.lag_frames:
-            self._drop_oldest_result()
+        self._outbox.put_result(result)
+        if self._policy.drops and self._outbox.results > QUEUED_LATEST + self.work.lag_frames:
+            oldest = self._outbox.take_oldest_result()
+            self._end_as_drop(oldest.frame_id, oldest.timestamp_ms, DropReason.SLOW_CALLBACK)
 
     def _failed(self, job: Job, error: Exception) -> None:
         failed = [job] if isinstance(job, PendingFrame) else self._unfinished()
@@ -286,12 +279,6 @@ class Lane:
             self._restart = self._restart or frame.afresh
             self._end_as_drop(frame.frame_id, frame.timestamp_ms, reason)
 
-    def _drop_oldest_result(self) -> None:
-        oldest = next(notice for notice in self._outbox if isinstance(notice, PoseResult))
-        self._outbox.remove(oldest)
-        self._results -= 1
-        self._end_as_drop(oldest.frame_id, oldest.timestamp_ms, DropReason.SLOW_CALLBACK)
-
     def _end_as_drop(self, frame_id: int, timestamp_ms: float, reason: DropReason) -> None:
         self.recorder.add_drop(reason)
         self._put(FrameDrop(frame_id, timestamp_ms, reason))
@@ -301,9 +288,6 @@ class Lane:
         self._put(failure)
 
     def _put(self, notice: FrameDrop | TrackingFailure | StreamEvent) -> None:
-        if len(self._outbox) - self._results >= QUEUED_NOTICES:
-            oldest = next(n for n in self._outbox if not isinstance(n, PoseResult))
-            self._outbox.remove(oldest)
-            if not isinstance(oldest, StreamEvent):
-                self.recorder.add_unreported()
-        self._outbox.append(notice)
+        pushed_out = self._outbox.put(notice)
+        if isinstance(pushed_out, (FrameDrop, TrackingFailure)):
+            self.recorder.add_unreported()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.flow import DropReason
+from edgepose.guarding import Guarded
 from edgepose.lane import Job, Lane
-from edgepose.lifecycle import Lifecycle, State
+from edgepose.lifecycle import State
 from edgepose.notices import Notice
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
@@ -24,7 +23,7 @@ from edgepose_runtime.events import StreamEvent
 logger = logging.getLogger("edgepose")
 
 
-class SharedLanes:
+class SharedLanes(Guarded):
     """Lanes that threads share; neither tracking nor a callback runs under their lock.
 
     A lane has at most one frame in work. Lanes take turns, for work as for telling. Any thread may
@@ -32,53 +31,16 @@ class SharedLanes:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._life = Lifecycle()
-        self._process = os.getpid()
+        super().__init__()
         self._lanes: list[Lane] = []  # each thread's next turn comes first
         self._to_tell: list[Lane] = []
         self._delivering: Lane | None = None
         self._outdated = False
-        self._teller: int | None = None
-        self._failure: BaseException | None = None
-        self._untold: BaseException | None = None
-
-    @property
-    def state(self) -> State:
-        """Where it is in its life."""
-        return self._life.state
-
-    @property
-    def is_of_this_process(self) -> bool:
-        """Whether this is not the child of a fork, where the lock may be held for ever."""
-        return os.getpid() == self._process
 
     @property
     def tells_outdated(self) -> bool:
         """Whether what is being told is from before a reset. Not locked."""
         return self._outdated
-
-    def require_own_process(self) -> None:
-        """Refuse in the child of a fork.
-
-        Raises:
-            ClosedError: this is one.
-        """
-        if not self.is_of_this_process:
-            raise ClosedError(
-                "The tracker was made in another process: its threads do not survive a fork. "
-                "Make a new one in this process."
-            )
-
-    def take_error(self) -> ClosedError | None:
-        """Return, once, that a thread ended which must not end."""
-        with self._changed:
-            failure, self._untold = self._untold, None
-        if failure is None:
-            return None
-        error = self._closed_error()
-        error.__cause__ = failure
-        return error
 
     def add(self, lane: Lane) -> None:
         """Work on a lane from now on."""
@@ -106,7 +68,7 @@ class SharedLanes:
         """
         called = time.monotonic() if called is None else called  # the wait is not part of it
         with self._locked():
-            if threading.get_ident() == self._teller and not lane.has_room:
+            if self._is_in_callback and not lane.has_room:
                 raise ConfigError(
                     "submit() was called in a callback while the queue was full, and would wait "
                     "for that callback to return; use policy='latest' or another thread."
@@ -270,19 +232,11 @@ class SharedLanes:
         """Wake whoever waits: no frame will be worked on any more."""
         logger.error("A thread of the tracker failed.", exc_info=error)
         with self._changed:
-            if self._life.move(State.FAILED):
-                self._failure = self._untold = error
+            if self._break(error):
                 for lane in self._lanes:
                     lane.fail_all(self._closed_error())
             self._delivering = None
             self._changed.notify_all()
-
-    def abandon(self) -> None:
-        """End without waiting or counting: nobody is left to tell. Safe in a finaliser."""
-        if self.is_of_this_process:
-            with self._changed:
-                self._life.move(State.CLOSED)
-                self._changed.notify_all()
 
     def _wait_for_room(self, lane: Lane) -> None:
         self._changed.wait_for(
@@ -298,45 +252,8 @@ class SharedLanes:
         self._changed.notify_all()
 
     @property
-    def _is_running(self) -> bool:
-        return self.state is State.RUNNING
-
-    @property
     def _is_idle(self) -> bool:
         return self._delivering is None and all(lane.is_idle for lane in self._lanes)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.require_own_process()
-        with self._changed:
-            yield
-
-    def _wait(self, call: str, condition: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until something is so, and say whether it is; unless there is nothing to wait for.
-
-        Args:
-            call: names the caller.
-            condition: what to wait for.
-            timeout: seconds, ``None`` for as long as it takes.
-        """
-        if threading.get_ident() == self._teller:
-            raise ConfigError(f"{call} was called in a callback, and would wait for itself.")
-        done = self._changed.wait_for(lambda: condition() or self._life.ended, timeout)
-        self._require_open()
-        return done
-
-    def _require_running(self) -> None:
-        if not self._is_running:
-            raise self._closed_error() from self._failure
-
-    def _require_open(self) -> None:
-        if self._life.ended:
-            raise self._closed_error() from self._failure
-
-    def _closed_error(self) -> ClosedError:
-        if self._failure is None:
-            return ClosedError("The tracker was closed; make a new one.")
-        return ClosedError(f"A thread of the tracker failed: {self._failure!r}. Make a new one.")
 
 
 def _turn(lanes: list[Lane], wanted: Callable[[Lane], bool]) -> Lane | None:

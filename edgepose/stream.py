@@ -2,60 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-
+from edgepose.continuing import Frame, Track
 from edgepose.deadline import Effort
 from edgepose.keyframes.carrying import Carried, LiveKeyFrames
 from edgepose.loading import PoseModel
 from edgepose.looking import Image, Keypoints, Look, Looker
 from edgepose.prediction import MotionPredictor
+from edgepose.regions import RoiLike, fixed_roi
 from edgepose.remote import HeadLink, LateHead
 from edgepose.results import Origin, PoseResult
 from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
 from edgepose.steadying import Steadier
-from edgepose_runtime.errors import RoiError
+from edgepose.warming import warm_up_following, warm_up_looking
 from edgepose_runtime.following import FollowingSettings, RoiFollower, is_nothing, is_person
 from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroFilter, OneEuroSettings
-
-RoiLike = Roi | Sequence[float]
-
-#: After a longer gap between two frames the pose is not carried on: the head starts afresh.
-LONGEST_GAP_MS = 1000.0
+from edgepose_runtime.smoothing import OneEuroSettings
 
 NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"
 LOST = "person lost"
 POSTPONED = "not looked at, to keep the deadline"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
-    image: Image
-    timestamp_ms: float
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-        return self.image.shape[1], self.image.shape[0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Track:
-    """The last frame with a person, from which the next one goes on."""
-
-    look: Look
-    frame_size: tuple[int, int]
-    timestamp_ms: float
-
-    def leads_to(self, frame: _Frame) -> bool:
-        """Whether a frame can go on from here: it is of the same size, and not much later."""
-        is_soon = frame.timestamp_ms - self.timestamp_ms <= LONGEST_GAP_MS
-        return is_soon and frame.size == self.frame_size
 
 
 class PoseStream:
@@ -95,14 +64,12 @@ class PoseStream:
         self._steadier = Steadier(smoothing)
         self._predictor = MotionPredictor()
         self._key_frames = key_frames
-        self._carried: Keypoints | None = None
-        self._track: _Track | None = None
-        self._unseen = 0
+        self._track: Track | None = None
 
     @property
     def last_look(self) -> Look | None:
         """What the networks made of the last frame; ``None`` if none looked, or at nobody."""
-        return self._track.look if self._track is not None and not self._unseen else None
+        return self._track.look if self._track is not None and not self._track.unseen else None
 
     @property
     def awaited_look(self) -> Look | None:
@@ -121,15 +88,14 @@ class PoseStream:
             return self._late.local_is_due
         if self._track is None or self._interval is None:
             return self._track is None
-        return self._track.look.key_frame_age + 1 + self._unseen >= self._interval
+        return self._track.head_age + 1 >= self._interval
 
     def reset(self) -> None:
         """Forget the person."""
         self._search.reset()
         self._follower.reset()
         self._predictor.reset()
-        self._track = self._carried = None
-        self._unseen = 0
+        self._track = None
         if self._late is not None:
             self._late.forget_track()
         if self._key_frames is not None:
@@ -138,23 +104,9 @@ class PoseStream:
 
     def warmup(self) -> None:
         """Use every network and kernel once, on an empty picture."""
-        image = np.full((240, 320, 3), 128, np.uint8)
-        here, there = Roi(0, 0, 200, 200), Roi(8, 8, 180, 180)
-        clock = StageClock()
-        self._looker.locate(image, here, clock)
-        look = self._looker.initialise(image, here, clock)
-        self._looker.advance(image, there, look, clock)
-        self._warm_up_following(len(look.keypoints))
+        warm_up_following(self._settings, warm_up_looking(self._looker))
         if self._key_frames is not None:
             self._key_frames.warmup()
-
-    def _warm_up_following(self, joints: int) -> None:
-        """Use the kernels for joints on a line of them, without touching the stream's state."""
-        line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
-        follower, smoother = RoiFollower(self._settings), OneEuroFilter()
-        for timestamp_ms in (0.0, 33.0):
-            follower.update(line, 320, 240, timestamp_ms)
-            smoother.apply(line[:, :2], timestamp_ms, 100.0)
 
     def process(
         self,
@@ -179,16 +131,16 @@ class PoseStream:
             RoiError: the roi is no region of the frame.
             InferenceError: a network failed.
         """
-        frame = _Frame(image, timestamp_ms)
+        frame = Frame(image, frame_id, timestamp_ms)
         region = None if roi is None else fixed_roi(roi, frame.size)
         self._merge_late()
         carried = self._carry(frame, region, clock)
         if carried is not None and (effort is Effort.NONE or not self._is_key(carried)):
             with clock.stage("follow"):
                 keypoints = self._commit_carried(frame, carried)
-            return self._predicted(frame_id, timestamp_ms, keypoints, clock)
+            return self._pose(frame, keypoints, Origin.PREDICTED, clock)
         if effort is Effort.NONE:
-            return self._unseen_result(frame_id, timestamp_ms, clock)
+            return self._unseen(frame, clock)
         if region is None:
             look, miss = self._find_or_follow(frame, clock, effort)
         else:
@@ -198,21 +150,46 @@ class PoseStream:
             if self._key_frames is not None:
                 self._key_frames.looked(frame.image, look if found else None, carried)
             smoothed = self._commit(frame, look, found)
+        if look is None or smoothed is None:
+            return self._no_pose(frame, miss, None if look is None else look.roi, clock)
+        return self._pose(frame, smoothed, look.estimate.origin, clock)
+
+    def _pose(
+        self, frame: Frame, keypoints: Keypoints, origin: Origin, clock: StageClock
+    ) -> PoseResult:
+        """Return the pose (K, 3) of the track's person in a frame."""
+        track = self._require_track()
         return PoseResult(
-            frame_id=frame_id,
-            timestamp_ms=timestamp_ms,
-            keypoints=smoothed,
-            reason=None if found else miss,
-            roi=None if look is None else look.roi.as_tuple(),
-            origin=look.estimate.origin if look is not None and found else None,
-            key_frame_age=self._age(look) if look is not None and found else None,
+            frame_id=frame.frame_id,
+            timestamp_ms=frame.timestamp_ms,
+            keypoints=keypoints,
+            reason=None,
+            roi=track.look.roi.as_tuple(),
+            origin=origin,
+            # With key frames, the last of those counts, not the head.
+            key_frame_age=track.head_age if self._key_frames is None else track.unseen,
             latency=clock.latency(),
             skeleton=self._skeleton,
-            head_age_ms=self._head_age_ms(timestamp_ms) if found else None,
+            head_age_ms=None if self._late is None else self._late.age_ms(frame.timestamp_ms),
         )
 
-    def _head_age_ms(self, timestamp_ms: float) -> float | None:
-        return None if self._late is None else self._late.age_ms(timestamp_ms)
+    def _no_pose(self, frame: Frame, reason: str, roi: Roi | None, clock: StageClock) -> PoseResult:
+        return PoseResult(
+            frame_id=frame.frame_id,
+            timestamp_ms=frame.timestamp_ms,
+            keypoints=None,
+            reason=reason,
+            roi=None if roi is None else roi.as_tuple(),
+            origin=None,
+            key_frame_age=None,
+            latency=clock.latency(),
+            skeleton=self._skeleton,
+        )
+
+    def _require_track(self) -> Track:
+        if self._track is None:
+            raise RuntimeError("A pose was carried on although there was none.")
+        return self._track
 
     def _merge_late(self) -> None:
         """Go on from what a remote head said late about an earlier frame, if it is ready."""
@@ -220,40 +197,22 @@ class PoseStream:
         if look is not None and self._track is not None:
             self._track = replace(self._track, look=look)
 
-    def _unseen_result(self, frame_id: int, timestamp_ms: float, clock: StageClock) -> PoseResult:
+    def _unseen(self, frame: Frame, clock: StageClock) -> PoseResult:
         """Return the pose that is to be expected in a frame that no network looks at."""
         with clock.stage("predict"):
-            keypoints = None if self._track is None else self._predictor.predict(timestamp_ms)
-        self._unseen += 1
-        return self._predicted(frame_id, timestamp_ms, keypoints, clock)
+            keypoints = None if self._track is None else self._predictor.predict(frame.timestamp_ms)
+        if self._track is not None:
+            self._track = self._track.passed()
+        if keypoints is None:
+            return self._no_pose(frame, POSTPONED, None, clock)
+        return self._pose(frame, keypoints, Origin.PREDICTED, clock)
 
-    def _predicted(
-        self, frame_id: int, timestamp_ms: float, keypoints: Keypoints | None, clock: StageClock
-    ) -> PoseResult:
-        track = self._track if keypoints is not None else None
-        return PoseResult(
-            frame_id=frame_id,
-            timestamp_ms=timestamp_ms,
-            keypoints=keypoints,
-            reason=POSTPONED if track is None else None,
-            roi=None if track is None else track.look.roi.as_tuple(),
-            origin=None if track is None else Origin.PREDICTED,
-            key_frame_age=None if track is None else self._age(track.look),
-            latency=clock.latency(),
-            skeleton=self._skeleton,
-            head_age_ms=None if track is None else self._head_age_ms(timestamp_ms),
-        )
-
-    def _age(self, look: Look) -> int:
-        """Return how many frames ago the head ran or, with key frames, the last of those was."""
-        return self._unseen + (look.key_frame_age if self._key_frames is None else 0)
-
-    def _carry(self, frame: _Frame, region: Roi | None, clock: StageClock) -> Carried | None:
+    def _carry(self, frame: Frame, region: Roi | None, clock: StageClock) -> Carried | None:
         """Carry the last pose into a frame by the movement of the picture, if that is possible."""
         track = self._track
         if self._key_frames is None or track is None or not track.leads_to(frame):
             return None
-        if region is not None and not track.look.roi.contains(region.center):
+        if region is not None and not track.reaches(region):
             return None
         with clock.stage("decide"):
             return self._key_frames.carry(frame.image)
@@ -261,18 +220,15 @@ class PoseStream:
     def _is_key(self, carried: Carried) -> bool:
         return carried.is_key or self.head_is_due
 
-    def _commit_carried(self, frame: _Frame, carried: Carried) -> Keypoints:
+    def _commit_carried(self, frame: Frame, carried: Carried) -> Keypoints:
         """Make a frame that no network saw the last one; return its smoothed joints (K, 3)."""
-        if self._key_frames is None or self._track is None:
-            raise RuntimeError("A pose was carried on although there was none.")
-        self._key_frames.carried(carried)
-        self._unseen += 1
-        self._track = replace(self._track, timestamp_ms=frame.timestamp_ms)
-        self._carried = carried.keypoints
-        return self._steadier.apply(carried.keypoints, self._track.look.roi, frame.timestamp_ms)
+        if self._key_frames is not None:
+            self._key_frames.carried(carried)
+        self._track = track = self._require_track().carried_to(frame, carried.keypoints)
+        return self._steadier.apply(carried.keypoints, track.look.roi, frame.timestamp_ms)
 
     def _find_or_follow(
-        self, frame: _Frame, clock: StageClock, effort: Effort
+        self, frame: Frame, clock: StageClock, effort: Effort
     ) -> tuple[Look | None, str]:
         """Return the best look at a person there is, and what to say if it shows none."""
         self._follow_carried()
@@ -287,13 +243,14 @@ class PoseStream:
 
     def _follow_carried(self) -> None:
         """Move the region to where the last frames' joints were carried, now that it is needed."""
-        if self._carried is not None and self._track is not None:
-            track, carried, self._carried = self._track, self._carried, None
+        track = self._track
+        if track is not None and track.carried is not None:
+            self._track = replace(track, carried=None)
             self._follower.update(
-                carried, *track.frame_size, track.timestamp_ms, track.look.roi.width
+                track.carried, *track.frame_size, track.timestamp_ms, track.look.roi.width
             )
 
-    def _look(self, frame: _Frame, roi: Roi, clock: StageClock, effort: Effort) -> Look:
+    def _look(self, frame: Frame, roi: Roi, clock: StageClock, effort: Effort) -> Look:
         """Look at a region: go on from the last frame if that is possible, else start afresh."""
         last = self._last_look(frame, roi, effort)
         if last is not None:
@@ -305,25 +262,20 @@ class PoseStream:
                 return look if self._key_frames is None else _as_key_frame(look)
         return self._looker.initialise(frame.image, roi, clock)
 
-    def _last_look(self, frame: _Frame, roi: Roi, effort: Effort) -> Look | None:
+    def _last_look(self, frame: Frame, roi: Roi, effort: Effort) -> Look | None:
         """Return the look to go on from, unless there is none or it is time for the head."""
         track = self._track
         if track is None or not track.leads_to(frame):
             return None
         if effort is Effort.FULL and self.head_is_due:
             return None
-        if not track.look.roi.contains(roi.center):
-            return None
-        # Frames that no network saw count as well: they make the key frame as old.
-        return replace(track.look, key_frame_age=track.look.key_frame_age + self._unseen)
+        return track.aged_look if track.reaches(roi) else None
 
     def _shows_person(self, look: Look) -> bool:
         return is_person(look.keypoints, self._settings, look.roi.width)
 
-    def _commit(self, frame: _Frame, look: Look | None, found: bool) -> Keypoints | None:
+    def _commit(self, frame: Frame, look: Look | None, found: bool) -> Keypoints | None:
         """Make this frame the last one; return the smoothed joints (K, 3) of a person."""
-        self._unseen = 0
-        self._carried = None
         if look is not None:
             self._follower.update(look.keypoints, *frame.size, frame.timestamp_ms, look.roi.width)
         if self._late is not None:
@@ -334,41 +286,22 @@ class PoseStream:
             self._track = None
             self._predictor.reset()
             return None
-        if self._track is None or not self._track.look.roi.contains(look.roi.center):
+        if self._track is None or not self._track.reaches(look.roi):
             self._predictor.reset()  # a jump is no movement
-        self._track = _Track(look, frame.size, frame.timestamp_ms)
+        self._track = Track.seen(frame, look)
         keypoints = self._steadier.apply(look.keypoints, look.roi, frame.timestamp_ms)
         self._predictor.update(keypoints, frame.timestamp_ms)
         return keypoints
 
-    def _remember(self, late: LateHead, frame: _Frame, look: Look | None) -> None:
+    def _remember(self, late: LateHead, frame: Frame, look: Look | None) -> None:
         """Keep what a late answer must be carried through, if there still is a track."""
         if look is None:
             late.forget_track()
             return
-        if self._track is None or not self._track.look.roi.contains(look.roi.center):
+        if self._track is None or not self._track.reaches(look.roi):
             late.forget_track()
         late.remember(frame.image, frame.timestamp_ms, look)
 
 
 def _as_key_frame(look: Look) -> Look:
     return replace(look, estimate=replace(look.estimate, origin=Origin.KEY_FRAME))
-
-
-def fixed_roi(roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
-    """Return the square around a roi's centre that encloses it.
-
-    Args:
-        roi: a region, or (x, y, width, height).
-        frame_size: (width, height) of the frame.
-
-    Raises:
-        RoiError: it is not four finite numbers, has no area, or misses the frame.
-    """
-    try:
-        x, y, width, height = (float(value) for value in roi)
-    except (TypeError, ValueError):
-        raise RoiError(
-            f"A roi must be four numbers (x, y, width, height) in pixels, got {roi!r}."
-        ) from None
-    return Roi(x, y, width, height).validated(*frame_size).squared(factor=1.0)

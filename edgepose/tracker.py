@@ -21,11 +21,11 @@ from edgepose.keyframes import KeyFrames
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
 from edgepose.refining import Refinement
+from edgepose.regions import RoiLike
 from edgepose.remote import HeadLink, RemoteHead, remote_head
 from edgepose.results import PoseResult
 from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
-from edgepose.stream import RoiLike
 from edgepose.timestamps import StreamTime
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.crop import as_bgr

@@ -7,8 +7,8 @@ from queue import SimpleQueue
 
 from edgepose.looking import Image
 from edgepose.notices import TrackingFailure
+from edgepose.regions import RoiLike
 from edgepose.results import PoseResult
-from edgepose.stream import RoiLike
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import FrameSource
 

@@ -11,9 +11,10 @@ from edgepose.keyframes.selecting import EvenSteps, Selector
 from edgepose.keyframes.windows import WINDOW, Describe, thumbnail, windows_of
 from edgepose.loading import PoseModel
 from edgepose.looking import Keypoints
+from edgepose.regions import RoiLike
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import StageClock
-from edgepose.stream import PoseStream, RoiLike
+from edgepose.stream import PoseStream
 from edgepose_runtime.capture import CapturedFrame
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.interpolation import PoseInterpolator

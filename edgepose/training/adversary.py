@@ -21,8 +21,9 @@ from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.files import find_weights
 from edgepose.training.losses import heatmap_loss
+from edgepose.training.optimiser_settings import OptimiserSettings
 from edgepose.training.schedule import build_optimiser
-from edgepose.training.settings import OptimiserSettings, TrainConfig
+from edgepose.training.settings import TrainConfig
 from edgepose_runtime.errors import ConfigError
 
 

@@ -16,14 +16,9 @@ from edgepose.datasets.targets import TargetSettings
 from edgepose.option_types import require_types
 from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.dynamics_settings import DynamicsConfig
-from edgepose.training.settings import (
-    OptimiserSettings,
-    Phase,
-    SequenceSettings,
-    SliceSettings,
-    SourceSettings,
-    TrainConfig,
-)
+from edgepose.training.optimiser_settings import OptimiserSettings
+from edgepose.training.settings import Phase, SourceSettings, TrainConfig
+from edgepose.training.stage2_settings import SequenceSettings, SliceSettings
 from edgepose_runtime.errors import ConfigError
 
 if sys.version_info >= (3, 11):

@@ -31,7 +31,8 @@ from edgepose.models.slice_network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
 from edgepose.training.files import find_weights
-from edgepose.training.settings import SliceSettings, TrainConfig
+from edgepose.training.settings import TrainConfig
+from edgepose.training.stage2_settings import SliceSettings
 from edgepose_runtime.bundle import load_bundle
 from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError

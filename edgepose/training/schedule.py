@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from edgepose.training.settings import OptimiserSettings, TrainConfig
+from edgepose.training.optimiser_settings import OptimiserSettings
+from edgepose.training.settings import TrainConfig
 
 
 def schedule(config: TrainConfig, step: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
@@ -14,20 +14,11 @@ from edgepose.models.networks import NetworkConfig
 from edgepose.models.options import from_mapping
 from edgepose.models.registry import ppn_config
 from edgepose.training.adversary_settings import AdversarySettings
+from edgepose.training.optimiser_settings import OptimiserSettings
+from edgepose.training.setting_checks import require_at_least, require_one_of
+from edgepose.training.stage2_settings import SequenceSettings, SliceSettings
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import Skeleton, get_skeleton
-
-
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"The {what} {value!r} is not known; choose one of {', '.join(known)}.")
-
-
-def _at_least(least: float, settings: object, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if not value >= least:
-            raise ConfigError(f"The option {name!r} must be at least {least:g}; got {value}.")
 
 
 @dataclass(frozen=True)
@@ -75,113 +66,6 @@ class SourceSettings:
             raise ConfigError(
                 f"The share of a source must be above 0; {self.kind} has {self.share}."
             )
-
-
-@dataclass(frozen=True)
-class OptimiserSettings:
-    """How weights are updated.
-
-    Attributes:
-        name: ``adam``, ``adamw`` or ``rmsprop``.
-        learning_rate: its peak.
-        backbone_factor: multiplies it for backbones, whose weights come from ImageNet.
-        body_factor: multiplies it for the body of a PPN, the encoder of a DKD or the unary network
-            of slices, which was trained before. 0 leaves a body as it is, which takes a third of
-            the time.
-        weight_decay: not applied to biases and norms.
-        schedule: ``cosine`` or ``linear`` to zero, ``constant``, or ``step``: a tenth at each of
-            `milestones`.
-        milestones: shares of all steps, in (0, 1).
-        warmup: steps of linear increase at the start.
-        clip: largest norm of the gradient; 0 for no limit.
-        ema: decay of the running average of the weights; 0 for none.
-    """
-
-    name: str = "adamw"
-    learning_rate: float = 1e-3
-    backbone_factor: float = 1.0
-    body_factor: float = 1.0
-    weight_decay: float = 1e-2
-    schedule: str = "cosine"
-    milestones: tuple[float, ...] = ()
-    warmup: int = 0
-    clip: float = 1.0
-    ema: float = 0.999
-
-    def __post_init__(self) -> None:
-        _one_of("optimiser", self.name, ("adam", "adamw", "rmsprop"))
-        _one_of("schedule", self.schedule, ("cosine", "linear", "constant", "step"))
-        if not self.learning_rate > 0:
-            raise ConfigError(f"The learning rate must be above 0; got {self.learning_rate}.")
-        _at_least(0, self, "backbone_factor", "body_factor", "weight_decay", "warmup", "clip")
-        if not all(0 < share < 1 for share in self.milestones):
-            raise ConfigError(f"All 'milestones' must lie between 0 and 1; got {self.milestones}.")
-        if not 0 <= self.ema < 1:
-            raise ConfigError(f"The decay 'ema' must be at least 0 and below 1; got {self.ema}.")
-
-
-@dataclass(frozen=True)
-class SequenceSettings:
-    """Stage 2: windows of consecutive frames (PPN, section "Training"; DKD, Algorithm 1).
-
-    Attributes:
-        length: T, frames per window.
-        realign: resample the previous heat-maps into the next frame's crop, as the tracker does;
-            DKD's kernels need none.
-        corrupt: share of windows whose first frame is handed spoiled heat-maps (moved, swapped,
-            dropped or another person's), so that the network learns to recover.
-        preliminary: weight of a loss on the maps of the body network, or DKD's encoder, alone,
-            which the papers do not have.
-        head: train the head in the same run, as published. Without it the first frame of a PPN
-            gets maps such as a head might give, and the encoder of a DKD starts itself.
-        keep_norms: leave the statistics of the body's batch norms as they were trained: the frames
-            of a few windows are too alike to estimate them.
-    """
-
-    length: int = 5
-    realign: bool = True
-    corrupt: float = 0.0
-    preliminary: float = 0.0
-    head: bool = True
-    keep_norms: bool = False
-
-    def __post_init__(self) -> None:
-        _at_least(0, self, "preliminary")
-        if self.length < 1 or not 0 <= self.corrupt <= 1:
-            raise ConfigError(
-                "A sequence needs a length of at least 1 and 'corrupt' from 0 to 1; "
-                f"got {self.length} and {self.corrupt}."
-            )
-
-
-@dataclass(frozen=True)
-class SliceSettings:
-    """Stage 2 of Thin-Slicing: slices of consecutive frames, end to end.
-
-    Attributes:
-        length: frames per slice.
-        reach: frames that exchange messages are at most so far apart.
-        rounds: of messages.
-        springs: a file of springs to start from (.json), or a bundle that has some; their reach and
-            rounds are taken. Empty for soft ones without direction.
-        loss: ``hinge`` as published, ``balanced``, or ``choice``; see `edgepose.training.hinge`.
-        before_sigmoid: where heat-maps end in a sigmoid, exchange messages about what is before
-            it; see `SliceNetwork`.
-        flow: ``dis``, ``farneback`` or ``none``.
-    """
-
-    length: int = 5
-    reach: int = 1
-    rounds: int = 3
-    springs: str = ""
-    loss: Literal["choice", "hinge", "balanced"] = "hinge"
-    before_sigmoid: bool = True
-    flow: str = "dis"
-
-    def __post_init__(self) -> None:
-        _at_least(1, self, "length", "rounds")
-        _at_least(0, self, "reach")
-        _one_of("flow", self.flow, ("dis", "farneback", "none"))
 
 
 @dataclass(frozen=True)
@@ -241,9 +125,9 @@ class TrainConfig:
     on_collapse: str = "stop"
 
     def __post_init__(self) -> None:
-        _one_of("on_broken", self.on_broken, ("skip", "refuse"))
-        _one_of("on_collapse", self.on_collapse, ("stop", "warn"))
-        _at_least(0, self, "foreground", "seed", "checkpoint_minutes", "validate_every")
+        require_one_of("on_broken", self.on_broken, ("skip", "refuse"))
+        require_one_of("on_collapse", self.on_collapse, ("stop", "warn"))
+        require_at_least(0, self, "foreground", "seed", "checkpoint_minutes", "validate_every")
         get_skeleton(self.skeleton)
         if not self.phases or not self.sources:
             raise ConfigError(f"The recipe {self.name!r} needs at least one phase and one source.")

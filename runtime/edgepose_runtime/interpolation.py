@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,14 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from edgepose_runtime.dynamics import Dictionary, load_dictionary
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.hpim import equal_atoms, expected_movement, frobenius_step
+from edgepose_runtime.key_poses import SINGLE, KeyFrames, checked_keys, require_measures
 
 Method = Literal["weighted", "ridge", "least-squares", "fista"]
-KeyFrames = Sequence[int] | NDArray[np.integer]
 
 #: Frames of a window, as in the paper.
 WINDOW = 40
-#: Types as arrays have them: comparing with the scalar types takes ten times as long.
-_SINGLE, _WHOLE = np.dtype(np.float32), np.dtype(np.int64)
 #: Noise of a key pose with score 1, in sides of the person's box, where none is given.
 DEFAULT_NOISE = 0.02
 
@@ -130,7 +127,7 @@ class PoseInterpolator:
                 f"This interpolator has a window of {self.length} frames; got a sequence of "
                 f"{count}. Make one with a longer window, or cut the sequence into windows."
             )
-        keys, poses = _checked_keys(key_frames, key_poses)
+        keys, poses = checked_keys(key_frames, key_poses)
         if not 0 <= keys[0] <= keys[-1] < count:
             raise ConfigError(
                 f"Key frames must lie from 0 to {count - 1}; got {keys[0]} to {keys[-1]}."
@@ -170,7 +167,7 @@ class PoseInterpolator:
                 f"A window of {self.length} frames can predict 1 to {self.length - 1} frames; "
                 f"got {ahead}."
             )
-        keys, poses = _checked_keys(key_frames, key_poses)
+        keys, poses = checked_keys(key_frames, key_poses)
         keys = keys - (keys[-1] - (self.length - 1 - ahead))
         recent = int(np.searchsorted(keys, 0))
         result = _checked_buffers(out, ahead, poses.shape[1])
@@ -194,7 +191,7 @@ class PoseInterpolator:
     ) -> None:
         from edgepose_runtime.kernels.hpim import interpolate_keys
 
-        _require_measures(noise, scale)
+        require_measures(noise, scale)
         rows, joints = poses.shape[:2]
         if (rows, joints) != self._shape:
             self._grow(rows, joints)
@@ -270,44 +267,11 @@ def _require_options(
         )
 
 
-def _require_measures(noise: float | None, scale: float | None) -> None:
-    if noise is not None and not 0 <= noise < np.inf:
-        raise ConfigError(f"The noise must be a finite number from 0 on, or None; got {noise}.")
-    if scale is not None and not 0 < scale < np.inf:
-        raise ConfigError(f"The person's size must be a finite number above 0; got {scale}.")
-
-
-def _checked_keys(
-    key_frames: KeyFrames, key_poses: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return key frames, and poses float32 (r, K, 3)."""
-    from edgepose_runtime.kernels.hpim import rise
-
-    keys = np.asarray(key_frames)
-    if keys.ndim != 1 or len(keys) == 0 or keys.dtype.kind not in "iu":
-        raise ConfigError(
-            "Interpolation needs the whole numbers of one or more key frames in one row; got "
-            f"{keys.dtype} of shape {keys.shape}."
-        )
-    keys = keys.astype(_WHOLE, copy=False)
-    if not rise(keys):
-        raise ConfigError(f"Key frames must rise; got {keys.tolist()}.")
-    poses = np.asarray(key_poses)
-    if poses.ndim != 3 or len(poses) != len(keys) or poses.shape[2] not in (2, 3):
-        raise ConfigError(
-            f"Key poses must have the shape ({len(keys)}, joints, 3) or ({len(keys)}, joints, 2); "
-            f"got {poses.shape}."
-        )
-    if poses.shape[2] == 2:
-        poses = np.concatenate([poses, np.ones((*poses.shape[:2], 1))], axis=2)
-    return keys, np.ascontiguousarray(poses, _SINGLE)
-
-
 def _checked_buffers(out: Interpolation | None, frames: int, joints: int) -> Interpolation:
     if out is None:
         return Interpolation.empty(frames, joints)
     for buffer, shape in ((out.poses, (frames, joints, 2)), (out.uncertainty, (frames, joints))):
-        if buffer.shape != shape or buffer.dtype != _SINGLE or not buffer.flags.c_contiguous:
+        if buffer.shape != shape or buffer.dtype != SINGLE or not buffer.flags.c_contiguous:
             raise ConfigError(
                 f"The buffer must be a C-contiguous float32 array of shape {shape}; "
                 f"got {buffer.dtype} of shape {buffer.shape}."

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edgepose.flow import DropReason, EveryFrame, FrameDrop, Latest, PendingFrame, make_policy
-from edgepose.lane import QUEUED_NOTICES, QUEUED_RESULTS, Flush, Job, Lane
+from edgepose.lane import QUEUED_RESULTS, Flush, Job, Lane
 from edgepose.notices import StreamEnd, TrackingFailure
+from edgepose.outbox import QUEUED_NOTICES
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose_runtime.errors import ConfigError, InferenceError, TimestampError

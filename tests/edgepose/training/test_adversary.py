@@ -8,7 +8,7 @@ from torch import nn
 from edgepose.training.adversary import Adversary, balanced, build_adversary
 from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.config import load_config, recipe_names
-from edgepose.training.settings import OptimiserSettings
+from edgepose.training.optimiser_settings import OptimiserSettings
 from edgepose_runtime.errors import CheckpointError, ConfigError
 
 JOINTS, CELLS, FRAMES = 2, 4, 3

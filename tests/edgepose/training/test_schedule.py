@@ -1,8 +1,8 @@
 import pytest
 from torch import nn
 
+from edgepose.training.optimiser_settings import OptimiserSettings
 from edgepose.training.schedule import build_optimiser, schedule, set_learning_rate
-from edgepose.training.settings import OptimiserSettings
 
 
 def factors(recipe, steps, **optimiser):
