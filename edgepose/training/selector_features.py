@@ -18,6 +18,7 @@ from edgepose.models.resnet import ResNet
 from edgepose.models.weights import load_backbone_weights
 from edgepose.progress import show_progress
 from edgepose.training.checkpoint import load_weights
+from edgepose.training.devices import move
 from edgepose.training.modules import load_trained, network_input
 from edgepose_runtime.crop import Image
 from edgepose_runtime.errors import CheckpointError, DataError
@@ -99,26 +100,19 @@ def resnet_of(path: Path, depth: int = 50) -> Backbone:
     """
     module = ResNet(depth)
     load_backbone_weights(module, load_weights(path).values)
-    return Backbone(module.eval(), _compiled(module), RESNET_SIZE, RESNET_SHARE)
+    return Backbone(module.eval(), _in_bfloat16(module), RESNET_SIZE, RESNET_SHARE)
 
 
-def _compiled(module: nn.Module) -> Callable[[Tensor], NDArray[np.float32]]:
-    """Compile a large network with OpenVINO, in bfloat16 where the processor has it.
+def _in_bfloat16(module: nn.Module) -> Callable[[Tensor], NDArray[np.float32]]:
+    """Compute a large network in bfloat16: three times as fast, and 3 % of the features off."""
+    move(module, torch.device("cpu"))
 
-    That is four times as fast as torch, and 2 % of the features' size off.
-    """
-    import openvino as ov
+    def compute(pictures: Tensor) -> NDArray[np.float32]:
+        with torch.autocast("cpu", torch.bfloat16):
+            found: NDArray[np.float32] = module(pictures).float().numpy()
+        return found
 
-    picture = torch.zeros(1, 3, RESNET_SIZE, RESNET_SIZE)
-    settings = {
-        "INFERENCE_PRECISION_HINT": "bf16",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "ENABLE_CPU_PINNING": False,
-    }
-    model = ov.Core().compile_model(
-        ov.convert_model(module, example_input=picture), "CPU", settings
-    )
-    return lambda pictures: np.asarray(model(pictures.numpy())[0])
+    return compute
 
 
 def kept_features(
