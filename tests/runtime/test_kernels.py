@@ -11,7 +11,7 @@ from edgepose_runtime.kernels.compiling import CONSTANTS
 
 KERNEL = """
 from edgepose_runtime.kernels.crops import area_taps
-print(area_taps(0.5, 2.0, 4, 2)[0].tolist())
+print(area_taps(0.5, 2.0, 8, 2)[0].tolist())
 """
 LIGHT = ["crop", "decoding", "errors", "following", "geometry", "skeletons", "smoothing"]
 HEAVY = ["cv2", "numba", "onnx", "onnxruntime", "openvino", "torch", "edgepose"]

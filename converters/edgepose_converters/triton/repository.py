@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgepose_converters.triton.config import ServingOptions, config_text, model_name
+from edgepose_runtime.backends import openvino_int8
 from edgepose_runtime.bundle import Bundle
 from edgepose_runtime.errors import ConfigError, OutputError
 
-#: Runs inside Triton's Python backend.
+#: What runs inside Triton's Python backend, and what it takes from the OpenVINO backend.
 _ENGINE = Path(__file__).with_name("served.py")
+_INT8 = Path(openvino_int8.__file__)
 #: The graphs that look at a picture alone; one of them is what a remote head runs.
 HEADS = ("head", "body")
 #: Builds the plans that TensorRT wants, which fit one kind of GPU and one version only.
@@ -72,6 +74,7 @@ def _write_model(bundle: Bundle, graph: str, folder: Path, options: ServingOptio
     shutil.copyfile(bundle.graph_path(graph), version / "model.onnx")
     if options.platform == "python":
         shutil.copyfile(_ENGINE, version / "model.py")
+        shutil.copyfile(_INT8, version / _INT8.name)
 
 
 def _write_builder(

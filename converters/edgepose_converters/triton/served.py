@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ class TritonPythonModel:
             "INFERENCE_NUM_THREADS": int(config["parameters"]["edgepose.threads"]["string_value"]),
         }
         core = openvino.Core()
-        compiled = core.compile_model(core.read_model(file), "CPU", options)
+        graph = core.read_model(file)
+        # And both round int8 alike: edgepose's own code for that lies beside this file.
+        run_path(str(file.with_name("openvino_int8.py")))["use_unsigned_steps"](graph)
+        compiled = core.compile_model(graph, "CPU", options)
         self._request: Any = compiled.create_infer_request()
 
     def execute(self, requests: list[Any]) -> list[Any]:
