@@ -14,6 +14,8 @@ from edgepose_runtime.errors import ConfigError
 
 MEASURE = f"PCK-torso@{ALPHAS[0]:g}"
 _OURS, _THEIRS = "tab:blue", "tab:gray"
+# Where our labels are, in parts of the picture's height: the first one, and how far apart.
+_HIGHEST, _APART = 0.94, 0.05
 
 
 def draw_picture(outcome: Outcome, path: Path) -> None:
@@ -35,11 +37,11 @@ def draw_picture(outcome: Outcome, path: Path) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    # From slow to fast: the labels of faster ones go above, so that no line crosses another.
-    level = 0
-    for entrant, milliseconds, pck in sorted(points, key=lambda p: -p[1]):
-        _draw(axes, entrant, milliseconds, pck, level)
-        level += entrant.part != PEER
+    # From fast to slow, the labels from the top down, so that no line crosses another.
+    line = 0
+    for entrant, milliseconds, pck in sorted(points, key=lambda p: p[1]):
+        _draw(axes, entrant, milliseconds, pck, _HIGHEST - _APART * line)
+        line += entrant.part != PEER
     _label(axes, outcome, points[0][0])
     image = BytesIO()
     FigureCanvasAgg(figure).print_figure(image, format=path.suffix.lstrip(".") or "png", dpi=130)
@@ -61,21 +63,21 @@ def points_of(outcome: Outcome) -> list[tuple[Entrant, float, dict[str, float]]]
 
 
 def _draw(
-    axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float], level: int
+    axes: Any, entrant: Entrant, milliseconds: float, pck: dict[str, float], height: float
 ) -> None:
     color = _THEIRS if entrant.part == PEER else _OURS
     axes.plot(milliseconds, pck[BOXES], "o", color=color, markersize=8)
     if TRACKER in pck:
         axes.plot(milliseconds, pck[TRACKER], "o", color=color, markersize=8, fillstyle="none")
-    at, options = (milliseconds, pck[BOXES]), {"textcoords": "offset points", "fontsize": 8}
+    at, options = (milliseconds, pck[BOXES]), {"color": color, "fontsize": 8, "va": "center"}
     if entrant.part == PEER:
-        axes.annotate(entrant.name, at, xytext=(8, 0), color=color, va="center", **options)
+        axes.annotate(entrant.name, at, xytext=(8, 0), textcoords="offset points", **options)
     else:  # each at a height of its own: forms of one model lie close together
         precision = entrant.engine.precision.split(", ")[-1]
         text = f"{entrant.name}, {entrant.engine.backend} {precision}"
-        above = {"xytext": (10, 26 + 18 * level), "ha": "left", "va": "bottom"}
-        line = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "relpos": (0, 0)}
-        axes.annotate(text, at, color=color, arrowprops=line, **above, **options)
+        line = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "relpos": (0, 0.5)}
+        beside = {"xytext": (1.1 * milliseconds, height), "textcoords": axes.get_xaxis_transform()}
+        axes.annotate(text, at, arrowprops=line, **beside, **options)
 
 
 def _label(axes: Any, outcome: Outcome, first: Entrant) -> None:
