@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from edgepose.models.blocks import enlargement
 from edgepose.models.distillation import PoseKernels
 
 
@@ -43,7 +44,7 @@ def match_by_rows(memory: PoseKernels, seen: Tensor, kernels: Tensor) -> Tensor:
     added = (columns @ _shifts(width, side, memory.pooling)).sum(1)
     heatmaps = added.reshape(-1, joints, height, memory.pooling * width)
     if memory.pooling > 1:
-        heatmaps = _enlargement(height, memory.pooling) @ heatmaps
+        heatmaps = enlargement(height, memory.pooling * height) @ heatmaps
     if memory.u.bias is not None:
         heatmaps = heatmaps + memory.u.bias[:, None, None]
     matched: Tensor = memory.norm(heatmaps)
@@ -75,14 +76,7 @@ def _shifts(width: int, side: int, factor: int) -> Tensor:
     """
     places = range(-(side // 2), side // 2 + 1)
     shifts = torch.stack([torch.diag(torch.ones(width - abs(place)), -place) for place in places])
-    return shifts @ _enlargement(width, factor).T
-
-
-def _enlargement(cells: int, factor: int) -> Tensor:
-    """Return the ``(factor * cells, cells)`` matrix that enlarges a row of values bilinearly."""
-    units = torch.eye(cells)[None]
-    large = functional.interpolate(units, factor * cells, mode="linear", align_corners=False)
-    return large[0].T
+    return shifts @ enlargement(width, factor * width).T
 
 
 class _Padding(torch.autograd.Function):

@@ -1,8 +1,10 @@
-"""Residual blocks with torchvision's parameter names, shared by ResNet, HRNet and the PPU."""
+"""What several networks are made of: residual blocks with torchvision's names, and enlarging."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -89,3 +91,9 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
     if inputs == outputs and stride == 1:
         return nn.Identity()
     return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+def enlargement(before: int, after: int) -> Tensor:
+    """Return the ``(after, before)`` matrix that enlarges a row of values bilinearly."""
+    units = torch.eye(before)[None]
+    return functional.interpolate(units, after, mode="linear", align_corners=False)[0].T

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgepose.models.blocks import BasicBlock, initialise_convolutions, unit
+from edgepose.models.blocks import BasicBlock, enlargement, initialise_convolutions, unit
 from edgepose_runtime.errors import ConfigError
 
 
@@ -122,7 +122,7 @@ class FlowPPU(nn.Module):
 
     def _register_geometry(self) -> None:
         """Keep what follows from the sizes: constants of a graph, not worth storing in a file."""
-        enlarge = _enlargement(self.grid_size, self.size)
+        enlarge = enlargement(self.grid_size, self.size)
         pairs = torch.kron(enlarge.T.contiguous(), torch.eye(2))
         constants = {
             # Flows are in cells; the sampler wants a map to be 2 wide.
@@ -147,12 +147,6 @@ def _gate(channels: int, joints: int) -> nn.Conv2d:
     # Start close to the body's own maps: sigmoid(-1) is about a quarter.
     nn.init.constant_(layer.bias, -1.0)  # type: ignore[arg-type]  # a bias is there by default
     return layer
-
-
-def _enlargement(before: int, after: int) -> Tensor:
-    """Return the ``(after, before)`` matrix that enlarges a row of values bilinearly."""
-    units = torch.eye(before)[None]
-    return functional.interpolate(units, after, mode="linear", align_corners=False)[0].T
 
 
 def _identity_grid(size: int) -> Tensor:
