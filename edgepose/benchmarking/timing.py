@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from edgepose_runtime.tensors import Array, TensorSpec
 
 #: Takes the number of a step; returns ms by stage, or nothing where the step does not count.
 Task = Callable[[int], Mapping[str, float]]
-#: Calls at the start of each turn that do not count: caches and threads belong to the one before.
+#: Calls at the start of each turn that do not count, at least; see :attr:`Plan.warmup_ms`.
 WARMUP_CALLS = 2
 #: Calls that count in the turn of the slowest.
 LEAST_CALLS = 3
@@ -30,12 +31,15 @@ class Plan:
     Attributes:
         rounds: in each, every contender has one turn.
         calls: calls in a turn that count, at most.
-        turn_ms: a turn that took so long ends after :data:`LEAST_CALLS` already.
+        warmup_ms: calls at the start of a turn that do not count. Caches belong to the contender
+            before: a light network takes 20 to 30 calls to be as fast as it is in a stream.
+        turn_ms: a turn that counted so long ends after :data:`LEAST_CALLS` already.
         seed: of the order within the rounds.
     """
 
     rounds: int = 20
-    calls: int = 10
+    calls: int = 30
+    warmup_ms: float = 60.0
     turn_ms: float = 250.0
     seed: int = 0
 
@@ -75,20 +79,29 @@ def measure(
     steps = dict.fromkeys(tasks, 0)
     for order in turns(list(tasks), plan):
         for key in order:
-            end = clock() + plan.turn_ms / 1e3
-            for call in range(-WARMUP_CALLS, plan.calls):
-                if call >= LEAST_CALLS and clock() > end:
-                    break
-                stages = tasks[key](steps[key])
+            for _ in _calls(math.inf, WARMUP_CALLS, plan.warmup_ms, clock):
+                tasks[key](steps[key])
                 steps[key] += 1
-                if call >= 0:
-                    _add(samples[key], stages)
+            for _ in _calls(plan.calls, LEAST_CALLS, plan.turn_ms, clock):
+                _add(samples[key], tasks[key](steps[key]))
+                steps[key] += 1
             if on_turn is not None:
                 on_turn(key)
     return {
         key: {stage: StageLatency.of(values) for stage, values in stages.items()}
         for key, stages in samples.items()
     }
+
+
+def _calls(
+    most: float, least: int, milliseconds: float, clock: Callable[[], float]
+) -> Iterator[int]:
+    """Count calls until the time is over, within limits."""
+    end = clock() + milliseconds / 1e3
+    done = 0
+    while done < most and (done < least or clock() < end):
+        yield done
+        done += 1
 
 
 def _add(samples: dict[str, list[float]], stages: Mapping[str, float]) -> None:

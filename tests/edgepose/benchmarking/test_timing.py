@@ -51,15 +51,25 @@ def test_the_order_is_random_but_repeatable():
 
 def test_all_tasks_are_given_the_same_steps():
     recorder = Recorder("a", "b")
-    measure(recorder.tasks, Plan(rounds=2, calls=3), clock=lambda: 0.0)
+    measure(recorder.tasks, Plan(rounds=2, calls=3, warmup_ms=0), clock=lambda: 0.0)
     steps = {name: [step for who, step in recorder.calls if who == name] for name in "ab"}
     assert steps["a"] == steps["b"] == list(range(2 * (WARMUP_CALLS + 3)))
 
 
 def test_the_first_calls_of_a_turn_do_not_count():
     recorder = Recorder("a")
-    latency = measure(recorder.tasks, Plan(rounds=2, calls=3), clock=lambda: 0.0)["a"]["total"]
+    plan = Plan(rounds=2, calls=3, warmup_ms=0)
+    latency = measure(recorder.tasks, plan, clock=lambda: 0.0)["a"]["total"]
     assert latency == StageLatency.of([2, 3, 4, 7, 8, 9])
+
+
+def test_warming_up_takes_its_time():
+    recorder, seconds = Recorder("a"), itertools.count()
+    plan = Plan(rounds=1, calls=1, warmup_ms=5500)
+    latency = measure(recorder.tasks, plan, clock=lambda: float(next(seconds)))["a"]["total"]
+    warmups = len(recorder.calls) - 1
+    assert warmups > WARMUP_CALLS
+    assert latency == StageLatency.of([warmups])
 
 
 def test_a_slow_task_makes_fewer_calls_in_its_turn():
@@ -70,14 +80,15 @@ def test_a_slow_task_makes_fewer_calls_in_its_turn():
 
 
 def test_a_step_may_say_nothing():
-    latency = measure({"a": lambda step: {"x": 1.0} if step % 2 else {}}, Plan(rounds=1, calls=4))
+    plan = Plan(rounds=1, calls=4, warmup_ms=0)
+    latency = measure({"a": lambda step: {"x": 1.0} if step % 2 else {}}, plan)
     assert latency["a"]["x"].count == 2
-    assert measure({"a": lambda _: {}}, Plan(rounds=1))["a"] == {}
+    assert measure({"a": lambda _: {}}, Plan(rounds=1, warmup_ms=0))["a"] == {}
 
 
 def test_each_turn_is_reported():
     told = []
-    measure(Recorder("a", "b").tasks, Plan(rounds=3, calls=1), told.append)
+    measure(Recorder("a", "b").tasks, Plan(rounds=3, calls=1, warmup_ms=0), told.append)
     assert sorted(told) == ["a"] * 3 + ["b"] * 3
 
 
