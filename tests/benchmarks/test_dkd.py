@@ -11,7 +11,9 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from benchmarks import dkd  # noqa: E402
+from benchmarks.dkd import start  # noqa: E402
 from benchmarks.dkd.forms import FORMS  # noqa: E402
+from edgepose.models.resnet import ResNet  # noqa: E402
 from edgepose_runtime.errors import BackendError  # noqa: E402
 
 SIZE = "4x24"
@@ -37,3 +39,14 @@ def test_a_form_that_is_wrong_is_not_timed():
         BackendError, match=r"wrong, openvino: the heat-maps are 0\.1 of their size"
     ):
         dkd._require_same("wrong", "openvino", wanted * 1.1, wanted)
+
+
+def test_a_resnet18_starts_from_what_a_resnet50_has_in_its_shape(tmp_path, capsys):
+    source = ResNet(50).state_dict()
+    torch.save(source, tmp_path / "resnet50.pth")
+    start.main([str(tmp_path / "resnet50.pth"), str(tmp_path / "start.pth")])
+    assert "99 of 120 tensors" in capsys.readouterr().out
+    found = torch.load(tmp_path / "start.pth")
+    assert found["conv1.weight"].equal(source["conv1.weight"])
+    assert found["layer3.1.bn1.running_var"].equal(source["layer3.2.bn2.running_var"])
+    ResNet(18).load_state_dict(found)
