@@ -19,7 +19,7 @@ demo: $(VENV)/.demo
 	@echo "Done: demo.mp4 shows the pose on the video, demo.jsonl has the joints of each frame."
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
