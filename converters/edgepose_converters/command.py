@@ -80,6 +80,7 @@ def _make_int8(args: argparse.Namespace) -> int:
         data=args.data or data_root(),
         max_drop=args.max_drop,
         float_layers=tuple(args.float_layers),
+        int8_layers=tuple(args.int8_layers),
         calibration_frames=args.calibration_frames,
         limit_clips=args.limit_clips,
         overwrite=args.overwrite,

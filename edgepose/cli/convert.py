@@ -111,6 +111,14 @@ def _add_int8_options(parser: argparse.ArgumentParser) -> None:
         help="layers that stay float besides those that are found sensitive, such as '/ppu/*'",
     )
     group.add_argument(
+        "--int8-layers",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="layers that are not searched for sensitive ones; '*' for a checkpoint that was "
+        "trained with int8 rounding",
+    )
+    group.add_argument(
         "--calibration-frames",
         type=whole(1),
         default=300,

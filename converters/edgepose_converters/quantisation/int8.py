@@ -61,6 +61,7 @@ class Int8Options:
         limit_clips: measure on so many validation clips only, None for all.
         float_layers: patterns (as of file names) of layers that stay float in any case, whatever
             else the search finds.
+        int8_layers: patterns of layers that the search leaves alone, as they have learned to round.
         overwrite: replace a bundle that is already there.
     """
 
@@ -70,6 +71,7 @@ class Int8Options:
     calibration_frames: int = 300
     limit_clips: int | None = None
     float_layers: tuple[str, ...] = ()
+    int8_layers: tuple[str, ...] = ()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -168,7 +170,8 @@ class _Quantisation:
         model, feeds = cleaned(self._floats[name]), self._calibration.feeds[name]
         centre_pixels(model.graph)
         graph = self._ptq(name, model, feeds)
-        layers = {*self._sensitive(name, graph, model), *self._wanted(graph)}
+        wanted = _matching(quantised_layers(graph), self._options.float_layers)
+        layers = {*self._sensitive(name, graph, model), *wanted}
         graph = with_float_layers(graph, model, sorted(layers))
         made = set(quantised_layers(graph))
         self._left[name] = [e.name for e in weighted_layers(model) if e.name not in made]
@@ -179,24 +182,19 @@ class _Quantisation:
         with show_progress(f"Quantising {name}: frames", len(feeds)) as progress:
             return quantised(model, feeds, progress.advance)
 
-    def _wanted(self, graph: onnx.ModelProto) -> list[str]:
-        patterns = self._options.float_layers
-        return [
-            layer
-            for layer in quantised_layers(graph)
-            if any(fnmatchcase(layer, pattern) for pattern in patterns)
-        ]
-
     def _sensitive(
         self, name: str, everything: onnx.ModelProto, model: onnx.ModelProto
     ) -> list[str]:
         probe = Probe(self._floats[name], self._probes.feeds[name])
+        layers = quantised_layers(everything)
+        settled = set(_matching(layers, self._options.int8_layers))
         with show_progress(f"Layers of {name}", DEFAULT_SEARCH.trials) as progress:
             return sensitive_layers(
                 everything,
                 model,
                 probe,
                 on_trial=lambda error: progress.advance(note=f"error {error:.4f}"),
+                candidates=[layer for layer in layers if layer not in settled],
             )
 
     def _losses(self, graphs: Mapping[str, bytes]) -> dict[str, Loss]:
@@ -261,3 +259,8 @@ class _Quantisation:
             accuracy={**self._source.manifest.accuracy, "int8": report.as_dict()},
         )
         return write_bundle(out, manifest, graphs, overwrite=self._options.overwrite)
+
+
+def _matching(layers: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the layers that a pattern, as of file names, fits."""
+    return [layer for layer in layers if any(fnmatchcase(layer, each) for each in patterns)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,6 +42,7 @@ def sensitive_layers(
     probe: Probe,
     settings: SearchSettings = DEFAULT_SEARCH,
     on_trial: Callable[[float], None] = lambda _: None,
+    candidates: Sequence[str] | None = None,
 ) -> list[str]:
     """Return the names of layers to leave float, in the order in which they run.
 
@@ -56,9 +57,14 @@ def sensitive_layers(
         probe: measures the error.
         settings: when to stop.
         on_trial: called after each trial with its error.
+        candidates: layers to choose from, in the order in which they run; None for all.
     """
+    if candidates is None:
+        candidates = quantised_layers(quantised)
+    if not candidates:
+        return []
     search = _Search(quantised, model, probe, settings, on_trial)
-    chosen = search.chosen_of(search.promising())
+    chosen = search.chosen_of(search.promising(candidates))
     return [name for name in search.work if name in chosen]
 
 
@@ -77,10 +83,10 @@ class _Search:
         self.work = {layer.name: layer.work for layer in weighted_layers(model)}
         self._all_int8 = self._error([])
 
-    def promising(self) -> list[str]:
+    def promising(self, candidates: Sequence[str]) -> list[str]:
         """Return single layers that gain something, the one that gains most first."""
         found: dict[str, float] = {}
-        groups = _divided(quantised_layers(self._quantised), self._settings.groups)
+        groups = _divided(candidates, self._settings.groups)
         while groups and self._left:
             group = groups.pop(0)
             error = self._error(group)
@@ -114,7 +120,7 @@ class _Search:
         return error
 
 
-def _divided(names: list[str], parts: int) -> list[list[str]]:
+def _divided(names: Sequence[str], parts: int) -> list[list[str]]:
     """Return lists of neighbours, as many as asked for and as equal as can be, none empty."""
     ends = [len(names) * part // parts for part in range(parts + 1)]
-    return [names[start:end] for start, end in pairwise(ends) if end > start]
+    return [list(names[start:end]) for start, end in pairwise(ends) if end > start]

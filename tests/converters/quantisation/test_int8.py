@@ -1,6 +1,7 @@
 """A bundle: what is measured, kept, refused and written down."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_the_manifest_tells_what_int8_cost_and_how_it_was_made(float_bundle, tmp
     assert max(told["ONNX Runtime against OpenVINO"].values()) < int8.LARGEST_DISAGREEMENT
     assert set(report.losses) == {"tracking", "head"}
     json.dumps(told)
+
+
+def test_layers_that_have_learned_to_round_are_not_searched(
+    float_bundle, tmp_path, options, monkeypatch
+):
+    searched = []
+
+    def search(*_, candidates, **__):
+        searched.append(candidates)
+        return []
+
+    monkeypatch.setattr(int8, "sensitive_layers", search)
+    layers = {"int8_layers": ("/body/*", "/network/*"), "float_layers": ("/ppu/*",)}
+    some = replace(options, max_drop=100.0, **layers)
+    _, report = quantise_bundle(float_bundle, tmp_path / "out", some)
+    head, step = sorted(searched, key=len)
+    assert head == []
+    assert step
+    assert all(layer.startswith("/ppu/") for layer in step)
+    assert set(step) <= set(report.float_layers["step"])
 
 
 def test_a_loss_past_what_is_allowed_is_refused_and_nothing_is_written(

@@ -125,6 +125,16 @@ def test_the_search_ends_after_so_many_trials(model, int8):
     assert probe.trials == 5
 
 
+def test_only_candidates_are_given_back(model, int8):
+    first, second, *_ = quantised_layers(int8)
+    probe = Scripted({first: 0.4, second: 0.4})
+    everything = SearchSettings(work=1.0)
+    assert sensitive_layers(int8, model, probe, everything, candidates=[second]) == [second]
+    probe.trials = 0
+    assert sensitive_layers(int8, model, probe, everything, candidates=[]) == []
+    assert probe.trials == 0
+
+
 SHUFFLE = "DepthToSpace", {"blocksize": 2}, (2, 8)
 POOL = "MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2]}, (8, 2)
 
