@@ -167,8 +167,8 @@ def bundle_path(model: str | Path) -> Path:
     """
     if str(model) in available_models():
         return _BUNDLES / str(model)
-    path = Path(model).expanduser()
-    if not path.is_dir():
+    path = Path(str(model)).expanduser()
+    if not str(model) or not path.is_dir():
         shipped = ", ".join(available_models()) or "none"
         raise BundleNotFoundError(
             f"There is no model {str(model)!r}: it is neither the folder of a bundle nor one of "
