@@ -1,9 +1,9 @@
 """Heat-maps kept beside a file of poses, so that the poses can be refined afterwards.
 
-The file is a zip of one ``.npz`` per frame with a person: ``heatmaps`` float16 (K, h, w) and
+The file is a zip of one ``.npz`` per frame with a person: ``heatmaps`` float16 (K, h, w),
 ``picture``, the frame in grey, uint8, at most ``PICTURE_SIDE`` pixels wide and high, for optical
-flow, and ``keypoints``, the pose that belongs to them; of ``spec.json``, the geometry of the heat-maps; and of ``springs.json``, if the model has
-any.
+flow, and ``keypoints``, the pose that belongs to them; of ``spec.json``, the geometry of the
+heat-maps; and of ``springs.json``, if the model has any.
 """
 
 from __future__ import annotations

@@ -288,7 +288,7 @@ class TestRoi:
 
 
 class TestBadFrames:
-    def test_a_frame_that_ctrl_c_ends_is_counted_as_an_error(self, tracker, method, monkeypatch):
+    def test_a_frame_that_ctrl_c_ends_is_counted_as_an_error(self, tracker, monkeypatch):
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
