@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgepose.results import PoseResult
 from edgepose_runtime.crop import as_bgr
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import Skeleton
 
 Image = NDArray[np.uint8]
@@ -95,7 +96,15 @@ def draw_pose(
         keypoints: (K, 3) x, y in pixels of the image and score. NaN joints are left out.
         skeleton: names the K joints.
         style: colours and thresholds.
+
+    Raises:
+        ConfigError: the keypoints are not those of the skeleton.
     """
+    if keypoints.shape != (skeleton.num_joints, 3):
+        raise ConfigError(
+            f"Keypoints of {skeleton.name} must have shape ({skeleton.num_joints}, 3); got "
+            f"{keypoints.shape}."
+        )
     opacities = [_joint_opacity(joint, style) for joint in keypoints]
     shown = keypoints[np.asarray(opacities) > 0, :2]
     if not len(shown):

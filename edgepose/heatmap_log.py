@@ -1,9 +1,9 @@
 """Heat-maps kept beside a file of poses, so that the poses can be refined afterwards.
 
-The file is a zip of one ``.npz`` per frame with a person: ``heatmaps`` float16 (K, h, w) and
+The file is a zip of one ``.npz`` per frame with a person: ``heatmaps`` float16 (K, h, w),
 ``picture``, the frame in grey, uint8, at most ``PICTURE_SIDE`` pixels wide and high, for optical
-flow; of ``spec.json``, the geometry of the heat-maps; and of ``springs.json``, if the model has
-any.
+flow, and ``keypoints``, the pose that belongs to them; of ``spec.json``, the geometry of the
+heat-maps; and of ``springs.json``, if the model has any.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Longest side of the pictures that are kept.
 PICTURE_SIDE = 320
+# In pixels: poses are rounded in their file.
+_SAME_POSE = 0.01
 
 
 def heatmaps_beside(poses: Path) -> Path:
@@ -74,7 +76,7 @@ class HeatmapLog:
 
     def take(self, seen: Seen) -> list[PoseResult]:
         """Keep the heat-maps of a frame with a person."""
-        if seen.look is not None:
+        if seen.look is not None and seen.result.keypoints is not None:
             height, width = seen.image.shape[:2]
             scale = min(1.0, PICTURE_SIDE / max(height, width))
             size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -85,6 +87,7 @@ class HeatmapLog:
                 heatmaps=seen.look.estimate.heatmaps.astype(np.float16),
                 picture=cv2.cvtColor(small, cv2.COLOR_BGR2GRAY),
                 frame_size=np.array([width, height]),
+                keypoints=seen.result.keypoints,
             )
             self._write(f"{seen.result.frame_id:08d}.npz", content.getvalue())
         return [seen.result]
@@ -141,11 +144,17 @@ class KeptHeatmaps:
             return None
         return parse_springs(self._zip.read("springs.json").decode())
 
-    def frame(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]] | None:
+    def frame(
+        self, number: int, keypoints: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]] | None:
         """Return heat-maps (K, h, w) and picture (H, W, 3) of a frame; ``None`` if it has none.
 
+        Args:
+            number: of the frame.
+            keypoints: (K, 3), the pose that its heat-maps are wanted for.
+
         Raises:
-            DataError: they are damaged.
+            DataError: they are damaged, or of another pose.
         """
         name = f"{number:08d}.npz"
         if name not in self._names:
@@ -155,8 +164,16 @@ class KeptHeatmaps:
                 size = tuple(kept["frame_size"].tolist())
                 picture = cv2.resize(kept["picture"], size)
                 maps = kept["heatmaps"].astype(np.float32)
+                own = np.allclose(
+                    kept["keypoints"], keypoints, rtol=0, atol=_SAME_POSE, equal_nan=True
+                )
         except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
             raise DataError(f"Frame {number} of '{self._path}' is damaged: {error}.") from error
+        if not own:
+            raise DataError(
+                f"The heat-maps '{self._path}' are of another run than the poses: frame {number} "
+                "has another pose there. Track again with --keep-heatmaps."
+            )
         return maps, np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
 
     def close(self) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from edgepose.caching import with_cache
 from edgepose.machine import usable_cores
 from edgepose.methods import Method, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
+from edgepose_runtime.backends.base import INT8, no_int8
 from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
@@ -167,8 +169,8 @@ def bundle_path(model: str | Path) -> Path:
     """
     if str(model) in available_models():
         return _BUNDLES / str(model)
-    path = Path(model).expanduser()
-    if not path.is_dir():
+    path = Path(str(model)).expanduser()
+    if not str(model) or not path.is_dir():
         shipped = ", ".join(available_models()) or "none"
         raise BundleNotFoundError(
             f"There is no model {str(model)!r}: it is neither the folder of a bundle nor one of "
@@ -185,8 +187,14 @@ def _load_networks(
     bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack
 ) -> Mapping[str, Network]:
     engine = get_backend(backend)
+    # Small graphs of a quantised bundle stay float: int8 is asked of the bundle, not of each.
+    wants_int8 = settings.precision == INT8
+    each = replace(settings, precision="auto") if wants_int8 else settings
     networks = {}
     for name in bundle.manifest.graphs:
-        network = engine.load(bundle.graph_path(name), settings=settings)
+        network = engine.load(bundle.graph_path(name), settings=each)
         networks[name] = opened.enter_context(network)
+    computed = _listed(network.precision for network in networks.values())
+    if wants_int8 and INT8 not in computed:
+        raise no_int8(computed)
     return networks

@@ -150,18 +150,18 @@ class TrackerPool(Closing):
         Args:
             source: path, URL, camera number, iterable or source; see
                 :func:`edgepose_runtime.capture.open_source`.
-            name: for the callbacks; ``None`` for a number.
+            name: for the callbacks; ``None`` for a number that is free.
 
         Returns:
             The name.
 
         Raises:
             SourceError: there is no such source.
-            ConfigError: the name is taken.
+            ConfigError: the name is taken, or no text.
             ClosedError: the pool was closed.
         """
         self._pipeline.start()
-        name = str(next(self._numbers)) if name is None else name
+        name = self._free_number() if name is None else name
         self._require_free(name)
         # Without the lock: a camera that does not answer must not hold up the others' callers.
         opened = open_source(source)
@@ -216,7 +216,12 @@ class TrackerPool(Closing):
             f"TrackerPool({self._shared.model!r}, {', '.join(list(self._members)) or 'no sources'})"
         )
 
-    def _require_free(self, name: str) -> None:
+    def _free_number(self) -> str:
+        return next(name for name in map(str, self._numbers) if name not in self._members)
+
+    def _require_free(self, name: object) -> None:
+        if not isinstance(name, str):
+            raise ConfigError(f"The name of a source must be a text or None; got {name!r}.")
         if name in self._members:
             raise ConfigError(f"The pool has a source {name!r} already; choose another name.")
 

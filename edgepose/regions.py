@@ -22,7 +22,7 @@ def fixed_roi(roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
     """
     try:
         x, y, width, height = (float(value) for value in roi)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise RoiError(
             f"A roi must be four numbers (x, y, width, height) in pixels, got {roi!r}."
         ) from None

@@ -35,8 +35,8 @@ class StreamTime:
         stamp = _finite(timestamp_ms)
         if self._last is not None and stamp <= self._last:
             raise TimestampError(
-                f"The frame's timestamp {stamp:g} ms does not come after that of the last frame, "
-                f"{self._last:g} ms; only this frame is refused. For a new stream call reset()."
+                f"The frame's timestamp {stamp} ms does not come after that of the last frame, "
+                f"{self._last} ms; only this frame is refused. For a new stream call reset()."
             )
         return stamp
 
@@ -60,7 +60,7 @@ class StreamTime:
 def _finite(timestamp_ms: float) -> float:
     try:
         stamp = float(timestamp_ms)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         stamp = math.nan
     if not math.isfinite(stamp):
         raise TimestampError(

@@ -197,7 +197,7 @@ class PoseTracker(Closing):
                 image = as_bgr(frame)
                 stamp = self._time.check(timestamp_ms, called)
                 result = self._work.track(PendingFrame(self._next_id, image, stamp, roi))
-            except EdgePoseError:
+            except BaseException:  # Ctrl-C, too: each frame ends somehow
                 self._recorder.add_error()
                 raise
             self._time.accept(stamp, called)

@@ -43,7 +43,9 @@ def add_parser(subparsers: Any) -> None:
         default="bundle",
         help="what to write: a bundle, or the model repository of a Triton server",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a bundle or weights that are there"
+    )
     _add_import_options(parser)
     _add_int8_options(parser)
     _add_network_options(parser)

@@ -77,7 +77,7 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def _silence_opencv() -> None:
     """Keep what OpenCV and FFmpeg say of a bad file from standing beside our one sentence."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 

@@ -122,9 +122,12 @@ def _is_header(first: list[dict[str, Any]]) -> bool:
 def _seen(record: Mapping[str, Any], skeleton: Skeleton, kept: KeptHeatmaps) -> Seen:
     """Return a frame as the tracker had it."""
     result = _result(record, skeleton)
-    frame = kept.frame(result.frame_id)
-    if frame is None or result.keypoints is None or result.roi is None or result.origin is None:
-        return Seen(np.zeros((1, 1, 3), np.uint8), result, None)
+    nothing = Seen(np.zeros((1, 1, 3), np.uint8), result, None)
+    if result.keypoints is None or result.roi is None or result.origin is None:
+        return nothing
+    frame = kept.frame(result.frame_id, result.keypoints)
+    if frame is None:
+        return nothing
     maps, picture = frame
     estimate = Estimate(maps, None, result.origin)
     look = Look(Roi(*result.roi), result.keypoints, estimate, result.key_frame_age or 0)

@@ -63,7 +63,8 @@ class JsonlSink(LineSink):
 
     def _write_line(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record, allow_nan=False, ensure_ascii=False)
-        self._file.append(line.encode() + b"\n")
+        # A path that is not UTF-8 holds lone surrogates, which JSON can only have escaped.
+        self._file.append(line.encode(errors="backslashreplace") + b"\n")
 
 
 def result_record(result: PoseResult) -> dict[str, Any]:

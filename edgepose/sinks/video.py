@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgepose.sinks.avi import AviWriter
 from edgepose.sinks.files import create_file
+from edgepose_runtime.capture.video import has_utf8_name
 from edgepose_runtime.closing import Closable
 from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
@@ -46,13 +47,13 @@ class VideoSink(Closable):
         fps: frames per second.
 
     Raises:
-        ConfigError: the file's ending or the rate is none that can be written.
+        ConfigError: the file's name, its ending or the rate is none that can be written.
         OutputError: the file cannot be written, or this OpenCV has no encoder for it.
     """
 
     def __init__(self, path: str | Path, *, fps: float) -> None:
         self._path = Path(path)
-        _check_ending(self._path)
+        _check_name(self._path)
         if not 0 < fps < 1000:
             raise ConfigError(f"A video needs a rate above 0 and below 1000 fps, got {fps}.")
         self._fps = fps
@@ -130,7 +131,9 @@ def fit_into(frame: Image, size: tuple[int, int]) -> Image:
     return canvas
 
 
-def _check_ending(path: Path) -> None:
+def _check_name(path: Path) -> None:
+    if not has_utf8_name(path):
+        raise ConfigError(f"OpenCV cannot write to {str(path)!a}: the name is not UTF-8.")
     if path.suffix.lower() not in _ENDINGS:
         raise ConfigError(f"A video must end in {' or '.join(_ENDINGS)}, but '{path}' was given.")
 

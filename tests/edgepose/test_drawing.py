@@ -4,6 +4,7 @@ import pytest
 from edgepose.drawing import DrawingStyle, draw_pose, draw_result
 from edgepose.results import Origin, PoseResult
 from edgepose.testing import standing_person
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import PENN13
 
 STYLE = DrawingStyle()
@@ -106,3 +107,9 @@ def test_frames_that_can_be_tracked_can_be_drawn_on(frame):
 def test_label_and_roi_can_be_switched_off():
     style = DrawingStyle(show_label=False, show_roi=False)
     assert not draw_result(black(), result(None, roi=(5, 5, 50, 50)), style).any()
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (17, 3), (13, 2)])
+def test_keypoints_of_another_skeleton_are_refused(shape):
+    with pytest.raises(ConfigError, match=r"shape \(13, 3\)"):
+        draw_pose(np.zeros((240, 320, 3), np.uint8), np.ones(shape, np.float32), PENN13)

@@ -8,6 +8,7 @@ from edgepose import loading
 from edgepose.loading import available_models, bundle_path, load
 from edgepose.methods import FramewiseMethod, PropagationMethod, build_method
 from edgepose.tracker import PoseTracker
+from edgepose_runtime.backends import get_backend
 from edgepose_runtime.errors import (
     BackendError,
     BundleFormatError,
@@ -16,6 +17,7 @@ from edgepose_runtime.errors import (
     BundleVersionError,
     ClosedError,
     ConfigError,
+    DeviceError,
 )
 
 
@@ -141,3 +143,19 @@ def test_a_model_says_what_it_computes_in(puppet_bundle):
     with load(puppet_bundle.path, precision="float32") as model:
         assert model.precision == "float32"
         assert "precision='float32'" in repr(model)
+
+
+@pytest.mark.parametrize("model", ["", None, 5])
+def test_what_names_no_model_is_not_taken_for_the_current_folder(model):
+    with pytest.raises(BundleNotFoundError, match=f"There is no model '{model}'"):
+        bundle_path(model)
+
+
+@pytest.mark.skipif(
+    "int8" not in get_backend("openvino").capabilities.precisions, reason="no int8 here"
+)
+def test_int8_is_asked_of_the_bundle_and_not_of_each_of_its_graphs():
+    with load("ppn-swift", precision="int8") as model:
+        assert "int8" in model.precision
+    with pytest.raises(DeviceError, match="not in int8: its model is not quantised"):
+        load("ppn-swift-float", precision="int8")

@@ -246,6 +246,16 @@ class TestPool:
             pool.add([FRAME], "yard")
         assert not [t for t in threading.enumerate() if t.name.startswith("edgepose-")]
 
+    def test_a_number_that_is_somebodys_name_is_not_given_to_another_source(self, model):
+        with TrackerPool(model, on_result=nothing) as pool:
+            assert [pool.add([FRAME], name) for name in ("0", None, None)] == ["0", "1", "2"]
+
+    def test_a_name_that_is_no_text_is_refused(self, model):
+        with TrackerPool(model, on_result=nothing) as pool:
+            with pytest.raises(ConfigError, match="got 5"):
+                pool.add([FRAME], 5)
+            assert "no sources" in repr(pool)
+
     def test_a_fork_while_a_source_is_added_leaves_no_call_hanging_in_the_child(
         self, model, monkeypatch
     ):

@@ -277,6 +277,7 @@ class TestRoi:
             ((10, 10, 50), "four numbers"),
             ("10,10,50,50", "four numbers"),
             (7, "four numbers"),
+            ((10**400, 0, 9, 9), "four numbers"),
         ],
     )
     def test_a_roi_that_is_none_is_refused_and_forgotten(self, tracker, method, roi, sentence):
@@ -287,6 +288,15 @@ class TestRoi:
 
 
 class TestBadFrames:
+    def test_a_frame_that_ctrl_c_ends_is_counted_as_an_error(self, tracker, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(tracker._work, "track", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.track(FRAME)
+        assert (tracker.stats.frames, tracker.stats.errors) == (1, 1)
+
     @pytest.mark.parametrize(
         "frame",
         [

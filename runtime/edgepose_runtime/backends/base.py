@@ -190,11 +190,16 @@ def require_int8(network: Network, settings: BackendSettings) -> None:
     """
     if settings.precision == INT8 and INT8 not in network.precision:
         network.close()
-        raise DeviceError(
-            f"The network computes in {network.precision}, not in int8: its model is not "
-            "quantised, or the backend has no int8. Use a bundle that 'edgepose convert' "
-            "quantised with the backend openvino or onnxruntime, or the precision 'auto'."
-        )
+        raise no_int8(network.precision)
+
+
+def no_int8(precision: str) -> DeviceError:
+    """Return the error of what computes in ``precision`` where int8 was asked for."""
+    return DeviceError(
+        f"The network computes in {precision}, not in int8: its model is not "
+        "quantised, or the backend has no int8. Use a bundle that 'edgepose convert' "
+        "quantised with the backend openvino or onnxruntime, or the precision 'auto'."
+    )
 
 
 def in_use(floating: str, *, quantised: bool) -> str:

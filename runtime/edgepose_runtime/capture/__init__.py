@@ -78,6 +78,8 @@ def _open(
 def _open_named(
     source: str, fps: float | None, allow_damaged: bool, live: LiveSettings | None
 ) -> FrameSource:
+    if not source:
+        raise SourceError("The source is an empty path; give that of a video or of images.")
     path = Path(source)
     if source.isdecimal() and not path.exists():
         return _open_camera(int(source), live)

@@ -28,7 +28,8 @@ class VideoSource(FrameSource):
     """A video file, with the times that its container gives to the frames.
 
     Raises:
-        SourceError: the file is missing, empty, cut off before the first frame, or not a video.
+        SourceError: the file is missing, empty, cut off before the first frame, or not a video;
+            it is a pipe or a device; its name is none that OpenCV can open.
     """
 
     def __init__(self, path: Path, *, allow_damaged: bool = False) -> None:
@@ -71,9 +72,9 @@ class VideoSource(FrameSource):
             delivered, last = delivered + 1, timestamp
         missing = missing_bytes(self._path)
         if missing:
+            after = f" after the frame at {last / 1000:.2f} s" if delivered else ""
             self.problems.append(
-                f"The file is cut off: at least {missing} bytes are missing after the frame at "
-                f"{last / 1000:.2f} s."
+                f"The file is cut off: at least {missing} bytes are missing{after}."
             )
 
     def _read(self, delivered: int, last: float) -> Array | None:
@@ -101,9 +102,25 @@ class VideoSource(FrameSource):
             )
 
 
+def has_utf8_name(path: Path) -> bool:
+    """Return whether OpenCV can be given a path: others, which Linux allows, crash it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _require_file(path: Path) -> None:
+    if not has_utf8_name(path):
+        raise SourceError(f"OpenCV cannot open {str(path)!a}: the name is not UTF-8; rename it.")
     if not path.exists():
         raise SourceError(f"There is no file {path}; check the path.")
+    if not path.is_file():
+        raise SourceError(
+            f"{path} is a pipe or a device, and a video must be a file; save the video first, or "
+            "give a camera's number."
+        )
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

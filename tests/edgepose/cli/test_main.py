@@ -108,3 +108,12 @@ def test_python_m_edgepose_is_the_same_command():
     )
     assert done.returncode == 0
     assert done.stdout.startswith("edgepose ")
+
+
+def test_a_camera_that_is_not_there_is_one_line(monkeypatch):
+    monkeypatch.delenv("OPENCV_LOG_LEVEL", raising=False)
+    command = [sys.executable, "-m", "edgepose", "track", "1000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgepose: The camera 1000 cannot be opened")
+    assert done.stderr.count("\n") == 1

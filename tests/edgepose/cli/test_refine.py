@@ -85,6 +85,15 @@ def test_poses_without_heatmaps_are_refused(bundle, puppet_video, tmp_path, caps
     assert "--keep-heatmaps" in capsys.readouterr().err
 
 
+def test_heatmaps_of_another_run_are_refused(bundle, puppet_video, tmp_path, capsys):
+    file = tmp_path / "poses.jsonl"
+    words = ["track", str(puppet_video), "--model", str(bundle), "--jsonl", str(file)]
+    assert main([*words, "--keep-heatmaps"]) == 0
+    assert main([*words, "--roi", "20,0,240,240"]) == 0
+    assert main(["refine", str(file)]) == 1
+    assert "are of another run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("line", ["[1]", "{}", '{"format": "edgepose.poses"}'])
 def test_a_file_of_something_else_is_refused(line, tmp_path, capsys):
     file = tmp_path / "poses.jsonl"

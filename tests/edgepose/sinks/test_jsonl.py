@@ -34,6 +34,12 @@ def test_the_first_line_says_what_the_file_is(tmp_path):
     }
 
 
+def test_a_source_whose_name_is_not_utf8_is_written(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    JsonlSink(path, skeleton=PENN13, model="ppn-swift", source="walk\udcff").close()
+    assert lines(path)[0]["source"] == "walk\udcff"
+
+
 def test_each_result_is_readable_before_the_sink_is_closed(tmp_path, pose):
     path = tmp_path / "poses.jsonl"
     with sink(path) as out:

@@ -73,6 +73,11 @@ def test_an_unwritable_path_is_refused_at_once(tmp_path):
         VideoSink(tmp_path / "missing" / "out.mp4", fps=25)
 
 
+def test_a_name_that_would_crash_opencv_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        VideoSink(tmp_path / "out\udcff.mp4", fps=25)
+
+
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), 1e6])
 def test_an_impossible_rate_is_refused(tmp_path, fps):
     with pytest.raises(ConfigError, match="fps"):

@@ -1,3 +1,4 @@
+import os
 import struct
 from itertools import pairwise
 from pathlib import Path
@@ -82,6 +83,23 @@ def test_a_path_may_be_text_with_letters_of_any_alphabet(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SourceError, match=r"no file .*nowhere\.mp4"):
         open_source(tmp_path / "nowhere.mp4")
+
+
+def test_a_name_that_would_crash_opencv_is_refused(tmp_path):
+    with pytest.raises(SourceError, match=r"walk\\udcff\.mp4.* not UTF-8"):
+        open_source(tmp_path / "walk\udcff.mp4")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SourceError, match="pipe is a pipe or a device"):
+        open_source(tmp_path / "pipe")
+
+
+def test_an_empty_path_is_not_the_current_folder():
+    with pytest.raises(SourceError, match="empty path"):
+        open_source("")
 
 
 def test_an_empty_file_is_named(tmp_path):
