@@ -185,12 +185,12 @@ class Latest:
 _POLICIES: dict[str, Callable[[], FlowPolicy]] = {"every-frame": EveryFrame, "latest": Latest}
 
 
-def make_policy(name: str) -> FlowPolicy:
+def make_policy(name: object) -> FlowPolicy:
     """Return a policy by its name.
 
     Raises:
         ConfigError: there is none of that name.
     """
-    if name not in _POLICIES:
+    if not isinstance(name, str) or name not in _POLICIES:
         raise ConfigError(f"There is no policy {name!r}; choose one of {', '.join(_POLICIES)}.")
     return _POLICIES[name]()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError, TimestampError
 
 Doubles = NDArray[np.float64]
@@ -50,7 +51,7 @@ class OneEuroSettings:
             value = getattr(self, field.name)
             if value == math.inf and field.name == "jump_speed":
                 continue
-            if not math.isfinite(value) or value < 0 or (value == 0 and field.name != "beta"):
+            if not is_finite_number(value) or value < 0 or (value == 0 and field.name != "beta"):
                 raise ConfigError(
                     f"The smoothing's {field.name} must be a finite number above 0 "
                     f"(beta may be 0, jump_speed infinite); got {value!r}."

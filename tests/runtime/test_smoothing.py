@@ -143,6 +143,8 @@ def test_time_must_run_forward(timestamp_ms):
         {"max_gap_ms": float("inf")},
         {"jump_speed": 0},
         {"jump_speed": float("nan")},
+        {"beta": "a"},
+        {"beta": True},
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(wrong):

@@ -62,6 +62,8 @@ class BackendSettings:
     cache_folder: Path | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.device, str):
+            raise ConfigError(f"device must be a name, such as 'cpu'; got {self.device!r}.")
         if self.precision not in PRECISIONS:
             raise ConfigError(
                 f"There is no precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}."

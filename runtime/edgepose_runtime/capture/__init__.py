@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ def _open(
         return source
     if isinstance(source, (str, Path)):
         return _open_named(str(source), fps, allow_damaged, live)
-    if isinstance(source, int) and not isinstance(source, bool):
-        return _open_camera(source, live)
+    if type(source) is not bool and isinstance(source, Integral):
+        return _open_camera(int(source), live)
     return _open_program(source, fps)
 
 

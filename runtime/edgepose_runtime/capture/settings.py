@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 
 
@@ -38,7 +38,7 @@ class LiveSettings:
     def __post_init__(self) -> None:
         for name in (field.name for field in fields(self) if field.name.endswith("_s")):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if not (is_finite_number(value) and value >= 0):
                 raise ConfigError(
                     f"{name} must be a finite number of seconds, 0 or above; got {value}."
                 )

@@ -29,6 +29,7 @@ def test_installed_backends_are_listed():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"device": 5}, "device must be a name"),
         ({"precision": "int3"}, "no precision 'int3'; choose one of auto, float32"),
         ({"num_threads": 0}, "num_threads must be a whole number of at least 1, or None; got 0"),
         ({"num_threads": 2.5}, "num_threads must be a whole number.*; got 2.5"),

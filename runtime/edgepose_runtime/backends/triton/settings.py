@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 
 
@@ -54,7 +54,7 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if not (is_finite_number(value) and value >= 0):
                 raise ConfigError(
                     f"{name} must be a finite number of seconds, 0 or above; got {value!r}."
                 )
