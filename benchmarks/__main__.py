@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     absence,
     accuracy,
+    drift,
     hpim,
     keyframes,
     path,
@@ -48,6 +49,7 @@ PARTS = {
     "smoothing": smoothing.main,
     "robustness": robustness.main,
     "recovery": recovery.main,
+    "drift": drift.main,
 }
 
 

@@ -1,0 +1,113 @@
+"""Whether poses drift: clips walked to and fro many times, their method started once.
+
+``python -m benchmarks drift --help`` lists the options. Writes ``drift.json`` and ``drift.md``.
+Only ways forward through the clip are scored, so that all of them show the same frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.benchmarking.timing import to_and_fro
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.records import Image
+from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.gt_box import BodyAlone, GtBox
+from edgepose.evaluation.report import Table, markdown
+from edgepose.evaluation.scoring import Measure, Score, score_clip
+from edgepose.loading import load
+from edgepose.machine import describe_machine
+from edgepose.methods import Method
+
+OUT = Path(__file__).parent / "out"
+#: Which ways through the clip are scored; every other one is a way back.
+WAYS = (1, 3, 5, 9)
+MEASURES = (Measure("torso", 0.2), Measure("torso", 0.1))
+Row = dict[int, list[float]]
+
+
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks drift", description=__doc__)
+    parser.add_argument("--model", nargs="+", default=["ppn-swift", "dkd-swift"], metavar="BUNDLE")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    parser.add_argument("--split", choices=("val", "train"), default="val")
+    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
+    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Follow people for long, score the ways through the clips, print and write it."""
+    args = parse_arguments(words)
+    args.out.mkdir(parents=True, exist_ok=True)
+    selection = Selection(
+        root=args.root, split=args.split, grade=args.grade, limit=args.limit_clips
+    )
+    clips = select_clips(selection)
+    rows: dict[str, Row] = {}
+    for name in args.model:
+        with load(name, num_threads=1) as model:
+            rows[f"{name} body alone"] = followed(BodyAlone(model.method), clips)
+            rows[name] = followed(model.method, clips)
+    content = {"format": "edgepose.drift", "machine": describe_machine(), "ways": rows}
+    (args.out / "drift.json").write_text(json.dumps(content, indent=1) + "\n")
+    (args.out / "drift.md").write_text(text := markdown(table(rows)))
+    print(text)
+
+
+def followed(method: Method, clips: Sequence[Clip]) -> Row:
+    """Return PCK in percent, @0.2 and @0.1, of each way through all clips.
+
+    Args:
+        method: started on each clip's first frame and never again.
+        clips: walked to and fro in their annotated boxes.
+    """
+    protocol = GtBox(method)
+    poses = [protocol.predict(to_and_fro_clip(clip, max(WAYS))) for clip in clips]
+    return {way: _pck(protocol, clips, poses, way) for way in WAYS}
+
+
+def to_and_fro_clip(clip: Clip, ways: int) -> Clip:
+    """Return the clip forward, backward, and so on; where it turns no frame comes twice."""
+    order = [to_and_fro(step, len(clip)) for step in range(ways * (len(clip) - 1) + 1)]
+
+    def frames() -> Iterator[Image]:
+        pictures = list(clip.frames())
+        return (pictures[place] for place in order)
+
+    boxes = None if clip.boxes is None else clip.boxes[order]
+    return replace(clip, frames=frames, keypoints=clip.keypoints[order], boxes=boxes)
+
+
+def table(rows: dict[str, Row]) -> Table:
+    """Return the ways as text: a row for each method."""
+    cells = (
+        (name, *(" / ".join(f"{value:.1f}" for value in row[way]) for way in WAYS))
+        for name, row in rows.items()
+    )
+    return Table("", ("PCK-torso@0.2 / @0.1", *(f"way {way}" for way in WAYS)), tuple(cells))
+
+
+def _pck(
+    protocol: GtBox, clips: Sequence[Clip], poses: Sequence[NDArray[np.float32]], way: int
+) -> list[float]:
+    scores = []
+    for clip, found in zip(clips, poses, strict=True):
+        start = (way - 1) * (len(clip) - 1)
+        part = found[start : start + len(clip)]
+        scores.append(score_clip(part, protocol.skeleton, clip, MEASURES))
+    score = Score(protocol.skeleton, tuple(scores))
+    return [score.pck(measure).limbs12 for measure in MEASURES]
+
+
+if __name__ == "__main__":
+    main()
