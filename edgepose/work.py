@@ -66,9 +66,10 @@ class FrameWork:
         The latency of a result has the wait before the work, outside of the total.
         """
         with self.at_work():
-            held = self.flush() if frame.afresh else []
             waited = (self._clock() - frame.arrived) * 1e3
             result = self._track(frame, waited)
+            # Not before: if this frame fails, the next one after the gap gives them out.
+            held = self.flush() if frame.afresh else []
             self.tell_events(frame.timestamp_ms)
             result = replace(result, latency={QUEUE: waited, **result.latency})
             return held + self._refined(frame, result)
