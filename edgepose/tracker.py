@@ -203,8 +203,10 @@ class PoseTracker(Closing):
             self._time.accept(stamp, called)
             self._next_id += 1
             self._recorder.add_result(result)
-            self._work.tell_events(stamp)
-            return result
+            events = self._work.take_events(stamp)
+        for event in events:  # without the lock: the callback may call any method
+            self._tell(event)
+        return result
 
     def submit(
         self,
@@ -405,7 +407,6 @@ class PoseTracker(Closing):
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
         self._work = self._options.new_work(self._model, self._head)
-        self._work.tell = self._tell
         self._time = StreamTime()
         self._next_id = 0
 

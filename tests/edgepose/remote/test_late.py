@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 
 import numpy as np
@@ -282,6 +283,16 @@ def test_events_of_the_server_are_told_with_the_next_frame(new_tracker):
     assert [event.kind for event in told] == [EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED]
     assert told[0].detail == "It is gone."
     assert told[0].timestamp_ms == track.now
+
+
+def test_who_is_told_of_an_event_may_call_the_tracker(new_tracker):
+    told = threading.Event()
+    tracker, server = new_tracker(on_event=lambda _: (tracker.reset(), told.set()))
+    server.tell(False, "It is gone.")
+    thread = threading.Thread(target=track, args=(tracker,), daemon=True)
+    thread.start()
+    assert told.wait(20)
+    thread.join()
 
 
 def test_events_of_the_server_do_not_begin_a_new_track(new_tracker, method):
