@@ -136,6 +136,30 @@ def test_a_late_answer_is_carried_through_the_frames_since(new_tracker, method):
     assert tracker.stats.head.frames_late == 5
 
 
+def test_an_answer_that_catches_up_during_a_step_is_carried_through_its_frame(
+    new_tracker, method, monkeypatch
+):
+    tracker, server = new_tracker()
+    track(tracker)
+    advance, carry, carried = method.advance, method.carry, []
+
+    def answered_meanwhile(*arguments):
+        if not server.requests[0].done():
+            answer(method, server.requests[0])
+        return advance(*arguments)
+
+    def counted(*arguments):
+        carried.append(arguments)
+        return carry(*arguments)
+
+    monkeypatch.setattr(method, "advance", answered_meanwhile)
+    monkeypatch.setattr(method, "carry", counted)
+    assert track(tracker).head_age_ms is None
+    assert len(carried) == 1  # into the frame that was asked about
+    assert track(tracker).head_age_ms == 80.0
+    assert len(carried) == 2  # and into that which was in work
+
+
 def test_a_merged_answer_is_trusted_for_a_while(new_tracker, method):
     tracker, server = new_tracker()
     track(tracker)
