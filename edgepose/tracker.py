@@ -356,16 +356,17 @@ class PoseTracker(Closing):
             return None
         self._closed = True
         session = self._session
-        if session is not None:
-            session.close(timeout, drain=drain, release=self._release)
-            return self._take_unhandled(session)
-        # Waits for a frame in work, which needs the networks.
-        if self._lock.acquire(timeout=timeout):
+        # Waits for a frame in work, which needs the networks, and for a stream that begins.
+        if session is None and self._lock.acquire(timeout=timeout):
             try:
-                self._release()
+                session = self._session
+                if session is None:
+                    self._release()
             finally:
                 self._lock.release()
-        return self._take_unhandled()
+        if session is not None:
+            session.close(timeout, drain=drain, release=self._release)
+        return self._take_unhandled(session)
 
     def _link(self, remote: RemoteHead, local: str) -> HeadLink:
         try:

@@ -1,6 +1,8 @@
 """tracker.stream(): sources of any kind, their losses and their ends."""
 
+import itertools
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -224,6 +226,36 @@ def settle(tracker):
     changed = session.pipeline._changed
     with changed:
         assert changed.wait_for(lambda: tracker.stats.poses >= 3, SECONDS)
+
+
+def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
+    tracker = make_tracker(method)
+    opening, go_on = threading.Event(), threading.Event()
+    start_afresh, ended = tracker._start_afresh, []
+
+    def slowly():
+        opening.set()
+        assert go_on.wait(SECONDS)
+        start_afresh()
+
+    def loop():
+        try:
+            deque(tracker.stream(itertools.repeat(FRAME)), maxlen=1)
+        except ClosedError as error:
+            ended.append(error)
+
+    monkeypatch.setattr(tracker, "_start_afresh", slowly)
+    looping = threading.Thread(target=loop, daemon=True)
+    looping.start()
+    assert opening.wait(SECONDS)
+    closing = threading.Thread(target=tracker.close, daemon=True)
+    closing.start()
+    while not tracker._closed:
+        pass
+    go_on.set()
+    closing.join(SECONDS)
+    looping.join(SECONDS)
+    assert not looping.is_alive()
 
 
 def test_closing_the_tracker_ends_the_loop(method):
