@@ -94,7 +94,8 @@ class SourceReader:
 
     def _refuse(self, error: FrameError) -> bool:
         try:
-            self._pipeline.refuse(self._lane, error)
+            # Its traceback would keep the frame for as long as the error waits to be told.
+            self._pipeline.refuse(self._lane, error.with_traceback(None))
         except ClosedError:
             return False
         return True

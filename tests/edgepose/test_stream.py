@@ -258,6 +258,27 @@ def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
     assert not looping.is_alive()
 
 
+def images_of(error):
+    """Return the frames that an error keeps alive."""
+    found, step = [], error.__traceback__
+    while step is not None:
+        known = step.tb_frame.f_locals.values()
+        found += [each for each in known if isinstance(each, np.ndarray)]
+        step = step.tb_next
+    return found
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_errors_that_wait_to_be_told_keep_no_frame(method, refused):
+    failures = []
+    image = FRAME.astype(np.float32) if refused else FRAME.copy()
+    method.error = None if refused else InferenceError("The network fails.")
+    with make_tracker(method, on_error=failures.append) as tracker:
+        list(tracker.stream([image]))
+    (failure,) = failures
+    assert images_of(failure.error) == []
+
+
 def test_closing_the_tracker_ends_the_loop(method):
     go_on = threading.Event()
     tracker = make_tracker(method)
