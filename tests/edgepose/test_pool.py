@@ -187,8 +187,6 @@ class TestPool:
         gate = threading.Event()
         late = LiveSource("late camera", lambda: HangingCamera(gate))
         pool = TrackerPool(model, **listener.callbacks)
-        pool.add([FRAME])
-        assert pool.wait(SECONDS)
         close = pool._pipeline.close
 
         def add_before(*arguments, **options):
