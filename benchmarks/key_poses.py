@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,19 @@ PERTURBATIONS: dict[str, Callable[[Image, Roi, np.random.Generator], Image]] = {
 
 
 def frame_wise_poses(model: PoseModel, clips: Sequence[Clip], folder: Path) -> list[FrameWisePoses]:
-    """Return all of it; what is in the folder already, one file per clip, is read from there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_of_clip(model, clip, folder / f"{index:03d}.npz") for index, clip in enumerate(clips)]
+    """Return all of it; what is kept already, one file per model and clip, is read from there."""
+    kept = folder / identity(model)
+    kept.mkdir(parents=True, exist_ok=True)
+    return [_of_clip(model, clip, kept / f"{clip.name}.npz") for clip in clips]
+
+
+def identity(model: PoseModel) -> str:
+    """Return a name that models share only if they say the same: other weights, other name."""
+    facts = [model.precision]
+    if model.manifest is not None:
+        graphs = model.manifest.graphs
+        facts += [f"{name} {graphs[name].sha256}" for name in sorted(graphs)]
+    return f"{model.name}-{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:12]}"
 
 
 def _of_clip(model: PoseModel, clip: Clip, path: Path) -> FrameWisePoses:

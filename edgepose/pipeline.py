@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -107,7 +108,10 @@ class Pipeline(SharedLanes):
         with self._edge_of_thread():
             while (job := self.next_job()) is not None:
                 lane, task = job
-                self.finish(lane, task, _outcome(lane, task))
+                outcome = _outcome(lane, task)
+                if isinstance(outcome, Exception):
+                    _let_go_of_frames(outcome)
+                self.finish(lane, task, outcome)
         with self._changed:
             self._working -= 1
         self._release_if_done()
@@ -145,3 +149,18 @@ def _outcome(lane: Lane, job: Job) -> Sequence[PoseResult] | Exception:
         return lane.work.flush() if job is Flush.HELD else lane.work(job)
     except Exception as error:  # noqa: BLE001 - it becomes the frame's end
         return error
+
+
+def _let_go_of_frames(error: BaseException) -> None:
+    """Clear the local variables of calls that failed; where they failed can still be told.
+
+    Hundreds of errors may wait for a callback that does not return, each with an image.
+    """
+    known: set[int] = set()
+    causes: list[BaseException | None] = [error]
+    while causes:
+        cause = causes.pop()
+        if cause is not None and id(cause) not in known:
+            known.add(id(cause))
+            traceback.clear_frames(cause.__traceback__)
+            causes += [cause.__cause__, cause.__context__]

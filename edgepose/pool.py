@@ -26,7 +26,7 @@ from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
-from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.errors import ConfigError, EdgePoseError
 from edgepose_runtime.smoothing import OneEuroSettings
 
 #: Sources that have ended and were not removed, whose statistics are kept.
@@ -159,6 +159,7 @@ class TrackerPool(Closing):
             SourceError: there is no such source.
             ConfigError: the name is taken, or no text.
             ClosedError: the pool was closed.
+            EdgePoseError: the system has no more threads.
         """
         self._pipeline.start()
         name = self._free_number() if name is None else name
@@ -170,7 +171,11 @@ class TrackerPool(Closing):
         except BaseException:
             opened.close()
             raise
-        member.reader.start()
+        try:
+            member.reader.start()
+        except EdgePoseError:
+            self.remove(name)
+            raise
         return name
 
     def remove(self, name: str) -> None:
@@ -265,18 +270,21 @@ class TrackerPool(Closing):
         if self._owns_model:
             self._shared.model.close()
 
+    def _present(self) -> list[_Member]:
+        with self._lock:
+            return list(self._members.values())
+
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
         """Close, and return the error that nobody dealt with."""
         if not self._pipeline.is_of_this_process:
             return None
-        with self._lock:
-            members = list(self._members.values())
-        for member in members:
+        for member in self._present():
             member.reader.stop_source()
         self._pipeline.close(timeout, drain=drain, release=self._release)
-        # Together: many sources that do not return take no longer than one.
+        # Together: many sources that do not return take no longer than one. Asked for again, as
+        # one may have been added meanwhile; from here on none is.
         deadline = time.monotonic() + GRACE_S
-        for member in members:
+        for member in self._present():
             member.reader.stop(max(0.0, deadline - time.monotonic()))
         return self._pipeline.take_error() or self._dispatcher.take_unhandled()
 

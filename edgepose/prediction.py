@@ -9,6 +9,9 @@ Keypoints = NDArray[np.float32]
 
 #: Further ahead, in ms, a movement says nothing: the pose stays where it would be then.
 LONGEST_AHEAD_MS = 200.0
+#: Two frames that arrived closer together, in ms, as in a burst after a stall of the network, were
+#: not taken so: what they differ by would be taken for a wild movement.
+SHORTEST_STEP_MS = 4.0
 
 
 class MotionPredictor:
@@ -37,7 +40,8 @@ class MotionPredictor:
         if self._before is not None:
             moved = keypoints[:, :2].astype(np.float64) - self._before[:, :2]
             # A joint that was not seen before has no speed yet.
-            speed = np.nan_to_num(moved / (self._last_ms - self._before_ms))
+            step_ms = max(self._last_ms - self._before_ms, SHORTEST_STEP_MS)
+            speed = np.nan_to_num(moved / step_ms)
             ahead = min(timestamp_ms - self._last_ms, LONGEST_AHEAD_MS)
             keypoints[:, :2] += speed * ahead
         return keypoints

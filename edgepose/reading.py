@@ -10,7 +10,7 @@ from edgepose.lane import Lane
 from edgepose.pipeline import Pipeline
 from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.crop import as_bgr
-from edgepose_runtime.errors import ClosedError, FrameError
+from edgepose_runtime.errors import ClosedError, EdgePoseError, FrameError
 from edgepose_runtime.events import StreamEvent
 
 logger = logging.getLogger("edgepose")
@@ -41,9 +41,18 @@ class SourceReader:
         self._thread = threading.Thread(target=self._read, name="edgepose-read", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read.
+
+        Raises:
+            EdgePoseError: the system has no more threads.
+        """
         self._source.subscribe(self._on_event)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise EdgePoseError(
+                f"The thread that reads {self._source.name} cannot be started: {error}."
+            ) from error
 
     def stop_source(self) -> None:
         """Let the reading end, without waiting for that."""
@@ -85,7 +94,8 @@ class SourceReader:
 
     def _refuse(self, error: FrameError) -> bool:
         try:
-            self._pipeline.refuse(self._lane, error)
+            # Its traceback would keep the frame for as long as the error waits to be told.
+            self._pipeline.refuse(self._lane, error.with_traceback(None))
         except ClosedError:
             return False
         return True

@@ -14,8 +14,11 @@ from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi
 
 #: Regions looked at per frame while nobody is found, at least: what a frame without a person costs.
 REGIONS_PER_FRAME = 4
-#: In so many frames every region of the search is looked at, however many there are.
+#: In so many frames every region of the search is looked at, where there are not too many.
 FRAMES_PER_ROUND = 5
+#: Regions looked at in the first frame, at most, and then within a round: a screen twice as wide as
+#: usual has 50, but a panorama may have hundreds. The others are looked at later.
+MOST_REGIONS = 64
 #: The most promising of them, which are looked at more closely.
 CANDIDATES = 3
 #: How often a candidate's region is replaced by a better one, at most.
@@ -31,9 +34,9 @@ MIN_JOINTS_TO_START = 0.45
 class PersonSearch:
     """Looks for a person in a frame's regions, cheaply at first, then closer, then with the head.
 
-    The first frame is searched completely, so that a video's first pose is not missed. From then
-    on each frame gets the next few regions in turn, and the place where the person was last: most
-    come back where they went.
+    The first frame is searched completely, so that a video's first pose is not missed; of a
+    panorama, only `MOST_REGIONS` regions. From then on each frame gets the next few regions in
+    turn, and the place where the person was last: most come back where they went.
     """
 
     def __init__(self, looker: Looker, settings: FollowingSettings) -> None:
@@ -94,8 +97,7 @@ class PersonSearch:
         regions = search_rois(width, height)
         start, count = self._next, _regions_per_frame(len(regions))
         if start is None:
-            self._next = 0
-            return regions
+            start, count = 0, min(len(regions), MOST_REGIONS)
         self._next = (start + count) % len(regions)
         turn = [regions[(start + step) % len(regions)] for step in range(count)]
         return [*self._last_place(image), *turn]
@@ -137,7 +139,8 @@ class PersonSearch:
 
 
 def _regions_per_frame(regions: int) -> int:
-    return min(max(REGIONS_PER_FRAME, math.ceil(regions / FRAMES_PER_ROUND)), regions)
+    round_of = min(regions, MOST_REGIONS)
+    return min(max(REGIONS_PER_FRAME, math.ceil(round_of / FRAMES_PER_ROUND)), regions)
 
 
 def _alike(first: Roi, second: Roi) -> bool:

@@ -170,9 +170,10 @@ class SliceRefiner:
         grey = cv2.cvtColor(seen.image, cv2.COLOR_BGR2GRAY)
         member = _Member(np.asarray(grey, np.uint8), seen.look, seen.result)
         ended = [] if self._continues(member) else self.flush()
+        grids = self._grids(member)  # a flow of the user's may fail: nothing has changed by then
         self._members.append(member)
         self._count += 1
-        self._slice.push(seen.look.estimate.heatmaps, self._grid)
+        self._slice.push(seen.look.estimate.heatmaps, lambda *numbers: grids[numbers])
         final = self._count - 1 - self.lag_frames
         return ended + ([self._refined(final, start)] if final >= 0 else [])
 
@@ -206,9 +207,17 @@ class SliceRefiner:
         latency = {**result.latency, REFINE: took, TOTAL: result.latency.get(TOTAL, 0.0) + took}
         return replace(result, keypoints=keypoints, origin=Origin.REFINED, latency=latency)
 
-    def _grid(self, receiver: int, sender: int) -> NDArray[np.float32]:
+    def _grids(self, newest: _Member) -> dict[tuple[int, ...], NDArray[np.float32]]:
+        """Return the grids between the next frame and its neighbours, by receiver and sender."""
+        grids: dict[tuple[int, ...], NDArray[np.float32]] = {}
+        for number in range(max(0, self._count - self._reach), self._count):
+            neighbour = self._member(number)
+            grids[self._count, number] = self._grid(newest, neighbour)
+            grids[number, self._count] = self._grid(neighbour, newest)
+        return grids
+
+    def _grid(self, here: _Member, there: _Member) -> NDArray[np.float32]:
         """Where each cell of one frame's heat-maps comes from in another's."""
-        here, there = self._member(receiver), self._member(sender)
         roi = here.look.roi
         ours, theirs = (flow_crop(each.grey, roi) for each in (here, there))
         flow = self._flow(ours, theirs)

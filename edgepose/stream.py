@@ -199,10 +199,12 @@ class PoseStream:
 
     def _unseen(self, frame: Frame, clock: StageClock) -> PoseResult:
         """Return the pose that is to be expected in a frame that no network looks at."""
+        track = self._track
         with clock.stage("predict"):
-            keypoints = None if self._track is None else self._predictor.predict(frame.timestamp_ms)
-        if self._track is not None:
-            self._track = self._track.passed()
+            expects = track is not None and track.leads_to(frame)
+            keypoints = self._predictor.predict(frame.timestamp_ms) if expects else None
+        if track is not None:
+            self._track = track.passed()
         if keypoints is None:
             return self._no_pose(frame, POSTPONED, None, clock)
         return self._pose(frame, keypoints, Origin.PREDICTED, clock)

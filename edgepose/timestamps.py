@@ -6,6 +6,9 @@ import math
 
 from edgepose_runtime.errors import TimestampError
 
+#: The least step between two times that are made up, in ms: what filters divide by.
+_LEAST_STEP_MS = 1e-6
+
 
 class StreamTime:
     """Says when each frame of a stream was taken, in ms.
@@ -54,7 +57,8 @@ class StreamTime:
         if self._last is None:
             return called * 1e3
         passed = (called - self._last_called) * 1e3
-        return max(self._last + passed, math.nextafter(self._last, math.inf))
+        least = max(self._last + _LEAST_STEP_MS, math.nextafter(self._last, math.inf))
+        return max(self._last + passed, least)
 
 
 def _finite(timestamp_ms: float) -> float:

@@ -203,8 +203,10 @@ class PoseTracker(Closing):
             self._time.accept(stamp, called)
             self._next_id += 1
             self._recorder.add_result(result)
-            self._work.tell_events(stamp)
-            return result
+            events = self._work.take_events(stamp)
+        for event in events:  # without the lock: the callback may call any method
+            self._tell(event)
+        return result
 
     def submit(
         self,
@@ -354,16 +356,17 @@ class PoseTracker(Closing):
             return None
         self._closed = True
         session = self._session
-        if session is not None:
-            session.close(timeout, drain=drain, release=self._release)
-            return self._take_unhandled(session)
-        # Waits for a frame in work, which needs the networks.
-        if self._lock.acquire(timeout=timeout):
+        # Waits for a frame in work, which needs the networks, and for a stream that begins.
+        if session is None and self._lock.acquire(timeout=timeout):
             try:
-                self._release()
+                session = self._session
+                if session is None:
+                    self._release()
             finally:
                 self._lock.release()
-        return self._take_unhandled()
+        if session is not None:
+            session.close(timeout, drain=drain, release=self._release)
+        return self._take_unhandled(session)
 
     def _link(self, remote: RemoteHead, local: str) -> HeadLink:
         try:
@@ -405,7 +408,6 @@ class PoseTracker(Closing):
     def _start_afresh(self) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
         self._work = self._options.new_work(self._model, self._head)
-        self._work.tell = self._tell
         self._time = StreamTime()
         self._next_id = 0
 

@@ -28,7 +28,7 @@ class FrameWork:
         waiting_counts: the deadline includes the wait before the work. Where every frame counts
             it does not: the queue is full on purpose, and no cheaper step would empty it.
         at_work: entered around all work, where networks are shared.
-        tell: what to call with events of the remote head.
+        tell: what to call with events of the remote head, where frames wait.
 
     Args:
         stream: its state.
@@ -66,10 +66,12 @@ class FrameWork:
         The latency of a result has the wait before the work, outside of the total.
         """
         with self.at_work():
-            held = self.flush() if frame.afresh else []
             waited = (self._clock() - frame.arrived) * 1e3
             result = self._track(frame, waited)
-            self.tell_events(frame.timestamp_ms)
+            # Not before: if this frame fails, the next one after the gap gives them out.
+            held = self.flush() if frame.afresh else []
+            for event in self.take_events(frame.timestamp_ms):
+                self.tell(event)
             result = replace(result, latency={QUEUE: waited, **result.latency})
             return held + self._refined(frame, result)
 
@@ -87,11 +89,9 @@ class FrameWork:
         """Return the results that are held back: what follows has nothing to do with them."""
         return [] if self._refiner is None else self._refiner.flush()
 
-    def tell_events(self, timestamp_ms: float) -> None:
-        """Tell what happened to the remote head since the last frame."""
-        if self._head is not None:
-            for event in self._head.take_events(timestamp_ms):
-                self.tell(event)
+    def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
+        """Return what happened to the remote head since the last frame."""
+        return [] if self._head is None else self._head.take_events(timestamp_ms)
 
     def warmup(self) -> None:
         """Use every network and kernel once; the state stays as it is."""

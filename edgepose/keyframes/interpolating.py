@@ -39,20 +39,25 @@ class KeyFrameInterpolation:
     def reset(self) -> None:
         """Forget the frames that are held back."""
         self._held: deque[PoseResult] = deque()
-        self._segment: list[tuple[PoseResult, Passage]] = []
+        # The last key frame, and what may still be held back of the frames that followed it: those
+        # are few, however long no network looks.
+        self._key: tuple[PoseResult, Passage] | None = None
+        self._between: deque[tuple[PoseResult, Passage]] = deque(maxlen=self.lag_frames)
+        self._since = 0  # frames that followed it
 
     def take(self, seen: Seen) -> list[PoseResult]:
         """Take in the next frame; return the one that has been held back long enough."""
         result, passage = seen.result, self._keys.passage
         self._held.append(result)
         if passage is None or result.keypoints is None:
-            self._segment = []
+            self._begin_segment(None)
         elif result.origin is Origin.PREDICTED:
-            self._segment.append((result, passage))
+            self._between.append((result, passage))
+            self._since += 1
         else:
-            if passage.step is not None and len(self._segment) > 1:
-                self._interpolate(result, passage)
-            self._segment = [(result, passage)]
+            if passage.step is not None and self._key is not None and self._between:
+                self._interpolate(self._key, result, passage)
+            self._begin_segment((result, passage))
         return [self._held.popleft()] if len(self._held) > self.lag_frames else []
 
     def flush(self) -> list[PoseResult]:
@@ -61,23 +66,31 @@ class KeyFrameInterpolation:
         self.reset()
         return held
 
-    def _interpolate(self, result: PoseResult, passage: Passage) -> None:
+    def _begin_segment(self, key: tuple[PoseResult, Passage] | None) -> None:
+        self._key, self._since = key, 0
+        self._between.clear()
+
+    def _interpolate(
+        self, key: tuple[PoseResult, Passage], result: PoseResult, passage: Passage
+    ) -> None:
         """Replace the results that are still held back by better ones."""
-        between = self._segment[1:]
-        poses = self._poses_between(result, passage)
+        poses = self._poses_between(key, result, passage)
         better = {
             old.frame_id: replace(old, keypoints=pose, origin=Origin.INTERPOLATED)
-            for (old, _), pose in zip(between, poses, strict=True)
+            for (old, _), pose in zip(self._between, poses, strict=True)
         }
         self._held = deque(better.get(each.frame_id, each) for each in self._held)
 
-    def _poses_between(self, last: PoseResult, passage: Passage) -> NDArray[np.float32]:
-        """Return the joints (n, K, 3) of the frames between two key frames."""
-        (first, start), *between = self._segment
-        back = self._carried_back([step for _, step in between], passage)
-        count = len(between) + 1
-        poses = np.stack([each.joints for _, each in between])
-        weight = (np.arange(1, count) / count)[:, None, None]
+    def _poses_between(
+        self, key: tuple[PoseResult, Passage], last: PoseResult, passage: Passage
+    ) -> NDArray[np.float32]:
+        """Return the joints (n, K, 3) of the frames between two key frames that are held back."""
+        first, start = key
+        between = [step for _, step in self._between]
+        back = self._carried_back(between, passage)
+        count = self._since + 1
+        poses = np.stack([each.joints for each in between])
+        weight = (np.arange(count - len(between), count) / count)[:, None, None]
         places = (1 - weight) * (poses + _correction(first, start)) + weight * (
             back + _correction(last, passage)
         )

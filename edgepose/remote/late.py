@@ -134,8 +134,12 @@ class LateHead:
             ready, self._ready = self._ready, None
             if ready is not None:
                 self._latest = ready.asked
+            frames = tuple(self._frames)
         if ready is None:
             return None
+        for frame in frames:
+            if frame.number > ready.frame.number:  # it was in work when the answer caught up
+                ready = carry_on(self._method, ready, frame)
         self._carried = ready
         return ready.frame.look
 

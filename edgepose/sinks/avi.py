@@ -89,9 +89,9 @@ class AviWriter:
 
     def _begin_chunk(self) -> None:
         self._end_chunk()
-        self._riff = self._file.size
-        self._movi = self._riff + 16
+        begin = self._file.size
         self._file.append(b"RIFF" + _number(0) + b"AVIXLIST" + _number(0) + b"movi")
+        self._riff, self._movi = begin, begin + 16  # not before: the disk may be full
 
     def _end_chunk(self) -> None:
         self._file.patch(self._movi, _number(self._file.size - self._movi - 4))

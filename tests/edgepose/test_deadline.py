@@ -76,6 +76,13 @@ class TestPrediction:
         np.testing.assert_array_equal(later[3], now[3].astype(np.float32))
         assert np.isnan(later[4, :2]).all()
 
+    def test_two_frames_of_a_burst_are_no_wild_movement(self):
+        predictor = MotionPredictor()
+        pose = standing_person((100, 100), 50)
+        predictor.update(pose, 1000.0)
+        predictor.update(pose + MOVED / 4, 1000.01)
+        assert abs(predictor.predict(1040.0)[0, 0] - pose[0, 0]) < 20
+
     def test_without_a_pose_there_is_nothing_to_predict(self):
         assert MotionPredictor().predict(0.0) is None
 
@@ -107,6 +114,16 @@ class TestStream:
         efforts = [Effort.FULL, Effort.FULL, Effort.LIGHT, Effort.FULL]
         _, results = self.track(efforts, interval=2)
         assert [r.key_frame_age for r in results] == [0, 1, 2, 0]
+
+    @pytest.mark.parametrize(("size", "ms"), [((60, 80), 40.0), ((240, 320), 5000.0)])
+    def test_nothing_is_predicted_into_frames_of_another_size_or_long_after(self, size, ms):
+        method = FakeMethod(standing_person((160, 120), 120))
+        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+        stream.process(FRAME, 0, 0.0, None, StageClock())
+        image = np.zeros((*size, 3), np.uint8)
+        result = stream.process(image, 1, ms, None, StageClock(), Effort.NONE)
+        assert result.keypoints is None
+        assert result.origin is None
 
     def test_without_a_track_there_is_no_pose_and_the_reason(self):
         _, (result,) = self.track([Effort.NONE])

@@ -21,7 +21,13 @@ from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.backends.fake import FakeBackend
 from edgepose_runtime.capture import FrameSource, LiveSettings, open_source
 from edgepose_runtime.capture.live import LiveSource
-from edgepose_runtime.errors import ClosedError, ConfigError, InferenceError, SourceError
+from edgepose_runtime.errors import (
+    ClosedError,
+    ConfigError,
+    EdgePoseError,
+    InferenceError,
+    SourceError,
+)
 from edgepose_runtime.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
 
@@ -156,6 +162,41 @@ class TestPool:
         answer.set()
         adding.join(SECONDS)
         assert len(refused) == 1
+
+    def test_a_source_for_which_there_is_no_thread_is_closed_and_not_waited_for(
+        self, model, listener, monkeypatch
+    ):
+        source = open_source([FRAME])
+
+        def refuse(_):
+            raise RuntimeError("can't start new thread")
+
+        with TrackerPool(model, **listener.callbacks) as pool:
+            pool.add([FRAME], "good")
+            assert pool.wait(SECONDS)
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(EdgePoseError, match="can't start new thread"):
+                pool.add(source, "bad")
+            assert source.closed
+            assert list(pool.stats) == ["good"]
+            assert pool.wait(SECONDS)
+
+    def test_a_source_that_is_added_while_the_pool_closes_is_closed_as_well(
+        self, model, listener, monkeypatch
+    ):
+        gate = threading.Event()
+        late = LiveSource("late camera", lambda: HangingCamera(gate))
+        pool = TrackerPool(model, **listener.callbacks)
+        close = pool._pipeline.close
+
+        def add_before(*arguments, **options):
+            pool.add(late)
+            close(*arguments, **options)
+
+        monkeypatch.setattr(pool._pipeline, "close", add_before)
+        pool.close()
+        assert late.closed
+        gate.set()
 
     def test_sources_that_never_return_do_not_keep_the_pool_from_closing(self, model, listener):
         gate = threading.Event()

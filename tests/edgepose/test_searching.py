@@ -6,6 +6,7 @@ from edgepose.searching import (
     CANDIDATES,
     CLOSER_LOOKS,
     FRAMES_PER_ROUND,
+    MOST_REGIONS,
     REGIONS_PER_FRAME,
     PersonSearch,
 )
@@ -107,6 +108,19 @@ def test_every_region_is_looked_at_within_a_round(search, method, size):
     for _ in range(FRAMES_PER_ROUND):
         search.find(picture, StageClock())
     assert {call.roi for call in method.calls} == set(search_rois(*size))
+
+
+def test_a_panorama_is_searched_in_parts_none_of_which_takes_long(search, method):
+    size = 4096, 128
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    regions = search_rois(*size)
+    assert len(regions) > 3 * MOST_REGIONS
+    longest = [MOST_REGIONS] + [13] * 40
+    for most in longest:
+        before = len(method.calls)
+        search.find(picture, StageClock())
+        assert len(method.calls) - before <= most
+    assert {call.roi for call in method.calls} == set(regions)
 
 
 def test_the_place_of_a_loss_is_looked_at_first_in_every_frame_until_somebody_is_found(

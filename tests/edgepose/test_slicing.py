@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from edgepose import ConfigError, Origin, PoseTracker, ThinSlicing
+from edgepose.flow import PendingFrame
 from edgepose.refining import Seen
 from edgepose.slicing import flow_crop
+from edgepose.stream import PoseStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.work import FrameWork
+from edgepose_runtime.errors import InferenceError
 from edgepose_runtime.geometry import Roi
 from edgepose_runtime.kernels.slices import pass_messages
 from edgepose_runtime.skeletons import JHMDB15, PENN13
@@ -98,7 +102,35 @@ def test_reset_forgets_what_is_held_back(method, springs):
     assert refiner.flush() == []
 
 
+def test_a_flow_that_fails_costs_its_frame_alone(method, springs):
+    flows = iter([np.zeros((128, 128, 2), np.float32)] * 2)
+    refine = ThinSlicing(1, springs, flow=lambda *_: next(flows, None))
+    refiner = refine.new_refiner(fake_model(method), None)
+    tracker = PoseTracker(fake_model(method))
+
+    def take(ms):
+        result = tracker.track(FRAME, timestamp_ms=ms)
+        return refiner.take(Seen(FRAME, result, tracker._work.stream.last_look))
+
+    assert numbers([take(0.0), take(40.0)]) == [[], [0]]
+    with pytest.raises(AttributeError):
+        take(80.0)  # which gets None for a flow
+    flows = iter([np.zeros((128, 128, 2), np.float32)] * 2)
+    assert numbers([take(120.0), refiner.flush()]) == [[1], [3]]
+
+
 class TestTracker:
+    def test_what_is_held_back_outlives_a_frame_that_fails_after_a_gap(self, method, springs):
+        refiner = ThinSlicing(2, springs).new_refiner(fake_model(method), None)
+        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+        work = FrameWork(stream, None, refiner)
+        given = [work(PendingFrame(index, FRAME, 40.0 * index)) for index in range(2)]
+        method.error = InferenceError("The network fails.")
+        with pytest.raises(InferenceError):
+            work(PendingFrame(2, FRAME, 80.0, afresh=True))
+        given.append(work(PendingFrame(3, FRAME, 120.0, afresh=True)))
+        assert numbers([*given, work.flush()]) == [[], [], [0, 1], [3]]
+
     def test_submitted_frames_come_out_once_and_in_order(self, method, springs):
         results = []
         with PoseTracker(

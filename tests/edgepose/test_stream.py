@@ -1,6 +1,8 @@
 """tracker.stream(): sources of any kind, their losses and their ends."""
 
+import itertools
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -224,6 +226,57 @@ def settle(tracker):
     changed = session.pipeline._changed
     with changed:
         assert changed.wait_for(lambda: tracker.stats.poses >= 3, SECONDS)
+
+
+def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
+    tracker = make_tracker(method)
+    opening, go_on = threading.Event(), threading.Event()
+    start_afresh, ended = tracker._start_afresh, []
+
+    def slowly():
+        opening.set()
+        assert go_on.wait(SECONDS)
+        start_afresh()
+
+    def loop():
+        try:
+            deque(tracker.stream(itertools.repeat(FRAME)), maxlen=1)
+        except ClosedError as error:
+            ended.append(error)
+
+    monkeypatch.setattr(tracker, "_start_afresh", slowly)
+    looping = threading.Thread(target=loop, daemon=True)
+    looping.start()
+    assert opening.wait(SECONDS)
+    closing = threading.Thread(target=tracker.close, daemon=True)
+    closing.start()
+    while not tracker._closed:
+        pass
+    go_on.set()
+    closing.join(SECONDS)
+    looping.join(SECONDS)
+    assert not looping.is_alive()
+
+
+def images_of(error):
+    """Return the frames that an error keeps alive."""
+    found, step = [], error.__traceback__
+    while step is not None:
+        known = step.tb_frame.f_locals.values()
+        found += [each for each in known if isinstance(each, np.ndarray)]
+        step = step.tb_next
+    return found
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_errors_that_wait_to_be_told_keep_no_frame(method, refused):
+    failures = []
+    image = FRAME.astype(np.float32) if refused else FRAME.copy()
+    method.error = None if refused else InferenceError("The network fails.")
+    with make_tracker(method, on_error=failures.append) as tracker:
+        list(tracker.stream([image]))
+    (failure,) = failures
+    assert images_of(failure.error) == []
 
 
 def test_closing_the_tracker_ends_the_loop(method):

@@ -47,6 +47,12 @@ def test_without_timestamps_the_time_of_the_call_is_used():
     assert stamps == pytest.approx([100_000.0, 100_040.0, 100_080.0])
 
 
+def test_where_the_clock_stands_still_times_rise_by_enough_to_divide_by():
+    time = StreamTime()
+    time.accept(time.check(0.0, NOW), NOW)
+    assert 1e-9 < time.check(None, NOW) < 1e-3
+
+
 def test_a_missing_timestamp_goes_on_from_the_last_given_one():
     time = StreamTime()
     time.accept(time.check(33.0, NOW), NOW)

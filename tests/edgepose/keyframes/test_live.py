@@ -1,9 +1,12 @@
 """Key frames of a stream, with a puppet that walks and real networks that find it."""
 
+import gc
+
 import numpy as np
 import pytest
 
 from edgepose import KeyFrames, PoseTracker, TrackerPool, load
+from edgepose.keyframes.carrying import Passage
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError, InferenceError
@@ -145,6 +148,20 @@ class TestLag:
         assert Origin.INTERPOLATED in origins
         worst = max(errors(r, c).mean() for r, c in zip(results, centers, strict=True))
         assert worst < 0.05 * 160
+
+    def test_however_long_no_network_looks_memory_does_not_grow(self, model, walk):
+        settings = KeyFrames(lag_frames=3, max_key_rate=1e-6, tolerance=1e6)
+        kept = []
+
+        def count(result):
+            if result.frame_id == 30:
+                kept.append(sum(isinstance(each, Passage) for each in gc.get_objects()))
+
+        with PoseTracker(model, key_frames=settings, on_result=count) as tracker:
+            for index, frame in enumerate(walk(40, speed=0.0)[0]):
+                tracker.submit(frame, 33.0 * index)
+            tracker.flush()
+        assert kept[0] <= 8
 
     def test_results_come_exactly_so_many_frames_late(self, model, walk):
         from edgepose.flow import PendingFrame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 
 import numpy as np
@@ -133,6 +134,30 @@ def test_a_late_answer_is_carried_through_the_frames_since(new_tracker, method):
     assert result.head_age_ms == 240.0
     assert result.key_frame_age == 6
     assert tracker.stats.head.frames_late == 5
+
+
+def test_an_answer_that_catches_up_during_a_step_is_carried_through_its_frame(
+    new_tracker, method, monkeypatch
+):
+    tracker, server = new_tracker()
+    track(tracker)
+    advance, carry, carried = method.advance, method.carry, []
+
+    def answered_meanwhile(*arguments):
+        if not server.requests[0].done():
+            answer(method, server.requests[0])
+        return advance(*arguments)
+
+    def counted(*arguments):
+        carried.append(arguments)
+        return carry(*arguments)
+
+    monkeypatch.setattr(method, "advance", answered_meanwhile)
+    monkeypatch.setattr(method, "carry", counted)
+    assert track(tracker).head_age_ms is None
+    assert len(carried) == 1  # into the frame that was asked about
+    assert track(tracker).head_age_ms == 80.0
+    assert len(carried) == 2  # and into that which was in work
 
 
 def test_a_merged_answer_is_trusted_for_a_while(new_tracker, method):
@@ -282,6 +307,16 @@ def test_events_of_the_server_are_told_with_the_next_frame(new_tracker):
     assert [event.kind for event in told] == [EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED]
     assert told[0].detail == "It is gone."
     assert told[0].timestamp_ms == track.now
+
+
+def test_who_is_told_of_an_event_may_call_the_tracker(new_tracker):
+    told = threading.Event()
+    tracker, server = new_tracker(on_event=lambda _: (tracker.reset(), told.set()))
+    server.tell(False, "It is gone.")
+    thread = threading.Thread(target=track, args=(tracker,), daemon=True)
+    thread.start()
+    assert told.wait(20)
+    thread.join()
 
 
 def test_events_of_the_server_do_not_begin_a_new_track(new_tracker, method):

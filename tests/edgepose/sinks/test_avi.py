@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.sinks.avi import AviWriter
+from edgepose.sinks.files import AppendedFile
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ClosedError, OutputError
 
@@ -64,6 +65,30 @@ def test_a_disk_without_room_for_the_index_keeps_the_frames(path, small_disk):
     with pytest.raises(OutputError, match="disk is full"):
         writer.release()
     assert brightness(path) == list(range(10))
+
+
+def test_a_disk_that_was_full_where_a_chunk_begins_costs_no_frame(path, monkeypatch):
+    append = AppendedFile.append
+    refused = []
+
+    def append_later(file, piece):
+        if b"AVIX" in piece[:16] and not refused:
+            refused.append(piece)
+            raise OutputError("The disk is full.")
+        append(file, piece)
+
+    monkeypatch.setattr(AppendedFile, "append", append_later)
+    writer = AviWriter(path, SIZE, 25, longest_riff=10_000)
+    written = []
+    for value in range(20):
+        try:
+            writer.write(frame(value))
+            written.append(value)
+        except OutputError:
+            continue
+    writer.release()
+    assert len(written) == 19
+    assert brightness(path) == written
 
 
 def test_writing_after_the_end_is_an_error_and_ending_twice_is_not(path):
