@@ -70,7 +70,6 @@ PERTURBATIONS: dict[str, Callable[[Image, Roi, np.random.Generator], Image]] = {
 def frame_wise_poses(model: PoseModel, clips: Sequence[Clip], folder: Path) -> list[FrameWisePoses]:
     """Return all of it; what is kept already, one file per model and clip, is read from there."""
     kept = folder / identity(model)
-    kept.mkdir(parents=True, exist_ok=True)
     return [_of_clip(model, clip, kept / f"{clip.name}.npz") for clip in clips]
 
 
@@ -89,6 +88,7 @@ def _of_clip(model: PoseModel, clip: Clip, path: Path) -> FrameWisePoses:
         arrays: dict[str, Floats] = {}
         for kind in kinds:
             arrays[f"{kind} poses"], arrays[f"{kind} thumbnails"] = _look(model, clip, kind)
+        path.parent.mkdir(parents=True, exist_ok=True)  # names of clips have folders, too
         np.savez(path, **arrays)  # type: ignore[arg-type]
     with np.load(path) as kept:
         poses = {kind: kept[f"{kind} poses"] for kind in kinds}

@@ -10,7 +10,7 @@ from edgepose_runtime.skeletons import PENN13
 
 HERE, THERE = standing_person((160, 120), 120), standing_person((170, 120), 120)
 CLIP = Clip(
-    name="walk",
+    name="walk/one.avi",
     film="film",
     frames=lambda: iter([np.zeros((240, 320, 3), np.uint8)]),
     keypoints=HERE[None],
