@@ -33,8 +33,8 @@ class KeyFrames:
         ConfigError: a number is outside its range.
     """
 
-    max_key_rate: float = 0.35
-    tolerance: float = 0.012
+    max_key_rate: float = 0.4
+    tolerance: float = 0.01
     lag_frames: int = 0
 
     def __post_init__(self) -> None:

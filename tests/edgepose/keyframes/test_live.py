@@ -155,7 +155,7 @@ class TestLag:
 
         def count(result):
             if result.frame_id == 30:
-                kept.append(sum(isinstance(each, Passage) for each in gc.get_objects()))
+                kept.append(sum(type(each) is Passage for each in gc.get_objects()))
 
         with PoseTracker(model, key_frames=settings, on_result=count) as tracker:
             for index, frame in enumerate(walk(40, speed=0.0)[0]):
