@@ -88,16 +88,22 @@ class AviWriter:
             self._file.close()
 
     def _begin_chunk(self) -> None:
-        self._end_chunk()
-        begin = self._file.size
-        self._file.append(b"RIFF" + _number(0) + b"AVIXLIST" + _number(0) + b"movi")
-        self._riff, self._movi = begin, begin + 16  # not before: the disk may be full
+        header = b"RIFF" + _number(0) + b"AVIXLIST" + _number(0) + b"movi"
+        self._end_chunk(header)
+        self._riff = self._file.size - len(header)
+        self._movi = self._riff + 16
 
-    def _end_chunk(self) -> None:
-        self._file.patch(self._movi, _number(self._file.size - self._movi - 4))
-        if not self._riff:
-            self._file.append(_chunk(b"idx1", bytes(self._index)))
-        self._file.patch(self._riff + _RIFF_SIZE, _number(self._file.size - self._riff - 8))
+    def _end_chunk(self, following: bytes = b"") -> None:
+        """Write the index and the lengths, and what follows.
+
+        Index and what follows are one piece: where the disk is full the chunk goes on, and may be
+        ended again.
+        """
+        end = self._file.size
+        index = b"" if self._riff else _chunk(b"idx1", bytes(self._index))
+        self._file.patch(self._movi, _number(end - self._movi - 4))
+        self._file.append(index + following)
+        self._file.patch(self._riff + _RIFF_SIZE, _number(end + len(index) - self._riff - 8))
 
 
 def _header(size: tuple[int, int], fps: float) -> bytes:
