@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,7 +169,9 @@ def bundle_path(model: str | Path) -> Path:
     """
     if str(model) in available_models():
         return _BUNDLES / str(model)
-    path = Path(str(model)).expanduser()
+    path = Path(str(model))
+    with suppress(RuntimeError):  # "~somebody" who is no user here
+        path = path.expanduser()
     if not str(model) or not path.is_dir():
         shipped = ", ".join(available_models()) or "none"
         raise BundleNotFoundError(

@@ -145,7 +145,7 @@ def test_a_model_says_what_it_computes_in(puppet_bundle):
         assert "precision='float32'" in repr(model)
 
 
-@pytest.mark.parametrize("model", ["", None, 5])
+@pytest.mark.parametrize("model", ["", None, 5, "~nobody-of-that-name/x"])
 def test_what_names_no_model_is_not_taken_for_the_current_folder(model):
     with pytest.raises(BundleNotFoundError, match=f"There is no model '{model}'"):
         bundle_path(model)
