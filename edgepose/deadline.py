@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from enum import IntEnum
-from numbers import Real
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 
 #: After this many frames in a row that no network saw, one is looked at, late or not.
@@ -39,7 +38,7 @@ class Deadline:
     """
 
     def __init__(self, deadline_ms: float) -> None:
-        if not _is_number(deadline_ms) or not 0 < deadline_ms < math.inf:
+        if not is_finite_number(deadline_ms) or deadline_ms <= 0:
             raise ConfigError(
                 f"deadline_ms must be a time in milliseconds above 0, or None; got {deadline_ms!r}."
             )
@@ -75,7 +74,3 @@ class Deadline:
         self._blind = self._blind + 1 if effort is Effort.NONE else 0
         last = self._expected[effort]
         self._expected[effort] = took_ms if not last else last + _WEIGHT * (took_ms - last)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

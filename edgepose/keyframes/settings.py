@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 
 #: Stands for the defaults of :class:`KeyFrames`.
@@ -38,12 +38,12 @@ class KeyFrames:
     lag_frames: int = 0
 
     def __post_init__(self) -> None:
-        if not _is_number(self.max_key_rate) or not 0 < self.max_key_rate <= 1:
+        if not is_finite_number(self.max_key_rate) or not 0 < self.max_key_rate <= 1:
             raise ConfigError(
                 "max_key_rate must be a part of the frames, above 0 and at most 1; "
                 f"got {self.max_key_rate!r}."
             )
-        if not _is_number(self.tolerance) or not 0 <= self.tolerance < math.inf:
+        if not is_finite_number(self.tolerance) or self.tolerance < 0:
             raise ConfigError(
                 "The tolerance of key frames must be 0 or more, in sides of the person's region; "
                 f"got {self.tolerance!r}."
@@ -73,7 +73,3 @@ def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

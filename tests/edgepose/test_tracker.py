@@ -481,6 +481,7 @@ class TestOptions:
             {"deadline_ms": 0},
             {"deadline_ms": "50"},
             {"deadline_ms": float("nan")},
+            {"deadline_ms": 10**400},
             {"on_result": "print"},
             {"on_event": 1},
         ],

@@ -12,7 +12,7 @@ def test_refuses_a_rate_that_is_no_part(rate):
         KeyFrames(max_key_rate=rate)
 
 
-@pytest.mark.parametrize("tolerance", [-0.1, math.inf, math.nan, None])
+@pytest.mark.parametrize("tolerance", [-0.1, math.inf, math.nan, 10**400, None])
 def test_refuses_a_tolerance_that_is_no_error(tolerance):
     with pytest.raises(ConfigError, match="tolerance"):
         KeyFrames(tolerance=tolerance)
