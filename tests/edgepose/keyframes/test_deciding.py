@@ -19,7 +19,7 @@ def decide(decision, movements):
 
 
 def test_a_person_who_stands_still_is_looked_at_seldom():
-    chosen = decide(KeyFrameDecision(KeyFrames()), [STILL] * 80)
+    chosen = decide(KeyFrameDecision(KeyFrames(tolerance=0.012)), [STILL] * 80)
     assert sum(chosen) == 80 // 5  # the drift of 5 frames exceeds the tolerance
 
 
@@ -56,7 +56,7 @@ def test_after_a_contradiction_the_next_frames_are_key_frames():
 
 
 def test_after_what_was_expected_they_are_not():
-    decision = KeyFrameDecision(KeyFrames())
+    decision = KeyFrameDecision(KeyFrames(tolerance=0.012))
     decision.looked(STILL, surprise=CONTRADICTION / 2)
     assert decide(decision, [STILL] * 4) == [False] * 4
 
