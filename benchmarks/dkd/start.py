@@ -54,7 +54,8 @@ def fitting(
 def counterpart(name: str) -> str:
     """Return which tensor of a ResNet-50 stands for one of a ResNet-18, "" for none.
 
-    The four 3x3 convolutions of a stage are those of its first blocks, one each.
+    The four 3x3 convolutions of a stage are those of its first blocks, one each; where a stage has
+    three blocks only, the last of them gives its own twice.
     """
     if name.startswith(_COMMON):
         return name

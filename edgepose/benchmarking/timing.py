@@ -31,8 +31,8 @@ class Plan:
     Attributes:
         rounds: in each, every contender has one turn.
         calls: calls in a turn that count, at most.
-        warmup_ms: calls at the start of a turn that do not count. Caches belong to the contender
-            before: a light network takes 20 to 30 calls to be as fast as it is in a stream.
+        warmup_ms: so long at the start of a turn calls do not count. Caches belong to the
+            contender before: a light network takes 20 to 30 calls to be as fast as in a stream.
         turn_ms: a turn that counted so long ends after :data:`LEAST_CALLS` already.
         seed: of the order within the rounds.
     """

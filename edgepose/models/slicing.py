@@ -9,26 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.slice_transforms import (
-    EnvelopeTransform,
-    Transform,
-    carried,
-    dense_transform,
-    envelope_transform,
-    warp_maps,
-)
+from edgepose.models.slice_transforms import Transform, carried, dense_transform
 from edgepose_runtime.slicing.distance import LEAST_STIFFNESS
 from edgepose_runtime.slicing.graph import PoseGraph
 from edgepose_runtime.slicing.springs import Springs
-
-__all__ = [
-    "EnvelopeTransform",
-    "MessagePassing",
-    "Transform",
-    "dense_transform",
-    "envelope_transform",
-    "warp_maps",
-]
 
 #: Weights are learned as logarithms: none can be 0.
 _LEAST_WEIGHT = 1e-6
@@ -60,7 +44,7 @@ class MessagePassing(nn.Module):
     Args:
         springs: where to start.
         transform: how messages are computed: :func:`dense_transform` on any device, or
-            :func:`envelope_transform`, which is quicker on the CPU.
+            ``envelope_transform`` beside it, which is quicker on the CPU.
     """
 
     def __init__(self, springs: Springs, transform: Transform = dense_transform) -> None:

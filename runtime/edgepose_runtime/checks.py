@@ -8,4 +8,9 @@ from numbers import Real
 
 def is_finite_number(value: object) -> bool:
     """Whether a value is a number, Python's or NumPy's, and neither infinite nor NaN."""
-    return type(value) is not bool and isinstance(value, Real) and math.isfinite(value)
+    if type(value) is bool or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False

@@ -10,7 +10,7 @@ import torch
 
 from edgepose.models import CPM, MessagePassing, count_macs
 from edgepose.models.slice_network import SliceNetwork, bent, unbent
-from edgepose.models.slicing import dense_transform, envelope_transform, warp_maps
+from edgepose.models.slice_transforms import dense_transform, envelope_transform, warp_maps
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.skeletons import JHMDB15
 from edgepose_runtime.slicing.distance import distance_transform_numpy
