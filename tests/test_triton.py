@@ -95,6 +95,7 @@ def start(environment, tmp_path) -> Iterator:
         server = TritonServer(environment, folder, endpoints, extra, log=tmp_path / "log.txt")
         servers.append(server)
         server.start(180)
+        until(lambda: has_metrics(server))
         return server
 
     yield start
@@ -106,6 +107,14 @@ def start(environment, tmp_path) -> Iterator:
 def frames(sample_clip):
     with open_source(sample_clip) as source:
         return [frame.image for frame in itertools.islice(source, 40)]
+
+
+def has_metrics(server: TritonServer) -> bool:
+    """Whether its last service is up, which is after its models are ready."""
+    try:
+        return bool(server.metrics())
+    except OSError:
+        return False
 
 
 def address(server: TritonServer) -> str:
