@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.clip_options import add_clip_options, selection
 from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.contenders import PAPER_SEGMENTS, as_tracker, in_boxes
-from edgepose.evaluation.data import Selection, data_set, select_clips
+from edgepose.evaluation.data import data_set, select_clips
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose.evaluation.running import Contender, Run, run_all
 from edgepose.evaluation.scoring import measures_for
@@ -32,9 +33,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy", description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="bundle, or 'none': peers alone")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
-    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    add_clip_options(parser)
     parser.add_argument("--backend", default="openvino", help="runs all networks, ours and others")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
@@ -46,12 +45,12 @@ def main(words: Sequence[str] | None = None) -> None:
     """Evaluate everybody, print the tables and write the results."""
     args = parse_arguments(words)
     args.out.mkdir(parents=True, exist_ok=True)
-    selection = Selection(root=args.root, grade=args.grade, limit=args.limit_clips)
-    clips = select_clips(selection)
+    chosen = selection(args)
+    clips = select_clips(chosen)
     with ExitStack() as opened:
         runs = run_all(contenders(args, opened), clips, measures_for(ALPHAS))
-    text = tables(runs, clips, data_set(selection.data).headline)
-    content = as_json(runs, clips, selection, machine=describe_machine())
+    text = tables(runs, clips, data_set(chosen.data).headline)
+    content = as_json(runs, clips, chosen, machine=describe_machine())
     (args.out / "accuracy.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
     (args.out / "accuracy.md").write_text(text)
     print(text)

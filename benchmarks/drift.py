@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.clip_options import add_clip_options, selection
 from edgepose.benchmarking.timing import to_and_fro
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data import select_clips
 from edgepose.evaluation.gt_box import BodyAlone, GtBox
 from edgepose.evaluation.report import Table, markdown
 from edgepose.evaluation.scoring import Measure, Score, score_clip
@@ -37,10 +38,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks drift", description=__doc__)
     parser.add_argument("--model", nargs="+", default=["ppn-swift", "dkd-swift"], metavar="BUNDLE")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    add_clip_options(parser)
     parser.add_argument("--split", choices=("val", "train"), default="val")
-    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
     return parser.parse_args(words)
 
@@ -49,10 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Follow people for long, score the ways through the clips, print and write it."""
     args = parse_arguments(words)
     args.out.mkdir(parents=True, exist_ok=True)
-    selection = Selection(
-        root=args.root, split=args.split, grade=args.grade, limit=args.limit_clips
-    )
-    clips = select_clips(selection)
+    clips = select_clips(selection(args, args.split))
     rows: dict[str, Row] = {}
     for name in args.model:
         with load(name, num_threads=1) as model:

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.clip_options import add_clip_options, selection
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data import select_clips
 from edgepose.evaluation.report import Table, markdown
 from edgepose.evaluation.tracked import Tracked
 from edgepose.loading import DEFAULT_MODEL, load
@@ -74,10 +75,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks recovery", description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    add_clip_options(parser)
     parser.add_argument("--split", choices=("val", "train"), default="val")
-    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
     parser.add_argument("--parts", default=",".join(CASES), help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
     return parser.parse_args(words)
@@ -88,10 +87,7 @@ def main(words: Sequence[str] | None = None) -> None:
     args = parse_arguments(words)
     parts = _parts(args.parts)
     args.out.mkdir(parents=True, exist_ok=True)
-    selection = Selection(
-        root=args.root, split=args.split, grade=args.grade, limit=args.limit_clips
-    )
-    clips = select_clips(selection)
+    clips = select_clips(selection(args, args.split))
     found: dict[str, list[Finding]] = {}
     with load(args.model, num_threads=1) as model:
         tracked = Tracked(model.skeleton, lambda: PoseTracker(model))

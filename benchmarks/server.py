@@ -14,10 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clip_options import add_clip_options, selection
 from benchmarks.serving import crops, plot, sizing, step_time, throughput
 from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, least_gain, settings
 from benchmarks.serving.workbench import Workbench
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data import select_clips
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.machine import describe_machine
 from edgepose_runtime.errors import BackendUnavailableError
@@ -32,9 +33,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--every", type=int, default=10, metavar="N", help="ask every N frames")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
-    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    add_clip_options(parser)
     parser.add_argument("--weights", type=Path, metavar="DIR", help="has those of the strong head")
     parser.add_argument("--memory", type=Path, metavar="DIR", help="keep heat-maps from run to run")
     parser.add_argument("--resume", action="store_true", help="go on with the last sweep")
@@ -69,8 +68,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _sweep(args: argparse.Namespace, before: dict[str, Any]) -> dict[str, Any]:
     """Run the settings of which the last run left no result, unless it was about other clips."""
-    selection = Selection(root=args.root, grade=args.grade, limit=args.limit_clips)
-    clips = select_clips(selection)
+    clips = select_clips(selection(args))
     found: dict[str, Any] = {"clips": len(clips), "asked_every": args.every, "heads": {}}
     if args.resume and {**before, "heads": {}} == found:
         found = before

@@ -16,10 +16,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clip_options import add_clip_options, selection
 from benchmarks.robustness.measuring import BOXES, TRACKER, Row, Setup, groups, measure
 from benchmarks.robustness.picture import draw
 from edgepose.evaluation.conditions import conditions
-from edgepose.evaluation.data import Selection
 from edgepose.evaluation.report import Table, figure, markdown
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.machine import describe_machine
@@ -41,9 +41,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="tracker and gt-box are ways of the model, others peers (default: %(default)s)",
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
-    parser.add_argument("--grade", default="A", help="grade of the annotation (default: A)")
-    parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
+    add_clip_options(parser)
     parser.add_argument("--backend", default="openvino", help="runs all networks")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of the peers' weights")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")
@@ -77,8 +75,8 @@ def _measured(args: argparse.Namespace) -> list[Row]:
         raise ConfigError(
             f"--parts may be {', '.join(groups())}; got {', '.join(map(repr, unknown))}."
         )
-    selection = Selection(root=args.root, grade=args.grade, limit=args.limit_clips)
-    work = partial(measure, Setup(args.model, args.backend, args.weights, selection, parts))
+    clips = selection(args)
+    work = partial(measure, Setup(args.model, args.backend, args.weights, clips, parts))
     who = args.contenders.split(",")
     if args.jobs == 1:
         return list(chain.from_iterable(map(work, who)))

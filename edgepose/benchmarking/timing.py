@@ -32,7 +32,7 @@ class Plan:
         rounds: in each, every contender has one turn.
         calls: calls in a turn that count, at most.
         warmup_ms: so long at the start of a turn calls do not count. Caches belong to the
-            contender before: a light network takes 20 to 30 calls to be as fast as in a stream.
+            contender before: a light network is as fast as in a stream only after a while.
         turn_ms: a turn that counted so long ends after :data:`LEAST_CALLS` already.
         seed: of the order within the rounds.
     """

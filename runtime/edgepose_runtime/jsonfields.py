@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import EdgePoseError
 
 
@@ -55,14 +55,18 @@ class JsonFields:
     def number(self, name: str) -> float:
         """Return a finite number."""
         value = self._take(name)
-        if not _is_number(value):
+        if not is_finite_number(value):
             raise self._mismatch(name, "a finite number", value)
         return float(value)
 
     def numbers(self, name: str, count: int) -> tuple[float, ...]:
         """Return exactly ``count`` finite numbers."""
         value = self._take(name)
-        if not isinstance(value, list) or len(value) != count or not all(map(_is_number, value)):
+        if (
+            not isinstance(value, list)
+            or len(value) != count
+            or not all(map(is_finite_number, value))
+        ):
             raise self._mismatch(name, f"a list of {count} finite numbers", value)
         return tuple(float(number) for number in value)
 
@@ -107,12 +111,6 @@ class JsonFields:
         return self._error(
             f"{name!r} in {self._where} must be {wanted}, but is {_described(value)}."
         )
-
-
-def _is_number(value: object) -> bool:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return False
-    return abs(value) <= sys.float_info.max  # not for NaN, nor for integers no float can hold
 
 
 def _described(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +29,17 @@ class Probe:
     def __init__(
         self, reference: bytes, feeds: Sequence[Feeds], *, backend: str = "openvino"
     ) -> None:
-        self._feeds = feeds
-        self._reference = run_graph(reference, feeds, backend)
-        self._backend = backend
+        self._graph, self._feeds, self._backend = reference, feeds, backend
 
     def error(self, graph: bytes) -> float:
         """Return the root mean square error of what counts, relative to that of zeros."""
         found = run_graph(graph, self._feeds, self._backend)
         return relative_error(found, self._reference)
+
+    @cached_property
+    def _reference(self) -> dict[str, Maps]:
+        """What the float graph says: of no use where no form is tried."""
+        return run_graph(self._graph, self._feeds, self._backend)
 
 
 def run_graph(graph: bytes, feeds: Sequence[Feeds], backend: str) -> dict[str, Maps]:
