@@ -1,13 +1,10 @@
-import ast
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from edgepose_runtime import kernels
-from edgepose_runtime.kernels.compiling import CONSTANTS
+from edgepose_runtime.kernels import compiling
 
 KERNEL = """
 from edgepose_runtime.kernels.crops import area_taps
@@ -48,7 +45,7 @@ def test_compiled_kernels_are_kept_where_a_folder_can_be_written(tmp_path):
     ("change", "hits"),
     [
         ("", 1),
-        ("compiling.CONSTANTS = ('geometry.py',)", 0),
+        ("compiling._PACKAGE = compiling._PACKAGE / 'capture'", 0),
     ],
     ids=["the same sources", "others"],
 )
@@ -59,14 +56,20 @@ def test_kept_kernels_count_only_for_the_sources_they_are_made_of(tmp_path, chan
     assert python(counted, NUMBA_CACHE_DIR=str(tmp_path)).split("\n")[-1] == str(hits)
 
 
-def test_all_modules_that_kernels_take_constants_from_are_known():
-    taken = {
-        f"{node.module.removeprefix('edgepose_runtime.')}.py"
-        for file in Path(kernels.__path__[0]).glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("edgepose_runtime.")
-    }
-    assert {name for name in taken if not name.startswith("kernels.")} == set(CONSTANTS)
+@pytest.mark.parametrize("moved", ["renamed", "edited", "removed"])
+def test_any_change_of_a_source_file_makes_kept_kernels_stale(tmp_path, monkeypatch, moved):
+    source = tmp_path / "folder" / "constants.py"
+    source.parent.mkdir()
+    source.write_text("A = 1")
+    monkeypatch.setattr(compiling, "_PACKAGE", tmp_path)
+    before = compiling.sources_hash.__wrapped__()
+    if moved == "renamed":
+        source.rename(source.with_name("other.py"))
+    elif moved == "edited":
+        source.write_text("A = 2")
+    else:
+        source.unlink()
+    assert compiling.sources_hash.__wrapped__() != before
 
 
 def test_importing_the_runtime_loads_nothing_heavy():

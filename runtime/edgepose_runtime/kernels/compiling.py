@@ -12,8 +12,8 @@ from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: Modules beside this folder whose constants are compiled into kernels.
-CONSTANTS = ("decoding.py", "hpim.py")
+#: Sources of this package: kernels lie beside what they belong to, and take constants from there.
+_PACKAGE = Path(__file__).parent.parent
 
 
 def kernel(function: Function) -> Function:
@@ -67,10 +67,9 @@ def _tie_to_all_sources(compiled: Any) -> None:
 
 @cache
 def sources_hash() -> str:
-    """Return a hash of all that kernels are made of."""
-    here = Path(__file__).parent
-    files = [*here.glob("*.py"), *(here.parent / name for name in CONSTANTS)]
+    """Return a hash of every source file of the package, of which kernels are made."""
     found = sha256()
-    for file in sorted(file for file in files if file.is_file()):
-        found.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(_PACKAGE.rglob("*.py")):
+        name = file.relative_to(_PACKAGE).as_posix()
+        found.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
     return found.hexdigest()
