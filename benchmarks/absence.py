@@ -19,7 +19,7 @@ from edgepose.datasets.root import data_root
 from edgepose.loading import DEFAULT_MODEL, load
 from edgepose.machine import describe_machine
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.crop import Image
+from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent
 #: What is kept clear of the annotated joints, and the narrowest part looked at, in pixels.

@@ -24,8 +24,8 @@ from edgepose.datasets.sequences import read_penn_sequences
 from edgepose.evaluation.report import Table, markdown
 from edgepose.machine import describe_machine, pin_to_cores
 from edgepose.training.key_trials import Setting, Trial, draw_trial
-from edgepose_runtime.dynamics import DEFAULT_DICTIONARY, load_dictionary
-from edgepose_runtime.interpolation import WINDOW
+from edgepose_runtime.interpolation.dictionary import DEFAULT_DICTIONARY, load_dictionary
+from edgepose_runtime.interpolation.interpolator import WINDOW
 
 HERE = Path(__file__).parent
 #: What a joint may be off to count, in sides of the person's box.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from edgepose.models.published import load_published_dictionary
-from edgepose_runtime.dynamics import Dictionary, MatrixDictionary, pole_atoms
-from edgepose_runtime.interpolation import WINDOW, PoseInterpolator
+from edgepose_runtime.interpolation.dictionary import Dictionary, MatrixDictionary, pole_atoms
+from edgepose_runtime.interpolation.interpolator import WINDOW, PoseInterpolator
 
 Doubles = NDArray[np.floating]
 Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.dynamics import PoleDictionary
-from edgepose_runtime.hpim import (
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
+from edgepose_runtime.interpolation.hpim import (
     equal_atoms,
     expected_movement,
     fista_numpy,
     interpolate_numpy,
     prepare_numpy,
 )
-from edgepose_runtime.interpolation import WINDOW, Interpolation, PoseInterpolator
+from edgepose_runtime.interpolation.interpolator import WINDOW, Interpolation, PoseInterpolator
 
 Keys = NDArray[np.int64]
 Poses = NDArray[np.float32]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.key_poses import FrameWisePoses
 from edgepose.keyframes.learned import LearnedSteps
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 
 #: Windows that the cost is the median of, each of so many frames.
 WINDOWS, LENGTH = 25, 40

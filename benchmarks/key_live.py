@@ -17,8 +17,8 @@ from edgepose.loading import PoseModel
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.crop import Image
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import Image
+from edgepose_runtime.geometry.roi import Roi
 
 #: What is compared.
 SETTINGS: dict[str, KeyFrames | None] = {

@@ -15,8 +15,8 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.keyframes.windows import thumbnail
 from edgepose.loading import PoseModel
-from edgepose_runtime.crop import Image, crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 Floats = NDArray[np.float32]
 

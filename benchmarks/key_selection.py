@@ -13,9 +13,9 @@ from benchmarks.key_poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from benchmarks.key_search import SearchedKeys
 from edgepose.evaluation.metrics import pck_counts, torso_lengths
 from edgepose.keyframes.selecting import EvenSteps, frames_at_even_steps, uniform_selection
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.interpolation import PoseInterpolator
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.interpolation.interpolator import PoseInterpolator
+from edgepose_runtime.poses.skeletons import Skeleton
 
 #: PCK-torso at this share of the torso, over the twelve limb joints.
 ALPHA = 0.2

@@ -29,8 +29,8 @@ from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.machine import describe_machine
 from edgepose.progress import show_progress
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.skeletons import Skeleton
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 OUT = Path(__file__).parent / "out"
 MEASURES = (Measure("torso", 0.2), Measure("torso", 0.1))

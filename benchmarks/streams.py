@@ -23,7 +23,7 @@ from edgepose.machine import describe_machine, pin_to_cores
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import open_source
-from edgepose_runtime.crop import Image
+from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent
 CLIP = HERE.parent / "samples" / "clips" / "balance.mp4"

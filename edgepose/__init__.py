@@ -53,10 +53,10 @@ if TYPE_CHECKING:
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
-    from edgepose_runtime.conversion import convert_keypoints
+    from edgepose_runtime.poses.conversion import convert_keypoints
     from edgepose_runtime.events import EventKind, StreamEvent
-    from edgepose_runtime.skeletons import Skeleton, get_skeleton
-    from edgepose_runtime.smoothing import OneEuroSettings
+    from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
+    from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 __version__ = "0.1.0"
 
@@ -68,14 +68,14 @@ _LAZY = {
     "HeadStats": "edgepose.remote.stats",
     "KeyFrames": "edgepose.keyframes.settings",
     "LateReason": "edgepose.remote.stats",
-    "OneEuroSettings": "edgepose_runtime.smoothing",
+    "OneEuroSettings": "edgepose_runtime.poses.smoothing",
     "Origin": "edgepose.results",
     "PoseModel": "edgepose.loading",
     "PoseResult": "edgepose.results",
     "PoseTracker": "edgepose.tracker",
     "RemoteHead": "edgepose.remote.settings",
     "ServerSettings": "edgepose_runtime.backends.triton.settings",
-    "Skeleton": "edgepose_runtime.skeletons",
+    "Skeleton": "edgepose_runtime.poses.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
     "ThinSlicing": "edgepose.slicing",
@@ -83,10 +83,10 @@ _LAZY = {
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.notices",
     "available_models": "edgepose.loading",
-    "convert_keypoints": "edgepose_runtime.conversion",
+    "convert_keypoints": "edgepose_runtime.poses.conversion",
     "draw_pose": "edgepose.drawing",
     "draw_result": "edgepose.drawing",
-    "get_skeleton": "edgepose_runtime.skeletons",
+    "get_skeleton": "edgepose_runtime.poses.skeletons",
     "load": "edgepose.loading",
 }
 

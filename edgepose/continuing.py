@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edgepose.looking import Image, Keypoints, Look
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 #: After a longer gap between two frames the pose is not carried on: the head starts afresh.
 LONGEST_GAP_MS = 1000.0

@@ -176,7 +176,7 @@ def _kernels() -> Iterator[Finding]:
 
 def kernel_cache() -> str | None:
     """Return the folder that compiled kernels are kept in, or ``None`` without one."""
-    from edgepose_runtime.kernels.crops import crop_area
+    from edgepose_runtime.geometry.crop_kernels import crop_area
 
     compiled: Any = crop_area
     folder: str | None = compiled.stats.cache_path

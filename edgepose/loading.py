@@ -12,12 +12,12 @@ from edgepose.machine import usable_cores
 from edgepose.methods import Method, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
 from edgepose_runtime.backends.base import INT8, no_int8
-from edgepose_runtime.bundle import MANIFEST_FILE, Bundle, load_bundle
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
-from edgepose_runtime.manifest import Manifest
-from edgepose_runtime.skeletons import Skeleton
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.thin_slicing.springs import Springs
 
 #: The bundle that is used where none is named.
 DEFAULT_MODEL = "ppn-swift"

@@ -13,8 +13,8 @@ from edgepose.methods import Estimate
 from edgepose.methods.base import CarryingMethod, Crop, Heatmaps
 from edgepose.results import Origin
 from edgepose.stats import StageClock
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 Image = NDArray[np.uint8]
 Keypoints = NDArray[np.float32]

@@ -19,7 +19,7 @@ from edgepose.slicing import refinement
 from edgepose.stream import PoseStream
 from edgepose.work import FrameWork
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError, EdgePoseError
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 #: Sources that have ended and were not removed, whose statistics are kept.
 ENDED_KEPT = 100

@@ -9,7 +9,7 @@ from typing import Any
 from edgepose.lane import Lane
 from edgepose.pipeline import Pipeline
 from edgepose_runtime.capture import FrameSource
-from edgepose_runtime.crop import as_bgr
+from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, EdgePoseError, FrameError
 from edgepose_runtime.events import StreamEvent
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from edgepose.loading import PoseModel
 from edgepose.looking import Image, Look
 from edgepose.results import PoseResult
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,13 +18,13 @@ from edgepose.refining import Refinement, Seen
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.slicing.files import read_springs
-from edgepose_runtime.slicing.optical_flow import OpticalFlow, consistent, optical_flow
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import Springs, resized
-from edgepose_runtime.slicing.warping import sampling_grid
-from edgepose_runtime.smoothing import OneEuroFilter, OneEuroSettings
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.thin_slicing.files import read_springs
+from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, consistent, optical_flow
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import Springs, resized
+from edgepose_runtime.thin_slicing.warping import sampling_grid
+from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
 
 Grey = NDArray[np.uint8]
 Keypoints = NDArray[np.float32]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroFilter, OneEuroSettings
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
 
 Keypoints = NDArray[np.float32]
 

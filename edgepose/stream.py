@@ -17,9 +17,9 @@ from edgepose.searching import PersonSearch
 from edgepose.stats import StageClock
 from edgepose.steadying import Steadier
 from edgepose.warming import warm_up_following, warm_up_looking
-from edgepose_runtime.following import FollowingSettings, RoiFollower, is_nothing, is_person
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, RoiFollower, is_nothing, is_person
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"

@@ -28,11 +28,11 @@ from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.timestamps import StreamTime
 from edgepose_runtime.capture import FrameSource, open_source
-from edgepose_runtime.crop import as_bgr
+from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
 from edgepose_runtime.events import StreamEvent
-from edgepose_runtime.skeletons import Skeleton
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 class PoseTracker(Closing):

@@ -6,9 +6,9 @@ import numpy as np
 
 from edgepose.looking import Looker
 from edgepose.stats import StageClock
-from edgepose_runtime.following import FollowingSettings, RoiFollower
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroFilter
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, RoiFollower
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroFilter
 
 
 def warm_up_looking(looker: Looker) -> int:

@@ -65,8 +65,8 @@ def untrained_dkd(folder: Path) -> Path:
     from edgepose_converters.bundling import BundleOptions, build_bundle
     from edgepose_converters.trained import TrainedModel
     from edgepose_converters.verification import made_up_crops
-    from edgepose_runtime.manifest import HeatmapSpec
-    from edgepose_runtime.skeletons import PENN13
+    from edgepose_runtime.bundles.manifest import HeatmapSpec
+    from edgepose_runtime.poses.skeletons import PENN13
     from tests.converters.conftest import TinyEncoder, seen
 
     network = seen(DKD(TinyEncoder(1), PoseKernels(13, 16)), (2, 3, 3, 256, 256))

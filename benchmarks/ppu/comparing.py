@@ -17,7 +17,7 @@ from edgepose.evaluation.running import Contender, evaluate
 from edgepose.evaluation.scoring import Measure, measures_for
 from edgepose.methods import MethodSpec, PropagationMethod
 from edgepose_runtime.backends import Network
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 Arrays = Mapping[str, NDArray[Any]]
 SPEC = MethodSpec(PENN13, 256, SIZE, 4.0, 1.5, 0.2, None)

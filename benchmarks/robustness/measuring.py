@@ -21,7 +21,7 @@ from edgepose.evaluation.running import Contender, Run, evaluate
 from edgepose.evaluation.scoring import Measure
 from edgepose.loading import open_model
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 #: Our model's two ways; any other contender is a peer's option.
 TRACKER, BOXES = "tracker", "gt-box"

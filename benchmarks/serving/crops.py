@@ -21,8 +21,8 @@ from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.bundle import load_bundle
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.geometry.roi import Roi
 
 QUALITIES = (75, 90, 95)
 MEASURES = measures_for((0.2, 0.1))[:2]

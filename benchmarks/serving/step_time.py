@@ -14,7 +14,7 @@ from benchmarks.serving.canned import canned_server
 from edgepose.loading import bundle_path, load
 from edgepose.remote import RemoteHead
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.tensors import Array
 

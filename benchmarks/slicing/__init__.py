@@ -25,7 +25,7 @@ from edgepose.loading import DEFAULT_MODEL
 from edgepose.machine import describe_machine
 from edgepose.methods.base import MethodSpec
 from edgepose.slicing import fitting_springs
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.thin_slicing.springs import Springs
 
 OUT = Path(__file__).parent.parent / "out"
 Job = tuple[Unaries, MethodSpec, tuple[str, Springs | None]]

@@ -15,10 +15,10 @@ from edgepose.datasets.root import data_root
 from edgepose.evaluation.scoring import Measure, Score, score_clip
 from edgepose.evaluation.swaps import SwapCounts, count_swaps
 from edgepose.methods.base import MethodSpec
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import Springs
 
 Floats = NDArray[np.float32]
 WIDE, NARROW = Measure("torso", 0.2), Measure("torso", 0.1)

@@ -13,9 +13,9 @@ import numpy as np
 from edgepose.loading import PoseModel, load
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.slicing.files import read_springs
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.thin_slicing.files import read_springs
+from edgepose_runtime.thin_slicing.springs import Springs
 
 UNARY = "unary"
 _DIGITS = 12

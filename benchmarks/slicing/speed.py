@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.slicing import FLOW_SIZE
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.optical_flow import DisFlow
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import initial_springs
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.optical_flow import DisFlow
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 SIDE, FRAMES = 64, 60
 SLICE = 5

@@ -15,9 +15,9 @@ from edgepose_converters.export import ExportedGraph
 from edgepose_converters.exporters import exporter_of
 from edgepose_converters.trained import TrainedModel
 from edgepose_converters.verification import Agreement, Crop, compare, require_agreement
-from edgepose_runtime.bundle import Bundle, check_bundle_target, write_bundle
+from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.manifest import GraphSpec, InputSpec, Manifest, Normalisation
+from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
 
 #: What a model card may say; each is an object of the manifest.
 CARD = ("training", "accuracy", "latency", "licence")

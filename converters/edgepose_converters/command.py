@@ -38,10 +38,10 @@ from edgepose_converters.movenet import (
 from edgepose_converters.reports import agreement_text, import_text, int8_text
 from edgepose_converters.trained import TrainedModel, load_model
 from edgepose_converters.verification import Crop, crops_of, made_up_crops
-from edgepose_runtime.bundle import Bundle, check_bundle_target, load_bundle
+from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import COCO17, get_skeleton
+from edgepose_runtime.poses.skeletons import COCO17, get_skeleton
 
 _AVERAGE = "average"
 _MADE_UP_FRAMES = 8

@@ -20,7 +20,7 @@ class Exporter:
     """How a kind of network is exported.
 
     Attributes:
-        method: a key of ``edgepose_runtime.manifest.METHOD_GRAPHS``.
+        method: a key of ``edgepose_runtime.bundles.manifest.METHOD_GRAPHS``.
         starter: returns the part that finds a pose in one image.
         graphs: exports a network, with another one that starts sequences if that is not ``None``,
             and weights stored as the last argument says.

@@ -26,8 +26,8 @@ from edgepose.training.checkpoint import load_weights
 from edgepose.training.modules import convert_outputs
 from edgepose_converters.trained import TrainedModel
 from edgepose_runtime.errors import CheckpointError, ConfigError, OutputError
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import COCO17, MPII16, Skeleton
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import COCO17, MPII16, Skeleton
 
 Weights = Mapping[str, Tensor]
 

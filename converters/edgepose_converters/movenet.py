@@ -24,7 +24,7 @@ from edgepose.models.imagenet import MEAN, STD
 from edgepose.models.networks import LIGHT_PYRAMID, PoseNetwork, build_network
 from edgepose.training.modules import convert_outputs, network_input
 from edgepose_runtime.errors import CheckpointError, DataError
-from edgepose_runtime.skeletons import COCO17, Skeleton
+from edgepose_runtime.poses.skeletons import COCO17, Skeleton
 
 MOVENET_FORM = "movenet"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgepose.cli.tables import format_table
 from edgepose_converters.importing import CONVERTED, MATCHED, MISSING, UNUSED, ImportReport
 from edgepose_converters.verification import Agreement
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
 
 if TYPE_CHECKING:  # it loads NNCF
     from edgepose_converters.quantisation.int8 import Int8Report

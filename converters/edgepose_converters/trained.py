@@ -12,8 +12,8 @@ from torch import nn
 from edgepose.training.modules import load_trained
 from edgepose.training.settings import TrainConfig
 from edgepose_converters.export import Geometry
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import Skeleton
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from edgepose.evaluation.scoring import measures_for
 from edgepose.loading import PoseModel, open_model
 from edgepose.methods import FramewiseMethod
 from edgepose_runtime.backends import get_backend
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import DataError
 
 ALPHAS = (0.2, 0.1)

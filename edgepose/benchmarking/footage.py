@@ -10,9 +10,9 @@ from pathlib import Path
 from edgepose.loading import PoseModel
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import DEFAULT_FPS, open_source
-from edgepose_runtime.crop import Image
+from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.geometry import PERSON_CROP_FACTOR, Roi
+from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi
 
 #: In a checkout; the wheel has no clips.
 SAMPLE_CLIP = Path(__file__).resolve().parents[2] / "samples" / "clips" / "balance.mp4"

@@ -16,8 +16,8 @@ from edgepose.benchmarking.tasks import NetworkTask, PeerTask, TrackerTask
 from edgepose.benchmarking.timing import Task, TimedNetwork
 from edgepose.loading import PoseModel, bundle_path, open_model
 from edgepose_runtime.backends import Network, get_backend
-from edgepose_runtime.bundle import Bundle, load_bundle
-from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.bundles.bundle import Bundle, load_bundle
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import BackendError
 
 #: The output of a step graph that the light network alone makes.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgepose.loading import available_models, bundle_path
-from edgepose_runtime.bundle import Bundle, load_bundle
+from edgepose_runtime.bundles.bundle import Bundle, load_bundle
 
 _CARD = ("training", "accuracy", "latency", "licence")
 

@@ -24,11 +24,11 @@ from edgepose.sinks.files import check_writable
 from edgepose.sinks.jsonl import FORMAT
 from edgepose.slicing import SliceRefiner, ThinSlicing, fitting_springs
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import Skeleton, get_skeleton
-from edgepose_runtime.slicing.files import read_springs
-from edgepose_runtime.slicing.springs import Springs
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
+from edgepose_runtime.thin_slicing.files import read_springs
+from edgepose_runtime.thin_slicing.springs import Springs
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 def add_parser(subparsers: Any) -> None:

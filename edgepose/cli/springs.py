@@ -13,10 +13,10 @@ from edgepose.cli.values import share, whole
 from edgepose.loading import DEFAULT_MODEL, PoseModel, bundle_path, load
 from edgepose.progress import show_progress
 from edgepose.sinks.files import check_writable, create_file
-from edgepose_runtime.bundle import load_bundle, with_springs
+from edgepose_runtime.bundles.bundle import load_bundle, with_springs
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.slicing.files import dump_springs, read_springs
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.thin_slicing.files import dump_springs, read_springs
+from edgepose_runtime.thin_slicing.springs import Springs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     from edgepose.datasets.root import data_root
     from edgepose.evaluation.perturbation import Perturbation, perturbed
     from edgepose.training.slice_windows import SliceWindows, collect_windows, weakened
-    from edgepose_runtime.slicing.optical_flow import optical_flow
+    from edgepose_runtime.thin_slicing.optical_flow import optical_flow
 
     if args.windows is not None and args.windows.exists():
         return SliceWindows.load(args.windows)
@@ -147,8 +147,8 @@ def _learn(args: argparse.Namespace, model: PoseModel, windows: SliceWindows) ->
     trusts its own frames more than it can on clips that are new to it.
     """
     from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
-    from edgepose_runtime.slicing.graph import body_graph
-    from edgepose_runtime.slicing.springs import resized, signed
+    from edgepose_runtime.thin_slicing.graph import body_graph
+    from edgepose_runtime.thin_slicing.springs import resized, signed
 
     halves = windows.halved()
     start = measured_springs(body_graph(model.skeleton, args.reach), halves)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import PERSON_CROP_FACTOR, Roi
+from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi
 
 #: Less than this, in pixels, is no person that could be learned from.
 LEAST_BOX_SIDE = 8.0

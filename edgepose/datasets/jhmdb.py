@@ -18,9 +18,9 @@ from edgepose.datasets.frames import VideoFile, decode_frames, frame_rate
 from edgepose.datasets.labels import weights_from_scores
 from edgepose.datasets.records import PersonClip, encode_picture
 from edgepose.datasets.tables import Table, load_table
-from edgepose_runtime.conversion import convert_keypoints
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import HALPE26, JHMDB15, Skeleton
+from edgepose_runtime.poses.skeletons import HALPE26, JHMDB15, Skeleton
 
 SIZE = (320, 240)
 

@@ -13,9 +13,9 @@ from edgepose.datasets.broken import OnBroken, read_each, refuse
 from edgepose.datasets.labels import mask_missing
 from edgepose.datasets.records import Keypoints, PersonImage
 from edgepose.datasets.tables import load_matlab
-from edgepose_runtime.conversion import convert_keypoints
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.skeletons import MPII16, Skeleton
+from edgepose_runtime.poses.skeletons import MPII16, Skeleton
 
 ANNOTATION = "mpii_human_pose_v1_u12_1.mat"
 _FOLDERS = ("", "annot", "mpii_human_pose_v1_u12_2")

@@ -12,7 +12,7 @@ from edgepose.datasets.clips import Clip, checked_clip
 from edgepose.datasets.frames import PictureFiles
 from edgepose.datasets.tables import Table, load_matlab, numbers
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 #: The frames were published without a rate.
 FPS = 25.0

@@ -20,7 +20,7 @@ from edgepose.datasets.clips import Clip, checked_clip
 from edgepose.datasets.frames import PictureFiles
 from edgepose.datasets.tables import load_matlab, numbers
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import JHMDB15
+from edgepose_runtime.poses.skeletons import JHMDB15
 
 FPS = 30.0
 SPLITS = tuple(f"{part}{number}" for part in ("test", "train") for number in (1, 2, 3))

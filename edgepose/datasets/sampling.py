@@ -25,8 +25,8 @@ from edgepose.datasets.windows import (
     open_frame,
 )
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton
 
 logger = logging.getLogger(__name__)
 Drawn = TypeVar("Drawn")

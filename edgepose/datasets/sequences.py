@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.tables import load_table
-from edgepose_runtime.skeletons import JHMDB15, PENN13, Skeleton
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13, Skeleton
 
 
 @dataclass(frozen=True, slots=True)

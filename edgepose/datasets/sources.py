@@ -18,7 +18,7 @@ from edgepose.datasets.records import PersonClip, PersonImage, decode_picture
 from edgepose.datasets.sampling import Source
 from edgepose.datasets.stills import read_backgrounds, read_lspet, read_people
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 JHMDB_SPLITS = ("train1", "train2", "train3")
 

@@ -16,9 +16,9 @@ from edgepose.datasets.broken import OnBroken, read_each, refuse
 from edgepose.datasets.labels import absent_keypoints, mask_missing, reconcile, weights_from_scores
 from edgepose.datasets.records import Keypoints, PersonImage
 from edgepose.datasets.tables import load_table
-from edgepose_runtime.conversion import convert_keypoints
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.skeletons import HALPE26, LSP14, Skeleton
+from edgepose_runtime.poses.skeletons import HALPE26, LSP14, Skeleton
 
 #: People whose limbs the teacher is less sure of on average are left out.
 LEAST_LIMB_SCORE = 0.5

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.augmentation import Placement
 from edgepose.datasets.records import Image, Keypoints
-from edgepose_runtime.crop import BACKGROUND
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.crop import BACKGROUND
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton
 
 Matrix = NDArray[np.float64]
 
@@ -22,7 +22,7 @@ def crop_matrix(square: Roi, placement: Placement, size: int) -> Matrix:
     """Return the (2, 3) affine that maps picture pixels to pixels of a size × size crop.
 
     It turns the square around its middle and mirrors it as `placement` says; with neither it is
-    `edgepose_runtime.geometry.roi_transform`.
+    `edgepose_runtime.geometry.roi.roi_transform`.
     """
     zoom, angle = size / square.width, np.deg2rad(placement.angle)
     mirror = -1.0 if placement.flip else 1.0

@@ -13,7 +13,7 @@ from edgepose.datasets.boxes import corners_box, joints_box
 from edgepose.datasets.labels import mask_missing, mask_outside
 from edgepose.datasets.motion import draw_motion, moved
 from edgepose.datasets.records import Image, Keypoints, PersonClip, PersonImage
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 AT_REST = np.eye(2, 3)
 

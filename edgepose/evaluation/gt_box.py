@@ -19,10 +19,10 @@ from edgepose.evaluation.boxes import person_boxes
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.results import Origin
-from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi, roi_transform
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.roi import Roi, roi_transform
+from edgepose_runtime.poses.skeletons import Skeleton
 
 PAPER_SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 """The seven scales of the papers' multi-scale figures."""

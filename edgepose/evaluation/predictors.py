@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton
 
 FloatArray = NDArray[np.floating]
 

@@ -21,9 +21,9 @@ from edgepose.evaluation.metrics import (
     pck_counts,
     torso_lengths,
 )
-from edgepose_runtime.conversion import convert_keypoints
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13, Skeleton
+from edgepose_runtime.poses.skeletons import PENN13, Skeleton
 
 FloatArray = NDArray[np.floating]
 

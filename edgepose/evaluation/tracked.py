@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.results import PoseResult
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 
 class Tracker(Protocol):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.tracked import Tracker, track_through
 from edgepose.steadying import Steadier
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 @dataclass(frozen=True, eq=False)

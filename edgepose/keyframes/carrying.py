@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from edgepose.keyframes.deciding import KeyFrameDecision
 from edgepose.keyframes.settings import KeyFrames
 from edgepose.looking import Image, Keypoints, Look
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.joint_flow import FlowStep, JointFlow, View
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow, View
+from edgepose_runtime.poses.skeletons import Skeleton
 
 Doubles = NDArray[np.float64]
 

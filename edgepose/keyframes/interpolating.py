@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgepose.keyframes.carrying import LiveKeyFrames, Passage
 from edgepose.refining import Seen
 from edgepose.results import Origin, PoseResult
-from edgepose_runtime.geometry import Roi, crop_to_frame, frame_to_crop
-from edgepose_runtime.joint_flow import VIEW_SIZE
+from edgepose_runtime.geometry.roi import Roi, crop_to_frame, frame_to_crop
+from edgepose_runtime.poses.optical_flow import VIEW_SIZE
 
 Doubles = NDArray[np.float64]
 

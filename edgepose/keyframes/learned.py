@@ -17,8 +17,8 @@ from edgepose.keyframes.selecting import (
 )
 from edgepose.keyframes.windows import Describe, middle_square, thumbnail
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
-from edgepose_runtime.closing import Closable
-from edgepose_runtime.crop import Image
+from edgepose_runtime.closable import Closable
+from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.errors import (
     BackendError,
     BackendUnavailableError,

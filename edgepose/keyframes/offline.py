@@ -16,8 +16,8 @@ from edgepose.results import Origin, PoseResult
 from edgepose.stats import StageClock
 from edgepose.stream import PoseStream
 from edgepose_runtime.capture import CapturedFrame
-from edgepose_runtime.crop import as_bgr
-from edgepose_runtime.interpolation import PoseInterpolator
+from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.interpolation.interpolator import PoseInterpolator
 
 #: So many frames before those to interpolate are taken into account.
 _CONTEXT = 24

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgepose.sinks.files import AppendedFile
 from edgepose_runtime.capture import CapturedFrame
-from edgepose_runtime.crop import Image, as_bgr
+from edgepose_runtime.geometry.crop import Image, as_bgr
 from edgepose_runtime.errors import OutputError
 
 #: Width of a picture on the sheet in pixels, and how many there are side by side at most.

@@ -9,8 +9,8 @@ import numpy as np
 
 from edgepose.keyframes.selecting import Features, Selector
 from edgepose_runtime.capture import CapturedFrame
-from edgepose_runtime.crop import Image, as_bgr, crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import Image, as_bgr, crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 #: Frames of a window, as in the paper.
 WINDOW = 40

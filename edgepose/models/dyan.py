@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgepose_runtime.dynamics import PoleDictionary
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.errors import ConfigError
 
 #: The ring that first poles are drawn from: radii of the paper, and angles in steps of `GRID`.
@@ -19,7 +19,7 @@ TOLERANCE = 1e-4
 
 
 def build_atoms(radius: Tensor, angle: Tensor, length: int) -> Tensor:
-    """Build the dictionary of N poles, differentiably: `edgepose_runtime.dynamics.pole_atoms`.
+    """Build the dictionary of N poles, differentiably: `edgepose_runtime.interpolation.dictionary.pole_atoms`.
 
     Args:
         radius: (N,).

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models.dyan import build_atoms
-from edgepose_runtime.dynamics import Kinds, PoleDictionary
-from edgepose_runtime.hpim import FLOOR
+from edgepose_runtime.interpolation.dictionary import Kinds, PoleDictionary
+from edgepose_runtime.interpolation.hpim import FLOOR
 
 #: Poles to start from lie on the unit circle: some closer and closer to 1, for slow movements, the
 #: others even enough that atoms over a window of 40 frames can express anything.
@@ -41,7 +41,7 @@ class MotionModel(nn.Module):
         self.trust = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
 
     def forward(self, key_frames: Tensor, poses: Tensor, seen: Tensor, noise: float) -> Tensor:
-        """Interpolate: `edgepose_runtime.hpim.posterior_numpy`, with gradients.
+        """Interpolate: `edgepose_runtime.interpolation.hpim.posterior_numpy`, with gradients.
 
         Args:
             key_frames: int64 (B, r).

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgepose_runtime.slicing.distance import distance_transform_with_winners
+from edgepose_runtime.thin_slicing.distance import distance_transform_with_winners
 
 #: Sends maps (N, h, w) along springs (N, 4); see :func:`dense_transform`.
 Transform = Callable[[Tensor, Tensor], Tensor]
@@ -21,7 +21,7 @@ def dense_transform(maps: Tensor, springs: Tensor) -> Tensor:
     Args:
         maps: (N, h, w) scores.
         springs: (N, 4) a_x, b_x, a_y, b_y over receiver minus sender; see
-            :func:`edgepose_runtime.slicing.distance.distance_transform`.
+            :func:`edgepose_runtime.thin_slicing.distance.distance_transform`.
 
     Returns:
         (N, h, w): out(p) = max_q maps(q) - a_x dx^2 - b_x dx - a_y dy^2 - b_y dy.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgepose.models.slice_transforms import Transform, carried, dense_transform
-from edgepose_runtime.slicing.distance import LEAST_STIFFNESS
-from edgepose_runtime.slicing.graph import PoseGraph
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.thin_slicing.distance import LEAST_STIFFNESS
+from edgepose_runtime.thin_slicing.graph import PoseGraph
+from edgepose_runtime.thin_slicing.springs import Springs
 
 #: Weights are learned as logarithms: none can be 0.
 _LEAST_WEIGHT = 1e-6
@@ -38,7 +38,7 @@ class _Round:
 class MessagePassing(nn.Module):
     """Rounds of messages on a slice of T frames, with everything learnable.
 
-    The parameters are those of :class:`~edgepose_runtime.slicing.springs.Springs`; weights and
+    The parameters are those of :class:`~edgepose_runtime.thin_slicing.springs.Springs`; weights and
     gains are kept as logarithms.
 
     Args:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgepose.looking import Look
 from edgepose.methods.base import CarryingMethod, Estimate, Heatmaps, MethodSpec
 from edgepose.remote.pictures import Picture, follow_points
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 #: How far the head's own heat-maps are trusted on the frame that it looked at.
 FIRST_TRUST = 0.95

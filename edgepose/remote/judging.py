@@ -7,7 +7,7 @@ import numpy as np
 from edgepose.looking import Keypoints
 from edgepose.remote.carrying import Carried, Frame
 from edgepose.remote.stats import LateReason
-from edgepose_runtime.following import FollowingSettings, is_person
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person
 
 #: How much less sure than the track an answer may be: networks are not sure in the same measure.
 LEAST_SUPPORT = 0.5

@@ -20,9 +20,9 @@ from edgepose.remote.pictures import take_picture
 from edgepose.remote.settings import RemoteHead
 from edgepose.remote.stats import HeadRecorder, LateReason
 from edgepose.results import Origin
-from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import EdgePoseError, ServerError
-from edgepose_runtime.following import FollowingSettings
+from edgepose_runtime.poses.roi_tracker import FollowingSettings
 from edgepose_runtime.tensors import Array
 
 logger = logging.getLogger("edgepose")

@@ -19,11 +19,11 @@ from edgepose_runtime.backends.triton import (
     ServerNetwork,
     open_server,
 )
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import EventKind, StreamEvent
-from edgepose_runtime.following import FollowingSettings
-from edgepose_runtime.manifest import Manifest
+from edgepose_runtime.poses.roi_tracker import FollowingSettings
+from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.tensors import Array, TensorSpec
 
 #: Events that wait for the next frame; nobody needs older ones.

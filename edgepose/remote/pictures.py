@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi, crop_to_frame, frame_to_crop
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi, crop_to_frame, frame_to_crop
 
 #: Side of a picture in pixels: 25 kB are kept of each frame.
 SIDE = 160

@@ -12,7 +12,7 @@ from edgepose.loading import PoseModel
 from edgepose.remote.link import HeadLink, HeadNetwork, connect
 from edgepose.remote.settings import RemoteHead
 from edgepose_runtime.backends.triton import BreakerState
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ServerError, ServerFault
 from edgepose_runtime.tensors import Array
 

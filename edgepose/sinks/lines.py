@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgepose.results import PoseResult
 from edgepose.sinks.files import AppendedFile
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 
 
 class LineSink(Closable):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edgepose.sinks.avi import AviWriter
 from edgepose.sinks.files import create_file
 from edgepose_runtime.capture.video import has_utf8_name
-from edgepose_runtime.closing import Closable
-from edgepose_runtime.crop import as_bgr
+from edgepose_runtime.closable import Closable
+from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
 
 Image = NDArray[np.uint8]

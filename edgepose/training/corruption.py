@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from edgepose.training.previous import sample
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 BLUR = (0.06, 0.24, 0.4, 0.24, 0.06)  # a Gaussian of one cell
 

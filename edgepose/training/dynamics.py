@@ -17,7 +17,7 @@ from edgepose.training.dynamics_settings import DynamicsConfig
 from edgepose.training.dynamics_tasks import DynamicsTask, build_dynamics_task
 from edgepose.training.journal import Journal
 from edgepose.training.trainer import REPORT_STEPS, Progress, RunSettings
-from edgepose_runtime.dynamics import save_dictionary
+from edgepose_runtime.interpolation.dictionary import save_dictionary
 from edgepose_runtime.errors import CheckpointError, OutputError
 
 #: What is written beside checkpoint and log.

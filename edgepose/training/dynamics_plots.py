@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgepose_runtime.dynamics import PoleDictionary
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.errors import OutputError
 
 ATOM_COUNT = 12

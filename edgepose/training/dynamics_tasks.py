@@ -19,7 +19,7 @@ from edgepose.models.dyan import DYAN
 from edgepose.models.motion import MotionModel
 from edgepose.training.dynamics_settings import DynamicsConfig
 from edgepose.training.key_trials import Setting, draw_setting, draw_trial
-from edgepose_runtime.dynamics import PoleDictionary
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
 
 #: A joint closer than this to its place, in sides of the person's box, is a hit; and how softly.
 HIT, SOFTNESS = 0.05, 0.006

@@ -33,13 +33,13 @@ from edgepose.training.config import parse_config
 from edgepose.training.files import find_weights
 from edgepose.training.settings import TrainConfig
 from edgepose.training.stage2_settings import SliceSettings
-from edgepose_runtime.bundle import load_bundle
-from edgepose_runtime.conversion import convert_keypoints
+from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.skeletons import MPII16, Skeleton
-from edgepose_runtime.slicing.files import read_springs
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.springs import Springs, initial_springs, resized, signed
+from edgepose_runtime.poses.skeletons import MPII16, Skeleton
+from edgepose_runtime.thin_slicing.files import read_springs
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.springs import Springs, initial_springs, resized, signed
 
 _OUTPUTS = ("final_layer.weight", "final_layer.bias")
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgepose.models.key_rates import KeyRates, key_times, unexplained_at
-from edgepose_runtime.dynamics import load_dictionary
-from edgepose_runtime.hpim import expected_movement
+from edgepose_runtime.interpolation.dictionary import load_dictionary
+from edgepose_runtime.interpolation.hpim import expected_movement
 
 #: Learning rate and weight decay, noise on the features, and every so many films are kept apart.
 RATE, DECAY, NOISE, KEPT = 1e-3, 0.05, 0.1, 6

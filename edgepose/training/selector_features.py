@@ -20,7 +20,7 @@ from edgepose.progress import show_progress
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.devices import move
 from edgepose.training.modules import load_trained, network_input
-from edgepose_runtime.crop import Image
+from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.errors import CheckpointError, DataError
 
 Features = NDArray[np.floating]

@@ -42,7 +42,7 @@ from edgepose.training.selector_features import (
     trunk_of_body,
 )
 from edgepose.training.selector_files import Selectors, save_selectors
-from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import DataError
 
 Each = TypeVar("Each")

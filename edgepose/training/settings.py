@@ -18,7 +18,7 @@ from edgepose.training.optimiser_settings import OptimiserSettings
 from edgepose.training.setting_checks import require_at_least, require_one_of
 from edgepose.training.stage2_settings import SequenceSettings, SliceSettings
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import Skeleton, get_skeleton
+from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 
 @dataclass(frozen=True)

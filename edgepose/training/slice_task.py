@@ -19,7 +19,7 @@ from edgepose.training.modules import network_input
 from edgepose.training.settings import TrainConfig
 from edgepose.training.springs import slice_loss
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.slicing.optical_flow import OpticalFlow, optical_flow
+from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, optical_flow
 
 
 class SliceTask:

@@ -20,12 +20,12 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose.slicing import flow_crop
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.geometry import Roi, frame_to_crop
-from edgepose_runtime.slicing.optical_flow import OpticalFlow
-from edgepose_runtime.slicing.warping import sampling_grid
+from edgepose_runtime.geometry.roi import Roi, frame_to_crop
+from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow
+from edgepose_runtime.thin_slicing.warping import sampling_grid
 
 Look = Callable[[Crop, Roi], Heatmaps]
 

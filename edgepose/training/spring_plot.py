@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from edgepose.testing import standing_person
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.springs import Springs
 
 #: Ellipses are drawn where a displacement costs this much more than rest does.
 COST = 0.1

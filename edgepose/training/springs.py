@@ -14,9 +14,9 @@ from edgepose.models.slicing import MessagePassing
 from edgepose.training.hinge import choice_loss, hinge_loss
 from edgepose.training.slice_windows import SliceWindows
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.slicing.distance import LEAST_STIFFNESS
-from edgepose_runtime.slicing.graph import PoseGraph
-from edgepose_runtime.slicing.springs import Springs, initial_springs
+from edgepose_runtime.thin_slicing.distance import LEAST_STIFFNESS
+from edgepose_runtime.thin_slicing.graph import PoseGraph
+from edgepose_runtime.thin_slicing.springs import Springs, initial_springs
 
 Loss = Literal["choice", "hinge", "balanced"]
 

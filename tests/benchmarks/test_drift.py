@@ -6,7 +6,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.loading import load
 from edgepose.methods import Estimate
 from edgepose.results import Origin
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 FRAMES = 4
 

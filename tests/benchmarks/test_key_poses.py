@@ -6,7 +6,7 @@ from benchmarks.key_poses import CLEAN, frame_wise_poses
 from edgepose.datasets.clips import Clip
 from edgepose.loading import PoseModel
 from edgepose.testing import FakeMethod, standing_person
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 HERE, THERE = standing_person((160, 120), 120), standing_person((170, 120), 120)
 CLIP = Clip(

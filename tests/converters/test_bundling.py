@@ -16,11 +16,11 @@ from edgepose_converters.bundling import (
 from edgepose_converters.trained import load_model
 from edgepose_converters.verification import made_up_crops
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import BackendError, CheckpointError, ConfigError, OutputError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import MPII16, PENN13
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import MPII16, PENN13
 
 CROPS = made_up_crops(64, 2)
 

@@ -6,7 +6,7 @@ import pytest
 
 from edgepose.cli.main import main
 from edgepose_converters.verification import made_up_crops
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from edgepose_converters.verification import crops_of, made_up_crops
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import PENN13
 from tests.converters.conftest import TinyEncoder, seen
 
 GEOMETRY = Geometry(input_size=256, heatmap_size=32, joints=13)

@@ -8,7 +8,7 @@ from edgepose_converters.export import Geometry, export_body, export_ppn
 from edgepose_converters.graphs import PixelNormalisation
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def feeds(graph, batch, seed=0):

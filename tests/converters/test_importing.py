@@ -12,10 +12,10 @@ from edgepose_converters.importing import (
     import_backbone,
     import_pose_network,
 )
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import MPII16, PENN13
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import MPII16, PENN13
 
 
 def simple_baselines(joints=16, stages=3):

@@ -12,7 +12,7 @@ from edgepose.models.networks import LIGHT_PYRAMID, build_network  # noqa: E402
 from edgepose_converters import movenet  # noqa: E402
 from edgepose_converters.movenet import import_movenet, restore_norms  # noqa: E402
 from edgepose_runtime.errors import CheckpointError, DataError  # noqa: E402
-from edgepose_runtime.skeletons import COCO17, PENN13  # noqa: E402
+from edgepose_runtime.poses.skeletons import COCO17, PENN13  # noqa: E402
 
 MAPS = "StatefulPartitionedCall/Sigmoid:0"
 

@@ -11,7 +11,7 @@ from edgepose.prediction import MotionPredictor
 from edgepose.stats import StageClock
 from edgepose.testing import standing_person
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 FRAMES = 12
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edgepose.loading import load
-from edgepose_runtime.bundle import Bundle, load_bundle, with_springs
+from edgepose_runtime.bundles.bundle import Bundle, load_bundle, with_springs
 from edgepose_runtime.errors import BundleFormatError, BundleHashError
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.springs import initial_springs
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from edgepose.results import Origin, PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose_runtime.errors import ConfigError, InferenceError, TimestampError
 from edgepose_runtime.events import EventKind, StreamEvent
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 

@@ -28,7 +28,7 @@ from edgepose_runtime.errors import (
     InferenceError,
     SourceError,
 )
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
 
 FRAME = np.zeros((240, 320, 3), np.uint8)

@@ -12,8 +12,8 @@ from edgepose.searching import (
 )
 from edgepose.stats import StageClock
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.following import FollowingSettings, search_rois
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, search_rois
+from edgepose_runtime.geometry.roi import Roi
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 

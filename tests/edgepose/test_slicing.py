@@ -15,12 +15,12 @@ from edgepose.stream import PoseStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.work import FrameWork
 from edgepose_runtime.errors import InferenceError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.kernels.slices import pass_messages
-from edgepose_runtime.skeletons import JHMDB15, PENN13
-from edgepose_runtime.slicing.files import dump_springs
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.springs import initial_springs
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.thin_slicing.kernels import pass_messages
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
+from edgepose_runtime.thin_slicing.files import dump_springs
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 FRAME = np.full((240, 320, 3), 100, np.uint8)
 PERSON = standing_person((160, 120), 120)

@@ -19,7 +19,7 @@ from edgepose.evaluation.scoring import measures_for
 from edgepose.loading import load
 from edgepose.methods import FramewiseMethod, MethodSpec
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
 
 ALPHAS = (0.2, 0.1)
 MEASURE = "PCK-torso over 12 limb joints in percent, at 0.2 and 0.1, gt-box protocol"

@@ -16,7 +16,7 @@ from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.repository import BUILD, write_repository
 from edgepose_converters.triton.server import Endpoints, TritonServer
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import ConfigError
 
 

@@ -18,9 +18,9 @@ from edgepose_converters.quantisation.probing import Probe, relative_error, run_
 from edgepose_converters.trained import TrainedModel
 from edgepose_converters.verification import made_up_crops
 from edgepose_runtime.backends import available_backends
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import PENN13
 
 CROPS = made_up_crops(256, 8)
 ROI = Roi(0, 0, 256, 256)

@@ -9,7 +9,7 @@ from edgepose.loading import bundle_path
 from edgepose_converters.quantisation.int8 import LARGEST_DISAGREEMENT
 from edgepose_converters.quantisation.probing import relative_error, run_graph
 from edgepose_converters.verification import crops_of
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 
 # Operators that TensorRT 10 takes in float (onnx-tensorrt, docs/operators.md). ONNX Runtime takes

@@ -4,7 +4,7 @@ import pytest
 from edgepose.benchmarking.footage import person_box, read_footage
 from edgepose.loading import load
 from edgepose_runtime.errors import DataError, SourceError
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from edgepose.cli import evaluate
 from edgepose.cli.main import main
 from edgepose.datasets.clips import Clip
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from edgepose.cli.main import main
-from edgepose_runtime.bundle import write_bundle
+from edgepose_runtime.bundles.bundle import write_bundle
 
 
 def test_a_bundles_card_says_what_it_is(puppet_bundle, capsys):

@@ -10,7 +10,7 @@ from edgepose.datasets.augmentation import (
     draw_placement,
 )
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 BOX = Roi.around((100, 80), 40, 100)
 

@@ -10,7 +10,7 @@ from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.batches import Batches, BatchPlan
 from edgepose.datasets.sampling import Sampler, Source
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 WILD = Augmentation(
     photometric=0.8,

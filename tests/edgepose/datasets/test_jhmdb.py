@@ -7,7 +7,7 @@ from edgepose.datasets import jhmdb
 from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_people, read_jhmdb_videos
 from edgepose.datasets.records import PersonClip
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 CLIP, SEEN, UNKNOWN, FORBIDDEN = (
     f"wave/{name}_wave_u_cm_0.avi" for name in ("held_out", "seen", "unknown", "held_out_too")

@@ -4,7 +4,7 @@ import pytest
 from edgepose.datasets.boxes import corners_box
 from edgepose.datasets.mpii import ANNOTATION, read_mpii
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.skeletons import MPII16
+from edgepose_runtime.poses.skeletons import MPII16
 
 
 def structures(*rows):

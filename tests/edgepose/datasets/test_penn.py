@@ -5,7 +5,7 @@ from edgepose.datasets.penn import read_penn_clips
 from edgepose.datasets.sequences import read_penn_sequences
 from edgepose.evaluation.boxes import box_corners, person_boxes
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 BOX = [5, 6, 40, 41]
 

@@ -9,7 +9,7 @@ from edgepose.datasets.published_jhmdb import (
     read_sub_jhmdb_clips,
 )
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import JHMDB15
+from edgepose_runtime.poses.skeletons import JHMDB15
 
 BOX = [5, 10, 15, 30]
 

@@ -10,8 +10,8 @@ from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.labels import absent_keypoints
 from edgepose.datasets.sampling import Sampler, Source
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.geometry import Roi, roi_transform
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.geometry.roi import Roi, roi_transform
+from edgepose_runtime.poses.skeletons import PENN13
 
 SIZE = 64
 PLAIN = Augmentation.none()

@@ -7,7 +7,7 @@ import pytest
 from edgepose.datasets.sources import KINDS, load_source
 from edgepose.evaluation.data import Selection, select_clips
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import JHMDB15, PENN13
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 
 
 def load(kind, root, skeleton=PENN13, **options):

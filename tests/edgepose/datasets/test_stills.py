@@ -5,7 +5,7 @@ import pytest
 
 from edgepose.datasets.stills import read_backgrounds, read_lspet, read_people
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.skeletons import HALPE26, LSP14, PENN13
+from edgepose_runtime.poses.skeletons import HALPE26, LSP14, PENN13
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg"]
 

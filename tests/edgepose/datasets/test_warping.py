@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from edgepose.datasets.augmentation import Placement
 from edgepose.datasets.warping import crop_matrix, warp_image, warp_keypoints
-from edgepose_runtime.crop import BACKGROUND
-from edgepose_runtime.geometry import Roi, roi_transform
-from edgepose_runtime.skeletons import COCO17, JHMDB15, MPII16, PENN13
+from edgepose_runtime.geometry.crop import BACKGROUND
+from edgepose_runtime.geometry.roi import Roi, roi_transform
+from edgepose_runtime.poses.skeletons import COCO17, JHMDB15, MPII16, PENN13
 
 SIZE = 128
 placements = st.builds(

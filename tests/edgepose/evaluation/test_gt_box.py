@@ -6,7 +6,7 @@ from edgepose.methods import Estimate, MethodSpec
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 RIGHT, LEFT = 1, 2
 SPOTS = {RIGHT: (104, 90), LEFT: (152, 100)}

@@ -9,7 +9,7 @@ from edgepose.evaluation.metrics import (
     pck_counts,
     torso_lengths,
 )
-from edgepose_runtime.skeletons import JHMDB15, PENN13
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 
 # Per-joint PCK that LSTM Pose Machines' authors publish, and what their readme makes of it.
 LPM_SUB_JHMDB = {

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation.scoring import Measure, Score, measures_for, score_clip
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.skeletons import JHMDB15, MPII16, PENN13
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import JHMDB15, MPII16, PENN13
 
 TORSO = Measure("torso", 0.2)
 MEASURES = measures_for([0.2])

@@ -3,7 +3,7 @@ import numpy as np
 from edgepose import PoseTracker
 from edgepose.evaluation.tracked import Tracked
 from edgepose.testing import FakeMethod, fake_model
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def test_the_tracker_is_given_frames_and_times_only_and_finds_the_person(make_clip):

@@ -4,8 +4,8 @@ from edgepose import PoseTracker
 from edgepose.evaluation.tracked import Tracked
 from edgepose.evaluation.tracks import record, smoothed
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 class Shaking(PoseTracker):

@@ -6,7 +6,7 @@ from edgepose.keyframes.windows import windows_of
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.capture import CapturedFrame
-from edgepose_runtime.kernels.hpim import interpolate_keys
+from edgepose_runtime.interpolation.kernels.hpim import interpolate_keys
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 

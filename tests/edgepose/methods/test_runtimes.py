@@ -7,10 +7,10 @@ import pytest
 
 from edgepose.loading import available_models, bundle_path, load
 from edgepose_runtime.backends import available_backends
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 NUM_FRAMES = 6
 #: Where the sample clip's person is in its first frames.

@@ -4,7 +4,7 @@ from torch import nn
 
 from edgepose.models.averaged import TestTimeAveragedHead
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 class Blobs(nn.Module):

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from edgepose.models.dyan import DYAN, build_atoms, first_poles, fista
-from edgepose_runtime.dynamics import pole_atoms
+from edgepose_runtime.interpolation.dictionary import pole_atoms
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.hpim import fista_numpy
+from edgepose_runtime.interpolation.hpim import fista_numpy
 
 
 def test_atoms_are_those_of_the_runtime():

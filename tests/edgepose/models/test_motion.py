@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from edgepose.models.motion import MotionModel
-from edgepose_runtime import hpim
+from edgepose_runtime.interpolation import hpim
 
 
 def test_what_is_trained_is_what_the_runtime_computes():

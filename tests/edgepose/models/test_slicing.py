@@ -12,12 +12,12 @@ from edgepose.models import CPM, MessagePassing, count_macs
 from edgepose.models.slice_network import SliceNetwork, bent, unbent
 from edgepose.models.slice_transforms import dense_transform, envelope_transform, warp_maps
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import JHMDB15
-from edgepose_runtime.slicing.distance import distance_transform_numpy
-from edgepose_runtime.slicing.graph import PoseGraph, body_graph
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import initial_springs, signed
-from edgepose_runtime.slicing.warping import warp_heatmaps_numpy
+from edgepose_runtime.poses.skeletons import JHMDB15
+from edgepose_runtime.thin_slicing.distance import distance_transform_numpy
+from edgepose_runtime.thin_slicing.graph import PoseGraph, body_graph
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import initial_springs, signed
+from edgepose_runtime.thin_slicing.warping import warp_heatmaps_numpy
 
 SIDE = 8
 

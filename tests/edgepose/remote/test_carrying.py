@@ -7,7 +7,7 @@ from edgepose.looking import Look
 from edgepose.remote.carrying import Frame, begin, carry_on
 from edgepose.remote.pictures import take_picture
 from edgepose.testing import CarryingFakeMethod, standing_person
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 ROI = Roi(60, 20, 200, 200)
 HERE = standing_person((160, 120), 120)

@@ -9,8 +9,8 @@ from edgepose.remote.pictures import Picture
 from edgepose.remote.stats import LateReason
 from edgepose.results import Origin
 from edgepose.testing import standing_person
-from edgepose_runtime.following import FollowingSettings
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings
+from edgepose_runtime.geometry.roi import Roi
 
 ROI = Roi(90, 50, 140, 140)
 SETTINGS = FollowingSettings(score_threshold=0.3)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 
 from edgepose.remote.pictures import SIDE, follow_points, take_picture
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 
 def textured(seed=0, shape=(240, 320)):

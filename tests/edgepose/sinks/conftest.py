@@ -7,7 +7,7 @@ import pytest
 
 from edgepose.results import Origin, PoseResult
 from edgepose.sinks import files
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from edgepose.datasets.targets import TargetSettings, render_targets
 from edgepose.testing import standing_person
 from edgepose.training import corruption
 from edgepose.training.corruption import corrupt, imperfect
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 @pytest.fixture

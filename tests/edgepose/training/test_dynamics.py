@@ -8,7 +8,7 @@ from edgepose.training.dynamics import train_dynamics
 from edgepose.training.dynamics_settings import DynamicsConfig
 from edgepose.training.key_trials import Setting, draw_setting, draw_trial
 from edgepose.training.trainer import RunSettings
-from edgepose_runtime.dynamics import load_dictionary
+from edgepose_runtime.interpolation.dictionary import load_dictionary
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
 SMALL = ["steps=4", "batch=2", "poles=6"]

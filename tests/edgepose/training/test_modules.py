@@ -11,7 +11,7 @@ from edgepose.training.modules import (
     start_from,
 )
 from edgepose_runtime.errors import CheckpointError, ConfigError
-from edgepose_runtime.skeletons import JHMDB15, MPII16, PENN13
+from edgepose_runtime.poses.skeletons import JHMDB15, MPII16, PENN13
 from tests.edgepose.training.conftest import LIGHT
 
 PPN = {"base": "ppn-swift", "body": LIGHT, "head": LIGHT}

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from edgepose.datasets.targets import TargetSettings
 from edgepose.training.previous import realign
-from edgepose_runtime.decoding import realign_heatmaps
-from edgepose_runtime.geometry import Roi, roi_transform
+from edgepose_runtime.heatmaps.decoding import realign_heatmaps
+from edgepose_runtime.geometry.roi import Roi, roi_transform
 
 CELLS, STRIDE = 16, 4
 places = st.floats(-40, 40)

@@ -21,11 +21,11 @@ from edgepose.training.spring_plot import plot_springs, rest_of
 from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
 from edgepose.training.tasks import build_task
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.skeletons import JHMDB15, PENN13
-from edgepose_runtime.slicing.files import dump_springs
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.optical_flow import NoFlow
-from edgepose_runtime.slicing.springs import initial_springs, signed
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
+from edgepose_runtime.thin_slicing.files import dump_springs
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.optical_flow import NoFlow
+from edgepose_runtime.thin_slicing.springs import initial_springs, signed
 
 PEOPLE = np.stack([standing_person((150 + 2 * t, 120), 120) for t in range(6)])
 
