@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgepose.models.distillation import PoseKernels
-from edgepose_converters.matching import match_by_rows
+from edgepose_converters.export.dkd_matching import match_by_rows
 
 JOINTS = 13
 Filtering = Callable[[Tensor, Tensor], Tensor]

@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         "--selector",
         type=Path,
         metavar="FILE",
-        help="a learned selector, an ONNX file made by 'python -m edgepose_converters.selector' "
+        help="a learned selector, an ONNX file made by 'python -m edgepose_converters.cli.selector' "
         "(default: even steps of time and change)",
     )
     parser.add_argument(

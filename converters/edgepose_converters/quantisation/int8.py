@@ -34,7 +34,7 @@ from edgepose_converters.quantisation.pixels import centre_pixels
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import DEFAULT_SEARCH, sensitive_layers
-from edgepose_converters.verification import installed_runtimes
+from edgepose_converters.export.verification import installed_runtimes
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError
 

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("nncf")
 
 from edgepose.datasets.clips import Clip
-from edgepose_converters.export import export_ppn
-from edgepose_converters.verification import made_up_crops
+from edgepose_converters.export.networks import export_ppn
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_runtime.bundles.bundle import write_bundle
 from edgepose_runtime.bundles.manifest import (
     GraphSpec,

@@ -15,7 +15,7 @@ from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import SearchSettings, sensitive_layers
 from edgepose_converters.quantisation.symmetric import make_portable
-from edgepose_converters.verification import made_up_crops
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_runtime.errors import BackendError
 
 FEEDS = [

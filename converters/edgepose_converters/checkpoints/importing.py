@@ -24,7 +24,7 @@ from edgepose.models.weights import (
 )
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.modules import convert_outputs
-from edgepose_converters.trained import TrainedModel
+from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_runtime.errors import CheckpointError, ConfigError, OutputError
 from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.poses.skeletons import COCO17, MPII16, Skeleton

@@ -11,10 +11,10 @@ from torch import nn
 
 from edgepose.models.averaged import TestTimeAveragedHead
 from edgepose.models.imagenet import MEAN, STD
-from edgepose_converters.export import ExportedGraph
-from edgepose_converters.exporters import exporter_of
-from edgepose_converters.trained import TrainedModel
-from edgepose_converters.verification import Agreement, Crop, compare, require_agreement
+from edgepose_converters.export.networks import ExportedGraph
+from edgepose_converters.export.methods import exporter_of
+from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_converters.export.verification import Agreement, Crop, compare, require_agreement
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation

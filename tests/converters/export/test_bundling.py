@@ -5,16 +5,16 @@ import pytest
 
 from edgepose.methods import build_method
 from edgepose.models import PPN
-from edgepose_converters import bundling
-from edgepose_converters.bundling import (
+from edgepose_converters.export import bundling
+from edgepose_converters.export.bundling import (
     BundleOptions,
     averaged_head,
     build_bundle,
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.trained import load_model
-from edgepose_converters.verification import made_up_crops
+from edgepose_converters.checkpoints.trained import load_model
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import BackendError, CheckpointError, ConfigError, OutputError

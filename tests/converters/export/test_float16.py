@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose_converters.halving import round_weights
+from edgepose_converters.export.float16 import round_weights
 from edgepose_runtime.errors import CheckpointError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose_converters.export import export_body, export_ppn
-from edgepose_converters.verification import (
+from edgepose_converters.export.networks import export_body, export_ppn
+from edgepose_converters.export.verification import (
     Agreement,
     compare,
     crops_of,

@@ -14,14 +14,14 @@ from torch import nn
 
 from edgepose.datasets.root import data_root
 from edgepose.loading import available_models, bundle_path
-from edgepose_converters.bundling import (
+from edgepose_converters.export.bundling import (
     BundleOptions,
     averaged_head,
     build_bundle,
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.importing import (
+from edgepose_converters.checkpoints.importing import (
     BACKBONE_FORM,
     POSE_FORMS,
     check_weights_target,
@@ -29,15 +29,15 @@ from edgepose_converters.importing import (
     import_pose_network,
     save_weights,
 )
-from edgepose_converters.movenet import (
+from edgepose_converters.checkpoints.movenet import (
     MOVENET_FORM,
     import_movenet,
     restore_norms,
     statistics_pictures,
 )
-from edgepose_converters.reports import agreement_text, import_text, int8_text
-from edgepose_converters.trained import TrainedModel, load_model
-from edgepose_converters.verification import Crop, crops_of, made_up_crops
+from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
+from edgepose_converters.checkpoints.trained import TrainedModel, load_model
+from edgepose_converters.export.verification import Crop, crops_of, made_up_crops
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError

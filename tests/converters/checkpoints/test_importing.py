@@ -4,7 +4,7 @@ import torch
 from edgepose.cli.main import main
 from edgepose.models import HRNet, MobileNetV2Classifier, ResNet, build_network
 from edgepose.training.checkpoint import load_weights
-from edgepose_converters.importing import (
+from edgepose_converters.checkpoints.importing import (
     CONVERTED,
     MATCHED,
     MISSING,

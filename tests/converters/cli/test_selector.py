@@ -11,9 +11,9 @@ from edgepose.models.online_keys import OnlineConfig, OnlineKeys
 from edgepose.training.modules import network_input
 from edgepose.training.selector_features import TRUNK_LAYERS, new_trunk, trunk_backbone
 from edgepose.training.selector_files import Selectors, save_selectors
-from edgepose_converters import selector
-from edgepose_converters.export import Geometry, export_body
-from edgepose_converters.selector import export_selector, main, require_same_trunk
+from edgepose_converters.cli import selector
+from edgepose_converters.export.networks import Geometry, export_body
+from edgepose_converters.cli.selector import export_selector, main, require_same_trunk
 from edgepose_runtime.errors import AccuracyError, BundleFormatError
 
 GEOMETRY = Geometry(64, 16, 13)

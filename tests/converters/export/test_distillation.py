@@ -10,14 +10,14 @@ from edgepose.loading import load
 from edgepose.models import DKD, build_dkd
 from edgepose.models.distillation import ConvLstm, PoseKernels
 from edgepose.results import Origin
-from edgepose_converters.bundling import BundleOptions, build_bundle, starting_network
-from edgepose_converters.export import Geometry, export_dkd
-from edgepose_converters.exporters import exporter_of
-from edgepose_converters.graphs import PixelNormalisation
-from edgepose_converters.matching import match_by_rows
-from edgepose_converters.torch_network import TorchNetwork
-from edgepose_converters.trained import TrainedModel
-from edgepose_converters.verification import crops_of, made_up_crops
+from edgepose_converters.export.bundling import BundleOptions, build_bundle, starting_network
+from edgepose_converters.export.networks import Geometry, export_dkd
+from edgepose_converters.export.methods import exporter_of
+from edgepose_converters.export.graphs import PixelNormalisation
+from edgepose_converters.export.dkd_matching import match_by_rows
+from edgepose_converters.export.torch_network import TorchNetwork
+from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_converters.export.verification import crops_of, made_up_crops
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError

@@ -9,7 +9,7 @@ from edgepose.models import DKD, PPN
 from edgepose.models.distillation import PoseKernels
 from edgepose.models.dkd import Memory
 from edgepose.models.imagenet import MEAN, STD
-from edgepose_converters.matching import match_by_rows
+from edgepose_converters.export.dkd_matching import match_by_rows
 from edgepose_runtime.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgepose.cli.main import main
-from edgepose_converters.verification import made_up_crops
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_runtime.bundles.bundle import load_bundle
 
 

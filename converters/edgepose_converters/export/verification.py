@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.methods import Method, build_method
-from edgepose_converters.export import ExportedGraph
-from edgepose_converters.torch_network import TorchNetwork
+from edgepose_converters.export.networks import ExportedGraph
+from edgepose_converters.export.torch_network import TorchNetwork
 from edgepose_runtime.backends import BackendSettings, Network, available_backends, get_backend
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.heatmaps.decoding import decode_heatmaps

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgepose.training.modules import load_trained
 from edgepose.training.settings import TrainConfig
-from edgepose_converters.export import Geometry
+from edgepose_converters.export.networks import Geometry
 from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.poses.skeletons import Skeleton
 

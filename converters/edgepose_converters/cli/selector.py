@@ -1,4 +1,4 @@
-"""``python -m edgepose_converters.selector``: export a selector of key frames as one ONNX file.
+"""``python -m edgepose_converters.cli.selector``: export a selector of key frames as one ONNX file.
 
 Its trunk is cut out of a bundle, layer by layer as it is there, and so in int8 where that is.
 """
@@ -24,7 +24,7 @@ from edgepose.loading import DEFAULT_MODEL, bundle_path
 from edgepose.models.key_rates import CHANNELS, SIDE, KeyRates
 from edgepose.training.selector_features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
 from edgepose.training.selector_files import load_selectors
-from edgepose_converters.export import OPSET
+from edgepose_converters.export.networks import OPSET
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.errors import AccuracyError, BundleFormatError, CheckpointError
 
