@@ -12,8 +12,8 @@ from torch import Tensor
 
 from benchmarks.key_poses import CLEAN, FrameWisePoses
 from benchmarks.key_selection import LENGTH, Judge
-from edgepose.models.kfpn import KFPN
-from edgepose.models.online_keys import StreamKeys
+from edgepose.models.keyframes.kfpn import KFPN
+from edgepose.models.keyframes.online import StreamKeys
 from edgepose.training.selector_features import kept_features
 from edgepose.training.selector_files import load_selectors
 

@@ -61,7 +61,7 @@ def test_distilled_kernels_are_drawn(run, tmp_path, short_clip):
 def untrained_dkd(folder: Path) -> Path:
     """A bundle that takes anything for a person."""
     from edgepose.models import DKD
-    from edgepose.models.distillation import PoseKernels
+    from edgepose.models.dkd.distillator import PoseKernels
     from edgepose_converters.export.bundling import BundleOptions, build_bundle
     from edgepose_converters.checkpoints.trained import TrainedModel
     from edgepose_converters.export.verification import made_up_crops

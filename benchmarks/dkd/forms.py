@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgepose.models.distillation import PoseKernels
+from edgepose.models.dkd.distillator import PoseKernels
 from edgepose_converters.export.dkd_matching import match_by_rows
 
 JOINTS = 13

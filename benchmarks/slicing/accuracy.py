@@ -101,7 +101,7 @@ def heatmaps_of(potentials: Floats, seen: Unaries) -> Floats:
         return potentials
     import torch
 
-    from edgepose.models.slice_network import bent
+    from edgepose.models.thin_slicing.network import bent
 
     heatmaps: Floats = bent(torch.from_numpy(potentials)).numpy()
     return heatmaps

@@ -111,7 +111,7 @@ def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
     """Return the network of a checkpoint: by itself, and with the springs that it learned with."""
     import torch
 
-    from edgepose.models.slice_network import SliceNetwork
+    from edgepose.models.thin_slicing.network import SliceNetwork
     from edgepose.training.modules import load_trained, network_input
 
     loaded = load_trained(path)

@@ -93,7 +93,7 @@ def _one_slice(maps: NDArray[np.float32], grid: NDArray[np.float32]) -> None:
 def _dense(maps: NDArray[np.float32], grid: NDArray[np.float32]) -> float:
     import torch
 
-    from edgepose.models.slicing import MessagePassing
+    from edgepose.models.thin_slicing.message_passing import MessagePassing
 
     torch.set_num_threads(1)
     passing = MessagePassing(initial_springs(body_graph(PENN13)))

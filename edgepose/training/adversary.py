@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgepose.models.discriminator import Discriminator
-from edgepose.models.networks import build_network
-from edgepose.models.weights import load_backbone_weights
+from edgepose.models.dkd.discriminator import Discriminator
+from edgepose.models.pose.network import build_network
+from edgepose.models.backbones.weights import load_backbone_weights
 from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.files import find_weights

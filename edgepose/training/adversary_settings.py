@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from edgepose.models.networks import NetworkConfig
+from edgepose.models.pose.network import NetworkConfig
 from edgepose.models.options import from_mapping
 from edgepose_runtime.errors import ConfigError
 

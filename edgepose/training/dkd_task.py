@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgepose.datasets.targets import render_targets
 from edgepose.models import DKD
-from edgepose.models.folding import fold_batch_norms
+from edgepose.models.pose.batch_norm_folding import fold_batch_norms
 from edgepose.training.adversary import Adversary
 from edgepose.training.corruption import corrupt
 from edgepose.training.freezing import freeze, keep_norms

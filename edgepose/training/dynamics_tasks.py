@@ -15,8 +15,8 @@ from edgepose.datasets.sequences import (
     read_jhmdb_sequences,
     read_penn_sequences,
 )
-from edgepose.models.dyan import DYAN
-from edgepose.models.motion import MotionModel
+from edgepose.models.keyframes.dyan import DYAN
+from edgepose.models.keyframes.motion import MotionModel
 from edgepose.training.dynamics_settings import DynamicsConfig
 from edgepose.training.key_trials import Setting, draw_setting, draw_trial
 from edgepose_runtime.interpolation.dictionary import PoleDictionary

@@ -24,10 +24,10 @@ from edgepose.models import (
     load_backbone_weights,
     load_published_weights,
 )
-from edgepose.models.dkd_registry import dkd_config, require_grid
-from edgepose.models.imagenet import MEAN, STD
-from edgepose.models.pyramid import PyramidHead
-from edgepose.models.slice_network import SliceNetwork
+from edgepose.models.dkd.configs import dkd_config, require_grid
+from edgepose.models.backbones.imagenet import MEAN, STD
+from edgepose.models.pose.pyramid import PyramidHead
+from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config import parse_config
 from edgepose.training.files import find_weights

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgepose.models.key_rates import KeyRates, key_times, unexplained_at
+from edgepose.models.keyframes.rates import KeyRates, key_times, unexplained_at
 from edgepose_runtime.interpolation.dictionary import load_dictionary
 from edgepose_runtime.interpolation.hpim import expected_movement
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from edgepose.models.mobilenet import InvertedResidual
+from edgepose.models.backbones.mobilenet import InvertedResidual
 from edgepose_runtime.errors import ConfigError
 
 _LARGEST = 127

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.kfpn import KFPN, alpha_of_epoch, decided
-from edgepose.models.online_keys import OnlineKeys, Selector
+from edgepose.models.keyframes.kfpn import KFPN, alpha_of_epoch, decided
+from edgepose.models.keyframes.online import OnlineKeys, Selector
 from edgepose_runtime.errors import ConfigError, DataError
 
 Features = NDArray[np.floating]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.keyframes.selecting import frames_by_rates
-from edgepose.models.key_rates import KeyRates
-from edgepose.models.kfpn import KFPN, KfpnConfig, key_frames
-from edgepose.models.mobilenet import SameConv2d
-from edgepose.models.online_keys import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig, key_frames
+from edgepose.models.backbones.mobilenet import SameConv2d
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
 from edgepose.training.checkpoint import read_file
 from edgepose.training.selector_features import Backbone, new_trunk, resnet_of, trunk_backbone
 from edgepose_runtime.errors import CheckpointError, ConfigError

@@ -24,8 +24,8 @@ from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
-from edgepose.models.kfpn import KFPN, PRESETS
-from edgepose.models.online_keys import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.kfpn import KFPN, PRESETS
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
 from edgepose.progress import show_progress
 from edgepose.training.rate_selection import EPOCHS, PosedClip, posed_clip, train_rates
 from edgepose.training.selection import (

@@ -9,10 +9,10 @@ from typing import Any
 
 from edgepose.datasets.augmentation import Augmentation
 from edgepose.datasets.targets import TargetSettings
-from edgepose.models.dkd_registry import dkd_config
-from edgepose.models.networks import NetworkConfig
+from edgepose.models.dkd.configs import dkd_config
+from edgepose.models.pose.network import NetworkConfig
 from edgepose.models.options import from_mapping
-from edgepose.models.registry import ppn_config
+from edgepose.models.ppn.configs import ppn_config
 from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.optimiser_settings import OptimiserSettings
 from edgepose.training.setting_checks import require_at_least, require_one_of

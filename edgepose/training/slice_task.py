@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.slice_network import SliceNetwork
-from edgepose.models.slice_transforms import dense_transform, envelope_transform
+from edgepose.models.thin_slicing.network import SliceNetwork
+from edgepose.models.thin_slicing.transforms import dense_transform, envelope_transform
 from edgepose.slicing import FLOW_SIZE
 from edgepose.training.adversary import Adversary
 from edgepose.training.freezing import freeze, keep_norms

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgepose.datasets.targets import render_targets
 from edgepose.models import DKD, PPN
-from edgepose.models.slice_network import SliceNetwork
+from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.adversary import Adversary, build_adversary
 from edgepose.training.corruption import corrupt, imperfect
 from edgepose.training.dkd_task import DkdTask

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgepose.models.heads import PointwiseHead
-from edgepose.models.hrnet import HRNet
-from edgepose.models.mobilenet import MobileNetV2
-from edgepose.models.networks import PoseNetwork, build_network
-from edgepose.models.resnet import ResNet
-from edgepose.models.weights import (
+from edgepose.models.pose.heads import PointwiseHead
+from edgepose.models.backbones.hrnet import HRNet
+from edgepose.models.backbones.mobilenet import MobileNetV2
+from edgepose.models.pose.network import PoseNetwork, build_network
+from edgepose.models.backbones.resnet import ResNet
+from edgepose.models.backbones.weights import (
     COUNTER,
     backbone_name,
     load_backbone_weights,

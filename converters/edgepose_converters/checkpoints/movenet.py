@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from edgepose.datasets.broken import skip
 from edgepose.datasets.stills import read_people
-from edgepose.models.imagenet import MEAN, STD
-from edgepose.models.networks import LIGHT_PYRAMID, PoseNetwork, build_network
+from edgepose.models.backbones.imagenet import MEAN, STD
+from edgepose.models.pose.network import LIGHT_PYRAMID, PoseNetwork, build_network
 from edgepose.training.modules import convert_outputs, network_input
 from edgepose_runtime.errors import CheckpointError, DataError
 from edgepose_runtime.poses.skeletons import COCO17, Skeleton

@@ -21,7 +21,7 @@ from onnx.utils import Extractor
 
 from edgepose.keyframes.learned import IMAGES, RATES
 from edgepose.loading import DEFAULT_MODEL, bundle_path
-from edgepose.models.key_rates import CHANNELS, SIDE, KeyRates
+from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRates
 from edgepose.training.selector_features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
 from edgepose.training.selector_files import load_selectors
 from edgepose_converters.export.networks import OPSET

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.models.averaged import TestTimeAveragedHead
-from edgepose.models.imagenet import MEAN, STD
+from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
+from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose_converters.export.networks import ExportedGraph
 from edgepose_converters.export.methods import exporter_of
 from edgepose_converters.checkpoints.trained import TrainedModel

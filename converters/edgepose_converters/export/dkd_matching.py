@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgepose.models.blocks import enlargement
-from edgepose.models.distillation import PoseKernels
+from edgepose.models.backbones.blocks import enlargement
+from edgepose.models.dkd.distillator import PoseKernels
 
 
 def match_by_rows(memory: PoseKernels, seen: Tensor, kernels: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ ort = pytest.importorskip("onnxruntime")
 
 from edgepose.benchmarking.peers import PEERS  # noqa: E402
 from edgepose.cli.main import main  # noqa: E402
-from edgepose.models.imagenet import MEAN, STD  # noqa: E402
-from edgepose.models.networks import LIGHT_PYRAMID, build_network  # noqa: E402
+from edgepose.models.backbones.imagenet import MEAN, STD  # noqa: E402
+from edgepose.models.pose.network import LIGHT_PYRAMID, build_network  # noqa: E402
 from edgepose_converters.checkpoints import movenet  # noqa: E402
 from edgepose_converters.checkpoints.movenet import import_movenet, restore_norms  # noqa: E402
 from edgepose_runtime.errors import CheckpointError, DataError  # noqa: E402

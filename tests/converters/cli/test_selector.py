@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from edgepose.keyframes.learned import LearnedSteps
-from edgepose.models.key_rates import KeyRates
-from edgepose.models.mobilenet import MobileNetV2
-from edgepose.models.networks import build_network
-from edgepose.models.online_keys import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.backbones.mobilenet import MobileNetV2
+from edgepose.models.pose.network import build_network
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
 from edgepose.training.modules import network_input
 from edgepose.training.selector_features import TRUNK_LAYERS, new_trunk, trunk_backbone
 from edgepose.training.selector_files import Selectors, save_selectors

@@ -8,7 +8,7 @@ import torch
 
 from edgepose.loading import load
 from edgepose.models import DKD, build_dkd
-from edgepose.models.distillation import ConvLstm, PoseKernels
+from edgepose.models.dkd.distillator import ConvLstm, PoseKernels
 from edgepose.results import Origin
 from edgepose_converters.export.bundling import BundleOptions, build_bundle, starting_network
 from edgepose_converters.export.networks import Geometry, export_dkd

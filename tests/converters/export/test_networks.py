@@ -3,7 +3,7 @@ import onnx
 import pytest
 import torch
 
-from edgepose.models.averaged import TestTimeAveragedHead
+from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose_converters.export.networks import Geometry, export_body, export_ppn
 from edgepose_converters.export.graphs import PixelNormalisation
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend

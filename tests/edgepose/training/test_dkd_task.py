@@ -7,7 +7,7 @@ from torch import nn
 
 from edgepose.datasets.targets import render_targets
 from edgepose.models import DKD
-from edgepose.models.distillation import PoseKernels
+from edgepose.models.dkd.distillator import PoseKernels
 from edgepose.training import trainer as trainer_module
 from edgepose.training.adversary import Adversary
 from edgepose.training.adversary_settings import AdversarySettings

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgepose.models.networks import build_network  # noqa: E402
+from edgepose.models.pose.network import build_network  # noqa: E402
 from edgepose.training.rounding import simulate_int8  # noqa: E402
 from edgepose_runtime.errors import ConfigError  # noqa: E402
 

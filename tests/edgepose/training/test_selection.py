@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.kfpn import KFPN, PRESETS, selector_of
-from edgepose.models.online_keys import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.kfpn import KFPN, PRESETS, selector_of
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
 from edgepose.training.selection import (
     RECIPES,
     SelectionTraining,

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.key_rates import KeyRates
-from edgepose.models.kfpn import KFPN, PRESETS
-from edgepose.models.online_keys import OnlineConfig, OnlineKeys
-from edgepose.models.resnet import ResNet
+from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.keyframes.kfpn import KFPN, PRESETS
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
+from edgepose.models.backbones.resnet import ResNet
 from edgepose.training.modules import load_trained
 from edgepose.training.rate_selection import PosedClip
 from edgepose.training.selector_features import (
