@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.loading import DEFAULT_MODEL, load
 from edgepose.machine import describe_machine

@@ -20,7 +20,7 @@ from benchmarks.hpim_contenders import Contender, contenders
 from benchmarks.hpim_timing import Times, measure_times
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
 from edgepose.datasets.root import data_root
-from edgepose.datasets.sequences import read_penn_sequences
+from edgepose.datasets.readers.sequences import read_penn_sequences
 from edgepose.evaluation.report import Table, markdown
 from edgepose.machine import describe_machine, pin_to_cores
 from edgepose.training.key_trials import Setting, Trial, draw_trial

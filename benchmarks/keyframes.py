@@ -28,7 +28,7 @@ from benchmarks.key_selection import (
     selection_table,
     uniform,
 )
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.loading import DEFAULT_MODEL, load
 from edgepose.machine import describe_machine

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.slicing.data import Unaries
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.scoring import Measure, Score, score_clip
 from edgepose.evaluation.swaps import SwapCounts, count_swaps

@@ -107,8 +107,8 @@ def _learned(args: argparse.Namespace) -> Springs:
 
 
 def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
-    from edgepose.datasets.broken import skip
-    from edgepose.datasets.jhmdb import read_jhmdb_clips
+    from edgepose.datasets.readers.damaged_files import skip
+    from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
     from edgepose.datasets.root import data_root
     from edgepose.evaluation.perturbation import Perturbation, perturbed
     from edgepose.training.slice_windows import SliceWindows, collect_windows, weakened

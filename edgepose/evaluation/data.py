@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepose.datasets import published_jhmdb
-from edgepose.datasets.broken import read_each, refuse, skip
+from edgepose.datasets.readers import sub_jhmdb as published_jhmdb
+from edgepose.datasets.readers.damaged_files import read_each, refuse, skip
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.jhmdb import read_jhmdb_clips
-from edgepose.datasets.penn import read_penn_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.penn import read_penn_clips
 from edgepose.datasets.root import data_root
 from edgepose_runtime.errors import ConfigError, DataError
 

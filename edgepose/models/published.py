@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.datasets.tables import load_matlab
+from edgepose.datasets.readers.tables import load_matlab
 from edgepose_runtime.interpolation.dictionary import MatrixDictionary
 from edgepose_runtime.errors import ConfigError, DataError
 

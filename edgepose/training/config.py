@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgepose.datasets.augmentation import Augmentation
-from edgepose.datasets.targets import TargetSettings
+from edgepose.datasets.sampling.augmentation import Augmentation
+from edgepose.datasets.sampling.targets import TargetSettings
 from edgepose.option_types import require_types
 from edgepose.training.adversary_settings import AdversarySettings
 from edgepose.training.dynamics_settings import DynamicsConfig

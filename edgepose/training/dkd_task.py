@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from edgepose.datasets.targets import render_targets
+from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD
 from edgepose.models.pose.batch_norm_folding import fold_batch_norms
 from edgepose.training.adversary import Adversary

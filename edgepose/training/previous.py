@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgepose.datasets.targets import TargetSettings
+from edgepose.datasets.sampling.targets import TargetSettings
 
 
 def realign(heatmaps: Tensor, before: Tensor, after: Tensor, settings: TargetSettings) -> Tensor:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from edgepose.datasets.sources import load_source
+from edgepose.datasets.readers.registry import load_source
 from edgepose.training.devices import find_device
 from edgepose.training.settings import TrainConfig
 from edgepose.training.tasks import build_task

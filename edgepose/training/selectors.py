@@ -20,7 +20,7 @@ from torch.nn.utils import parameters_to_vector
 
 from edgepose.cli.values import whole
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_videos
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load

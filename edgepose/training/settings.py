@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgepose.datasets.augmentation import Augmentation
-from edgepose.datasets.targets import TargetSettings
+from edgepose.datasets.sampling.augmentation import Augmentation
+from edgepose.datasets.sampling.targets import TargetSettings
 from edgepose.models.dkd.configs import dkd_config
 from edgepose.models.pose.network import NetworkConfig
 from edgepose.models.options import from_mapping

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from edgepose.datasets.targets import render_targets
+from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD, PPN
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.adversary import Adversary, build_adversary
@@ -44,7 +44,7 @@ class Task(Protocol):
         """Scalars to report; ``loss`` is the one to minimise.
 
         Args:
-            batch: see `edgepose.datasets.batches.Batches`.
+            batch: see `edgepose.datasets.sampling.batches.Batches`.
         """
 
 

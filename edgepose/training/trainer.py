@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from edgepose.datasets.batches import Batches, BatchPlan
-from edgepose.datasets.sampling import Sampler, Source
+from edgepose.datasets.sampling.batches import Batches, BatchPlan
+from edgepose.datasets.sampling.sampler import Sampler, Source
 from edgepose.stopping import StopSignals, leave_signals_alone
 from edgepose.training.devices import find_device, move
 from edgepose.training.journal import Journal, Meter

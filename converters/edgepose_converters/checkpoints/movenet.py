@@ -18,8 +18,8 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from edgepose.datasets.broken import skip
-from edgepose.datasets.stills import read_people
+from edgepose.datasets.readers.damaged_files import skip
+from edgepose.datasets.readers.stills import read_people
 from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.network import LIGHT_PYRAMID, PoseNetwork, build_network
 from edgepose.training.modules import convert_outputs, network_input

@@ -12,7 +12,7 @@ from typing import Any
 import onnx
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.progress import show_progress
 from edgepose_converters.quantisation.accuracy import (
     MEASURE,

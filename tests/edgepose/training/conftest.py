@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from edgepose.datasets.records import PersonClip, PersonImage
-from edgepose.datasets.sampling import Source
+from edgepose.datasets.sampling.sampler import Source
 from edgepose.testing import standing_person
 from edgepose.training.checkpoint import save_checkpoint
 from edgepose.training.config import parse_config

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from edgepose.datasets.targets import TargetSettings, render_targets
+from edgepose.datasets.sampling.targets import TargetSettings, render_targets
 from edgepose.testing import standing_person
 from edgepose.training import corruption
 from edgepose.training.corruption import corrupt, imperfect

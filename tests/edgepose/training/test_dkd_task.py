@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose.datasets.targets import render_targets
+from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD
 from edgepose.models.dkd.distillator import PoseKernels
 from edgepose.training import trainer as trainer_module

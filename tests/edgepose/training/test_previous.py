@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.datasets.targets import TargetSettings
+from edgepose.datasets.sampling.targets import TargetSettings
 from edgepose.training.previous import realign
 from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 from edgepose_runtime.geometry.roi import Roi, roi_transform

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose.datasets.targets import render_targets
+from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import PPN, FlowPPU
 from edgepose.training.losses import heatmap_loss
 from edgepose.training.tasks import ImageTask, SequenceTask, build_task

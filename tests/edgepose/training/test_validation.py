@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.targets import TargetSettings, render_targets
+from edgepose.datasets.sampling.targets import TargetSettings, render_targets
 from edgepose.models import PPN
 from edgepose.testing import standing_person
 from edgepose.training import validation

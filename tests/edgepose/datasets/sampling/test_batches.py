@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from edgepose.datasets.augmentation import Augmentation
-from edgepose.datasets.batches import Batches, BatchPlan
-from edgepose.datasets.sampling import Sampler, Source
+from edgepose.datasets.sampling.augmentation import Augmentation
+from edgepose.datasets.sampling.batches import Batches, BatchPlan
+from edgepose.datasets.sampling.sampler import Sampler, Source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import PENN13
 

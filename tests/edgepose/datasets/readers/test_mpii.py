@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.datasets.boxes import corners_box
-from edgepose.datasets.mpii import ANNOTATION, read_mpii
+from edgepose.datasets.readers.mpii import ANNOTATION, read_mpii
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.poses.skeletons import MPII16
 

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from edgepose.datasets.stills import read_backgrounds, read_lspet, read_people
+from edgepose.datasets.readers.stills import read_backgrounds, read_lspet, read_people
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.poses.skeletons import HALPE26, LSP14, PENN13
 

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.datasets.targets import TargetSettings, render_targets
+from edgepose.datasets.sampling.targets import TargetSettings, render_targets
 from edgepose_runtime.heatmaps.decoding import decode_heatmaps_numpy
 from edgepose_runtime.errors import ConfigError
 

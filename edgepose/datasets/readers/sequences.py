@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.tables import load_table
+from edgepose.datasets.readers.tables import load_table
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13, Skeleton
 
 
@@ -40,7 +40,7 @@ class JointSequence:
 def read_penn_sequences(root: Path) -> list[JointSequence]:
     """Read the joint sequences of Penn Action's training part from ``train_joints.npz`` in `root`.
 
-    They are in the order of ``PENN13``; `edgepose.datasets.penn.read_penn_clips` says why.
+    They are in the order of ``PENN13``; `edgepose.datasets.readers.penn.read_penn_clips` says why.
 
     Raises:
         DataError: the file is missing or damaged.

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.datasets.motion import chained, draw_motion, moved
+from edgepose.datasets.sampling.synthetic_motion import chained, draw_motion, moved
 
 
 @given(seed=st.integers(0, 1000), length=st.integers(1, 8))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from edgepose.datasets.tables import load_matlab, load_table, numbers
+from edgepose.datasets.readers.tables import load_matlab, load_table, numbers
 from edgepose_runtime.errors import DataError
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edgepose.datasets.augmentation import Placement
-from edgepose.datasets.warping import crop_matrix, warp_image, warp_keypoints
+from edgepose.datasets.sampling.augmentation import Placement
+from edgepose.datasets.sampling.warping import crop_matrix, warp_image, warp_keypoints
 from edgepose_runtime.geometry.crop import BACKGROUND
 from edgepose_runtime.geometry.roi import Roi, roi_transform
 from edgepose_runtime.poses.skeletons import COCO17, JHMDB15, MPII16, PENN13

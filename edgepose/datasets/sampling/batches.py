@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from edgepose.datasets.sampling import Crop, Sampler
+from edgepose.datasets.sampling.sampler import Crop, Sampler
 from edgepose_runtime.errors import ConfigError
 
 Batch: TypeAlias = dict[str, torch.Tensor]

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgepose.datasets import jhmdb
-from edgepose.datasets.jhmdb import read_jhmdb_clips, read_jhmdb_people, read_jhmdb_videos
+from edgepose.datasets.readers import jhmdb
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_people, read_jhmdb_videos
 from edgepose.datasets.records import PersonClip
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import PENN13

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.augmentation import Placement
+from edgepose.datasets.sampling.augmentation import Placement
 from edgepose.datasets.records import Image, Keypoints
 from edgepose_runtime.geometry.crop import BACKGROUND
 from edgepose_runtime.geometry.roi import Roi

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.datasets.augmentation import (
+from edgepose.datasets.sampling.augmentation import (
     Augmentation,
     Placement,
     crop_squares,
