@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.key_selection import ALPHA
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.scoring import Measure, Score, score_clip, scoring_skeleton
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
 from edgepose.keyframes import KeyFrames
 from edgepose.loading import PoseModel
 from edgepose.results import Origin, PoseResult

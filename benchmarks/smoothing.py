@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.data import Selection, data_set, select_clips
+from edgepose.evaluation.data_sets import Selection, data_set, select_clips
 from edgepose.evaluation.report import Table, figure, markdown
-from edgepose.evaluation.scoring import Measure, Score, score_clip, scoring_skeleton
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
 from edgepose.evaluation.tracks import Track, record, smoothed
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.machine import describe_machine

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.serving.simulated import SimulatedServer
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.scoring import (
+from edgepose.evaluation.metrics.scoring import (
     ClipScore,
     Measure,
     Score,

@@ -19,7 +19,7 @@ from benchmarks.slicing.contenders import unaries
 from benchmarks.slicing.data import Unaries, collect
 from benchmarks.slicing.plot import plot
 from benchmarks.slicing.speed import Speed, measure_speed
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.report import Table, markdown
 from edgepose.loading import DEFAULT_MODEL
 from edgepose.machine import describe_machine

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.slicing.data import Unaries
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.scoring import Measure, Score, score_clip
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
 from edgepose.evaluation.swaps import SwapCounts, count_swaps
 from edgepose.methods.base import MethodSpec
 from edgepose_runtime.geometry.roi import Roi

@@ -12,15 +12,15 @@ from typing import Any
 
 from edgepose.cli.evaluation_text import evaluation_text
 from edgepose.cli.values import listed, whole
-from edgepose.evaluation.contenders import Segment, as_tracker, in_boxes
-from edgepose.evaluation.data import (
+from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
+from edgepose.evaluation.data_sets import (
     DATA_SETS,
     Selection,
     select_clips,
 )
 from edgepose.evaluation.report import as_json, averages_as_json
-from edgepose.evaluation.running import Contender, run_all
-from edgepose.evaluation.scoring import measures_for
+from edgepose.evaluation.protocols.runner import Contender, run_all
+from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.sinks.files import check_writable, create_file

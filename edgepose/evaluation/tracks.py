@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.tracked import Tracker, track_through
+from edgepose.evaluation.protocols.tracker import Tracker, track_through
 from edgepose.steadying import Steadier
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroSettings

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.data import Selection, select_clips
-from edgepose.evaluation.metrics import PckCounts, pck_counts, torso_lengths
+from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.evaluation.metrics.pck import PckCounts, pck_counts, torso_lengths
 from edgepose.models import DKD, PPN
 from edgepose.training.modules import load_trained, network_input
 from edgepose.training.previous import realign

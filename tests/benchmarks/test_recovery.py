@@ -4,7 +4,7 @@ import pytest
 from benchmarks.recovery import WIDE, Finding, cut, interrupted, judge, main, table, widened
 from edgepose import PoseTracker
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.tracked import Tracked
+from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import PENN13

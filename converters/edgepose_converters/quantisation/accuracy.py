@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
-from edgepose.evaluation.data import Selection, select_clips
-from edgepose.evaluation.gt_box import GtBox
-from edgepose.evaluation.running import Contender, evaluate
-from edgepose.evaluation.scoring import measures_for
+from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.loading import load
 from edgepose.methods import FramewiseMethod, MethodSpec
 from edgepose_runtime.backends import BackendSettings, get_backend

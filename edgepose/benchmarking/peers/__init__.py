@@ -15,7 +15,7 @@ from edgepose.benchmarking.peers.blazepose import BlazePose, BlazePoseTracker
 from edgepose.benchmarking.peers.movenet import MoveNet
 from edgepose.benchmarking.peers.rtmpose import RtmPose
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.predictors import ClipPredictor, FrameWise
+from edgepose.evaluation.protocols.predictors import ClipPredictor, FrameWise
 from edgepose_runtime.backends import Network
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.geometry.roi import Roi

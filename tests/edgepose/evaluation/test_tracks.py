@@ -1,7 +1,7 @@
 import numpy as np
 
 from edgepose import PoseTracker
-from edgepose.evaluation.tracked import Tracked
+from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.evaluation.tracks import record, smoothed
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.poses.skeletons import PENN13

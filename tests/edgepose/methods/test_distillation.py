@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.contenders import in_boxes
+from edgepose.evaluation.protocols.candidates import in_boxes
 from edgepose.loading import load
 from edgepose.methods import CarryingMethod
 from edgepose.pool import TrackerPool

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgepose.datasets.readers.registry import KINDS, load_source
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgepose.evaluation import data
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation import data_sets as data
+from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose_runtime.errors import ConfigError, DataError
 
 

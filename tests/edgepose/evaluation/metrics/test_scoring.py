@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.scoring import Measure, Score, measures_for, score_clip
+from edgepose.evaluation.metrics.scoring import Measure, Score, measures_for, score_clip
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import JHMDB15, MPII16, PENN13
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import box_corners, person_boxes
-from edgepose.evaluation.lag import LagErrors, lag_errors
-from edgepose.evaluation.metrics import (
+from edgepose.evaluation.metrics.lag import LagErrors, lag_errors
+from edgepose.evaluation.metrics.pck import (
     PckCounts,
     PckSummary,
     body_lengths,

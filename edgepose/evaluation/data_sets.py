@@ -24,7 +24,7 @@ class DataSet:
     Attributes:
         read: takes its folder, the split and ``on_broken``, which is told of broken clips.
         splits: the splits there are, the one to report first.
-        headline: which mean to quote: a field of :class:`~edgepose.evaluation.metrics.PckSummary`.
+        headline: which mean to quote: a field of :class:`~edgepose.evaluation.metrics.pck.PckSummary`.
     """
 
     read: Reader

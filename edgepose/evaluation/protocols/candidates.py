@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from edgepose.evaluation.gt_box import BodyAlone, GtBox
-from edgepose.evaluation.running import Contender
-from edgepose.evaluation.tracked import Tracked
+from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
+from edgepose.evaluation.protocols.runner import Contender
+from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.loading import PoseModel
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose.tracker import PoseTracker

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.metrics import (
+from edgepose.evaluation.metrics.pck import (
     PckCounts,
     average,
     body_lengths,

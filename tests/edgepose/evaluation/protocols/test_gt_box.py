@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.gt_box import PAPER_SCALES, BodyAlone, GtBox, mirror_heatmaps
+from edgepose.evaluation.protocols.gt_box import PAPER_SCALES, BodyAlone, GtBox, mirror_heatmaps
 from edgepose.methods import Estimate, MethodSpec
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.lag import FAST, LagErrors, lag_errors
+from edgepose.evaluation.metrics.lag import FAST, LagErrors, lag_errors
 
 FPS, TORSO = 30.0, 60.0
 
