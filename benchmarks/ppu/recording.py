@@ -17,8 +17,8 @@ from edgepose.datasets.sampling.batches import Batches, BatchPlan
 from edgepose.datasets.sampling.sampler import Sampler
 from edgepose.datasets.readers.registry import load_source
 from edgepose.models import PPN
-from edgepose.training.modules import load_trained, network_input
-from edgepose.training.settings import TrainConfig
+from edgepose.training.tasks.networks import load_trained, network_input
+from edgepose.training.config.settings import TrainConfig
 
 Array = NDArray[Any]
 _BATCH = 8

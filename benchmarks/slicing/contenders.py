@@ -112,7 +112,7 @@ def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
     import torch
 
     from edgepose.models.thin_slicing.network import SliceNetwork
-    from edgepose.training.modules import load_trained, network_input
+    from edgepose.training.tasks.networks import load_trained, network_input
 
     loaded = load_trained(path)
     module, config = loaded.module, loaded.config

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgepose.datasets.clips import Clip
-    from edgepose.training.slice_windows import SliceWindows
+    from edgepose.training.springs.windows import SliceWindows
 
 
 def add_parser(subparsers: Any) -> None:
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         with create_file(args.out) as file:
             file.write(dump_springs(springs).encode())
     if args.plot is not None:
-        from edgepose.training.spring_plot import plot_springs
+        from edgepose.training.springs.plot import plot_springs
 
         plot_springs(springs, args.plot)
     if args.into_bundle:
@@ -111,7 +111,7 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
     from edgepose.datasets.root import data_root
     from edgepose.evaluation.perturbation import Perturbation, perturbed
-    from edgepose.training.slice_windows import SliceWindows, collect_windows, weakened
+    from edgepose.training.springs.windows import SliceWindows, collect_windows, weakened
     from edgepose_runtime.thin_slicing.optical_flow import optical_flow
 
     if args.windows is not None and args.windows.exists():
@@ -146,7 +146,7 @@ def _learn(args: argparse.Namespace, model: PoseModel, windows: SliceWindows) ->
     Those in time stay as they are, unless asked for: the model was trained on these clips, and so
     trusts its own frames more than it can on clips that are new to it.
     """
-    from edgepose.training.springs import SpringSettings, learn_springs, measured_springs
+    from edgepose.training.springs.learning import SpringSettings, learn_springs, measured_springs
     from edgepose_runtime.thin_slicing.graph import body_graph
     from edgepose_runtime.thin_slicing.springs import resized, signed
 

@@ -20,8 +20,8 @@ from edgepose.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from edgepose.training.dynamics_settings import DynamicsConfig
-    from edgepose.training.settings import TrainConfig
+    from edgepose.training.config.dynamics import DynamicsConfig
+    from edgepose.training.config.settings import TrainConfig
     from edgepose.training.trainer import Progress, RunSettings
 
     Recipe = TrainConfig | DynamicsConfig
@@ -74,7 +74,7 @@ def _add_run_options(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code: 0 also where a run was stopped and left its checkpoint."""
     require_packages("train", "train", "torch", "matplotlib")
-    from edgepose.training.config import load_recipe
+    from edgepose.training.config.loader import load_recipe
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     config = load_recipe(args.config, args.set)
@@ -88,10 +88,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(config: Recipe, root: Path, settings: RunSettings, report: Report) -> bool:
-    from edgepose.training.dynamics_settings import DynamicsConfig
+    from edgepose.training.config.dynamics import DynamicsConfig
 
     if isinstance(config, DynamicsConfig):
-        from edgepose.training.dynamics import train_dynamics
+        from edgepose.training.dynamics.trainer import train_dynamics
 
         return train_dynamics(config, root, settings, report)
     from edgepose.training.run import train

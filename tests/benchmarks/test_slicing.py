@@ -79,7 +79,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
     class Trained:
         module, config = object(), None
 
-    monkeypatch.setattr("edgepose.training.modules.load_trained", lambda _: Trained)
+    monkeypatch.setattr("edgepose.training.tasks.networks.load_trained", lambda _: Trained)
     with (
         pytest.raises(ConfigError, match="no checkpoint of a recipe with 'slices'"),
         unaries("ppn-swift", [], [f"mine={tmp_path / 'other.pt'}"]),

@@ -23,7 +23,7 @@ from edgepose.models.backbones.weights import (
     published_name,
 )
 from edgepose.training.checkpoint import load_weights
-from edgepose.training.modules import convert_outputs
+from edgepose.training.tasks.networks import convert_outputs
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_runtime.errors import CheckpointError, ConfigError, OutputError
 from edgepose_runtime.bundles.manifest import HeatmapSpec

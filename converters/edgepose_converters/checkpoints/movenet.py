@@ -22,7 +22,7 @@ from edgepose.datasets.readers.damaged_files import skip
 from edgepose.datasets.readers.stills import read_people
 from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.network import LIGHT_PYRAMID, PoseNetwork, build_network
-from edgepose.training.modules import convert_outputs, network_input
+from edgepose.training.tasks.networks import convert_outputs, network_input
 from edgepose_runtime.errors import CheckpointError, DataError
 from edgepose_runtime.poses.skeletons import COCO17, Skeleton
 

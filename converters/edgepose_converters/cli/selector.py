@@ -22,8 +22,8 @@ from onnx.utils import Extractor
 from edgepose.keyframes.learned import IMAGES, RATES
 from edgepose.loading import DEFAULT_MODEL, bundle_path
 from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRates
-from edgepose.training.selector_features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
-from edgepose.training.selector_files import load_selectors
+from edgepose.training.selectors.features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
+from edgepose.training.selectors.checkpoints import load_selectors
 from edgepose_converters.export.networks import OPSET
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.errors import AccuracyError, BundleFormatError, CheckpointError

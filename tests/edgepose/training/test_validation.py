@@ -9,7 +9,7 @@ from edgepose.models import PPN
 from edgepose.testing import standing_person
 from edgepose.training import validation
 from edgepose.training.checkpoint import save_checkpoint
-from edgepose.training.modules import build_module
+from edgepose.training.tasks.networks import build_module
 from edgepose.training.validation import Validator, validate_checkpoint
 from edgepose_runtime.errors import CheckpointError, DataError
 from edgepose_runtime.geometry.roi import Roi, frame_to_crop
