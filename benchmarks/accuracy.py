@@ -20,8 +20,8 @@ from edgepose.evaluation.data_sets import data_set, select_clips
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose.evaluation.protocols.runner import Contender, Run, run_all
 from edgepose.evaluation.metrics.scoring import measures_for
-from edgepose.loading import DEFAULT_MODEL, open_model
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL, open_model
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.backends import BackendSettings, get_backend
 
 ALPHAS = (0.2, 0.1)

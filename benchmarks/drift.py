@@ -23,8 +23,8 @@ from edgepose.evaluation.data_sets import select_clips
 from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
 from edgepose.evaluation.report import Table, markdown
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
-from edgepose.loading import load
-from edgepose.machine import describe_machine
+from edgepose.inference.model import load
+from edgepose.utils.machine import describe_machine
 from edgepose.methods import Method
 
 OUT = Path(__file__).parent / "out"

@@ -22,7 +22,7 @@ from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apa
 from edgepose.datasets.root import data_root
 from edgepose.datasets.readers.sequences import read_penn_sequences
 from edgepose.evaluation.report import Table, markdown
-from edgepose.machine import describe_machine, pin_to_cores
+from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose.training.dynamics.trials import Setting, Trial, draw_trial
 from edgepose_runtime.interpolation.dictionary import DEFAULT_DICTIONARY, load_dictionary
 from edgepose_runtime.interpolation.interpolator import WINDOW

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.key_poses import FrameWisePoses
-from edgepose.keyframes.learned import LearnedSteps
+from edgepose.offline.learned_selector import LearnedSteps
 from edgepose_runtime.closable import Closable
 
 #: Windows that the cost is the median of, each of so many frames.

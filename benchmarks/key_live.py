@@ -13,7 +13,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
 from edgepose.keyframes import KeyFrames
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
 from edgepose.tracker import PoseTracker

@@ -12,7 +12,7 @@ from benchmarks.key_greedy import GreedySelector
 from benchmarks.key_poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from benchmarks.key_search import SearchedKeys
 from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
-from edgepose.keyframes.selecting import EvenSteps, frames_at_even_steps, uniform_selection
+from edgepose.offline.selection import EvenSteps, frames_at_even_steps, uniform_selection
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.interpolation.interpolator import PoseInterpolator
 from edgepose_runtime.poses.skeletons import Skeleton

@@ -30,8 +30,8 @@ from benchmarks.key_selection import (
 )
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
-from edgepose.loading import DEFAULT_MODEL, load
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL, load
+from edgepose.utils.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
 PARTS = ("selection", "robustness", "online", "cost", "live")

@@ -25,8 +25,8 @@ from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.data_sets import select_clips
 from edgepose.evaluation.report import Table, markdown
 from edgepose.evaluation.protocols.tracker import Tracked
-from edgepose.loading import DEFAULT_MODEL, load
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL, load
+from edgepose.utils.machine import describe_machine
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import ConfigError
 

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgepose.flow import FrameDrop
-from edgepose.machine import describe_machine
+from edgepose.streaming.flow_control import FrameDrop
+from edgepose.utils.machine import describe_machine
 from edgepose.notices import TrackingFailure
 from edgepose.results import PoseResult
 from edgepose.stats import TrackerStats

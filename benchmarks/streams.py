@@ -18,8 +18,8 @@ from threading import Thread
 
 import cv2
 
-from edgepose.loading import DEFAULT_MODEL
-from edgepose.machine import describe_machine, pin_to_cores
+from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import open_source

@@ -41,15 +41,15 @@ from edgepose_runtime.errors import (
 
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
-    from edgepose.flow import DropReason, FrameDrop
+    from edgepose.streaming.flow_control import DropReason, FrameDrop
     from edgepose.keyframes.settings import KeyFrames
-    from edgepose.loading import PoseModel, available_models, load
+    from edgepose.inference.model import PoseModel, available_models, load
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
     from edgepose.remote.settings import RemoteHead
-    from edgepose.remote.stats import HeadStats, LateReason
+    from edgepose.remote.recorder import HeadStats, LateReason
     from edgepose.results import Origin, PoseResult
-    from edgepose.slicing import ThinSlicing
+    from edgepose.refinement.thin_slicing import ThinSlicing
     from edgepose.stats import StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
@@ -62,15 +62,15 @@ __version__ = "0.1.0"
 
 #: Names that are loaded when they are first used, and where they live.
 _LAZY = {
-    "DropReason": "edgepose.flow",
+    "DropReason": "edgepose.streaming.flow_control",
     "EventKind": "edgepose_runtime.events",
-    "FrameDrop": "edgepose.flow",
-    "HeadStats": "edgepose.remote.stats",
+    "FrameDrop": "edgepose.streaming.flow_control",
+    "HeadStats": "edgepose.remote.recorder",
     "KeyFrames": "edgepose.keyframes.settings",
-    "LateReason": "edgepose.remote.stats",
+    "LateReason": "edgepose.remote.recorder",
     "OneEuroSettings": "edgepose_runtime.poses.smoothing",
     "Origin": "edgepose.results",
-    "PoseModel": "edgepose.loading",
+    "PoseModel": "edgepose.inference.model",
     "PoseResult": "edgepose.results",
     "PoseTracker": "edgepose.tracker",
     "RemoteHead": "edgepose.remote.settings",
@@ -78,16 +78,16 @@ _LAZY = {
     "Skeleton": "edgepose_runtime.poses.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
-    "ThinSlicing": "edgepose.slicing",
+    "ThinSlicing": "edgepose.refinement.thin_slicing",
     "TrackerPool": "edgepose.pool",
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.notices",
-    "available_models": "edgepose.loading",
+    "available_models": "edgepose.inference.model",
     "convert_keypoints": "edgepose_runtime.poses.conversion",
     "draw_pose": "edgepose.drawing",
     "draw_result": "edgepose.drawing",
     "get_skeleton": "edgepose_runtime.poses.skeletons",
-    "load": "edgepose.loading",
+    "load": "edgepose.inference.model",
 }
 
 __all__ = [

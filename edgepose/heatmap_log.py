@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.methods import MethodSpec
-from edgepose.refining import Seen
+from edgepose.refinement.base import Seen
 from edgepose.results import PoseResult
 from edgepose_runtime.errors import DataError, OutputError
 from edgepose_runtime.poses.skeletons import get_skeleton

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.geometry.roi import Roi, frame_to_crop

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from edgepose import EventKind, PoseTracker, RemoteHead, ServerSettings
-from edgepose.loading import PoseModel, bundle_path, load
+from edgepose.inference.model import PoseModel, bundle_path, load
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.repository import write_repository

@@ -19,7 +19,7 @@ from edgepose.evaluation.data_sets import Selection, data_set, select_clips
 from edgepose.evaluation.protocols.predictors import FrameWise
 from edgepose.evaluation.protocols.runner import Contender, Run, evaluate
 from edgepose.evaluation.metrics.scoring import Measure
-from edgepose.loading import open_model
+from edgepose.inference.model import open_model
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.geometry.roi import Roi
 

@@ -16,7 +16,7 @@ from edgepose.evaluation.protocols.gt_box import GtBox
 from edgepose.evaluation.report import Table, markdown
 from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.evaluation.metrics.scoring import measures_for
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.methods.framewise import FramewiseMethod

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.serving.canned import canned_server
-from edgepose.loading import bundle_path, load
+from edgepose.inference.model import bundle_path, load
 from edgepose.remote import RemoteHead
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.bundles.bundle import load_bundle

@@ -21,11 +21,11 @@ from edgepose.evaluation.metrics.scoring import (
     score_clip,
     scoring_skeleton,
 )
-from edgepose.loading import PoseModel
-from edgepose.looking import Look
+from edgepose.inference.model import PoseModel
+from edgepose.inference.estimator import Look
 from edgepose.remote import HeadLink, HeadStats, RemoteHead
 from edgepose.stats import StageClock
-from edgepose.stream import PoseStream
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.tensors import Array
 
 FPS = 30.0

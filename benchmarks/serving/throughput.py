@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from benchmarks.serving.served import ask, connected, served
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.server import TritonServer

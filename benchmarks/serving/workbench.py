@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.serving.heads import DrawnPeer
 from benchmarks.serving.remembered import Maps, Remembered, RememberedStep
 from edgepose.benchmarking.peers import PEERS
-from edgepose.loading import PoseModel, bundle_path
+from edgepose.inference.model import PoseModel, bundle_path
 from edgepose.methods import MethodSpec, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.bundles.bundle import load_bundle

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.loading import PoseModel, load
+from edgepose.inference.model import PoseModel, load
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi

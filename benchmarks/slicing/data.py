@@ -15,7 +15,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.methods.base import MethodSpec
-from edgepose.slicing import flow_crop
+from edgepose.refinement.thin_slicing import flow_crop
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.thin_slicing.optical_flow import DisFlow

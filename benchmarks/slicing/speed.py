@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.slicing import FLOW_SIZE
+from edgepose.refinement.thin_slicing import FLOW_SIZE
 from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.optical_flow import DisFlow

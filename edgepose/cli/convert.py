@@ -13,7 +13,7 @@ from typing import Any
 
 from edgepose.cli.extras import require_packages
 from edgepose.cli.serve import add_batching_options
-from edgepose.cli.values import listed, whole
+from edgepose.utils.arguments import listed, whole
 
 
 def add_parser(subparsers: Any) -> None:

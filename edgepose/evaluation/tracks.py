@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.protocols.tracker import Tracker, track_through
-from edgepose.steadying import Steadier
+from edgepose.tracking.smoothing import Steadier
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 
 from edgepose.results import PoseResult
-from edgepose.sinks.files import AppendedFile
+from edgepose.utils.output_files import AppendedFile
 from edgepose_runtime.closable import Closable
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from edgepose.datasets.sampling.batches import Batches, BatchPlan
 from edgepose.datasets.sampling.sampler import Sampler, Source
-from edgepose.stopping import StopSignals, leave_signals_alone
+from edgepose.utils.signals import StopSignals, leave_signals_alone
 from edgepose.training.devices import find_device, move
 from edgepose.training.log import Journal, Meter
 from edgepose.training.optimiser import schedule, set_learning_rate

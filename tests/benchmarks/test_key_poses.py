@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.key_poses import CLEAN, frame_wise_poses
 from edgepose.datasets.clips import Clip
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.testing import FakeMethod, standing_person
 from edgepose_runtime.poses.skeletons import PENN13
 

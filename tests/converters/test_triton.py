@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions, config_text, facts
 from edgepose_converters.triton.environment import TritonEnvironment
 from edgepose_converters.triton.repository import BUILD, write_repository

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from edgepose.batching import BatchingNetwork, Crew, gain_of_batches
-from edgepose.flow import make_policy
-from edgepose.lane import Lane
-from edgepose.loading import open_model
-from edgepose.pipeline import Pipeline
+from edgepose.inference.batching import BatchingNetwork, Crew, gain_of_batches
+from edgepose.streaming.flow_control import make_policy
+from edgepose.streaming.stream_queue import Lane
+from edgepose.inference.model import open_model
+from edgepose.streaming.pipeline import Pipeline
 from edgepose.pool import TrackerPool
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
@@ -263,7 +263,7 @@ class TestPool:
 
     def test_it_measures_whether_batches_are_faster(self, puppet_bundle, monkeypatch):
         for gain, batches in ((1.5, True), (1.0, False)):
-            monkeypatch.setattr("edgepose.sharing.gain_of_batches", lambda *_, g=gain: g)
+            monkeypatch.setattr("edgepose.inference.shared_model.gain_of_batches", lambda *_, g=gain: g)
             with TrackerPool(puppet_bundle.path, on_result=print, num_threads=1) as pool:
                 assert pool.batches is batches
 

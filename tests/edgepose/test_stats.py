@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.flow import DropReason
+from edgepose.streaming.flow_control import DropReason
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import WINDOW, StageClock, StatsRecorder
 from edgepose_runtime.poses.skeletons import PENN13

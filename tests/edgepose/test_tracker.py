@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import edgepose
-from edgepose.loading import PoseModel, load
+from edgepose.inference.model import PoseModel, load
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker

@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from edgepose.datasets.root import data_root
-from edgepose.loading import available_models, bundle_path
+from edgepose.inference.model import available_models, bundle_path
 from edgepose_converters.export.bundling import (
     BundleOptions,
     averaged_head,

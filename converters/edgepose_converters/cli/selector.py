@@ -19,8 +19,8 @@ import torch
 from onnx import TensorProto, compose, helper
 from onnx.utils import Extractor
 
-from edgepose.keyframes.learned import IMAGES, RATES
-from edgepose.loading import DEFAULT_MODEL, bundle_path
+from edgepose.offline.learned_selector import IMAGES, RATES
+from edgepose.inference.model import DEFAULT_MODEL, bundle_path
 from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRates
 from edgepose.training.selectors.features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
 from edgepose.training.selectors.checkpoints import load_selectors

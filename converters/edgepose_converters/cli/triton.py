@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.repository import BUILD, write_repository

@@ -16,7 +16,7 @@ from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.protocols.gt_box import GtBox
 from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.evaluation.metrics.scoring import measures_for
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.methods import FramewiseMethod, MethodSpec
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.bundles.bundle import Bundle

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edgepose.datasets.clips import Clip
-from edgepose.loading import PoseModel, open_model
+from edgepose.inference.model import PoseModel, open_model
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings, Network
 from edgepose_runtime.bundles.bundle import Bundle

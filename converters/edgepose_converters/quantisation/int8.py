@@ -13,7 +13,7 @@ import onnx
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
-from edgepose.progress import show_progress
+from edgepose.utils.progress import show_progress
 from edgepose_converters.quantisation.accuracy import (
     MEASURE,
     Loss,

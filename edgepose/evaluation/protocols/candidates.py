@@ -8,7 +8,7 @@ from typing import Literal
 from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
 from edgepose.evaluation.protocols.runner import Contender
 from edgepose.evaluation.protocols.tracker import Tracked
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose.tracker import PoseTracker
 

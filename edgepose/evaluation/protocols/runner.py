@@ -10,7 +10,7 @@ from functools import partial
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.protocols.predictors import ClipPredictor
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
-from edgepose.progress import Progress, show_progress
+from edgepose.utils.progress import Progress, show_progress
 
 
 @dataclass(frozen=True)

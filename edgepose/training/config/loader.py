@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.targets import TargetSettings
-from edgepose.option_types import require_types
+from edgepose.utils.config_types import require_types
 from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.config.optimiser import OptimiserSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgepose.stopping import StopSignals
+from edgepose.utils.signals import StopSignals
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.dynamics.tasks import DynamicsTask, build_dynamics_task

@@ -18,15 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils import parameters_to_vector
 
-from edgepose.cli.values import whole
+from edgepose.utils.arguments import whole
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.loading import DEFAULT_MODEL, PoseModel, load
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS
 from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.progress import show_progress
+from edgepose.utils.progress import show_progress
 from edgepose.training.selectors.rates import EPOCHS, PosedClip, posed_clip, train_rates
 from edgepose.training.selectors.kfpn import (
     RECIPES,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgepose.keyframes.selecting import frames_by_rates
+from edgepose.offline.selection import frames_by_rates
 from edgepose.models.keyframes.rates import KeyRates
 from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig, key_frames
 from edgepose.models.backbones.mobilenet import SameConv2d

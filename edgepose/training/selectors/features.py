@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.keyframes.windows import middle_crop
+from edgepose.offline.windows import middle_crop
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.backbones.weights import load_backbone_weights
-from edgepose.progress import show_progress
+from edgepose.utils.progress import show_progress
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.devices import move
 from edgepose.training.tasks.networks import load_trained, network_input

@@ -19,7 +19,7 @@ from edgepose.datasets.boxes import joints_box
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
-from edgepose.slicing import flow_crop
+from edgepose.refinement.thin_slicing import flow_crop
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import ConfigError, DataError

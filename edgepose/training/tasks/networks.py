@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose.models import (
     DKD,
     PPN,

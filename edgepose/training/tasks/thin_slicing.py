@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.models.thin_slicing.transforms import dense_transform, envelope_transform
-from edgepose.slicing import FLOW_SIZE
+from edgepose.refinement.thin_slicing import FLOW_SIZE
 from edgepose.training.tasks.adversary import Adversary
 from edgepose.training.tasks.freezing import freeze, keep_norms
 from edgepose.training.tasks.networks import network_input

@@ -3,7 +3,7 @@ import onnx
 import pytest
 import torch
 
-from edgepose.keyframes.learned import LearnedSteps
+from edgepose.offline.learned_selector import LearnedSteps
 from edgepose.models.keyframes.rates import KeyRates
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.pose.network import build_network

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.models import DKD, build_dkd
 from edgepose.models.dkd.distillator import ConvLstm, PoseKernels
 from edgepose.results import Origin

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.models import build_dkd
 from edgepose.results import Origin
 from edgepose_converters.export.bundling import BundleOptions, build_bundle

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.quantisation.int8 import LARGEST_DISAGREEMENT
 from edgepose_converters.quantisation.probing import relative_error, run_graph
 from edgepose_converters.export.verification import crops_of

@@ -1,6 +1,6 @@
 import numpy as np
 
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.results import Origin
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi

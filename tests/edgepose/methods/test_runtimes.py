@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from edgepose.loading import available_models, bundle_path, load
+from edgepose.inference.model import available_models, bundle_path, load
 from edgepose_runtime.backends import available_backends
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgepose.results import Origin, PoseResult
-from edgepose.sinks import files
+from edgepose.utils import output_files as files
 from edgepose_runtime.poses.skeletons import PENN13
 
 

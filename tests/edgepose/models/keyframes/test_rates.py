@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.keyframes.selecting import frames_by_rates
+from edgepose.offline.selection import frames_by_rates
 from edgepose.models.keyframes.rates import KeyRates, key_times, unexplained_at
 from edgepose.models.keyframes.kfpn import unexplained
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.keyframes.selecting import frames_by_rates
+from edgepose.offline.selection import frames_by_rates
 from edgepose.training.selectors import rates as rate_selection
 from edgepose.training.selectors.rates import (
     PosedClip,
