@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.hpim_contenders import Contender, contenders
-from benchmarks.hpim_timing import Times, measure_times
+from benchmarks.hpim.candidates import Contender, contenders
+from benchmarks.hpim.timing import Times, measure_times
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
 from edgepose.datasets.root import data_root
 from edgepose.datasets.readers.sequences import read_penn_sequences

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.key_selection import ALPHA
+from benchmarks.keyframes.selection import ALPHA
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.key_poses import CLEAN, FrameWisePoses
-from benchmarks.key_selection import LENGTH, Judge
+from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
+from benchmarks.keyframes.selection import LENGTH, Judge
 from edgepose.models.keyframes.kfpn import KFPN
 from edgepose.models.keyframes.online import StreamKeys
 from edgepose.training.selectors.features import kept_features

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.key_exported import Exported, cost_table
-from benchmarks.key_live import SETTINGS, measure_live
-from benchmarks.key_poses import frame_wise_poses
-from benchmarks.key_selection import (
+from benchmarks.keyframes.exported import Exported, cost_table
+from benchmarks.keyframes.live import SETTINGS, measure_live
+from benchmarks.keyframes.poses import frame_wise_poses
+from benchmarks.keyframes.selection import (
     COUNTS,
     LENGTH,
     Choose,
@@ -102,7 +102,7 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
         if path.suffix == ".onnx":
             ways[_unused(Exported.name, ways, path)] = Exported(path).choose
             continue
-        from benchmarks.key_networks import Networks
+        from benchmarks.keyframes.networks import Networks
 
         networks = Networks(path, args.out / "keyframes-features", judge.clips)
         networks.name = _unused(networks.name, ways, path)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.key_greedy import GreedySelector
-from benchmarks.key_poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
+from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from benchmarks.key_search import SearchedKeys
 from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
 from edgepose.offline.selection import EvenSteps, frames_at_even_steps, uniform_selection

@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.key_poses import FrameWisePoses
+from benchmarks.keyframes.poses import FrameWisePoses
 from edgepose.offline.learned_selector import LearnedSteps
 from edgepose_runtime.closable import Closable
 

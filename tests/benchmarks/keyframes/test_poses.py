@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.key_poses import CLEAN, frame_wise_poses
+from benchmarks.keyframes.poses import CLEAN, frame_wise_poses
 from edgepose.datasets.clips import Clip
 from edgepose.inference.model import PoseModel
 from edgepose.testing import FakeMethod, standing_person
