@@ -17,8 +17,8 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
-from edgepose.utils.machine import describe_machine
 from edgepose.tracker import PoseTracker
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent

@@ -15,11 +15,11 @@ from pathlib import Path
 from benchmarks.clip_options import add_clip_options, selection
 from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.protocols.candidates import PAPER_SEGMENTS, as_tracker, in_boxes
 from edgepose.evaluation.data_sets import data_set, select_clips
-from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
-from edgepose.evaluation.protocols.runner import Contender, Run, run_all
 from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.candidates import PAPER_SEGMENTS, as_tracker, in_boxes
+from edgepose.evaluation.protocols.runner import Contender, Run, run_all
+from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose.inference.model import DEFAULT_MODEL, open_model
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.backends import BackendSettings, get_backend

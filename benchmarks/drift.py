@@ -20,12 +20,12 @@ from edgepose.benchmarking.timing import to_and_fro
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.data_sets import select_clips
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
 from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
 from edgepose.evaluation.report import Table, markdown
-from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
 from edgepose.inference.model import load
-from edgepose.utils.machine import describe_machine
 from edgepose.methods import Method
+from edgepose.utils.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
 #: Which ways through the clip are scored; every other one is a way back.

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.data_sets import Selection, data_set, select_clips
-from edgepose.evaluation.report import Table, figure, markdown
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
+from edgepose.evaluation.report import Table, figure, markdown
 from edgepose.evaluation.tracks import Track, record, smoothed
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
+from edgepose.tracker import PoseTracker
 from edgepose.utils.machine import describe_machine
 from edgepose.utils.progress import show_progress
-from edgepose.tracker import PoseTracker
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 

@@ -19,9 +19,9 @@ from threading import Thread
 import cv2
 
 from edgepose.inference.model import DEFAULT_MODEL
-from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
+from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.geometry.crop import Image
 

@@ -41,20 +41,20 @@ from edgepose_runtime.errors import (
 
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
-    from edgepose.streaming.flow_control import DropReason, FrameDrop
-    from edgepose.keyframes.settings import KeyFrames
     from edgepose.inference.model import PoseModel, available_models, load
+    from edgepose.keyframes.settings import KeyFrames
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
-    from edgepose.remote.settings import RemoteHead
-    from edgepose.remote.recorder import HeadStats, LateReason
-    from edgepose.results import Origin, PoseResult
     from edgepose.refinement.thin_slicing import ThinSlicing
+    from edgepose.remote.recorder import HeadStats, LateReason
+    from edgepose.remote.settings import RemoteHead
+    from edgepose.results import Origin, PoseResult
     from edgepose.stats import StageLatency, TrackerStats
+    from edgepose.streaming.flow_control import DropReason, FrameDrop
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
-    from edgepose_runtime.poses.conversion import convert_keypoints
     from edgepose_runtime.events import EventKind, StreamEvent
+    from edgepose_runtime.poses.conversion import convert_keypoints
     from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
     from edgepose_runtime.poses.smoothing import OneEuroSettings
 

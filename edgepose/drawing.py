@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.results import PoseResult
-from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.poses.skeletons import Skeleton
 
 Image = NDArray[np.uint8]

@@ -24,9 +24,9 @@ from edgepose.refinement.base import Seen
 from edgepose.results import PoseResult
 from edgepose_runtime.errors import DataError, OutputError
 from edgepose_runtime.poses.skeletons import get_skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 from edgepose_runtime.thin_slicing.files import dump_springs, parse_springs
 from edgepose_runtime.thin_slicing.springs import Springs
-from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 #: Longest side of the pictures that are kept.
 PICTURE_SIDE = 320

@@ -7,17 +7,17 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from edgepose.tracking.deadline import Deadline
-from edgepose.streaming.flow_control import make_policy
-from edgepose.keyframes import KeyFrames, key_frame_settings
-from edgepose.keyframes.live import LiveKeyFrames
-from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.inference.model import PoseModel
+from edgepose.keyframes import KeyFrames, key_frame_settings
+from edgepose.keyframes.interpolation import KeyFrameInterpolation
+from edgepose.keyframes.live import LiveKeyFrames
 from edgepose.refinement.base import Refinement
-from edgepose.remote import HeadLink
 from edgepose.refinement.thin_slicing import refinement
-from edgepose.tracking.stream import PoseStream
+from edgepose.remote import HeadLink
+from edgepose.streaming.flow_control import make_policy
+from edgepose.tracking.deadline import Deadline
 from edgepose.tracking.step import FrameWork
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgepose.streaming.flow_control import DropReason
 from edgepose.results import PoseResult
+from edgepose.streaming.flow_control import DropReason
 
 if TYPE_CHECKING:
     from edgepose.remote.recorder import HeadStats

@@ -62,8 +62,8 @@ def untrained_dkd(folder: Path) -> Path:
     """A bundle that takes anything for a person."""
     from edgepose.models import DKD
     from edgepose.models.dkd.distillator import PoseKernels
-    from edgepose_converters.export.bundling import BundleOptions, build_bundle
     from edgepose_converters.checkpoints.trained import TrainedModel
+    from edgepose_converters.export.bundling import BundleOptions, build_bundle
     from edgepose_converters.export.verification import made_up_crops
     from edgepose_runtime.bundles.manifest import HeatmapSpec
     from edgepose_runtime.poses.skeletons import PENN13

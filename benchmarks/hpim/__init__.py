@@ -19,15 +19,15 @@ import numpy as np
 from benchmarks.hpim.candidates import Contender, contenders
 from benchmarks.hpim.timing import Times, measure_times
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
-from edgepose.datasets.root import data_root
 from edgepose.datasets.readers.sequences import read_penn_sequences
+from edgepose.datasets.root import data_root
 from edgepose.evaluation.report import Table, markdown
-from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose.training.dynamics.trials import Setting, Trial, draw_trial
+from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose_runtime.interpolation.dictionary import DEFAULT_DICTIONARY, load_dictionary
 from edgepose_runtime.interpolation.interpolator import WINDOW
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 #: What a joint may be off to count, in sides of the person's box.
 HIT = 0.05
 SETTINGS = [

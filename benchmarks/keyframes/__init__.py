@@ -33,7 +33,7 @@ from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.utils.machine import describe_machine
 
-OUT = Path(__file__).parent / "out"
+OUT = Path(__file__).parents[1] / "out"
 PARTS = ("selection", "robustness", "online", "cost", "live")
 
 

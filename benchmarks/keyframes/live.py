@@ -12,8 +12,8 @@ from benchmarks.keyframes.selection import ALPHA
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
-from edgepose.keyframes import KeyFrames
 from edgepose.inference.model import PoseModel
+from edgepose.keyframes import KeyFrames
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
 from edgepose.tracker import PoseTracker

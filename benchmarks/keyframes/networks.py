@@ -14,8 +14,8 @@ from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
 from benchmarks.keyframes.selection import LENGTH, Judge
 from edgepose.models.keyframes.kfpn import KFPN
 from edgepose.models.keyframes.online import StreamKeys
-from edgepose.training.selectors.features import kept_features
 from edgepose.training.selectors.checkpoints import load_selectors
+from edgepose.training.selectors.features import kept_features
 
 
 class Networks:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.offline.windows import thumbnail
 from edgepose.inference.model import PoseModel
+from edgepose.offline.windows import thumbnail
 from edgepose_runtime.geometry.crop import Image, crop_frame
 from edgepose_runtime.geometry.roi import Roi
 

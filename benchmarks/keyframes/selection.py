@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.key_greedy import GreedySelector
-from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from benchmarks.key_search import SearchedKeys
+from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
 from edgepose.offline.selection import EvenSteps, frames_at_even_steps, uniform_selection
-from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.interpolation.interpolator import PoseInterpolator
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import Skeleton
 
 #: PCK-torso at this share of the torso, over the twelve limb joints.

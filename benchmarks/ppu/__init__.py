@@ -26,8 +26,8 @@ from benchmarks.ppu.report import draw, table
 from benchmarks.ppu.timing import milliseconds
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.data_sets import Selection, select_clips
-from edgepose.utils.machine import describe_machine
 from edgepose.training.config.loader import load_config
+from edgepose.utils.machine import describe_machine
 
 OUT = Path(__file__).parent.parent / "out"
 NO_UNIT = "body alone"

@@ -12,9 +12,9 @@ from benchmarks.ppu.candidates import SIZE
 from benchmarks.ppu.forms import Call
 from benchmarks.ppu.recording import RememberedNetwork
 from edgepose.datasets.clips import Clip
+from edgepose.evaluation.metrics.scoring import Measure, measures_for
 from edgepose.evaluation.protocols.gt_box import GtBox
 from edgepose.evaluation.protocols.runner import Contender, evaluate
-from edgepose.evaluation.metrics.scoring import Measure, measures_for
 from edgepose.methods import MethodSpec, PropagationMethod
 from edgepose_runtime.backends import Network
 from edgepose_runtime.poses.skeletons import PENN13

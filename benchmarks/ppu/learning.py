@@ -13,9 +13,9 @@ from torch import nn
 from benchmarks.ppu.candidates import Candidate
 from benchmarks.ppu.recording import Windows
 from edgepose.models import PPN
+from edgepose.training.config.settings import Phase, TrainConfig
 from edgepose.training.ema import WeightAverage
 from edgepose.training.optimiser import build_optimiser, schedule, set_learning_rate
-from edgepose.training.config.settings import Phase, TrainConfig
 from edgepose.training.tasks.stages import SequenceTask
 
 EVERY = 50

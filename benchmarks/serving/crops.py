@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.evaluation.data_sets import Selection, select_clips
-from edgepose.evaluation.protocols.gt_box import GtBox
-from edgepose.evaluation.report import Table, markdown
-from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.evaluation.report import Table, markdown
 from edgepose.inference.model import bundle_path
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps

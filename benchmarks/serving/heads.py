@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.methods import MethodSpec
-from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.tensors import Array
 

@@ -21,8 +21,8 @@ from edgepose.evaluation.metrics.scoring import (
     score_clip,
     scoring_skeleton,
 )
-from edgepose.inference.model import PoseModel
 from edgepose.inference.estimator import Look
+from edgepose.inference.model import PoseModel
 from edgepose.remote import HeadLink, HeadStats, RemoteHead
 from edgepose.stats import StageClock
 from edgepose.tracking.stream import PoseStream

@@ -22,9 +22,9 @@ from benchmarks.slicing.speed import Speed, measure_speed
 from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.report import Table, markdown
 from edgepose.inference.model import DEFAULT_MODEL
-from edgepose.utils.machine import describe_machine
 from edgepose.methods.base import MethodSpec
 from edgepose.refinement.thin_slicing import fitting_springs
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.thin_slicing.springs import Springs
 
 OUT = Path(__file__).parent.parent / "out"

@@ -11,11 +11,11 @@ from pathlib import Path
 from edgepose.benchmarking.candidates import PEER, STEP, Entrant
 from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
 from edgepose.evaluation.data_sets import Selection, data_set, select_clips
+from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
 from edgepose.evaluation.protocols.gt_box import GtBox
 from edgepose.evaluation.protocols.runner import Contender, Run, run_all
-from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.inference.model import PoseModel, open_model
 from edgepose.methods import FramewiseMethod
 from edgepose_runtime.backends import get_backend

@@ -10,8 +10,8 @@ from pathlib import Path
 from edgepose.inference.model import PoseModel
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import DEFAULT_FPS, open_source
-from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.errors import DataError
+from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi
 
 #: In a checkout; the wheel has no clips.

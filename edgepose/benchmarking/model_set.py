@@ -17,8 +17,8 @@ from edgepose.benchmarking.timing import Task, TimedNetwork
 from edgepose.inference.model import PoseModel, bundle_path, open_model
 from edgepose_runtime.backends import Network, get_backend
 from edgepose_runtime.bundles.bundle import Bundle, load_bundle
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import BackendError
+from edgepose_runtime.geometry.crop import crop_frame
 
 #: The output of a step graph that the light network alone makes.
 PRELIMINARY = "preliminary"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from edgepose.cli.tables import format_table
 from edgepose.evaluation.data_sets import Selection, data_set
-from edgepose.evaluation.paper_tables import paper_rows
-from edgepose.evaluation.report import Table, average_table, measure_table, summary_table
-from edgepose.evaluation.protocols.runner import Run
 from edgepose.evaluation.metrics.scoring import Measure
+from edgepose.evaluation.paper_tables import paper_rows
+from edgepose.evaluation.protocols.runner import Run
+from edgepose.evaluation.report import Table, average_table, measure_table, summary_table
 from edgepose.evaluation.splits import average_runs
 
 

@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edgepose.utils.arguments import listed, whole
 from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.utils.arguments import listed, whole
 from edgepose_runtime.errors import ConfigError
 
 

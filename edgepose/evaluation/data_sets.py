@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers import sub_jhmdb as published_jhmdb
 from edgepose.datasets.readers.damaged_files import read_each, refuse, skip
-from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.readers.penn import read_penn_clips
 from edgepose.datasets.root import data_root
@@ -24,7 +24,8 @@ class DataSet:
     Attributes:
         read: takes its folder, the split and ``on_broken``, which is told of broken clips.
         splits: the splits there are, the one to report first.
-        headline: which mean to quote: a field of :class:`~edgepose.evaluation.metrics.pck.PckSummary`.
+        headline: which mean to quote: a field of
+            :class:`~edgepose.evaluation.metrics.pck.PckSummary`.
     """
 
     read: Reader

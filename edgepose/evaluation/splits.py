@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from edgepose.evaluation.data_sets import Selection, data_set
 from edgepose.evaluation.metrics.pck import PckSummary, average
-from edgepose.evaluation.protocols.runner import Run
 from edgepose.evaluation.metrics.scoring import Measure
+from edgepose.evaluation.protocols.runner import Run
 
 ALL_SPLITS = "all"
 """What stands for every test split of a set."""

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgepose.inference.compile_cache import with_cache
-from edgepose.utils.machine import usable_cores
 from edgepose.methods import Method, build_method
+from edgepose.utils.machine import usable_cores
 from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
 from edgepose_runtime.backends.base import INT8, no_int8
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
+from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError
-from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.thin_slicing.springs import Springs
 
@@ -24,7 +24,7 @@ DEFAULT_MODEL = "ppn-swift"
 #: CPU threads of a network where nobody says how many, if there are as many cores: what
 #: ``edgepose benchmark --threads 1,2`` measured as the faster.
 DEFAULT_THREADS = 2
-_BUNDLES = Path(__file__).parent / "bundles"
+_BUNDLES = Path(__file__).parents[1] / "bundles"
 
 # It cannot lie in the runtime, which knows nothing of torch.
 register_backend("torch", "edgepose.torch_backend", "TorchBackend")

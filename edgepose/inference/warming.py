@@ -6,8 +6,8 @@ import numpy as np
 
 from edgepose.inference.estimator import Looker
 from edgepose.stats import StageClock
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, RoiFollower
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, RoiFollower
 from edgepose_runtime.poses.smoothing import OneEuroFilter
 
 

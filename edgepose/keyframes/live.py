@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.inference.estimator import Image, Keypoints, Look
 from edgepose.keyframes.decision import KeyFrameDecision
 from edgepose.keyframes.settings import KeyFrames
-from edgepose.inference.estimator import Image, Keypoints, Look
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow, View
 from edgepose_runtime.poses.skeletons import Skeleton

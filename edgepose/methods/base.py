@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.results import Origin
-from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
-from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 Crop = NDArray[np.uint8]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Tracking and selection over whole files, where later frames may be looked at first."""

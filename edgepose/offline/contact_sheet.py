@@ -12,8 +12,8 @@ import numpy as np
 
 from edgepose.utils.output_files import AppendedFile
 from edgepose_runtime.capture import CapturedFrame
-from edgepose_runtime.geometry.crop import Image, as_bgr
 from edgepose_runtime.errors import OutputError
+from edgepose_runtime.geometry.crop import Image, as_bgr
 
 #: Width of a picture on the sheet in pixels, and how many there are side by side at most.
 TILE_WIDTH, COLUMNS = 200, 6

@@ -18,7 +18,6 @@ from edgepose.offline.selection import (
 from edgepose.offline.windows import Describe, middle_square, thumbnail
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.closable import Closable
-from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.errors import (
     BackendError,
     BackendUnavailableError,
@@ -27,6 +26,7 @@ from edgepose_runtime.errors import (
     DeviceError,
     InferenceError,
 )
+from edgepose_runtime.geometry.crop import Image
 
 #: What an exported selector takes, crops uint8 BGR (N, S, S, 3) of a window, and returns, (N,).
 IMAGES, RATES = "images", "rates"

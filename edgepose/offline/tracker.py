@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgepose.inference.estimator import Keypoints
+from edgepose.inference.model import PoseModel
 from edgepose.offline.selection import EvenSteps, Selector
 from edgepose.offline.windows import WINDOW, Describe, thumbnail, windows_of
-from edgepose.inference.model import PoseModel
-from edgepose.inference.estimator import Keypoints
 from edgepose.regions import RoiLike
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import StageClock

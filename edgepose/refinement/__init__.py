@@ -1,1 +1,1 @@
-"""TODO."""
+"""Refinement of poses by neighbouring frames: the interface, and Thin-Slicing."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgepose.inference.model import PoseModel
 from edgepose.inference.estimator import Image, Look
+from edgepose.inference.model import PoseModel
 from edgepose.results import PoseResult
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from edgepose.inference.model import PoseModel
 from edgepose.methods.base import CarryingMethod
 from edgepose.remote.late_answers import LateHead
-from edgepose.remote.settings import RemoteHead
 from edgepose.remote.recorder import HeadRecorder, HeadStats
+from edgepose.remote.settings import RemoteHead
 from edgepose_runtime.backends.triton import (
     BreakerState,
     Expected,
@@ -19,11 +19,11 @@ from edgepose_runtime.backends.triton import (
     ServerNetwork,
     open_server,
 )
+from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import EventKind, StreamEvent
 from edgepose_runtime.poses.roi_tracker import FollowingSettings
-from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.tensors import Array, TensorSpec
 
 #: Events that wait for the next frame; nobody needs older ones.

@@ -13,15 +13,15 @@ from typing import Protocol
 
 from edgepose.inference.estimator import Image, Look
 from edgepose.methods.base import CarryingMethod, Heatmaps
-from edgepose.remote.request_policy import AskingRule
-from edgepose.remote.propagation import LEAST_TRUST, Carried, Frame, begin, carry_on, sustain
 from edgepose.remote.acceptance import objection
-from edgepose.remote.thumbnails import take_picture
-from edgepose.remote.settings import RemoteHead
+from edgepose.remote.propagation import LEAST_TRUST, Carried, Frame, begin, carry_on, sustain
 from edgepose.remote.recorder import HeadRecorder, LateReason
+from edgepose.remote.request_policy import AskingRule
+from edgepose.remote.settings import RemoteHead
+from edgepose.remote.thumbnails import take_picture
 from edgepose.results import Origin
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import EdgePoseError, ServerError
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.poses.roi_tracker import FollowingSettings
 from edgepose_runtime.tensors import Array
 

@@ -13,8 +13,8 @@ from edgepose.sinks.avi import AviWriter
 from edgepose.utils.output_files import create_file
 from edgepose_runtime.capture.video import has_utf8_name
 from edgepose_runtime.closable import Closable
-from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
+from edgepose_runtime.geometry.crop import as_bgr
 
 Image = NDArray[np.uint8]
 

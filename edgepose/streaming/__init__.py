@@ -1,1 +1,4 @@
-"""TODO."""
+"""Queues, threads and callbacks around tracking: flow control, scheduling, shutdown.
+
+Tracking itself is in :mod:`edgepose.tracking`, which knows nothing of threads.
+"""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from edgepose.streaming.flow_control import FrameDrop
-from edgepose.streaming.stream_queue import Lane
 from edgepose.notices import Notice, StreamEnd, TrackingFailure
 from edgepose.results import PoseResult
+from edgepose.streaming.flow_control import FrameDrop
+from edgepose.streaming.stream_queue import Lane
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import StreamEvent
 

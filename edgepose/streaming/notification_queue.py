@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from edgepose.streaming.flow_control import FrameDrop
 from edgepose.notices import Notice, TrackingFailure
 from edgepose.results import PoseResult
+from edgepose.streaming.flow_control import FrameDrop
 from edgepose_runtime.events import StreamEvent
 
 #: Notices other than results that may wait for a callback that does not return.

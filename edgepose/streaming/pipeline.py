@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from edgepose.streaming.shutdown import join_at_exit
-from edgepose.streaming.stream_queue import Flush, Job, Lane
-from edgepose.streaming.scheduler import SharedLanes
-from edgepose.streaming.lifecycle import State
 from edgepose.notices import Notice
 from edgepose.results import PoseResult
+from edgepose.streaming.lifecycle import State
+from edgepose.streaming.scheduler import SharedLanes
+from edgepose.streaming.shutdown import join_at_exit
+from edgepose.streaming.stream_queue import Flush, Job, Lane
 from edgepose_runtime.errors import EdgePoseError
 
 logger = logging.getLogger("edgepose")

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.streaming.flow_control import DropReason
-from edgepose.streaming.guarding import Guarded
-from edgepose.streaming.stream_queue import Job, Lane
-from edgepose.streaming.lifecycle import State
 from edgepose.notices import Notice
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
+from edgepose.streaming.flow_control import DropReason
+from edgepose.streaming.guarding import Guarded
+from edgepose.streaming.lifecycle import State
+from edgepose.streaming.stream_queue import Job, Lane
 from edgepose_runtime.errors import ClosedError, ConfigError
 from edgepose_runtime.events import StreamEvent
 

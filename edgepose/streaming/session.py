@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.streaming.callbacks import Callbacks, Dispatcher
-from edgepose.streaming.flow_control import make_policy
-from edgepose.streaming.result_iterator import Handoff
-from edgepose.streaming.stream_queue import Lane
-from edgepose.streaming.pipeline import Pipeline
-from edgepose.streaming.source_reader import SourceReader, policy_for
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
+from edgepose.streaming.callbacks import Callbacks, Dispatcher
+from edgepose.streaming.flow_control import make_policy
+from edgepose.streaming.pipeline import Pipeline
+from edgepose.streaming.result_iterator import Handoff
+from edgepose.streaming.source_reader import SourceReader, policy_for
+from edgepose.streaming.stream_queue import Lane
 from edgepose.tracking.step import FrameWork
 from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.events import StreamEvent

@@ -6,12 +6,12 @@ import logging
 import threading
 from typing import Any
 
-from edgepose.streaming.stream_queue import Lane
 from edgepose.streaming.pipeline import Pipeline
+from edgepose.streaming.stream_queue import Lane
 from edgepose_runtime.capture import FrameSource
-from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, EdgePoseError, FrameError
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.crop import as_bgr
 
 logger = logging.getLogger("edgepose")
 

@@ -11,11 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.streaming.flow_control import DropReason, FlowPolicy, FrameDrop, PendingFrame
 from edgepose.notices import Notice, StreamEnd, TrackingFailure
-from edgepose.streaming.notification_queue import QUEUED_NOTICES, Outbox
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
+from edgepose.streaming.flow_control import DropReason, FlowPolicy, FrameDrop, PendingFrame
+from edgepose.streaming.notification_queue import QUEUED_NOTICES, Outbox
 from edgepose.tracking.timestamps import StreamTime
 from edgepose_runtime.errors import EdgePoseError
 from edgepose_runtime.events import EventKind, StreamEvent

@@ -1,1 +1,1 @@
-"""TODO."""
+"""One stream of frames without threads: the step per frame, tracks, person search, smoothing."""

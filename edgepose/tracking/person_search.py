@@ -9,8 +9,8 @@ import numpy as np
 
 from edgepose.inference.estimator import Image, Keypoints, Look, Looker
 from edgepose.stats import StageClock
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person, person_roi, search_rois
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person, person_roi, search_rois
 
 #: Regions looked at per frame while nobody is found, at least: what a frame without a person costs.
 REGIONS_PER_FRAME = 4

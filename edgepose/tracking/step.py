@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from edgepose.tracking.deadline import Deadline, Effort
-from edgepose.streaming.flow_control import PendingFrame
 from edgepose.refinement.base import Refiner, Seen
 from edgepose.remote import HeadLink
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL, StageClock
+from edgepose.streaming.flow_control import PendingFrame
+from edgepose.tracking.deadline import Deadline, Effort
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.events import StreamEvent
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgepose.tracking.track import Frame, Track
-from edgepose.tracking.deadline import Effort
-from edgepose.keyframes.live import Carried, LiveKeyFrames
-from edgepose.inference.model import PoseModel
 from edgepose.inference.estimator import Image, Keypoints, Look, Looker
-from edgepose.tracking.motion_prediction import MotionPredictor
+from edgepose.inference.model import PoseModel
+from edgepose.inference.warming import warm_up_following, warm_up_looking
+from edgepose.keyframes.live import Carried, LiveKeyFrames
 from edgepose.regions import RoiLike, fixed_roi
 from edgepose.remote import HeadLink, LateHead
 from edgepose.results import Origin, PoseResult
-from edgepose.tracking.person_search import PersonSearch
 from edgepose.stats import StageClock
+from edgepose.tracking.deadline import Effort
+from edgepose.tracking.motion_prediction import MotionPredictor
+from edgepose.tracking.person_search import PersonSearch
 from edgepose.tracking.smoothing import Steadier
-from edgepose.inference.warming import warm_up_following, warm_up_looking
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, RoiFollower, is_nothing, is_person
+from edgepose.tracking.track import Frame, Track
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, RoiFollower, is_nothing, is_person
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 NOBODY_FOUND = "no person found"

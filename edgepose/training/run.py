@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgepose.datasets.readers.registry import load_source
-from edgepose.training.devices import find_device
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.devices import find_device
 from edgepose.training.tasks.stages import build_task
 from edgepose.training.trainer import Progress, RunSettings, Trainer
 from edgepose.training.validation import Validator

@@ -13,7 +13,7 @@ from numba import njit
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Sources of this package: kernels lie beside what they belong to, and take constants from there.
-_PACKAGE = Path(__file__).parent.parent
+_PACKAGE = Path(__file__).parent
 
 
 def kernel(function: Function) -> Function:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from edgepose.streaming.flow_control import DropReason
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import WINDOW, StageClock, StatsRecorder
+from edgepose.streaming.flow_control import DropReason
 from edgepose_runtime.poses.skeletons import PENN13
 
 

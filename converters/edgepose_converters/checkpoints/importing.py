@@ -10,10 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgepose.models.pose.heads import PointwiseHead
 from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
-from edgepose.models.pose.network import PoseNetwork, build_network
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.backbones.weights import (
     COUNTER,
@@ -22,11 +20,13 @@ from edgepose.models.backbones.weights import (
     load_published_weights,
     published_name,
 )
+from edgepose.models.pose.heads import PointwiseHead
+from edgepose.models.pose.network import PoseNetwork, build_network
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.tasks.networks import convert_outputs
 from edgepose_converters.checkpoints.trained import TrainedModel
-from edgepose_runtime.errors import CheckpointError, ConfigError, OutputError
 from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.errors import CheckpointError, ConfigError, OutputError
 from edgepose_runtime.poses.skeletons import COCO17, MPII16, Skeleton
 
 Weights = Mapping[str, Tensor]

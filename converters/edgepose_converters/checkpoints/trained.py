@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.training.tasks.networks import load_trained
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.tasks.networks import load_trained
 from edgepose_converters.export.networks import Geometry
 from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.poses.skeletons import Skeleton

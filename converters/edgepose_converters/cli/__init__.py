@@ -1,1 +1,4 @@
-"""TODO."""
+"""The commands ``edgepose convert`` and ``edgepose serve``, and what they print.
+
+They are registered as entry points of the group ``edgepose.commands``.
+"""

@@ -14,13 +14,6 @@ from torch import nn
 
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import available_models, bundle_path
-from edgepose_converters.export.bundling import (
-    BundleOptions,
-    averaged_head,
-    build_bundle,
-    require_same_maps,
-    starting_network,
-)
 from edgepose_converters.checkpoints.importing import (
     BACKBONE_FORM,
     POSE_FORMS,
@@ -35,8 +28,15 @@ from edgepose_converters.checkpoints.movenet import (
     restore_norms,
     statistics_pictures,
 )
-from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
 from edgepose_converters.checkpoints.trained import TrainedModel, load_model
+from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
+from edgepose_converters.export.bundling import (
+    BundleOptions,
+    averaged_head,
+    build_bundle,
+    require_same_maps,
+    starting_network,
+)
 from edgepose_converters.export.verification import Crop, crops_of, made_up_crops
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgepose.cli.tables import format_table
-from edgepose_converters.checkpoints.importing import CONVERTED, MATCHED, MISSING, UNUSED, ImportReport
+from edgepose_converters.checkpoints.importing import (
+    CONVERTED,
+    MATCHED,
+    MISSING,
+    UNUSED,
+    ImportReport,
+)
 from edgepose_converters.export.verification import Agreement
 from edgepose_runtime.bundles.bundle import Bundle
 

@@ -19,11 +19,11 @@ import torch
 from onnx import TensorProto, compose, helper
 from onnx.utils import Extractor
 
-from edgepose.offline.learned_selector import IMAGES, RATES
 from edgepose.inference.model import DEFAULT_MODEL, bundle_path
 from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRates
-from edgepose.training.selectors.features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
+from edgepose.offline.learned_selector import IMAGES, RATES
 from edgepose.training.selectors.checkpoints import load_selectors
+from edgepose.training.selectors.features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
 from edgepose_converters.export.networks import OPSET
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.errors import AccuracyError, BundleFormatError, CheckpointError

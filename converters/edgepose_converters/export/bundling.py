@@ -9,15 +9,15 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose.models.backbones.imagenet import MEAN, STD
-from edgepose_converters.export.networks import ExportedGraph
-from edgepose_converters.export.methods import exporter_of
+from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_converters.export.methods import exporter_of
+from edgepose_converters.export.networks import ExportedGraph
 from edgepose_converters.export.verification import Agreement, Crop, compare, require_agreement
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
-from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
+from edgepose_runtime.errors import ConfigError
 
 #: What a model card may say; each is an object of the manifest.
 CARD = ("training", "accuracy", "latency", "licence")

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models import DKD, PPN
+from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.dkd.distillator import PoseKernels
 from edgepose.models.dkd.network import Memory
-from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose_converters.export.dkd_matching import match_by_rows
 from edgepose_runtime.errors import ConfigError
 

@@ -9,7 +9,13 @@ from typing import Any
 from torch import nn
 
 from edgepose.models import DKD, PPN
-from edgepose_converters.export.networks import ExportedGraph, Geometry, export_body, export_dkd, export_ppn
+from edgepose_converters.export.networks import (
+    ExportedGraph,
+    Geometry,
+    export_body,
+    export_dkd,
+    export_ppn,
+)
 from edgepose_runtime.errors import ConfigError
 
 Graphs = dict[str, ExportedGraph]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from edgepose.models import DKD, PPN
 from edgepose.models.pose.batch_norm_folding import fold_batch_norms
-from edgepose_converters.export.graphs import ImageGraph, KernelStepGraph, PropagateGraph, StepGraph
 from edgepose_converters.export.float16 import round_weights, store_as_float16
+from edgepose_converters.export.graphs import ImageGraph, KernelStepGraph, PropagateGraph, StepGraph
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.tensors import TensorSpec
 

@@ -13,11 +13,11 @@ from edgepose.methods import Method, build_method
 from edgepose_converters.export.networks import ExportedGraph
 from edgepose_converters.export.torch_network import TorchNetwork
 from edgepose_runtime.backends import BackendSettings, Network, available_backends, get_backend
-from edgepose_runtime.geometry.crop import crop_frame
-from edgepose_runtime.heatmaps.decoding import decode_heatmaps
-from edgepose_runtime.errors import BackendError
-from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.errors import BackendError
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import decode_heatmaps
 
 #: How far joints may move from torch to another runtime, in pixels of the network's input.
 LARGEST_STEP = 0.05

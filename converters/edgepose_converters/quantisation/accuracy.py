@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.gt_box import GtBox
 from edgepose.evaluation.protocols.runner import Contender, evaluate
-from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.inference.model import load
 from edgepose.methods import FramewiseMethod, MethodSpec
 from edgepose_runtime.backends import BackendSettings, get_backend

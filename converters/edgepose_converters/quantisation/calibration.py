@@ -11,8 +11,8 @@ from edgepose.inference.model import PoseModel, open_model
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings, Network
 from edgepose_runtime.bundles.bundle import Bundle
-from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.bundles.manifest import GraphSpec
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.tensors import Array
 
 Feeds = dict[str, Array]

@@ -15,17 +15,17 @@ from edgepose.benchmarking.accuracy import AccuracyReport, measure_accuracy, rea
 from edgepose.benchmarking.candidates import Entrant, engines
 from edgepose.benchmarking.frames import SAMPLE_CLIP, Footage, read_footage
 from edgepose.benchmarking.model_set import Lineup, open_lineup
-from edgepose.benchmarking.result import Outcome
 from edgepose.benchmarking.peers import PEERS, Peer, choose_peers
 from edgepose.benchmarking.report import as_text
+from edgepose.benchmarking.result import Outcome
 from edgepose.benchmarking.timing import Plan, measure
 from edgepose.cli.extras import require_packages
-from edgepose.utils.arguments import listed, whole
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
+from edgepose.utils.arguments import listed, whole
 from edgepose.utils.machine import describe_machine
-from edgepose.utils.progress import show_progress
 from edgepose.utils.output_files import check_writable, create_file
+from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 
 NO_PEERS = "none"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from edgepose.cli.tables import format_table
 from edgepose.cli.commands.diagnosis import Finding, examine
+from edgepose.cli.tables import format_table
 
 
 def add_parser(subparsers: Any) -> None:

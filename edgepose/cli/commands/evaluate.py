@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.evaluation_text import evaluation_text
-from edgepose.utils.arguments import listed, whole
-from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
 from edgepose.evaluation.data_sets import (
     DATA_SETS,
     Selection,
     select_clips,
 )
-from edgepose.evaluation.report import as_json, averages_as_json
-from edgepose.evaluation.protocols.runner import Contender, run_all
 from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
+from edgepose.evaluation.protocols.runner import Contender, run_all
+from edgepose.evaluation.report import as_json, averages_as_json
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
+from edgepose.utils.arguments import listed, whole
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose_runtime.errors import ConfigError
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgepose.utils.arguments import share
-from edgepose.offline.learned_selector import selection
 from edgepose.offline.contact_sheet import Proposal, thinned, write_list, write_sheet
+from edgepose.offline.learned_selector import selection
 from edgepose.offline.windows import windows_of
-from edgepose.utils.progress import Progress, show_progress
+from edgepose.utils.arguments import share
 from edgepose.utils.output_files import check_writable
+from edgepose.utils.progress import Progress, show_progress
 from edgepose_runtime.capture import CapturedFrame, FrameSource, open_source
 from edgepose_runtime.errors import ConfigError
 
@@ -37,8 +37,8 @@ def add_parser(subparsers: Any) -> None:
         "--selector",
         type=Path,
         metavar="FILE",
-        help="a learned selector, an ONNX file made by 'python -m edgepose_converters.cli.selector' "
-        "(default: even steps of time and change)",
+        help="a learned selector, an ONNX file made by "
+        "'python -m edgepose_converters.cli.selector' (default: even steps of time and change)",
     )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="the list (default: VIDEO.keyframes.csv)"

@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from edgepose.utils.arguments import whole
 from edgepose.heatmap_log import KeptHeatmaps, heatmaps_beside
 from edgepose.inference.estimator import Look
 from edgepose.methods import Estimate
-from edgepose.utils.progress import show_progress
 from edgepose.refinement.base import Seen
+from edgepose.refinement.thin_slicing import SliceRefiner, ThinSlicing, fitting_springs
 from edgepose.results import Origin, PoseResult
 from edgepose.sinks import JsonlSink
-from edgepose.utils.output_files import check_writable
 from edgepose.sinks.jsonl import FORMAT
-from edgepose.refinement.thin_slicing import SliceRefiner, ThinSlicing, fitting_springs
+from edgepose.utils.arguments import whole
+from edgepose.utils.output_files import check_writable
+from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 from edgepose_runtime.thin_slicing.files import read_springs
 from edgepose_runtime.thin_slicing.springs import Springs
-from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 def add_parser(subparsers: Any) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.utils.arguments import share, whole
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, bundle_path, load
-from edgepose.utils.progress import show_progress
+from edgepose.utils.arguments import share, whole
 from edgepose.utils.output_files import check_writable, create_file
+from edgepose.utils.progress import show_progress
 from edgepose_runtime.bundles.bundle import load_bundle, with_springs
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.thin_slicing.files import dump_springs, read_springs

@@ -10,25 +10,25 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
-from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
-from edgepose.cli.tables import latency_table
 from edgepose.cli.commands.track_key_frames import (
     key_frame_tracking,
     live_key_frames,
     track_by_key_frames,
 )
-from edgepose.utils.arguments import share, whole
+from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
+from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
+from edgepose.cli.tables import latency_table
 from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
-from edgepose.keyframes import KeyFrames
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
-from edgepose.utils.progress import show_progress
+from edgepose.keyframes import KeyFrames
 from edgepose.refinement.base import Refinement
-from edgepose.remote import HeadStats, RemoteHead
 from edgepose.refinement.thin_slicing import ThinSlicing
+from edgepose.remote import HeadStats, RemoteHead
 from edgepose.stats import TrackerStats
-from edgepose.utils.signals import StopSignals
 from edgepose.tracker import PoseTracker
+from edgepose.utils.arguments import share, whole
+from edgepose.utils.progress import show_progress
+from edgepose.utils.signals import StopSignals
 from edgepose_runtime.backends.triton import ServerSettings
 from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
 from edgepose_runtime.errors import ConfigError

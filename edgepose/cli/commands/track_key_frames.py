@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from statistics import median
 
 from edgepose.cli.outputs import Outputs
+from edgepose.inference.model import PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.offline.learned_selector import selection
 from edgepose.offline.tracker import KeyFrameTracking
-from edgepose.inference.model import PoseModel
-from edgepose.utils.progress import show_progress
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
+from edgepose.utils.progress import show_progress
 from edgepose.utils.signals import StopSignals
 from edgepose_runtime.capture import CapturedFrame, FrameSource
 from edgepose_runtime.errors import ConfigError

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.utils.arguments import whole
 from edgepose.datasets.root import data_root
+from edgepose.utils.arguments import whole
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.clips import Clip, checked_clip, person_clip
 from edgepose.datasets.frames import VideoFile, decode_frames, frame_rate
 from edgepose.datasets.labels import weights_from_scores
-from edgepose.datasets.records import PersonClip, encode_picture
+from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.readers.tables import Table, load_table
-from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose.datasets.records import PersonClip, encode_picture
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import HALPE26, JHMDB15, Skeleton
 
 SIZE = (320, 240)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.labels import mask_missing
-from edgepose.datasets.records import Keypoints, PersonImage
+from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.readers.tables import load_matlab
-from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose.datasets.records import Keypoints, PersonImage
 from edgepose_runtime.errors import DataError
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import MPII16, Skeleton
 
 ANNOTATION = "mpii_human_pose_v1_u12_1.mat"

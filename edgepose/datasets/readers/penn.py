@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.clips import Clip, checked_clip
 from edgepose.datasets.frames import PictureFiles
+from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.readers.tables import Table, load_matlab, numbers
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import PENN13

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse, skip
 from edgepose.datasets.clips import Clip, person_clip
+from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse, skip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_people
 from edgepose.datasets.readers.mpii import read_mpii
 from edgepose.datasets.readers.penn import read_penn_clips
+from edgepose.datasets.readers.stills import read_backgrounds, read_lspet, read_people
 from edgepose.datasets.readers.sub_jhmdb import read_full_jhmdb_clips, read_sub_jhmdb_clips
 from edgepose.datasets.records import PersonClip, PersonImage, decode_picture
 from edgepose.datasets.sampling.sampler import Source
-from edgepose.datasets.readers.stills import read_backgrounds, read_lspet, read_people
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import Skeleton
 

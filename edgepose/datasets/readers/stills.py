@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.labels import absent_keypoints, mask_missing, reconcile, weights_from_scores
-from edgepose.datasets.records import Keypoints, PersonImage
+from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.readers.tables import load_table
-from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose.datasets.records import Keypoints, PersonImage
 from edgepose_runtime.errors import DataError
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import HALPE26, LSP14, Skeleton
 
 #: People whose limbs the teacher is less sure of on average are left out.

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training samples: crops, augmentation, targets and batches."""

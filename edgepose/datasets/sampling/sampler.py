@@ -10,12 +10,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.sampling import appearance
-from edgepose.datasets.sampling.augmentation import Augmentation, Placement, crop_squares, draw_placement
 from edgepose.datasets.boxes import joints_box
 from edgepose.datasets.labels import absent_keypoints, half_body
-from edgepose.datasets.sampling.synthetic_motion import chained
 from edgepose.datasets.records import Image, Keypoints, PersonClip, PersonImage
+from edgepose.datasets.sampling import appearance
+from edgepose.datasets.sampling.augmentation import (
+    Augmentation,
+    Placement,
+    crop_squares,
+    draw_placement,
+)
+from edgepose.datasets.sampling.synthetic_motion import chained
 from edgepose.datasets.sampling.warping import crop_matrix, warp_image, warp_keypoints
 from edgepose.datasets.sampling.windows import (
     Frame,

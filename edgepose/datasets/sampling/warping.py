@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.sampling.augmentation import Placement
 from edgepose.datasets.records import Image, Keypoints
+from edgepose.datasets.sampling.augmentation import Placement
 from edgepose_runtime.geometry.crop import BACKGROUND
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton

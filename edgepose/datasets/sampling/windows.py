@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.boxes import corners_box, joints_box
 from edgepose.datasets.labels import mask_missing, mask_outside
-from edgepose.datasets.sampling.synthetic_motion import draw_motion, moved
 from edgepose.datasets.records import Image, Keypoints, PersonClip, PersonImage
+from edgepose.datasets.sampling.augmentation import Augmentation
+from edgepose.datasets.sampling.synthetic_motion import draw_motion, moved
 from edgepose_runtime.geometry.roi import Roi
 
 AT_REST = np.eye(2, 3)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Metrics of accuracy and smoothness: PCK, scores over clips, lag and jitter."""

@@ -21,8 +21,8 @@ from edgepose.evaluation.metrics.pck import (
     pck_counts,
     torso_lengths,
 )
-from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import PENN13, Skeleton
 
 FloatArray = NDArray[np.floating]

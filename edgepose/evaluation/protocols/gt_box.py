@@ -19,8 +19,8 @@ from edgepose.evaluation.boxes import person_boxes
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.results import Origin
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi, roi_transform
 from edgepose_runtime.poses.skeletons import Skeleton
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.protocols.predictors import ClipPredictor
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
+from edgepose.evaluation.protocols.predictors import ClipPredictor
 from edgepose.utils.progress import Progress, show_progress
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Backbone networks with the parameter names of their published weights."""

@@ -7,7 +7,12 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from edgepose.models.backbones.blocks import BasicBlock, Bottleneck, convolution, initialise_convolutions
+from edgepose.models.backbones.blocks import (
+    BasicBlock,
+    Bottleneck,
+    convolution,
+    initialise_convolutions,
+)
 from edgepose_runtime.errors import ConfigError
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Dynamic Kernel Distillation: network, distillator, discriminator and configurations."""

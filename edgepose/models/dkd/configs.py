@@ -9,8 +9,8 @@ from typing import Any, Literal
 from edgepose.models.backbones.cpm import SmallCPM
 from edgepose.models.dkd.distillator import KERNEL_NORMS, ConvLstm, PoseKernels, kernel_size
 from edgepose.models.dkd.network import DKD, Encoder, Memory
-from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
 from edgepose.models.options import named_config, require_known
+from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
 from edgepose_runtime.errors import ConfigError
 
 Options = Mapping[str, Any]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Networks of key frames: DYAN, K-FPN, online selection and the motion dictionary."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
 
 #: The ring that first poles are drawn from: radii of the paper, and angles in steps of `GRID`.
 FIRST_RADII = (0.85, 1.15)
@@ -19,7 +19,9 @@ TOLERANCE = 1e-4
 
 
 def build_atoms(radius: Tensor, angle: Tensor, length: int) -> Tensor:
-    """Build the dictionary of N poles, differentiably: `edgepose_runtime.interpolation.dictionary.pole_atoms`.
+    """Build the dictionary of N poles, differentiably.
+
+    The twin of `edgepose_runtime.interpolation.dictionary.pole_atoms`.
 
     Args:
         radius: (N,).

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pose networks: a backbone and a head that answers with heat-maps."""

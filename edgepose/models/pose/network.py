@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgepose.models.pose.heads import DeconvHead, DucHead, PointwiseHead
 from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
-from edgepose.models.options import from_mapping, require_known
-from edgepose.models.pose.pyramid import PyramidHead
 from edgepose.models.backbones.resnet import ResNet
+from edgepose.models.options import from_mapping, require_known
+from edgepose.models.pose.heads import DeconvHead, DucHead, PointwiseHead
+from edgepose.models.pose.pyramid import PyramidHead
 from edgepose_runtime.errors import ConfigError
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {

@@ -1,1 +1,1 @@
-"""TODO."""
+"""PosePropagationNet: body, propagation units and configurations."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
 from edgepose.models.options import named_config
+from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
 from edgepose.models.ppn.network import PPN
 from edgepose.models.ppn.ppu import PPUConfig, build_ppu
 from edgepose_runtime.errors import ConfigError

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models.backbones.blocks import BasicBlock, initialise_convolutions
-from edgepose.models.ppn.deformable_convolution import deform_conv2d
 from edgepose.models.options import from_mapping, require_known
+from edgepose.models.ppn.deformable_convolution import deform_conv2d
 from edgepose.models.ppn.flow_ppu import FlowPPU
 from edgepose_runtime.errors import ConfigError
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Thin-Slicing: differentiable message passing between joints and frames."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training configuration: TOML recipes, typed settings and their checks."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from edgepose.models.pose.network import NetworkConfig
 from edgepose.models.options import from_mapping
+from edgepose.models.pose.network import NetworkConfig
 from edgepose_runtime.errors import ConfigError
 
 

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.targets import TargetSettings
-from edgepose.utils.config_types import require_types
 from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.config.optimiser import OptimiserSettings
-from edgepose.training.config.settings import Phase, SourceSettings, TrainConfig
 from edgepose.training.config.sequences import SequenceSettings, SliceSettings
+from edgepose.training.config.settings import Phase, SourceSettings, TrainConfig
+from edgepose.utils.config_types import require_types
 from edgepose_runtime.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -26,7 +26,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 #: The folder of recipes for dictionaries of dynamics.
 DYNAMICS = "dynamics"
 _LISTS = {"phases": Phase, "sources": SourceSettings}

@@ -53,7 +53,8 @@ class SliceSettings:
         rounds: of messages.
         springs: a file of springs to start from (.json), or a bundle that has some; their reach and
             rounds are taken. Empty for soft ones without direction.
-        loss: ``hinge`` as published, ``balanced``, or ``choice``; see `edgepose.training.springs.losses`.
+        loss: ``hinge`` as published, ``balanced``, or ``choice``; see
+            `edgepose.training.springs.losses`.
         before_sigmoid: where heat-maps end in a sigmoid, exchange messages about what is before
             it; see `SliceNetwork`.
         flow: ``dis``, ``farneback`` or ``none``.

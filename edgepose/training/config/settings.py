@@ -10,12 +10,12 @@ from typing import Any
 from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.targets import TargetSettings
 from edgepose.models.dkd.configs import dkd_config
-from edgepose.models.pose.network import NetworkConfig
 from edgepose.models.options import from_mapping
+from edgepose.models.pose.network import NetworkConfig
 from edgepose.models.ppn.configs import ppn_config
 from edgepose.training.config.adversary import AdversarySettings
-from edgepose.training.config.optimiser import OptimiserSettings
 from edgepose.training.config.checks import require_at_least, require_one_of
+from edgepose.training.config.optimiser import OptimiserSettings
 from edgepose.training.config.sequences import SequenceSettings, SliceSettings
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training of dictionaries of dynamics for key frames and interpolation."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.errors import OutputError
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
 
 ATOM_COUNT = 12
 

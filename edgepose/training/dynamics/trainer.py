@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgepose.utils.signals import StopSignals
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.dynamics.tasks import DynamicsTask, build_dynamics_task
 from edgepose.training.log import Journal
 from edgepose.training.trainer import REPORT_STEPS, Progress, RunSettings
-from edgepose_runtime.interpolation.dictionary import save_dictionary
+from edgepose.utils.signals import StopSignals
 from edgepose_runtime.errors import CheckpointError, OutputError
+from edgepose_runtime.interpolation.dictionary import save_dictionary
 
 #: What is written beside checkpoint and log.
 DICTIONARY, POLES, ATOMS = "dictionary.npz", "poles.png", "atoms.png"

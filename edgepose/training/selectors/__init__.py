@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training of key-frame selectors (K-FPN and its forms)."""

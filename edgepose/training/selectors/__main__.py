@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils import parameters_to_vector
 
-from edgepose.utils.arguments import whole
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.datasets.root import data_root
@@ -26,8 +25,13 @@ from edgepose.evaluation.boxes import person_boxes
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS
 from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.utils.progress import show_progress
-from edgepose.training.selectors.rates import EPOCHS, PosedClip, posed_clip, train_rates
+from edgepose.training.selectors.checkpoints import Selectors, save_selectors
+from edgepose.training.selectors.features import (
+    Backbone,
+    kept_features,
+    resnet_of,
+    trunk_of_body,
+)
 from edgepose.training.selectors.kfpn import (
     RECIPES,
     Features,
@@ -35,15 +39,11 @@ from edgepose.training.selectors.kfpn import (
     train_online,
     train_selector,
 )
-from edgepose.training.selectors.features import (
-    Backbone,
-    kept_features,
-    resnet_of,
-    trunk_of_body,
-)
-from edgepose.training.selectors.checkpoints import Selectors, save_selectors
-from edgepose_runtime.geometry.crop import crop_frame
+from edgepose.training.selectors.rates import EPOCHS, PosedClip, posed_clip, train_rates
+from edgepose.utils.arguments import whole
+from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import DataError
+from edgepose_runtime.geometry.crop import crop_frame
 
 Each = TypeVar("Each")
 

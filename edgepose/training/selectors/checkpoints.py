@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from edgepose.offline.selection import frames_by_rates
-from edgepose.models.keyframes.rates import KeyRates
-from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig, key_frames
 from edgepose.models.backbones.mobilenet import SameConv2d
+from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig, key_frames
 from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.rates import KeyRates
+from edgepose.offline.selection import frames_by_rates
 from edgepose.training.checkpoint import read_file
 from edgepose.training.selectors.features import Backbone, new_trunk, resnet_of, trunk_backbone
 from edgepose_runtime.errors import CheckpointError, ConfigError

@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.offline.windows import middle_crop
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.backbones.weights import load_backbone_weights
-from edgepose.utils.progress import show_progress
+from edgepose.offline.windows import middle_crop
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.devices import move
 from edgepose.training.tasks.networks import load_trained, network_input
-from edgepose_runtime.geometry.crop import Image
+from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import CheckpointError, DataError
+from edgepose_runtime.geometry.crop import Image
 
 Features = NDArray[np.floating]
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Learning the springs of Thin-Slicing's graph."""

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from edgepose.models.thin_slicing.transforms import envelope_transform
 from edgepose.models.thin_slicing.message_passing import MessagePassing
+from edgepose.models.thin_slicing.transforms import envelope_transform
 from edgepose.training.springs.losses import choice_loss, hinge_loss
 from edgepose.training.springs.windows import SliceWindows
 from edgepose_runtime.errors import ConfigError

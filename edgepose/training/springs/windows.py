@@ -20,10 +20,10 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose.refinement.thin_slicing import flow_crop
-from edgepose_runtime.poses.conversion import convert_keypoints
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi, frame_to_crop
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow
 from edgepose_runtime.thin_slicing.warping import sampling_grid
 

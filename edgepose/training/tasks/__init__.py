@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a training step computes: one task per method, with losses and perturbations."""

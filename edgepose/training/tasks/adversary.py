@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgepose.models.backbones.weights import load_backbone_weights
 from edgepose.models.dkd.discriminator import Discriminator
 from edgepose.models.pose.network import build_network
-from edgepose.models.backbones.weights import load_backbone_weights
-from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.checkpoint import load_weights
+from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.files import find_weights
-from edgepose.training.tasks.losses import heatmap_loss
 from edgepose.training.config.optimiser import OptimiserSettings
-from edgepose.training.optimiser import build_optimiser
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.optimiser import build_optimiser
+from edgepose.training.tasks.losses import heatmap_loss
 from edgepose_runtime.errors import ConfigError
 
 

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD
 from edgepose.models.pose.batch_norm_folding import fold_batch_norms
+from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.adversary import Adversary
 from edgepose.training.tasks.corruption import corrupt
 from edgepose.training.tasks.freezing import freeze, keep_norms
 from edgepose.training.tasks.losses import heatmap_loss
 from edgepose.training.tasks.networks import network_input
-from edgepose.training.config.settings import TrainConfig
 from edgepose_runtime.errors import ConfigError
 
 

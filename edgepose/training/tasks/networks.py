@@ -24,18 +24,18 @@ from edgepose.models import (
     load_backbone_weights,
     load_published_weights,
 )
-from edgepose.models.dkd.configs import dkd_config, require_grid
 from edgepose.models.backbones.imagenet import MEAN, STD
+from edgepose.models.dkd.configs import dkd_config, require_grid
 from edgepose.models.pose.pyramid import PyramidHead
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
-from edgepose.training.config.loader import parse_config
 from edgepose.training.config.files import find_weights
-from edgepose.training.config.settings import TrainConfig
+from edgepose.training.config.loader import parse_config
 from edgepose.training.config.sequences import SliceSettings
+from edgepose.training.config.settings import TrainConfig
 from edgepose_runtime.bundles.bundle import load_bundle
-from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import CheckpointError, ConfigError
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import MPII16, Skeleton
 from edgepose_runtime.thin_slicing.files import read_springs
 from edgepose_runtime.thin_slicing.graph import body_graph

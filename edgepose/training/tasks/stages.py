@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD, PPN
 from edgepose.models.thin_slicing.network import SliceNetwork
+from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.adversary import Adversary, build_adversary
 from edgepose.training.tasks.corruption import corrupt, imperfect
 from edgepose.training.tasks.dkd import DkdTask
+from edgepose.training.tasks.fake_quantisation import simulate_int8
 from edgepose.training.tasks.freezing import freeze, keep_norms
 from edgepose.training.tasks.losses import heatmap_loss
 from edgepose.training.tasks.networks import build_module, network_input, start_from
 from edgepose.training.tasks.previous_heatmaps import realign
-from edgepose.training.tasks.fake_quantisation import simulate_int8
-from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.thin_slicing import SliceTask
 from edgepose_runtime.errors import ConfigError
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.models.thin_slicing.transforms import dense_transform, envelope_transform
 from edgepose.refinement.thin_slicing import FLOW_SIZE
+from edgepose.training.config.settings import TrainConfig
+from edgepose.training.springs.learning import slice_loss
 from edgepose.training.tasks.adversary import Adversary
 from edgepose.training.tasks.freezing import freeze, keep_norms
 from edgepose.training.tasks.networks import network_input
-from edgepose.training.config.settings import TrainConfig
-from edgepose.training.springs.learning import slice_loss
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, optical_flow
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Bundles on disk: manifest, its JSON form, validation and reading."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgepose_runtime.bundles.manifest import FileSpec, GraphSpec, Manifest
+from edgepose_runtime.bundles.manifest_json import dump_manifest, parse_manifest
 from edgepose_runtime.errors import (
     BundleFormatError,
     BundleHashError,
@@ -16,8 +18,6 @@ from edgepose_runtime.errors import (
     ConfigError,
     OutputError,
 )
-from edgepose_runtime.bundles.manifest import FileSpec, GraphSpec, Manifest
-from edgepose_runtime.bundles.manifest_json import dump_manifest, parse_manifest
 from edgepose_runtime.thin_slicing.files import dump_springs, read_springs
 from edgepose_runtime.thin_slicing.springs import Springs
 

@@ -12,7 +12,6 @@ from dataclasses import asdict
 
 import numpy as np
 
-from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.bundles.json_fields import JsonFields
 from edgepose_runtime.bundles.manifest import (
     METHOD_GRAPHS,
@@ -24,6 +23,7 @@ from edgepose_runtime.bundles.manifest import (
     Normalisation,
 )
 from edgepose_runtime.bundles.validation import check_manifest
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
 

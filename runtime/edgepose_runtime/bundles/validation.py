@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from edgepose_runtime.errors import BundleFormatError
 from edgepose_runtime.bundles.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, GraphSpec, Manifest
+from edgepose_runtime.errors import BundleFormatError
 from edgepose_runtime.tensors import TensorSpec
 
 Tensors = set[TensorSpec]

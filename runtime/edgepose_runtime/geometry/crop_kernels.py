@@ -12,8 +12,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.jit import kernel
 from edgepose_runtime.geometry.vector_kernels import COLUMN, ROWS, blend_column, part_of_byte
+from edgepose_runtime.jit import kernel
 
 Bytes = NDArray[np.uint8]
 Values = NDArray[np.uint16]

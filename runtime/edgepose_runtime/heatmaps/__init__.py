@@ -1,1 +1,1 @@
-"""TODO."""
+"""Decoding heat-maps to joints and carrying them between regions."""

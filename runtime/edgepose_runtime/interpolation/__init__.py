@@ -1,1 +1,1 @@
-"""TODO."""
+"""Human pose interpolation (HPIM): dictionary, solver, interpolator."""

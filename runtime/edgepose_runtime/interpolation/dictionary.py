@@ -20,7 +20,7 @@ Doubles = NDArray[np.float64]
 
 FORMAT, VERSION = "edgepose.dictionary", 1
 #: The dictionary that is shipped, trained for interpolation on Penn Action's joint sequences.
-DEFAULT_DICTIONARY = Path(__file__).parent / "dictionaries" / "motion.npz"
+DEFAULT_DICTIONARY = Path(__file__).parents[1] / "dictionaries" / "motion.npz"
 
 
 def pole_atoms(radius: ArrayLike, angle: ArrayLike, length: int) -> Doubles:

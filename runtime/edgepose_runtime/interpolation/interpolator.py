@@ -8,10 +8,15 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgepose_runtime.interpolation.dictionary import Dictionary, load_dictionary
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.interpolation.dictionary import Dictionary, load_dictionary
 from edgepose_runtime.interpolation.hpim import equal_atoms, expected_movement, frobenius_step
-from edgepose_runtime.interpolation.key_poses import SINGLE, KeyFrames, checked_keys, require_measures
+from edgepose_runtime.interpolation.key_poses import (
+    SINGLE,
+    KeyFrames,
+    checked_keys,
+    require_measures,
+)
 
 Method = Literal["weighted", "ridge", "least-squares", "fista"]
 
@@ -222,7 +227,10 @@ class PoseInterpolator:
         scale: float,
         out: Interpolation,
     ) -> None:
-        from edgepose_runtime.interpolation.kernels.sparse import interpolate_sparsely, sparse_work_size
+        from edgepose_runtime.interpolation.kernels.sparse import (
+            interpolate_sparsely,
+            sparse_work_size,
+        )
 
         atoms = self._atoms[keys]
         count = sparse_work_size(atoms.shape[1], len(keys), poses.shape[1])

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Skeletons, conversions between them, and everything that happens to the joints of a pose."""

@@ -116,8 +116,8 @@ def person_roi(
 ) -> Roi | None:
     """Return the square region for a network around a pose (K, 3) of x, y, score.
 
-    The rule is that for annotated joints, :func:`edgepose_runtime.geometry.roi.joints_roi`, with the
-    joints that score at least ``min_score``. ``None``: fewer than two of them are in the frame.
+    The rule is that for annotated joints, :func:`edgepose_runtime.geometry.roi.joints_roi`, with
+    the joints that score at least ``min_score``. ``None``: fewer than two of them are in the frame.
     """
     trusted = trusted_joints(keypoints, min_score)
     points = np.where(trusted[:, None], keypoints[:, :2], np.nan)

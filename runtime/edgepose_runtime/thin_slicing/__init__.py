@@ -1,1 +1,1 @@
-"""TODO."""
+"""Thin-Slicing on the device: distance transform, springs, messages, sliding windows."""

@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.bundles.json_fields import JsonFields
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.thin_slicing.graph import named_graph
 from edgepose_runtime.thin_slicing.springs import Floats, Normalisation, Springs

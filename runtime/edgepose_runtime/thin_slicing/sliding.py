@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.thin_slicing.distance import fill_missing
 from edgepose_runtime.thin_slicing.kernels import (
     MAX_SUBTRACT,
     MEAN,
@@ -18,7 +19,6 @@ from edgepose_runtime.thin_slicing.kernels import (
     bilinear_taps,
     pass_messages,
 )
-from edgepose_runtime.thin_slicing.distance import fill_missing
 from edgepose_runtime.thin_slicing.springs import Springs
 
 Floats = NDArray[np.float32]

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.heatmaps.decoding import OFFSET, STRIDE, cells_between
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import OFFSET, STRIDE, cells_between
 
 Floats = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ from edgepose_converters.checkpoints.importing import (
     import_pose_network,
 )
 from edgepose_runtime.bundles.bundle import load_bundle
-from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.poses.skeletons import MPII16, PENN13
 
 

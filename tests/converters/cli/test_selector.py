@@ -3,17 +3,17 @@ import onnx
 import pytest
 import torch
 
-from edgepose.offline.learned_selector import LearnedSteps
-from edgepose.models.keyframes.rates import KeyRates
 from edgepose.models.backbones.mobilenet import MobileNetV2
-from edgepose.models.pose.network import build_network
 from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.training.tasks.networks import network_input
-from edgepose.training.selectors.features import TRUNK_LAYERS, new_trunk, trunk_backbone
+from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.pose.network import build_network
+from edgepose.offline.learned_selector import LearnedSteps
 from edgepose.training.selectors.checkpoints import Selectors, save_selectors
+from edgepose.training.selectors.features import TRUNK_LAYERS, new_trunk, trunk_backbone
+from edgepose.training.tasks.networks import network_input
 from edgepose_converters.cli import selector
-from edgepose_converters.export.networks import Geometry, export_body
 from edgepose_converters.cli.selector import export_selector, main, require_same_trunk
+from edgepose_converters.export.networks import Geometry, export_body
 from edgepose_runtime.errors import AccuracyError, BundleFormatError
 
 GEOMETRY = Geometry(64, 16, 13)

@@ -5,6 +5,7 @@ import pytest
 
 from edgepose.methods import build_method
 from edgepose.models import PPN
+from edgepose_converters.checkpoints.trained import load_model
 from edgepose_converters.export import bundling
 from edgepose_converters.export.bundling import (
     BundleOptions,
@@ -13,13 +14,12 @@ from edgepose_converters.export.bundling import (
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.checkpoints.trained import load_model
 from edgepose_converters.export.verification import made_up_crops
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.errors import BackendError, CheckpointError, ConfigError, OutputError
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.poses.skeletons import MPII16, PENN13
 
 CROPS = made_up_crops(64, 2)

@@ -10,19 +10,19 @@ from edgepose.inference.model import load
 from edgepose.models import DKD, build_dkd
 from edgepose.models.dkd.distillator import ConvLstm, PoseKernels
 from edgepose.results import Origin
-from edgepose_converters.export.bundling import BundleOptions, build_bundle, starting_network
-from edgepose_converters.export.networks import Geometry, export_dkd
-from edgepose_converters.export.methods import exporter_of
-from edgepose_converters.export.graphs import PixelNormalisation
-from edgepose_converters.export.dkd_matching import match_by_rows
-from edgepose_converters.export.torch_network import TorchNetwork
 from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_converters.export.bundling import BundleOptions, build_bundle, starting_network
+from edgepose_converters.export.dkd_matching import match_by_rows
+from edgepose_converters.export.graphs import PixelNormalisation
+from edgepose_converters.export.methods import exporter_of
+from edgepose_converters.export.networks import Geometry, export_dkd
+from edgepose_converters.export.torch_network import TorchNetwork
 from edgepose_converters.export.verification import crops_of, made_up_crops
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
+from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.poses.skeletons import PENN13
 from tests.converters.conftest import TinyEncoder, seen
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
-from edgepose_converters.export.networks import Geometry, export_body, export_ppn
 from edgepose_converters.export.graphs import PixelNormalisation
+from edgepose_converters.export.networks import Geometry, export_body, export_ppn
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import PENN13

@@ -13,8 +13,14 @@ from edgepose_converters.export.verification import (
     made_up_crops,
     require_agreement,
 )
+from edgepose_runtime.bundles.manifest import (
+    GraphSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    Normalisation,
+)
 from edgepose_runtime.errors import BackendError
-from edgepose_runtime.bundles.manifest import GraphSpec, HeatmapSpec, InputSpec, Manifest, Normalisation
 
 PERFECT = Agreement("openvino", "torch", 2, 26, 0.0, 0.0, 0.0, 0.0)
 

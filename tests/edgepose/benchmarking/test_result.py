@@ -3,10 +3,19 @@ import json
 import pytest
 
 from edgepose.benchmarking.accuracy import Accuracy, AccuracyReport, read_accuracy
-from edgepose.benchmarking.candidates import BODY, HEAD, PEER, STEP, Engine, Entrant, LeftOut, engines
-from edgepose.benchmarking.result import FORMAT, YARDSTICK, Outcome
+from edgepose.benchmarking.candidates import (
+    BODY,
+    HEAD,
+    PEER,
+    STEP,
+    Engine,
+    Entrant,
+    LeftOut,
+    engines,
+)
 from edgepose.benchmarking.picture import draw_picture, points_of
 from edgepose.benchmarking.report import as_text, main_table, part_table, stage_table
+from edgepose.benchmarking.result import FORMAT, YARDSTICK, Outcome
 from edgepose.stats import StageLatency
 from edgepose_runtime.errors import ConfigError, DataError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation.conditions import CLEAN, COVERED, conditions, halved
-from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.evaluation.metrics.scoring import measures_for, score_clip
+from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose_runtime.poses.skeletons import PENN13
 
 FRAMES = 20

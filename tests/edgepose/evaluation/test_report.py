@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation.data_sets import Selection
-from edgepose.evaluation.paper_tables import PAPER_TABLES, paper_rows
-from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
-from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.paper_tables import PAPER_TABLES, paper_rows
+from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose_runtime.poses.skeletons import PENN13
 
 MEASURES = measures_for([0.2])

@@ -164,8 +164,8 @@ class TestLag:
         assert kept[0] <= 8
 
     def test_results_come_exactly_so_many_frames_late(self, model, walk):
-        from edgepose.streaming.flow_control import PendingFrame
         from edgepose.options import StreamOptions
+        from edgepose.streaming.flow_control import PendingFrame
 
         options = StreamOptions(True, None, None, None, KeyFrames(lag_frames=4))
         work = options.new_work(model)

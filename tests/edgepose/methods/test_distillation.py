@@ -5,8 +5,8 @@ from edgepose.evaluation.protocols.candidates import in_boxes
 from edgepose.inference.model import load
 from edgepose.methods import CarryingMethod
 from edgepose.pool import TrackerPool
-from edgepose.results import Origin
 from edgepose.refinement.thin_slicing import ThinSlicing
+from edgepose.results import Origin
 from edgepose.testing import standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.geometry.crop import crop_frame

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from edgepose import ConfigError, Origin, PoseTracker, ThinSlicing
-from edgepose.streaming.flow_control import PendingFrame
 from edgepose.refinement.base import Seen
 from edgepose.refinement.thin_slicing import flow_crop
-from edgepose.tracking.stream import PoseStream
+from edgepose.streaming.flow_control import PendingFrame
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.step import FrameWork
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import InferenceError
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.thin_slicing.kernels import pass_messages
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 from edgepose_runtime.thin_slicing.files import dump_springs
 from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.kernels import pass_messages
 from edgepose_runtime.thin_slicing.springs import initial_springs
 
 FRAME = np.full((240, 320, 3), 100, np.uint8)

@@ -3,14 +3,14 @@ import pytest
 
 from edgepose.inference.estimator import Look
 from edgepose.methods import Estimate
-from edgepose.remote.propagation import Carried, Frame
 from edgepose.remote.acceptance import objection
-from edgepose.remote.thumbnails import Picture
+from edgepose.remote.propagation import Carried, Frame
 from edgepose.remote.recorder import LateReason
+from edgepose.remote.thumbnails import Picture
 from edgepose.results import Origin
 from edgepose.testing import standing_person
-from edgepose_runtime.poses.roi_tracker import FollowingSettings
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings
 
 ROI = Roi(90, 50, 140, 140)
 SETTINGS = FollowingSettings(score_threshold=0.3)

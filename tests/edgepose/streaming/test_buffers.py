@@ -5,12 +5,12 @@ import threading
 import numpy as np
 import pytest
 
-from edgepose.inference.model import load
 from edgepose.inference.estimator import Looker
-from edgepose.tracking.motion_prediction import MotionPredictor
+from edgepose.inference.model import load
 from edgepose.stats import StageClock
 from edgepose.testing import standing_person
 from edgepose.tracker import PoseTracker
+from edgepose.tracking.motion_prediction import MotionPredictor
 from edgepose_runtime.geometry.roi import Roi
 
 FRAMES = 12

@@ -5,12 +5,19 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edgepose.streaming.flow_control import DropReason, EveryFrame, FrameDrop, Latest, PendingFrame, make_policy
-from edgepose.streaming.stream_queue import QUEUED_RESULTS, Flush, Job, Lane
 from edgepose.notices import StreamEnd, TrackingFailure
-from edgepose.streaming.notification_queue import QUEUED_NOTICES
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import StatsRecorder
+from edgepose.streaming.flow_control import (
+    DropReason,
+    EveryFrame,
+    FrameDrop,
+    Latest,
+    PendingFrame,
+    make_policy,
+)
+from edgepose.streaming.notification_queue import QUEUED_NOTICES
+from edgepose.streaming.stream_queue import QUEUED_RESULTS, Flush, Job, Lane
 from edgepose_runtime.errors import ConfigError, InferenceError, TimestampError
 from edgepose_runtime.events import EventKind, StreamEvent
 from edgepose_runtime.poses.skeletons import PENN13

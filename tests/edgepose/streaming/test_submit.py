@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgepose.inference.model import PoseModel
 from edgepose.streaming.flow_control import _POLICIES, Latest
 from edgepose.streaming.lifecycle import TRANSITIONS, State
-from edgepose.inference.model import PoseModel
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import (

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from edgepose.tracking.deadline import LONGEST_BLIND_RUN, Deadline, Effort
-from edgepose.streaming.flow_control import PendingFrame
-from edgepose.tracking.motion_prediction import LONGEST_AHEAD_MS, MotionPredictor
 from edgepose.results import Origin
 from edgepose.stats import StageClock
-from edgepose.tracking.stream import PoseStream
+from edgepose.streaming.flow_control import PendingFrame
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.tracking.deadline import LONGEST_BLIND_RUN, Deadline, Effort
+from edgepose.tracking.motion_prediction import LONGEST_AHEAD_MS, MotionPredictor
 from edgepose.tracking.step import FrameWork
+from edgepose.tracking.stream import PoseStream
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 MOVED = np.array((4, 0, 0), np.float32)

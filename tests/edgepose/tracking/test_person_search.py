@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from edgepose.inference.estimator import Looker
+from edgepose.stats import StageClock
+from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.person_search import (
     CANDIDATES,
     CLOSER_LOOKS,
@@ -10,10 +12,8 @@ from edgepose.tracking.person_search import (
     REGIONS_PER_FRAME,
     PersonSearch,
 )
-from edgepose.stats import StageClock
-from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, search_rois
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, search_rois
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 

@@ -15,8 +15,8 @@ from edgepose.datasets.sampling.sampler import Source
 from edgepose.testing import standing_person
 from edgepose.training.checkpoint import save_checkpoint
 from edgepose.training.config.loader import parse_config
-from edgepose.training.tasks.networks import build_module
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.tasks.networks import build_module
 from edgepose.training.tasks.stages import ImageTask
 from edgepose.training.trainer import RunSettings, Trainer
 

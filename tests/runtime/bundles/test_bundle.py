@@ -6,6 +6,13 @@ import pytest
 
 from edgepose_runtime.bundles import bundle as bundle_module
 from edgepose_runtime.bundles.bundle import load_bundle, write_bundle
+from edgepose_runtime.bundles.manifest import (
+    GraphSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    Normalisation,
+)
 from edgepose_runtime.errors import (
     BundleFormatError,
     BundleHashError,
@@ -14,7 +21,6 @@ from edgepose_runtime.errors import (
     ConfigError,
     OutputError,
 )
-from edgepose_runtime.bundles.manifest import GraphSpec, HeatmapSpec, InputSpec, Manifest, Normalisation
 from edgepose_runtime.tensors import TensorSpec
 
 HEATMAPS = TensorSpec("heatmaps", "float32", ("N", 13, 64, 64))

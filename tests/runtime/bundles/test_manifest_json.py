@@ -5,9 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose_runtime.errors import BundleFormatError, BundleVersionError
-from edgepose_runtime.bundles.manifest import GraphSpec, HeatmapSpec, InputSpec, Manifest, Normalisation
+from edgepose_runtime.bundles.manifest import (
+    GraphSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    Normalisation,
+)
 from edgepose_runtime.bundles.manifest_json import dump_manifest, parse_manifest
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose_runtime.geometry.crop import BACKGROUND, as_bgr, crop_frame, crop_frame_numpy
 from edgepose_runtime.errors import ConfigError, FrameError
-from edgepose_runtime.geometry.roi import Roi, crop_to_frame
+from edgepose_runtime.geometry.crop import BACKGROUND, as_bgr, crop_frame, crop_frame_numpy
 from edgepose_runtime.geometry.crop_kernels import WHOLE, area_taps
+from edgepose_runtime.geometry.roi import Roi, crop_to_frame
 
 
 def noise(*shape):

@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.roi import Roi, frame_to_crop
 from edgepose_runtime.heatmaps.decoding import (
     cells_to_frame,
     decode_heatmaps,
@@ -11,8 +13,6 @@ from edgepose_runtime.heatmaps.decoding import (
     realign_heatmaps,
     realign_heatmaps_numpy,
 )
-from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry.roi import Roi, frame_to_crop
 
 METHODS = ["quadratic", "quarter"]
 heatmaps = hnp.arrays(

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgepose_runtime.errors import BundleFormatError, BundleNotFoundError, ConfigError
 from edgepose_runtime.interpolation.dictionary import (
     DEFAULT_DICTIONARY,
     Kinds,
@@ -12,7 +13,6 @@ from edgepose_runtime.interpolation.dictionary import (
     pole_atoms,
     save_dictionary,
 )
-from edgepose_runtime.errors import BundleFormatError, BundleNotFoundError, ConfigError
 
 RADIUS, ANGLE = np.array([0.9, 1.0, 1.1]), np.array([0.1, 0.7, 1.4])
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.interpolation.interpolator import Interpolation, PoseInterpolator
 
 TIME = np.arange(40)
@@ -211,9 +211,7 @@ def test_options_out_of_range_are_refused(options):
         PoseInterpolator(**options)
 
 
-RISING = (
-    "from edgepose_runtime.interpolation.kernels.hpim import rise; import numpy; print(rise(numpy.arange(3)))"
-)
+RISING = "from edgepose_runtime.interpolation.kernels.hpim import rise; import numpy; print(rise(numpy.arange(3)))"
 
 
 def test_two_processes_may_compile_at_once(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import COCO17, HALPE26, JHMDB15, LSP14, MPII16, PENN13
 
 ALL = [PENN13, JHMDB15, MPII16, COCO17, LSP14, HALPE26]

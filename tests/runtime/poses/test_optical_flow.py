@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.optical_flow import VIEW_SIZE, JointFlow, carry_opencv, grey_view, view_of
+from edgepose_runtime.poses.optical_flow import (
+    VIEW_SIZE,
+    JointFlow,
+    carry_opencv,
+    grey_view,
+    view_of,
+)
 
 ROI = Roi(20, 10, 192, 192)
 JOINTS = np.array([[80.0, 60.0], [120.0, 100.0], [90.0, 140.0]])

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.roi import Roi, joints_roi
 from edgepose_runtime.poses.roi_tracker import (
     FollowingSettings,
     RoiFollower,
@@ -12,7 +13,6 @@ from edgepose_runtime.poses.roi_tracker import (
     person_roi,
     search_rois,
 )
-from edgepose_runtime.geometry.roi import Roi, joints_roi
 
 FRAME = (640, 480)
 STEP_MS = 33.0

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 from edgepose_runtime.thin_slicing.optical_flow import consistent, optical_flow
 from edgepose_runtime.thin_slicing.warping import sampling_grid, warp_heatmaps, warp_heatmaps_numpy
 

@@ -1,1 +1,4 @@
-"""TODO."""
+"""The numba kernels of HPIM.
+
+Their NumPy twins are in :mod:`edgepose_runtime.interpolation.hpim`.
+"""

@@ -10,9 +10,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.interpolation.hpim import FLOOR, LONGEST_CALM, LOWEST_SCORE, NOISE_LEVELS, SWING, UNSEEN
-from edgepose_runtime.jit import fused_kernel
+from edgepose_runtime.interpolation.hpim import (
+    FLOOR,
+    LONGEST_CALM,
+    LOWEST_SCORE,
+    NOISE_LEVELS,
+    SWING,
+    UNSEEN,
+)
 from edgepose_runtime.interpolation.kernels.posterior import evidence, lanes_for, posterior
+from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]

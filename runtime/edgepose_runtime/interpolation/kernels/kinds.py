@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.interpolation.hpim import NEGLIGIBLE, UNSEEN
-from edgepose_runtime.jit import fused_kernel
 from edgepose_runtime.interpolation.kernels.systems import (
     factorise,
     factorise_once,
     solve_forward,
     solve_forward_once,
 )
+from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]
 Keys = NDArray[np.int64]

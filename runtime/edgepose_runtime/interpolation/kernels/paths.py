@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.jit import fused_kernel
 from edgepose_runtime.interpolation.kernels.systems import add_rows
+from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]
 Keys = NDArray[np.int64]

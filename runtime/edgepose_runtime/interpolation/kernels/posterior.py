@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.jit import fused_kernel
 from edgepose_runtime.interpolation.kernels.kinds import are_alike, log_of_mean, share, weigh
 from edgepose_runtime.interpolation.kernels.paths import (
     add_moments,
@@ -14,7 +13,12 @@ from edgepose_runtime.interpolation.kernels.paths import (
     centre_moments,
     remain,
 )
-from edgepose_runtime.interpolation.kernels.systems import LANES, solve_backward, solve_backward_once
+from edgepose_runtime.interpolation.kernels.systems import (
+    LANES,
+    solve_backward,
+    solve_backward_once,
+)
+from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]
 Keys = NDArray[np.int64]
@@ -85,7 +89,7 @@ def posterior(
     mean: Doubles,
     variance: Doubles,
 ) -> None:
-    """Write what key values say about all frames: `edgepose_runtime.interpolation.hpim.posterior_numpy`.
+    """Write what key values say about all frames, as `..hpim.posterior_numpy` does.
 
     Args:
         priors: (M, T, T) covariances between frames, for each kind of movement.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.interpolation.hpim import TOLERANCE
-from edgepose_runtime.jit import fused_kernel
 from edgepose_runtime.interpolation.kernels.hpim import emit, prepare, prepared_parts
+from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -30,7 +30,7 @@ def fista(
     work: Singles,
     codes: Singles,
 ) -> None:
-    """Minimise ``1/2 |Y - D C|^2 + sparsity |C|_1``: `edgepose_runtime.interpolation.hpim.fista_numpy`.
+    """Minimise ``1/2 |Y - D C|^2 + sparsity |C|_1``, as `..hpim.fista_numpy` does.
 
     Args:
         atoms: (r, N) D.

@@ -48,7 +48,12 @@ def test_a_missing_package_comes_with_the_command(healthy, capsys):
 
 def test_a_package_that_cannot_be_imported_does_not_stop_the_report(healthy, capsys, monkeypatch):
     healthy["numba"] = None
-    for module in ("numba", "llvmlite", "llvmlite.binding", "edgepose_runtime.geometry.crop_kernels"):
+    for module in (
+        "numba",
+        "llvmlite",
+        "llvmlite.binding",
+        "edgepose_runtime.geometry.crop_kernels",
+    ):
         monkeypatch.setitem(sys.modules, module, None)
     code, said = report(capsys)
     assert code == 1

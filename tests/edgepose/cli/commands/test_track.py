@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from edgepose.cli import window
+from edgepose.cli.commands.track import show_event
 from edgepose.cli.main import main
 from edgepose.cli.outputs import Outputs
-from edgepose.cli.commands.track import show_event
 from edgepose_runtime.capture import EventKind, StreamEvent
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.labels import absent_keypoints
+from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.sampler import Sampler, Source
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.geometry.roi import Roi, roi_transform

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepose.datasets.sampling.targets import TargetSettings, render_targets
-from edgepose_runtime.heatmaps.decoding import decode_heatmaps_numpy
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.heatmaps.decoding import decode_heatmaps_numpy
 
 SIZE = 256
 OURS = TargetSettings()

@@ -5,7 +5,13 @@ import torch
 from torch.nn import functional
 
 from edgepose.models import count_macs
-from edgepose.models.dkd.distillator import ConvLstm, Distillator, PoseKernels, correlate, kernel_size
+from edgepose.models.dkd.distillator import (
+    ConvLstm,
+    Distillator,
+    PoseKernels,
+    correlate,
+    kernel_size,
+)
 from edgepose_runtime.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from edgepose.models import DKD, DKD_CONFIGS, DKDConfig, build_dkd, count_macs
-from edgepose.models.dkd.distillator import ConvLstm, PoseKernels
 from edgepose.models.dkd.configs import dkd_config
+from edgepose.models.dkd.distillator import ConvLstm, PoseKernels
 from edgepose_runtime.errors import ConfigError
 
 JOINTS, CHANNELS = 3, 4

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from edgepose.models.keyframes.dyan import DYAN, build_atoms, first_poles, fista
-from edgepose_runtime.interpolation.dictionary import pole_atoms
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.interpolation.dictionary import pole_atoms
 from edgepose_runtime.interpolation.hpim import fista_numpy
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.offline.selection import frames_by_rates
-from edgepose.models.keyframes.rates import KeyRates, key_times, unexplained_at
 from edgepose.models.keyframes.kfpn import unexplained
+from edgepose.models.keyframes.rates import KeyRates, key_times, unexplained_at
+from edgepose.offline.selection import frames_by_rates
 
 FRAMES = 40
 

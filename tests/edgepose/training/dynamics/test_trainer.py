@@ -3,13 +3,13 @@ import pytest
 
 from edgepose.datasets.motion_windows import SET_APART, MotionWindows, cut_windows, set_apart
 from edgepose.datasets.readers.sequences import read_jhmdb_sequences, read_penn_sequences
+from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.config.loader import load_recipe
 from edgepose.training.dynamics.trainer import train_dynamics
-from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.dynamics.trials import Setting, draw_setting, draw_trial
 from edgepose.training.trainer import RunSettings
-from edgepose_runtime.interpolation.dictionary import load_dictionary
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
+from edgepose_runtime.interpolation.dictionary import load_dictionary
 
 SMALL = ["steps=4", "batch=2", "poles=6"]
 

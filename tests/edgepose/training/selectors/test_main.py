@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS
 from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.models.backbones.resnet import ResNet
-from edgepose.training.tasks.networks import load_trained
-from edgepose.training.selectors.rates import PosedClip
+from edgepose.models.keyframes.rates import KeyRates
+from edgepose.training.selectors.__main__ import at_most, main, train_edge
+from edgepose.training.selectors.checkpoints import Selectors, load_selectors, save_selectors
 from edgepose.training.selectors.features import (
     kept_features,
     new_trunk,
@@ -15,8 +15,8 @@ from edgepose.training.selectors.features import (
     trunk_backbone,
     trunk_of_body,
 )
-from edgepose.training.selectors.checkpoints import Selectors, load_selectors, save_selectors
-from edgepose.training.selectors import at_most, main, train_edge
+from edgepose.training.selectors.rates import PosedClip
+from edgepose.training.tasks.networks import load_trained
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
 PYRAMID = {"backbone": "mobilenet_v2", "head": "pyramid"}

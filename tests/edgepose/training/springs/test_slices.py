@@ -12,14 +12,14 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.testing import FakeMethod, standing_person
 from edgepose.training.config.loader import load_config
-from edgepose.training.springs.losses import choice_loss, hinge_loss
-from edgepose.training.tasks.networks import build_module
 from edgepose.training.optimiser import build_optimiser
-from edgepose.training.tasks.thin_slicing import SliceTask
-from edgepose.training.springs.windows import SliceWindows, collect_windows, weakened
-from edgepose.training.springs.plot import plot_springs, rest_of
 from edgepose.training.springs.learning import SpringSettings, learn_springs, measured_springs
+from edgepose.training.springs.losses import choice_loss, hinge_loss
+from edgepose.training.springs.plot import plot_springs, rest_of
+from edgepose.training.springs.windows import SliceWindows, collect_windows, weakened
+from edgepose.training.tasks.networks import build_module
 from edgepose.training.tasks.stages import build_task
+from edgepose.training.tasks.thin_slicing import SliceTask
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 from edgepose_runtime.thin_slicing.files import dump_springs

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose.training.tasks.adversary import Adversary, balanced, build_adversary
 from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.loader import load_config, recipe_names
 from edgepose.training.config.optimiser import OptimiserSettings
+from edgepose.training.tasks.adversary import Adversary, balanced, build_adversary
 from edgepose_runtime.errors import CheckpointError, ConfigError
 
 JOINTS, CELLS, FRAMES = 2, 4, 3

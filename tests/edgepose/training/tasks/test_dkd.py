@@ -9,14 +9,14 @@ from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD
 from edgepose.models.dkd.distillator import PoseKernels
 from edgepose.training import trainer as trainer_module
-from edgepose.training.tasks.adversary import Adversary
-from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.checkpoint import load_checkpoint
+from edgepose.training.config.adversary import AdversarySettings
+from edgepose.training.config.settings import Phase
 from edgepose.training.divergence import CollapseWatch
+from edgepose.training.tasks.adversary import Adversary
 from edgepose.training.tasks.dkd import DkdTask
 from edgepose.training.tasks.losses import heatmap_loss
 from edgepose.training.tasks.networks import build_module
-from edgepose.training.config.settings import Phase
 from edgepose.training.trainer import RunSettings, Trainer
 from edgepose.training.validation import Validator
 from edgepose_runtime.errors import CollapseError, ConfigError

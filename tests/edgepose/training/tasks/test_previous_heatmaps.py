@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from edgepose.datasets.sampling.targets import TargetSettings
 from edgepose.training.tasks.previous_heatmaps import realign
-from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 from edgepose_runtime.geometry.roi import Roi, roi_transform
+from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 
 CELLS, STRIDE = 16, 4
 places = st.floats(-40, 40)

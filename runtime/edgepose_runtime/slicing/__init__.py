@@ -1,1 +1,0 @@
-"""Thin-Slicing: heat-maps of neighbouring frames exchange messages along springs (SPEC 6)."""
