@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from edgepose import __version__
 from edgepose_runtime.errors import ConfigError, EdgePoseError
 
-#: Subcommands, each a module of this package with ``add_parser(subparsers)`` and ``run(args)``.
-#: Only the one that is called is imported, so that help comes at once.
+#: Subcommands, each a module of :mod:`edgepose.cli.commands` with ``add_parser(subparsers)`` and
+#: ``run(args)``. Only the one that is called is imported, so that help comes at once.
 COMMANDS = {
     "track": "track a person in a video, images or a camera",
     "evaluate": "measure accuracy on annotated clips",
@@ -22,12 +23,12 @@ COMMANDS = {
     "train": "train networks",
     "refine": "refine poses whose heat-maps were kept",
     "springs": "learn the springs of thin-slicing for a model",
-    "convert": "turn a checkpoint into a bundle",
-    "serve": "serve a bundle's heavy network with Triton",
     "propose-keyframes": "list the frames of a video that are worth labelling",
     "models": "list the models that come with edgepose",
     "doctor": "check this installation and its devices",
 }
+#: Entry points of this group are subcommands of other packages, such as ``edgepose_converters``.
+COMMAND_GROUP = "edgepose.commands"
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_opencv()
     try:
         args = build_parser(words).parse_args([word for word in words if word != "--debug"])
-        return int(import_module(_module(args.command)).run(args))
+        return int(_module(args.command).run(args))
     except KeyboardInterrupt:
         return _fail("Stopped by Ctrl-C.", FAILED, debug)
     except ConfigError as error:
@@ -65,13 +66,11 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((word for word in words if not word.startswith("-")), None)
-    for command, summary in COMMANDS.items():
-        if find_spec(_module(command)) is None:
-            continue
+    for command in (*COMMANDS, *_installed_commands()):
         if command == called:
-            import_module(_module(command)).add_parser(subparsers)
+            _module(command).add_parser(subparsers)
         else:
-            subparsers.add_parser(command, help=summary)
+            subparsers.add_parser(command, help=_summary(command))
     return parser
 
 
@@ -81,8 +80,24 @@ def _silence_opencv() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
-def _module(command: str) -> str:
-    return f"edgepose.cli.{command.replace('-', '_')}"
+def _module(command: str) -> Any:
+    if command in COMMANDS:
+        return import_module(f"edgepose.cli.commands.{command.replace('-', '_')}")
+    return _installed_commands()[command].load()
+
+
+def _summary(command: str) -> str:
+    """Return the command's line in the list of commands; modules that bring one are light."""
+    if command in COMMANDS:
+        return COMMANDS[command]
+    summary: str = _module(command).SUMMARY
+    return summary
+
+
+def _installed_commands() -> dict[str, EntryPoint]:
+    """Return the entry points of commands of other packages by name; ours take precedence."""
+    found = {entry.name: entry for entry in entry_points(group=COMMAND_GROUP)}
+    return {name: entry for name, entry in sorted(found.items()) if name not in COMMANDS}
 
 
 def _fail(sentence: str, code: int, debug: bool) -> int:

@@ -1,4 +1,4 @@
-"""What ``edgepose convert`` does; its options stand in ``edgepose.cli.convert``."""
+"""What ``edgepose convert`` does; its options are in :mod:`edgepose_converters.cli.convert`."""
 
 from __future__ import annotations
 

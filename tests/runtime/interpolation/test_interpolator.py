@@ -211,7 +211,11 @@ def test_options_out_of_range_are_refused(options):
         PoseInterpolator(**options)
 
 
-RISING = "from edgepose_runtime.interpolation.kernels.hpim import rise; import numpy; print(rise(numpy.arange(3)))"
+RISING = """
+import numpy
+from edgepose_runtime.interpolation.kernels.hpim import rise
+print(rise(numpy.arange(3)))
+"""
 
 
 def test_two_processes_may_compile_at_once(tmp_path):

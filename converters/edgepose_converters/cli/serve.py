@@ -1,26 +1,24 @@
-"""``edgepose serve``: a bundle's heavy network on a real Triton, for trackers elsewhere.
-
-The work is done by the package ``edgepose_converters``. It is found by name, since nothing in this
-package may depend on it.
-"""
+"""``edgepose serve``: a bundle's heavy network on a real Triton, for trackers elsewhere."""
 
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.utils.arguments import listed, whole
 from edgepose_runtime.errors import ConfigError
+
+SUMMARY = "serve a bundle's heavy network with Triton"
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
+    from edgepose.inference.model import DEFAULT_MODEL  # not at the top: it loads OpenCV
+
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "serve",
-        help="serve a bundle's heavy network with Triton",
+        help=SUMMARY,
         description="Run NVIDIA Triton, from the PyPI package nvidia-pytriton in an environment of "
         "its own, with dynamic batching. Health, readiness and metrics are Triton's own. For its "
         "containers, 'edgepose convert BUNDLE FOLDER --to triton' writes a model repository.",
@@ -42,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if (args.tls_cert is None) != (args.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key belong together; give both or none.")
-    return int(import_module("edgepose_converters.cli.triton").serve(args))
+    from edgepose_converters.cli.triton import serve
+
+    return serve(args)
 
 
 def add_batching_options(parser: argparse.ArgumentParser) -> None:

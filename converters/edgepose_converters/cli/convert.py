@@ -1,26 +1,26 @@
 """``edgepose convert``: turn a checkpoint into a bundle, and a float bundle into an int8 one.
 
-The work is done by the package ``edgepose_converters``. It is found by name, since nothing in this
-package may depend on it.
+The work is done by modules that need torch and onnx: they are imported when the command runs.
 """
 
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.cli.serve import add_batching_options
 from edgepose.utils.arguments import listed, whole
+from edgepose_converters.cli.serve import add_batching_options
+
+SUMMARY = "turn a checkpoint into a bundle, in float or in int8"
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "convert",
-        help="turn a checkpoint into a bundle, in float or in int8",
+        help=SUMMARY,
         description="Export a trained network to ONNX, compare torch, ONNX Runtime and OpenVINO "
         "frame by frame, and write a bundle if they agree. With --precision int8 quantise it (or "
         "a float bundle) with real frames, leave sensitive layers float, measure what was lost on "
@@ -57,12 +57,16 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert, and print how well the runtimes agree."""
     if args.to == "triton":
-        return int(import_module("edgepose_converters.cli.triton").convert(args))
+        from edgepose_converters.cli.triton import convert
+
+        return convert(args)
     needed = ["torch", "onnx", "onnxruntime"]
     if args.precision == "int8":
         needed.append("nncf")
     require_packages("convert", "convert", *needed)
-    return int(import_module("edgepose_converters.cli.convert_bundle").run(args))
+    from edgepose_converters.cli.convert_bundle import run as convert_bundle
+
+    return convert_bundle(args)
 
 
 def _add_import_options(parser: argparse.ArgumentParser) -> None:
