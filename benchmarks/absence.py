@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
-from edgepose.loading import DEFAULT_MODEL, load
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.crop import Image
+from edgepose.utils.machine import describe_machine
+from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent
 #: What is kept clear of the annotated joints, and the narrowest part looked at, in pixels.

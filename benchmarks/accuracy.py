@@ -15,13 +15,13 @@ from pathlib import Path
 from benchmarks.clip_options import add_clip_options, selection
 from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.contenders import PAPER_SEGMENTS, as_tracker, in_boxes
-from edgepose.evaluation.data import data_set, select_clips
+from edgepose.evaluation.data_sets import data_set, select_clips
+from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.candidates import PAPER_SEGMENTS, as_tracker, in_boxes
+from edgepose.evaluation.protocols.runner import Contender, Run, run_all
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
-from edgepose.evaluation.running import Contender, Run, run_all
-from edgepose.evaluation.scoring import measures_for
-from edgepose.loading import DEFAULT_MODEL, open_model
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL, open_model
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.backends import BackendSettings, get_backend
 
 ALPHAS = (0.2, 0.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edgepose.evaluation.data import Selection
+from edgepose.evaluation.data_sets import Selection
 
 
 def add_clip_options(parser: argparse.ArgumentParser) -> None:

@@ -19,13 +19,13 @@ from benchmarks.clip_options import add_clip_options, selection
 from edgepose.benchmarking.timing import to_and_fro
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
-from edgepose.evaluation.data import select_clips
-from edgepose.evaluation.gt_box import BodyAlone, GtBox
+from edgepose.evaluation.data_sets import select_clips
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
+from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
 from edgepose.evaluation.report import Table, markdown
-from edgepose.evaluation.scoring import Measure, Score, score_clip
-from edgepose.loading import load
-from edgepose.machine import describe_machine
+from edgepose.inference.model import load
 from edgepose.methods import Method
+from edgepose.utils.machine import describe_machine
 
 OUT = Path(__file__).parent / "out"
 #: Which ways through the clip are scored; every other one is a way back.

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.dynamics import Dictionary, load_dictionary
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.hpim import expected_movement
+from edgepose_runtime.interpolation.dictionary import Dictionary, load_dictionary
+from edgepose_runtime.interpolation.hpim import expected_movement
 
 Doubles = NDArray[np.float64]
 Features = NDArray[np.floating]

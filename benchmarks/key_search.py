@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.dynamics import load_dictionary
-from edgepose_runtime.hpim import expected_movement
+from edgepose_runtime.interpolation.dictionary import load_dictionary
+from edgepose_runtime.interpolation.hpim import expected_movement
 
 Doubles = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from edgepose.methods import Estimate
 from edgepose.methods.base import Crop
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.decoding import realign_heatmaps
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 
 STAGES = ("crop", "realign", "decode", "follow")
 STEP_MS = 33.0

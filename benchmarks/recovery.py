@@ -22,12 +22,12 @@ from benchmarks.clip_options import add_clip_options, selection
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.data import select_clips
+from edgepose.evaluation.data_sets import select_clips
+from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.evaluation.report import Table, markdown
-from edgepose.evaluation.tracked import Tracked
-from edgepose.loading import DEFAULT_MODEL, load
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.tracker import PoseTracker
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.errors import ConfigError
 
 OUT = Path(__file__).parent / "out"

@@ -18,9 +18,9 @@ from benchmarks.clip_options import add_clip_options, selection
 from benchmarks.serving import crops, plot, sizing, step_time, throughput
 from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, least_gain, settings
 from benchmarks.serving.workbench import Workbench
-from edgepose.evaluation.data import select_clips
-from edgepose.loading import DEFAULT_MODEL
-from edgepose.machine import describe_machine
+from edgepose.evaluation.data_sets import select_clips
+from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.errors import BackendUnavailableError
 
 PARTS = ("sweep", "step", "throughput", "sizing", "crops")

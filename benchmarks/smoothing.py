@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.data import Selection, data_set, select_clips
+from edgepose.evaluation.data_sets import Selection, data_set, select_clips
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
 from edgepose.evaluation.report import Table, figure, markdown
-from edgepose.evaluation.scoring import Measure, Score, score_clip, scoring_skeleton
 from edgepose.evaluation.tracks import Track, record, smoothed
-from edgepose.loading import DEFAULT_MODEL, PoseModel, load
-from edgepose.machine import describe_machine
-from edgepose.progress import show_progress
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.skeletons import Skeleton
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose.utils.machine import describe_machine
+from edgepose.utils.progress import show_progress
+from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 OUT = Path(__file__).parent / "out"
 MEASURES = (Measure("torso", 0.2), Measure("torso", 0.1))

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgepose.flow import FrameDrop
-from edgepose.machine import describe_machine
 from edgepose.notices import TrackingFailure
 from edgepose.results import PoseResult
 from edgepose.stats import TrackerStats
+from edgepose.streaming.flow_control import FrameDrop
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.capture.synthetic import SyntheticSource
 from edgepose_runtime.errors import ConfigError, EdgePoseError, InferenceError, TimestampError
 

@@ -18,12 +18,12 @@ from threading import Thread
 
 import cv2
 
-from edgepose.loading import DEFAULT_MODEL
-from edgepose.machine import describe_machine, pin_to_cores
+from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
+from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose_runtime.capture import open_source
-from edgepose_runtime.crop import Image
+from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent
 CLIP = HERE.parent / "samples" / "clips" / "balance.mp4"

@@ -41,53 +41,53 @@ from edgepose_runtime.errors import (
 
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
-    from edgepose.flow import DropReason, FrameDrop
+    from edgepose.inference.model import PoseModel, available_models, load
     from edgepose.keyframes.settings import KeyFrames
-    from edgepose.loading import PoseModel, available_models, load
     from edgepose.notices import TrackingFailure
     from edgepose.pool import TrackerPool
+    from edgepose.refinement.thin_slicing import ThinSlicing
+    from edgepose.remote.recorder import HeadStats, LateReason
     from edgepose.remote.settings import RemoteHead
-    from edgepose.remote.stats import HeadStats, LateReason
     from edgepose.results import Origin, PoseResult
-    from edgepose.slicing import ThinSlicing
     from edgepose.stats import StageLatency, TrackerStats
+    from edgepose.streaming.flow_control import DropReason, FrameDrop
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
-    from edgepose_runtime.conversion import convert_keypoints
     from edgepose_runtime.events import EventKind, StreamEvent
-    from edgepose_runtime.skeletons import Skeleton, get_skeleton
-    from edgepose_runtime.smoothing import OneEuroSettings
+    from edgepose_runtime.poses.conversion import convert_keypoints
+    from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
+    from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 __version__ = "0.1.0"
 
 #: Names that are loaded when they are first used, and where they live.
 _LAZY = {
-    "DropReason": "edgepose.flow",
+    "DropReason": "edgepose.streaming.flow_control",
     "EventKind": "edgepose_runtime.events",
-    "FrameDrop": "edgepose.flow",
-    "HeadStats": "edgepose.remote.stats",
+    "FrameDrop": "edgepose.streaming.flow_control",
+    "HeadStats": "edgepose.remote.recorder",
     "KeyFrames": "edgepose.keyframes.settings",
-    "LateReason": "edgepose.remote.stats",
-    "OneEuroSettings": "edgepose_runtime.smoothing",
+    "LateReason": "edgepose.remote.recorder",
+    "OneEuroSettings": "edgepose_runtime.poses.smoothing",
     "Origin": "edgepose.results",
-    "PoseModel": "edgepose.loading",
+    "PoseModel": "edgepose.inference.model",
     "PoseResult": "edgepose.results",
     "PoseTracker": "edgepose.tracker",
     "RemoteHead": "edgepose.remote.settings",
     "ServerSettings": "edgepose_runtime.backends.triton.settings",
-    "Skeleton": "edgepose_runtime.skeletons",
+    "Skeleton": "edgepose_runtime.poses.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
-    "ThinSlicing": "edgepose.slicing",
+    "ThinSlicing": "edgepose.refinement.thin_slicing",
     "TrackerPool": "edgepose.pool",
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.notices",
-    "available_models": "edgepose.loading",
-    "convert_keypoints": "edgepose_runtime.conversion",
+    "available_models": "edgepose.inference.model",
+    "convert_keypoints": "edgepose_runtime.poses.conversion",
     "draw_pose": "edgepose.drawing",
     "draw_result": "edgepose.drawing",
-    "get_skeleton": "edgepose_runtime.skeletons",
-    "load": "edgepose.loading",
+    "get_skeleton": "edgepose_runtime.poses.skeletons",
+    "load": "edgepose.inference.model",
 }
 
 __all__ = [

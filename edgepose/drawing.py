@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.results import PoseResult
-from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.poses.skeletons import Skeleton
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.floating[Any]]

@@ -18,15 +18,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.methods import MethodSpec
-from edgepose.refining import Seen
+from edgepose.refinement.base import Seen
 from edgepose.results import PoseResult
 from edgepose_runtime.errors import DataError, OutputError
-from edgepose_runtime.skeletons import get_skeleton
-from edgepose_runtime.slicing.files import dump_springs, parse_springs
-from edgepose_runtime.slicing.springs import Springs
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.skeletons import get_skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
+from edgepose_runtime.thin_slicing.files import dump_springs, parse_springs
+from edgepose_runtime.thin_slicing.springs import Springs
 
 #: Longest side of the pictures that are kept.
 PICTURE_SIDE = 320

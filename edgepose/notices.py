@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgepose.flow import FrameDrop
 from edgepose.results import PoseResult
+from edgepose.streaming.flow_control import FrameDrop
 from edgepose_runtime.events import StreamEvent
 
 

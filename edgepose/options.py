@@ -7,19 +7,19 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from edgepose.deadline import Deadline
-from edgepose.flow import make_policy
+from edgepose.inference.model import PoseModel
 from edgepose.keyframes import KeyFrames, key_frame_settings
-from edgepose.keyframes.carrying import LiveKeyFrames
-from edgepose.keyframes.interpolating import KeyFrameInterpolation
-from edgepose.loading import PoseModel
-from edgepose.refining import Refinement
+from edgepose.keyframes.interpolation import KeyFrameInterpolation
+from edgepose.keyframes.live import LiveKeyFrames
+from edgepose.refinement.base import Refinement
+from edgepose.refinement.thin_slicing import refinement
 from edgepose.remote import HeadLink
-from edgepose.slicing import refinement
-from edgepose.stream import PoseStream
-from edgepose.work import FrameWork
+from edgepose.streaming.flow_control import make_policy
+from edgepose.tracking.deadline import Deadline
+from edgepose.tracking.step import FrameWork
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgepose.dispatch import Callback, Callbacks, Dispatcher
-from edgepose.exiting import Closing, close_at_exit
-from edgepose.flow import make_policy
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel
+from edgepose.inference.shared_model import SharedModel, open_shared, share
 from edgepose.keyframes import KeyFrames
-from edgepose.lane import Lane
-from edgepose.loading import DEFAULT_MODEL, PoseModel
 from edgepose.options import StreamOptions, engine_options
-from edgepose.pipeline import Pipeline
-from edgepose.reading import GRACE_S, SourceReader, policy_for
-from edgepose.refining import Refinement
+from edgepose.refinement.base import Refinement
 from edgepose.remote import HeadLink, RemoteHead, SharedHead, remote_head
-from edgepose.sharing import SharedModel, open_shared, share
 from edgepose.stats import StatsRecorder, TrackerStats
+from edgepose.streaming.callbacks import Callback, Callbacks, Dispatcher
+from edgepose.streaming.flow_control import make_policy
+from edgepose.streaming.pipeline import Pipeline
+from edgepose.streaming.shutdown import Closing, close_at_exit
+from edgepose.streaming.source_reader import GRACE_S, SourceReader, policy_for
+from edgepose.streaming.stream_queue import Lane
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError, EdgePoseError
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 #: Sources that have ended and were not removed, whose statistics are kept.
 ENDED_KEPT = 100

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 
 class Origin(str, Enum):

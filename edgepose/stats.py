@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgepose.flow import DropReason
 from edgepose.results import PoseResult
+from edgepose.streaming.flow_control import DropReason
 
 if TYPE_CHECKING:
-    from edgepose.remote.stats import HeadStats
+    from edgepose.remote.recorder import HeadStats
 
 #: The stage that stands for the whole call.
 TOTAL = "total"

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
-from edgepose_runtime.geometry import Roi, frame_to_crop
-from edgepose_runtime.skeletons import PENN13, Skeleton
+from edgepose_runtime.geometry.roi import Roi, frame_to_crop
+from edgepose_runtime.poses.skeletons import PENN13, Skeleton
 
 _SPREAD_CELLS = 2.0
 

@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.dispatch import Callback, Callbacks
-from edgepose.exiting import DROP_TIMEOUT_S, Closing, close_at_exit
-from edgepose.flow import PendingFrame
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.keyframes import KeyFrames
-from edgepose.loading import DEFAULT_MODEL, PoseModel, load
 from edgepose.options import StreamOptions, engine_options
-from edgepose.refining import Refinement
+from edgepose.refinement.base import Refinement
 from edgepose.regions import RoiLike
 from edgepose.remote import HeadLink, RemoteHead, remote_head
 from edgepose.results import PoseResult
-from edgepose.session import Session, SourceSession
 from edgepose.stats import StatsRecorder, TrackerStats
-from edgepose.timestamps import StreamTime
+from edgepose.streaming.callbacks import Callback, Callbacks
+from edgepose.streaming.flow_control import PendingFrame
+from edgepose.streaming.session import Session, SourceSession
+from edgepose.streaming.shutdown import DROP_TIMEOUT_S, Closing, close_at_exit
+from edgepose.tracking.timestamps import StreamTime
 from edgepose_runtime.capture import FrameSource, open_source
-from edgepose_runtime.crop import as_bgr
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
 from edgepose_runtime.events import StreamEvent
-from edgepose_runtime.skeletons import Skeleton
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 class PoseTracker(Closing):

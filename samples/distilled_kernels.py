@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 import edgepose
 from edgepose.cli.main import main as edgepose_command
-from edgepose.loading import bundle_path
-from edgepose.refining import Seen
-from edgepose_runtime.bundle import load_bundle
+from edgepose.inference.model import bundle_path
+from edgepose.refinement.base import Seen
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
-from edgepose_runtime.crop import crop_frame
+from edgepose_runtime.geometry.crop import crop_frame
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -61,12 +61,12 @@ def test_distilled_kernels_are_drawn(run, tmp_path, short_clip):
 def untrained_dkd(folder: Path) -> Path:
     """A bundle that takes anything for a person."""
     from edgepose.models import DKD
-    from edgepose.models.distillation import PoseKernels
-    from edgepose_converters.bundling import BundleOptions, build_bundle
-    from edgepose_converters.trained import TrainedModel
-    from edgepose_converters.verification import made_up_crops
-    from edgepose_runtime.manifest import HeatmapSpec
-    from edgepose_runtime.skeletons import PENN13
+    from edgepose.models.dkd.distillator import PoseKernels
+    from edgepose_converters.checkpoints.trained import TrainedModel
+    from edgepose_converters.export.bundling import BundleOptions, build_bundle
+    from edgepose_converters.export.verification import made_up_crops
+    from edgepose_runtime.bundles.manifest import HeatmapSpec
+    from edgepose_runtime.poses.skeletons import PENN13
     from tests.converters.conftest import TinyEncoder, seen
 
     network = seen(DKD(TinyEncoder(1), PoseKernels(13, 16)), (2, 3, 3, 256, 256))

@@ -20,14 +20,14 @@ import numpy as np
 import pytest
 
 from edgepose import EventKind, PoseTracker, RemoteHead, ServerSettings
-from edgepose.loading import PoseModel, bundle_path, load
+from edgepose.inference.model import PoseModel, bundle_path, load
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.repository import write_repository
 from edgepose_converters.triton.server import Endpoints, TritonServer
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.backends.triton import TritonBackend
-from edgepose_runtime.bundle import Bundle, load_bundle, write_bundle
+from edgepose_runtime.bundles.bundle import Bundle, load_bundle, write_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import BackendUnavailableError, ServerError
 from tests.servers import free_port

@@ -20,9 +20,9 @@ from benchmarks.dkd.fused import Floats, Fused
 from benchmarks.ppu.forms import Call, export_with
 from benchmarks.ppu.timing import milliseconds
 from edgepose.evaluation.report import Table, markdown
-from edgepose.machine import describe_machine
-from edgepose.models.distillation import PoseKernels, kernel_size
-from edgepose.models.folding import fold_batch_norms
+from edgepose.models.dkd.distillator import PoseKernels, kernel_size
+from edgepose.models.pose.batch_norm_folding import fold_batch_norms
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.errors import BackendError
 

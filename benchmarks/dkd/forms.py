@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgepose.models.distillation import PoseKernels
-from edgepose_converters.matching import match_by_rows
+from edgepose.models.dkd.distillator import PoseKernels
+from edgepose_converters.export.dkd_matching import match_by_rows
 
 JOINTS = 13
 Filtering = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from edgepose.models.resnet import ResNet
+from edgepose.models.backbones.resnet import ResNet
 from edgepose.training.checkpoint import load_weights
 
 #: Blocks in the stages of ResNet-50.

@@ -25,9 +25,9 @@ from benchmarks.ppu.recording import RememberedNetwork, Windows, body_of, record
 from benchmarks.ppu.report import draw, table
 from benchmarks.ppu.timing import milliseconds
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.data import Selection, select_clips
-from edgepose.machine import describe_machine
-from edgepose.training.config import load_config
+from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.training.config.loader import load_config
+from edgepose.utils.machine import describe_machine
 
 OUT = Path(__file__).parent.parent / "out"
 NO_UNIT = "body alone"

@@ -12,12 +12,12 @@ from benchmarks.ppu.candidates import SIZE
 from benchmarks.ppu.forms import Call
 from benchmarks.ppu.recording import RememberedNetwork
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.gt_box import GtBox
-from edgepose.evaluation.running import Contender, evaluate
-from edgepose.evaluation.scoring import Measure, measures_for
+from edgepose.evaluation.metrics.scoring import Measure, measures_for
+from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.methods import MethodSpec, PropagationMethod
 from edgepose_runtime.backends import Network
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 Arrays = Mapping[str, NDArray[Any]]
 SPEC = MethodSpec(PENN13, 256, SIZE, 4.0, 1.5, 0.2, None)

@@ -13,10 +13,10 @@ from torch import nn
 from benchmarks.ppu.candidates import Candidate
 from benchmarks.ppu.recording import Windows
 from edgepose.models import PPN
-from edgepose.training.averaging import WeightAverage
-from edgepose.training.schedule import build_optimiser, schedule, set_learning_rate
-from edgepose.training.settings import Phase, TrainConfig
-from edgepose.training.tasks import SequenceTask
+from edgepose.training.config.settings import Phase, TrainConfig
+from edgepose.training.ema import WeightAverage
+from edgepose.training.optimiser import build_optimiser, schedule, set_learning_rate
+from edgepose.training.tasks.stages import SequenceTask
 
 EVERY = 50
 Report = Callable[[str], None]

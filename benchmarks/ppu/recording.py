@@ -13,12 +13,12 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import nn
 
-from edgepose.datasets.batches import Batches, BatchPlan
-from edgepose.datasets.sampling import Sampler
-from edgepose.datasets.sources import load_source
+from edgepose.datasets.readers.registry import load_source
+from edgepose.datasets.sampling.batches import Batches, BatchPlan
+from edgepose.datasets.sampling.sampler import Sampler
 from edgepose.models import PPN
-from edgepose.training.modules import load_trained, network_input
-from edgepose.training.settings import TrainConfig
+from edgepose.training.config.settings import TrainConfig
+from edgepose.training.tasks.networks import load_trained, network_input
 
 Array = NDArray[Any]
 _BATCH = 8

@@ -21,8 +21,8 @@ from benchmarks.robustness.measuring import BOXES, TRACKER, Row, Setup, groups, 
 from benchmarks.robustness.picture import draw
 from edgepose.evaluation.conditions import conditions
 from edgepose.evaluation.report import Table, figure, markdown
-from edgepose.loading import DEFAULT_MODEL
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.utils.machine import describe_machine
 from edgepose_runtime.errors import ConfigError
 
 OUT = Path(__file__).parent.parent / "out"

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from edgepose.benchmarking.peers import Peer, choose_peers
 from edgepose.evaluation.conditions import conditions
-from edgepose.evaluation.contenders import as_tracker, in_boxes
-from edgepose.evaluation.data import Selection, data_set, select_clips
-from edgepose.evaluation.predictors import FrameWise
-from edgepose.evaluation.running import Contender, Run, evaluate
-from edgepose.evaluation.scoring import Measure
-from edgepose.loading import open_model
+from edgepose.evaluation.data_sets import Selection, data_set, select_clips
+from edgepose.evaluation.metrics.scoring import Measure
+from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
+from edgepose.evaluation.protocols.predictors import FrameWise
+from edgepose.evaluation.protocols.runner import Contender, Run, evaluate
+from edgepose.inference.model import open_model
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 #: Our model's two ways; any other contender is a peer's option.
 TRACKER, BOXES = "tracker", "gt-box"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgepose_converters.triton.config import facts, model_name
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
 from edgepose_runtime.errors import BackendUnavailableError
 
 SERVER = Path(__file__).parents[2] / "tests" / "oip_server.py"

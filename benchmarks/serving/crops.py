@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.evaluation.data import Selection, select_clips
-from edgepose.evaluation.gt_box import GtBox
+from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.evaluation.report import Table, markdown
-from edgepose.evaluation.running import Contender, evaluate
-from edgepose.evaluation.scoring import measures_for
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.bundle import load_bundle
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.geometry.roi import Roi
 
 QUALITIES = (75, 90, 95)
 MEASURES = measures_for((0.2, 0.1))[:2]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.methods import MethodSpec
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.geometry import PERSON_CROP_FACTOR, Roi
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.tensors import Array
 
 #: Width of the peaks that a peer's joints are drawn as, in cells.

@@ -18,7 +18,7 @@ from edgepose_converters.triton.repository import write_repository
 from edgepose_converters.triton.server import Endpoints, TritonServer
 from edgepose_runtime.backends import Network
 from edgepose_runtime.backends.triton import Expected, ServerAddress, ServerSettings, open_server
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
 
 #: What a remote head runs.
 GRAPH = "head"

@@ -9,11 +9,11 @@ import numpy as np
 
 from benchmarks.serving.served import ask, connected, served
 from edgepose.evaluation.report import Table, markdown
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_runtime.backends import Network
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 
 BATCHES = (1, 2, 4, 8, 16)
 #: A camera's frames per second.

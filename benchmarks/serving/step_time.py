@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.serving.canned import canned_server
-from edgepose.loading import bundle_path, load
+from edgepose.inference.model import bundle_path, load
 from edgepose.remote import RemoteHead
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.tensors import Array
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.serving.simulated import SimulatedServer
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.scoring import (
+from edgepose.evaluation.metrics.scoring import (
     ClipScore,
     Measure,
     Score,
@@ -21,11 +21,11 @@ from edgepose.evaluation.scoring import (
     score_clip,
     scoring_skeleton,
 )
-from edgepose.loading import PoseModel
-from edgepose.looking import Look
+from edgepose.inference.estimator import Look
+from edgepose.inference.model import PoseModel
 from edgepose.remote import HeadLink, HeadStats, RemoteHead
 from edgepose.stats import StageClock
-from edgepose.stream import PoseStream
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.tensors import Array
 
 FPS = 30.0

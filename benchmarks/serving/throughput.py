@@ -6,11 +6,11 @@ import argparse
 from typing import Any
 
 from benchmarks.serving.served import ask, connected, served
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.server import TritonServer
-from edgepose_runtime.bundle import Bundle, load_bundle
+from edgepose_runtime.bundles.bundle import Bundle, load_bundle
 
 CLIENTS = (1, 4, 16)
 

@@ -11,11 +11,11 @@ import numpy as np
 from benchmarks.serving.heads import DrawnPeer
 from benchmarks.serving.remembered import Maps, Remembered, RememberedStep
 from edgepose.benchmarking.peers import PEERS
-from edgepose.loading import PoseModel, bundle_path
+from edgepose.inference.model import PoseModel, bundle_path
 from edgepose.methods import MethodSpec, build_method
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
-from edgepose_runtime.bundle import load_bundle
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.tensors import Array
 
 #: The strong head: a peer whose joints are drawn as heat-maps.

@@ -19,13 +19,13 @@ from benchmarks.slicing.contenders import unaries
 from benchmarks.slicing.data import Unaries, collect
 from benchmarks.slicing.plot import plot
 from benchmarks.slicing.speed import Speed, measure_speed
-from edgepose.evaluation.data import Selection, select_clips
+from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.report import Table, markdown
-from edgepose.loading import DEFAULT_MODEL
-from edgepose.machine import describe_machine
+from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.methods.base import MethodSpec
-from edgepose.slicing import fitting_springs
-from edgepose_runtime.slicing.springs import Springs
+from edgepose.refinement.thin_slicing import fitting_springs
+from edgepose.utils.machine import describe_machine
+from edgepose_runtime.thin_slicing.springs import Springs
 
 OUT = Path(__file__).parent.parent / "out"
 Job = tuple[Unaries, MethodSpec, tuple[str, Springs | None]]

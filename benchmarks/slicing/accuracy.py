@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.slicing.data import Unaries
-from edgepose.datasets.jhmdb import read_jhmdb_clips
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.scoring import Measure, Score, score_clip
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
 from edgepose.evaluation.swaps import SwapCounts, count_swaps
 from edgepose.methods.base import MethodSpec
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import Springs
 
 Floats = NDArray[np.float32]
 WIDE, NARROW = Measure("torso", 0.2), Measure("torso", 0.1)
@@ -101,7 +101,7 @@ def heatmaps_of(potentials: Floats, seen: Unaries) -> Floats:
         return potentials
     import torch
 
-    from edgepose.models.slice_network import bent
+    from edgepose.models.thin_slicing.network import bent
 
     heatmaps: Floats = bent(torch.from_numpy(potentials)).numpy()
     return heatmaps

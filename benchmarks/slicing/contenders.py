@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.loading import PoseModel, load
+from edgepose.inference.model import PoseModel, load
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.slicing.files import read_springs
-from edgepose_runtime.slicing.springs import Springs
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.thin_slicing.files import read_springs
+from edgepose_runtime.thin_slicing.springs import Springs
 
 UNARY = "unary"
 _DIGITS = 12
@@ -111,8 +111,8 @@ def _trained(name: str, path: Path, like: MethodSpec) -> Unary:
     """Return the network of a checkpoint: by itself, and with the springs that it learned with."""
     import torch
 
-    from edgepose.models.slice_network import SliceNetwork
-    from edgepose.training.modules import load_trained, network_input
+    from edgepose.models.thin_slicing.network import SliceNetwork
+    from edgepose.training.tasks.networks import load_trained, network_input
 
     loaded = load_trained(path)
     module, config = loaded.module, loaded.config

@@ -15,11 +15,11 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.methods.base import MethodSpec
-from edgepose.slicing import flow_crop
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.slicing.optical_flow import DisFlow
-from edgepose_runtime.slicing.warping import sampling_grid
+from edgepose.refinement.thin_slicing import flow_crop
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.thin_slicing.optical_flow import DisFlow
+from edgepose_runtime.thin_slicing.warping import sampling_grid
 
 
 class Unaries(NamedTuple):

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.slicing import FLOW_SIZE
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.optical_flow import DisFlow
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import initial_springs
+from edgepose.refinement.thin_slicing import FLOW_SIZE
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.optical_flow import DisFlow
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 SIDE, FRAMES = 64, 60
 SLICE = 5
@@ -93,7 +93,7 @@ def _one_slice(maps: NDArray[np.float32], grid: NDArray[np.float32]) -> None:
 def _dense(maps: NDArray[np.float32], grid: NDArray[np.float32]) -> float:
     import torch
 
-    from edgepose.models.slicing import MessagePassing
+    from edgepose.models.thin_slicing.message_passing import MessagePassing
 
     torch.set_num_threads(1)
     passing = MessagePassing(initial_springs(body_graph(PENN13)))

@@ -8,18 +8,18 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgepose.benchmarking.entrants import PEER, STEP, Entrant
+from edgepose.benchmarking.candidates import PEER, STEP, Entrant
 from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.contenders import as_tracker, in_boxes
-from edgepose.evaluation.data import Selection, data_set, select_clips
-from edgepose.evaluation.gt_box import GtBox
-from edgepose.evaluation.running import Contender, Run, run_all
-from edgepose.evaluation.scoring import measures_for
-from edgepose.loading import PoseModel, open_model
+from edgepose.evaluation.data_sets import Selection, data_set, select_clips
+from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
+from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.runner import Contender, Run, run_all
+from edgepose.inference.model import PoseModel, open_model
 from edgepose.methods import FramewiseMethod
 from edgepose_runtime.backends import get_backend
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import DataError
 
 ALPHAS = (0.2, 0.1)

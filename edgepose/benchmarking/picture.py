@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.benchmarking.accuracy import ALPHAS, BOXES, TRACKER
-from edgepose.benchmarking.entrants import PEER, STEP, Entrant
-from edgepose.benchmarking.outcome import Outcome
-from edgepose.sinks.files import create_file
+from edgepose.benchmarking.candidates import PEER, STEP, Entrant
+from edgepose.benchmarking.result import Outcome
+from edgepose.utils.output_files import create_file
 from edgepose_runtime.errors import ConfigError
 
 MEASURE = f"PCK-torso@{ALPHAS[0]:g}"

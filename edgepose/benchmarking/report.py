@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgepose.benchmarking.accuracy import ALPHAS, BOXES, HEAD_ALONE, TRACKER
-from edgepose.benchmarking.entrants import BODY, HEAD, PEER, STEP, Entrant
-from edgepose.benchmarking.outcome import YARDSTICK, Outcome
+from edgepose.benchmarking.candidates import BODY, HEAD, PEER, STEP, Entrant
+from edgepose.benchmarking.result import YARDSTICK, Outcome
 from edgepose.benchmarking.tasks import INFERENCE
 from edgepose.evaluation.report import Table, markdown
 from edgepose.stats import TOTAL, StageLatency

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgepose.benchmarking.footage import Footage
+from edgepose.benchmarking.frames import Footage
 from edgepose.benchmarking.peers import Estimator
 from edgepose.benchmarking.timing import TimedNetwork, to_and_fro
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.methods.base import Crop
 from edgepose.stats import TOTAL
 from edgepose.tracker import PoseTracker

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgepose.cli.extras import require_packages
 from edgepose.cli.serve import add_batching_options
-from edgepose.cli.values import listed, whole
+from edgepose.utils.arguments import listed, whole
 
 
 def add_parser(subparsers: Any) -> None:
@@ -57,12 +57,12 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert, and print how well the runtimes agree."""
     if args.to == "triton":
-        return int(import_module("edgepose_converters.triton.command").convert(args))
+        return int(import_module("edgepose_converters.cli.triton").convert(args))
     needed = ["torch", "onnx", "onnxruntime"]
     if args.precision == "int8":
         needed.append("nncf")
     require_packages("convert", "convert", *needed)
-    return int(import_module("edgepose_converters.command").run(args))
+    return int(import_module("edgepose_converters.cli.convert_bundle").run(args))
 
 
 def _add_import_options(parser: argparse.ArgumentParser) -> None:

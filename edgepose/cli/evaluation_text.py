@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgepose.cli.tables import format_table
-from edgepose.evaluation.data import Selection, data_set
+from edgepose.evaluation.data_sets import Selection, data_set
+from edgepose.evaluation.metrics.scoring import Measure
 from edgepose.evaluation.paper_tables import paper_rows
+from edgepose.evaluation.protocols.runner import Run
 from edgepose.evaluation.report import Table, average_table, measure_table, summary_table
-from edgepose.evaluation.running import Run
-from edgepose.evaluation.scoring import Measure
 from edgepose.evaluation.splits import average_runs
 
 

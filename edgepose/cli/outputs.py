@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.drawing import draw_result
-from edgepose.loading import PoseModel
+from edgepose.inference.model import PoseModel
 from edgepose.results import PoseResult
 from edgepose.sinks import JsonlSink, VideoSink
-from edgepose.sinks.files import check_writable
+from edgepose.utils.output_files import check_writable
 from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
 from edgepose_runtime.errors import ConfigError
 

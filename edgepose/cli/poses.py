@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
-from edgepose.looking import Image
+from edgepose.inference.estimator import Image
 from edgepose.notices import TrackingFailure
 from edgepose.regions import RoiLike
 from edgepose.results import PoseResult

@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edgepose.cli.values import listed, whole
-from edgepose.loading import DEFAULT_MODEL
+from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.utils.arguments import listed, whole
 from edgepose_runtime.errors import ConfigError
 
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     if (args.tls_cert is None) != (args.tls_key is None):
         raise ConfigError("--tls-cert and --tls-key belong together; give both or none.")
-    return int(import_module("edgepose_converters.triton.command").serve(args))
+    return int(import_module("edgepose_converters.cli.triton").serve(args))
 
 
 def add_batching_options(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.geometry import JOINT_BOX_MARGIN, Roi
+from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
 
 FloatArray = NDArray[np.floating]
 

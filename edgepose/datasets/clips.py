@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from edgepose.datasets.frames import PictureFiles
 from edgepose.datasets.labels import mask_missing
 from edgepose.datasets.records import Image, PersonClip, encode_picture
-from edgepose_runtime.conversion import convert_keypoints
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import Skeleton
 
 #: What labels of a grade weigh in training; a wrong scale would move joints of grade B by 2.6 px.
 GRADE_WEIGHT = {"A": 1.0, "B": 0.7}

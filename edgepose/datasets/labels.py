@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgepose.datasets.records import Keypoints
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 LOWER_BODY = ("hip", "knee", "ankle")
 UPPER_BODY = ("head", "face", "neck", "shoulder", "elbow", "wrist", "hip")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgepose.datasets.boxes import corners_box, joints_box
 from edgepose.datasets.clips import Clip
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 
 def person_boxes(clip: Clip) -> list[Roi]:

@@ -19,7 +19,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 #: Blur in parts of the person's longer side: 6 pixels (K-FPN's is 4) on JHMDB's 120-pixel people.
 BLUR_SIGMA = 0.05

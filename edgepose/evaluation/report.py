@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.data import Selection
-from edgepose.evaluation.metrics import COLUMNS, PckSummary
+from edgepose.evaluation.data_sets import Selection
+from edgepose.evaluation.metrics.pck import COLUMNS, PckSummary
+from edgepose.evaluation.metrics.scoring import ClipScore, Measure, Score
 from edgepose.evaluation.paper_tables import PaperRow
-from edgepose.evaluation.running import Run
-from edgepose.evaluation.scoring import ClipScore, Measure, Score
+from edgepose.evaluation.protocols.runner import Run
 from edgepose.evaluation.splits import Average
 
 FORMAT = "edgepose.evaluation"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from edgepose.evaluation.data import Selection, data_set
-from edgepose.evaluation.metrics import PckSummary, average
-from edgepose.evaluation.running import Run
-from edgepose.evaluation.scoring import Measure
+from edgepose.evaluation.data_sets import Selection, data_set
+from edgepose.evaluation.metrics.pck import PckSummary, average
+from edgepose.evaluation.metrics.scoring import Measure
+from edgepose.evaluation.protocols.runner import Run
 
 ALL_SPLITS = "all"
 """What stands for every test split of a set."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.scoring import scoring_skeleton
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.skeletons import Skeleton
+from edgepose.evaluation.metrics.scoring import scoring_skeleton
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import Skeleton
 
 FloatArray = NDArray[np.floating]
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.tracked import Tracker, track_through
-from edgepose.steadying import Steadier
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose.evaluation.protocols.tracker import Tracker, track_through
+from edgepose.tracking.smoothing import Steadier
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.results import Origin
-from edgepose_runtime.decoding import cells_to_frame, decode_heatmaps
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.manifest import Manifest
-from edgepose_runtime.skeletons import Skeleton, get_skeleton
+from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
+from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 Crop = NDArray[np.uint8]
 Heatmaps = NDArray[np.float32]

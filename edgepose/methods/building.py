@@ -9,8 +9,8 @@ from edgepose.methods.distillation import DistillationMethod
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose.methods.propagation import PropagationMethod
 from edgepose_runtime.backends.base import Network
+from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.errors import BundleFormatError
-from edgepose_runtime.manifest import Manifest
 
 Networks = Mapping[str, Network]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.tensors import Array
 
 Kernels = NDArray[np.float32]

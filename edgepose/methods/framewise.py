@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 
 class FramewiseMethod:

@@ -9,9 +9,9 @@ import numpy as np
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
-from edgepose_runtime.decoding import realign_heatmaps
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 
 
 @dataclass(frozen=True, slots=True, eq=False)

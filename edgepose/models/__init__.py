@@ -1,22 +1,26 @@
 """The networks in PyTorch; imported only by training, evaluation and conversion."""
 
+from edgepose.models.backbones.cpm import CPM, SmallCPM
+from edgepose.models.backbones.hrnet import HRNet
+from edgepose.models.backbones.mobilenet import MobileNetV2, MobileNetV2Classifier
+from edgepose.models.backbones.resnet import ResNet
+from edgepose.models.backbones.weights import (
+    LoadReport,
+    load_backbone_weights,
+    load_published_weights,
+)
 from edgepose.models.complexity import count_macs, count_parameters
-from edgepose.models.cpm import CPM, SmallCPM
-from edgepose.models.deform import deform_conv2d
-from edgepose.models.distillation import correlate
-from edgepose.models.dkd import DKD
-from edgepose.models.dkd_registry import DKD_CONFIGS, DKDConfig, build_dkd
-from edgepose.models.heads import DeconvHead, DucHead, PointwiseHead
-from edgepose.models.hrnet import HRNet
-from edgepose.models.mobilenet import MobileNetV2, MobileNetV2Classifier
-from edgepose.models.networks import NetworkConfig, PoseNetwork, build_network
-from edgepose.models.ppn import PPN
-from edgepose.models.ppu import PPU, PPUConfig, build_ppu
-from edgepose.models.ppu_edge import FlowPPU
-from edgepose.models.registry import PPN_CONFIGS, PPNConfig, build_ppn
-from edgepose.models.resnet import ResNet
-from edgepose.models.slicing import MessagePassing
-from edgepose.models.weights import LoadReport, load_backbone_weights, load_published_weights
+from edgepose.models.dkd.configs import DKD_CONFIGS, DKDConfig, build_dkd
+from edgepose.models.dkd.distillator import correlate
+from edgepose.models.dkd.network import DKD
+from edgepose.models.pose.heads import DeconvHead, DucHead, PointwiseHead
+from edgepose.models.pose.network import NetworkConfig, PoseNetwork, build_network
+from edgepose.models.ppn.configs import PPN_CONFIGS, PPNConfig, build_ppn
+from edgepose.models.ppn.deformable_convolution import deform_conv2d
+from edgepose.models.ppn.flow_ppu import FlowPPU
+from edgepose.models.ppn.network import PPN
+from edgepose.models.ppn.ppu import PPU, PPUConfig, build_ppu
+from edgepose.models.thin_slicing.message_passing import MessagePassing
 
 __all__ = [
     "CPM",

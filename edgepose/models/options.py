@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from edgepose.option_types import require_types
+from edgepose.utils.config_types import require_types
 from edgepose_runtime.errors import ConfigError
 
 Config = TypeVar("Config")

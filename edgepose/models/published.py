@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.datasets.tables import load_matlab
-from edgepose_runtime.dynamics import MatrixDictionary
+from edgepose.datasets.readers.tables import load_matlab
 from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.interpolation.dictionary import MatrixDictionary
 
 
 def load_published_dictionary(path: Path) -> MatrixDictionary:

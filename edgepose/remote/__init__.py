@@ -6,11 +6,11 @@ each: the light network's heat-maps and a small picture. If it is better support
 it takes its place.
 """
 
-from edgepose.remote.late import LateHead
-from edgepose.remote.link import HeadLink
+from edgepose.remote.client import HeadLink
+from edgepose.remote.late_answers import LateHead
+from edgepose.remote.recorder import HeadStats, LateReason
 from edgepose.remote.settings import LOCAL, RemoteHead, remote_head
-from edgepose.remote.sharing import SharedHead
-from edgepose.remote.stats import HeadStats, LateReason
+from edgepose.remote.shared_client import SharedHead
 
 __all__ = [
     "LOCAL",

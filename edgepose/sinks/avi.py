@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.sinks.files import AppendedFile
+from edgepose.utils.output_files import AppendedFile
 
 Image = NDArray[np.uint8]
 

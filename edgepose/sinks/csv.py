@@ -11,7 +11,7 @@ import numpy as np
 
 from edgepose.results import PoseResult
 from edgepose.sinks.lines import LineSink
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 _COLUMNS = (
     "frame", "timestamp_ms", "origin", "reason", "key_frame_age",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgepose.results import PoseResult
 from edgepose.sinks.lines import LineSink
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.poses.skeletons import Skeleton
 
 FORMAT = "edgepose.poses"
 VERSION = 1

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from pathlib import Path
 
 from edgepose.results import PoseResult
-from edgepose.sinks.files import AppendedFile
-from edgepose_runtime.closing import Closable
+from edgepose.utils.output_files import AppendedFile
+from edgepose_runtime.closable import Closable
 
 
 class LineSink(Closable):

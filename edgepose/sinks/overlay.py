@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgepose.drawing import DEFAULT_STYLE, DrawingStyle, draw_result
 from edgepose.results import PoseResult
 from edgepose.sinks.video import VideoSink
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
 
 Image = NDArray[np.uint8]

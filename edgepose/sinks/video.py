@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.sinks.avi import AviWriter
-from edgepose.sinks.files import create_file
+from edgepose.utils.output_files import create_file
 from edgepose_runtime.capture.video import has_utf8_name
-from edgepose_runtime.closing import Closable
-from edgepose_runtime.crop import as_bgr
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
+from edgepose_runtime.geometry.crop import as_bgr
 
 Image = NDArray[np.uint8]
 

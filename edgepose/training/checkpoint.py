@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from edgepose_runtime.errors import CheckpointError, OutputError
-from edgepose_runtime.skeletons import Skeleton, get_skeleton
+from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 FORMAT, VERSION = "edgepose.checkpoint", 1
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from edgepose.datasets.sources import load_source
+from edgepose.datasets.readers.registry import load_source
+from edgepose.training.config.settings import TrainConfig
 from edgepose.training.devices import find_device
-from edgepose.training.settings import TrainConfig
-from edgepose.training.tasks import build_task
+from edgepose.training.tasks.stages import build_task
 from edgepose.training.trainer import Progress, RunSettings, Trainer
 from edgepose.training.validation import Validator
 from edgepose_runtime.errors import OutputError

@@ -9,13 +9,13 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.training.adversary import Adversary
-from edgepose.training.averaging import WeightAverage
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
-from edgepose.training.collapse import CollapseWatch
-from edgepose.training.config import parse_config
-from edgepose.training.schedule import build_optimiser
-from edgepose.training.settings import TrainConfig
+from edgepose.training.config.loader import parse_config
+from edgepose.training.config.settings import TrainConfig
+from edgepose.training.divergence import CollapseWatch
+from edgepose.training.ema import WeightAverage
+from edgepose.training.optimiser import build_optimiser
+from edgepose.training.tasks.adversary import Adversary
 from edgepose_runtime.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

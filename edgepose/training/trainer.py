@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from edgepose.datasets.batches import Batches, BatchPlan
-from edgepose.datasets.sampling import Sampler, Source
-from edgepose.stopping import StopSignals, leave_signals_alone
+from edgepose.datasets.sampling.batches import Batches, BatchPlan
+from edgepose.datasets.sampling.sampler import Sampler, Source
+from edgepose.training.config.settings import TrainConfig
 from edgepose.training.devices import find_device, move
-from edgepose.training.journal import Journal, Meter
-from edgepose.training.schedule import schedule, set_learning_rate
-from edgepose.training.settings import TrainConfig
+from edgepose.training.log import Journal, Meter
+from edgepose.training.optimiser import schedule, set_learning_rate
 from edgepose.training.state import TrainingState
-from edgepose.training.tasks import Task
+from edgepose.training.tasks.stages import Task
+from edgepose.utils.signals import StopSignals, leave_signals_alone
 from edgepose_runtime.errors import CheckpointError, CollapseError, DataError
 
 logger = logging.getLogger(__name__)

@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
-from edgepose.evaluation.data import Selection, select_clips
-from edgepose.evaluation.metrics import PckCounts, pck_counts, torso_lengths
+from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.evaluation.metrics.pck import PckCounts, pck_counts, torso_lengths
 from edgepose.models import DKD, PPN
-from edgepose.training.modules import load_trained, network_input
-from edgepose.training.previous import realign
-from edgepose.training.settings import TrainConfig
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.decoding import cells_to_frame, decode_heatmaps
-from edgepose_runtime.geometry import Roi, roi_transform
-from edgepose_runtime.skeletons import PENN13
+from edgepose.training.config.settings import TrainConfig
+from edgepose.training.tasks.networks import load_trained, network_input
+from edgepose.training.tasks.previous_heatmaps import realign
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi, roi_transform
+from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import PENN13
 
 ALPHAS = (0.2, 0.1)
 EVERY = 5

@@ -33,7 +33,7 @@ def deform_heatmaps(
     Raises:
         ConfigError: the shapes do not fit each other.
     """
-    from edgepose_runtime.kernels.deforming import add_deformed
+    from edgepose_runtime.deforming_kernels import add_deformed
 
     _check(heatmaps, offsets, weight)
     shape = (len(weight), *heatmaps.shape[1:])

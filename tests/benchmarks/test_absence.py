@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmarks.absence import CLEARANCE, NARROWEST, parts_beside
 from edgepose.datasets.clips import Clip
-from edgepose_runtime.skeletons import JHMDB15
+from edgepose_runtime.poses.skeletons import JHMDB15
 
 
 def clip_with_person(left, right, width=320):

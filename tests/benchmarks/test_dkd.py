@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime")
 from benchmarks import dkd  # noqa: E402
 from benchmarks.dkd import start  # noqa: E402
 from benchmarks.dkd.forms import FORMS  # noqa: E402
-from edgepose.models.resnet import ResNet  # noqa: E402
+from edgepose.models.backbones.resnet import ResNet  # noqa: E402
 from edgepose_runtime.errors import BackendError  # noqa: E402
 
 SIZE = "4x24"

@@ -3,10 +3,10 @@ import pytest
 
 from benchmarks.drift import WAYS, followed, table, to_and_fro_clip
 from edgepose.datasets.clips import Clip
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.methods import Estimate
 from edgepose.results import Origin
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 FRAMES = 4
 

@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from benchmarks.ppu import candidates, forms, learning, recording, report, timing  # noqa: E402
-from edgepose.training.config import load_config  # noqa: E402
+from edgepose.training.config.loader import load_config  # noqa: E402
 
 TINY = {"ppu_channels": 4, "ppu_blocks": 1}
 FLOW = candidates.Candidate(

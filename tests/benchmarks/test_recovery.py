@@ -4,10 +4,10 @@ import pytest
 from benchmarks.recovery import WIDE, Finding, cut, interrupted, judge, main, table, widened
 from edgepose import PoseTracker
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.tracked import Tracked
+from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def make_clip(middle=(120, 120), frames=6, name="a", shade=0):

@@ -4,7 +4,7 @@ import pytest
 from benchmarks.robustness import merged, parse_arguments, report
 from benchmarks.robustness.measuring import Remembering, Row, groups
 from benchmarks.robustness.picture import draw
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 
 def row(method="ours", condition="clean", pck=80.0, share=0.0):

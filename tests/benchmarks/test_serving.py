@@ -5,7 +5,7 @@ from benchmarks.serving.crops import SentAsJpeg
 from benchmarks.serving.served import ask
 from benchmarks.serving.sweep import MEASURES, kept_share, least_gain
 from edgepose.testing import FakeMethod, standing_person
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.roi import Roi
 
 WIDE = MEASURES[0]
 

@@ -8,11 +8,11 @@ from benchmarks.slicing.data import Unaries
 from benchmarks.slicing.speed import measure_speed
 from edgepose.testing import FakeMethod
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.sliding import SlidingSlice
-from edgepose_runtime.slicing.springs import initial_springs
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
     class Trained:
         module, config = object(), None
 
-    monkeypatch.setattr("edgepose.training.modules.load_trained", lambda _: Trained)
+    monkeypatch.setattr("edgepose.training.tasks.networks.load_trained", lambda _: Trained)
     with (
         pytest.raises(ConfigError, match="no checkpoint of a recipe with 'slices'"),
         unaries("ppn-swift", [], [f"mine={tmp_path / 'other.pt'}"]),

@@ -19,9 +19,9 @@ from benchmarks.smoothing import _as_json as as_json
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.tracks import Track
 from edgepose.testing import standing_person
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 FRAMES = 40
 

@@ -6,11 +6,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from edgepose.models import DKD, PPN, FlowPPU  # noqa: E402
-from edgepose.models.distillation import PoseKernels  # noqa: E402
+from edgepose.models.dkd.distillator import PoseKernels  # noqa: E402
 from edgepose.training.checkpoint import save_checkpoint  # noqa: E402
-from edgepose.training.config import parse_config  # noqa: E402
-from edgepose.training.modules import build_module  # noqa: E402
-from edgepose_converters.export import Geometry  # noqa: E402
+from edgepose.training.config.loader import parse_config  # noqa: E402
+from edgepose.training.tasks.networks import build_module  # noqa: E402
+from edgepose_converters.export.networks import Geometry  # noqa: E402
 
 torch.set_num_threads(1)
 

@@ -2,12 +2,12 @@ import re
 
 import pytest
 
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions, config_text, facts
 from edgepose_converters.triton.environment import TritonEnvironment
 from edgepose_converters.triton.repository import BUILD, write_repository
 from edgepose_converters.triton.server import parse_metrics
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import BackendUnavailableError, ConfigError, OutputError
 
 

@@ -14,9 +14,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgepose.testing import standing_person
-from edgepose_runtime.bundle import Bundle, write_bundle
-from edgepose_runtime.manifest import GraphSpec, HeatmapSpec, InputSpec, Manifest, Normalisation
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.bundles.bundle import Bundle, write_bundle
+from edgepose_runtime.bundles.manifest import (
+    GraphSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    Normalisation,
+)
+from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
 
 Image = NDArray[np.uint8]

@@ -5,7 +5,7 @@ from edgepose.drawing import DrawingStyle, draw_pose, draw_result
 from edgepose.results import Origin, PoseResult
 from edgepose.testing import standing_person
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 STYLE = DrawingStyle()
 

@@ -1,4 +1,4 @@
-from edgepose.training.config import tomllib
+from edgepose.training.config.loader import tomllib
 
 
 def test_recipes_and_model_cards_are_packed(project_root):

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from edgepose.batching import BatchingNetwork, Crew, gain_of_batches
-from edgepose.flow import make_policy
-from edgepose.lane import Lane
-from edgepose.loading import open_model
-from edgepose.pipeline import Pipeline
+from edgepose.inference.batching import BatchingNetwork, Crew, gain_of_batches
+from edgepose.inference.model import open_model
 from edgepose.pool import TrackerPool
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
+from edgepose.streaming.flow_control import make_policy
+from edgepose.streaming.pipeline import Pipeline
+from edgepose.streaming.stream_queue import Lane
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings
@@ -28,7 +28,7 @@ from edgepose_runtime.errors import (
     InferenceError,
     SourceError,
 )
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
@@ -263,7 +263,9 @@ class TestPool:
 
     def test_it_measures_whether_batches_are_faster(self, puppet_bundle, monkeypatch):
         for gain, batches in ((1.5, True), (1.0, False)):
-            monkeypatch.setattr("edgepose.sharing.gain_of_batches", lambda *_, g=gain: g)
+            monkeypatch.setattr(
+                "edgepose.inference.shared_model.gain_of_batches", lambda *_, g=gain: g
+            )
             with TrackerPool(puppet_bundle.path, on_result=print, num_threads=1) as pool:
                 assert pool.batches is batches
 

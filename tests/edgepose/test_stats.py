@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from edgepose.flow import DropReason
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import WINDOW, StageClock, StatsRecorder
-from edgepose_runtime.skeletons import PENN13
+from edgepose.streaming.flow_control import DropReason
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def result(origin: Origin | None = Origin.PROPAGATED, **latency: float) -> PoseResult:

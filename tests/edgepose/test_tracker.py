@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import edgepose
-from edgepose.loading import PoseModel, load
+from edgepose.inference.model import PoseModel, load
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
@@ -17,8 +17,8 @@ from edgepose_runtime.errors import (
     RoiError,
     TimestampError,
 )
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 PERSON = standing_person((160, 120), height=120)

@@ -39,7 +39,7 @@ def test_agrees_with_numpy(seed, groups, outputs, kernel, dilation, reach):
 @pytest.mark.parametrize("groups", [1, 13])
 def test_agrees_with_torch(groups, dilation):
     torch = pytest.importorskip("torch")
-    from edgepose.models.deform import deform_conv2d
+    from edgepose.models.ppn.deformable_convolution import deform_conv2d
 
     arrays = case(3, joints=13, outputs=13, groups=groups, size=(32, 32), reach=5.0)
     maps, offsets, weight = map(torch.from_numpy, arrays)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
-from edgepose.evaluation.data import Selection, select_clips
-from edgepose.evaluation.gt_box import GtBox
-from edgepose.evaluation.running import Contender, evaluate
-from edgepose.evaluation.scoring import measures_for
-from edgepose.loading import load
+from edgepose.evaluation.data_sets import Selection, select_clips
+from edgepose.evaluation.metrics.scoring import measures_for
+from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.inference.model import load
 from edgepose.methods import FramewiseMethod, MethodSpec
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
 
 ALPHAS = (0.2, 0.1)
 MEASURE = "PCK-torso over 12 limb joints in percent, at 0.2 and 0.1, gt-box protocol"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edgepose.datasets.clips import Clip
-from edgepose.loading import PoseModel, open_model
+from edgepose.inference.model import PoseModel, open_model
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings, Network
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
+from edgepose_runtime.bundles.manifest import GraphSpec
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.manifest import GraphSpec
 from edgepose_runtime.tensors import Array
 
 Feeds = dict[str, Array]

@@ -12,8 +12,9 @@ from typing import Any
 import onnx
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.jhmdb import read_jhmdb_clips
-from edgepose.progress import show_progress
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
+from edgepose.utils.progress import show_progress
+from edgepose_converters.export.verification import installed_runtimes
 from edgepose_converters.quantisation.accuracy import (
     MEASURE,
     Loss,
@@ -34,8 +35,7 @@ from edgepose_converters.quantisation.pixels import centre_pixels
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import DEFAULT_SEARCH, sensitive_layers
-from edgepose_converters.verification import installed_runtimes
-from edgepose_runtime.bundle import Bundle, check_bundle_target, write_bundle
+from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError
 
 #: How far ONNX Runtime and OpenVINO may differ: about as much as ONNX Runtime does from float, as

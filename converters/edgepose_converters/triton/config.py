@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgepose_runtime.bundles.manifest import GraphSpec, Manifest
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.manifest import GraphSpec, Manifest
 from edgepose_runtime.tensors import TensorSpec
 
 #: What runs the graph, by the names that users type, and how ``config.pbtxt`` says it.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgepose_converters.triton.config import ServingOptions, config_text, model_name
 from edgepose_runtime.backends import openvino_int8
-from edgepose_runtime.bundle import Bundle
+from edgepose_runtime.bundles.bundle import Bundle
 from edgepose_runtime.errors import ConfigError, OutputError
 
 #: What runs inside Triton's Python backend, and what it takes from the OpenVINO backend.

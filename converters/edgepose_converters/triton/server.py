@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgepose_converters.triton.environment import TritonEnvironment
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import BackendError, ConfigError
 
 _POLL_S = 0.1

@@ -15,11 +15,11 @@ from edgepose.benchmarking.peers.blazepose import BlazePose, BlazePoseTracker
 from edgepose.benchmarking.peers.movenet import MoveNet
 from edgepose.benchmarking.peers.rtmpose import RtmPose
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.predictors import ClipPredictor, FrameWise
+from edgepose.evaluation.protocols.predictors import ClipPredictor, FrameWise
 from edgepose_runtime.backends import Network
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import Skeleton
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton
 
 ENVIRONMENT_VARIABLE = "EDGEPOSE_WEIGHTS"
 _BLAZEPOSE = "npm pack @mediapipe/pose@0.5.1675469404 has package/{file}"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose_runtime.backends import Network
-from edgepose_runtime.geometry import Roi, roi_transform
-from edgepose_runtime.skeletons import COCO17
+from edgepose_runtime.geometry.roi import Roi, roi_transform
+from edgepose_runtime.poses.skeletons import COCO17
 
 SIZE, CELLS = 256, 64
 #: BlazePose's landmarks in the order of coco17: nose, eyes, ears, then shoulders to ankles.

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.backends import Network
-from edgepose_runtime.geometry import Roi, crop_to_frame, roi_transform
-from edgepose_runtime.skeletons import COCO17
+from edgepose_runtime.geometry.roi import Roi, crop_to_frame, roi_transform
+from edgepose_runtime.poses.skeletons import COCO17
 
 SIZE = 192
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.backends import Network
-from edgepose_runtime.geometry import PERSON_CROP_FACTOR, Roi, crop_to_frame, roi_transform
-from edgepose_runtime.skeletons import HALPE26
+from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi, crop_to_frame, roi_transform
+from edgepose_runtime.poses.skeletons import HALPE26
 
 HEIGHT, WIDTH = 256, 192
 BINS_PER_PIXEL = 2

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
-from edgepose_runtime.closing import Closable
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
 from edgepose_runtime.tensors import Array

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgepose_runtime.capture.base import FrameSource
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.tensors import Array
 
 # Joints of penn13 as parts of the height, from the middle of the body.

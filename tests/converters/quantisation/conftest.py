@@ -6,17 +6,17 @@ import pytest
 pytest.importorskip("nncf")
 
 from edgepose.datasets.clips import Clip
-from edgepose_converters.export import export_ppn
-from edgepose_converters.verification import made_up_crops
-from edgepose_runtime.bundle import write_bundle
-from edgepose_runtime.manifest import (
+from edgepose_converters.export.networks import export_ppn
+from edgepose_converters.export.verification import made_up_crops
+from edgepose_runtime.bundles.bundle import write_bundle
+from edgepose_runtime.bundles.manifest import (
     GraphSpec,
     HeatmapSpec,
     InputSpec,
     Manifest,
     Normalisation,
 )
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 @pytest.fixture

@@ -4,23 +4,23 @@ import numpy as np
 import onnx
 import pytest
 
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.models import build_dkd
 from edgepose.results import Origin
-from edgepose_converters.bundling import BundleOptions, build_bundle
-from edgepose_converters.export import Geometry, export_dkd
+from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_converters.export.bundling import BundleOptions, build_bundle
+from edgepose_converters.export.networks import Geometry, export_dkd
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_converters.quantisation import int8
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers, store
 from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
 from edgepose_converters.quantisation.layers import quantised_layers, weighted_layers
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
-from edgepose_converters.trained import TrainedModel
-from edgepose_converters.verification import made_up_crops
 from edgepose_runtime.backends import available_backends
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.manifest import HeatmapSpec
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
 
 CROPS = made_up_crops(256, 8)
 ROI = Roi(0, 0, 256, 256)

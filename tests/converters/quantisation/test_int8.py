@@ -9,7 +9,7 @@ from edgepose.cli.main import main
 from edgepose_converters.quantisation import int8
 from edgepose_converters.quantisation.accuracy import Pck, thinned
 from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError, DataError
 
 

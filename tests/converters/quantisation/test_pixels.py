@@ -5,11 +5,11 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers
 from edgepose_converters.quantisation.pixels import centre_pixels
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import relative_error, run_graph
-from edgepose_converters.verification import made_up_crops
 
 MEAN_COLOUR = (104, 116, 124)
 FEEDS = [

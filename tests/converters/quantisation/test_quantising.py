@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgepose_converters.export.verification import made_up_crops
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers
 from edgepose_converters.quantisation.layers import (
     quantised_layers,
@@ -15,7 +16,6 @@ from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import SearchSettings, sensitive_layers
 from edgepose_converters.quantisation.symmetric import make_portable
-from edgepose_converters.verification import made_up_crops
 from edgepose_runtime.errors import BackendError
 
 FEEDS = [

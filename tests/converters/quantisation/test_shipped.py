@@ -5,11 +5,11 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from edgepose.loading import bundle_path
+from edgepose.inference.model import bundle_path
+from edgepose_converters.export.verification import crops_of
 from edgepose_converters.quantisation.int8 import LARGEST_DISAGREEMENT
 from edgepose_converters.quantisation.probing import relative_error, run_graph
-from edgepose_converters.verification import crops_of
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 
 # Operators that TensorRT 10 takes in float (onnx-tensorrt, docs/operators.md). ONNX Runtime takes

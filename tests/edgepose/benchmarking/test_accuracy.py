@@ -1,5 +1,5 @@
 from edgepose.benchmarking.accuracy import _one_each
-from edgepose.benchmarking.entrants import HEAD, PEER, STEP, Engine, Entrant
+from edgepose.benchmarking.candidates import HEAD, PEER, STEP, Engine, Entrant
 
 
 def entrant(name="swift", part=STEP, digest="1", **engine):

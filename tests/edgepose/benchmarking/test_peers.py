@@ -16,8 +16,8 @@ from edgepose.testing import standing_person
 from edgepose_runtime.backends.base import BackendSettings
 from edgepose_runtime.backends.fake import FakeBackend
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.tensors import TensorSpec
 
 SPOT = (130, 70)

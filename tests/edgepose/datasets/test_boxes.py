@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.datasets.boxes import corners_box, joints_box
-from edgepose_runtime.geometry import Roi, joints_roi
+from edgepose_runtime.geometry.roi import Roi, joints_roi
 
 
 def test_a_box_around_joints_is_the_runtimes():

@@ -7,7 +7,7 @@ from edgepose.datasets.clips import Clip, checked_clip, person_clip
 from edgepose.datasets.frames import PictureFiles
 from edgepose.testing import standing_person
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.skeletons import JHMDB15, PENN13
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 
 
 @pytest.fixture

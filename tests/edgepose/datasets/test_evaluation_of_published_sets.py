@@ -8,8 +8,8 @@ import pytest
 
 from edgepose.cli.main import main
 from edgepose.testing import standing_person
-from edgepose_runtime.conversion import convert_keypoints
-from edgepose_runtime.skeletons import JHMDB15, PENN13
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 
 
 @pytest.fixture

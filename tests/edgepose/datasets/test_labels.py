@@ -11,7 +11,7 @@ from edgepose.datasets.labels import (
     weights_from_scores,
 )
 from edgepose.testing import standing_person
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 LEFT, RIGHT = PENN13.index("left_wrist"), PENN13.index("right_wrist")
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgepose.datasets.clips import Clip
 from edgepose.testing import standing_person
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 WIDTH, HEIGHT = 320, 240
 STEP = 2

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation.conditions import CLEAN, COVERED, conditions, halved
+from edgepose.evaluation.metrics.scoring import measures_for, score_clip
 from edgepose.evaluation.perturbation import Perturbation, perturbed
-from edgepose.evaluation.scoring import measures_for, score_clip
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 FRAMES = 20
 

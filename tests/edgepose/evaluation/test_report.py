@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
-from edgepose.evaluation.data import Selection
+from edgepose.evaluation.data_sets import Selection
+from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.paper_tables import PAPER_TABLES, paper_rows
+from edgepose.evaluation.protocols.runner import Contender, evaluate
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
-from edgepose.evaluation.running import Contender, evaluate
-from edgepose.evaluation.scoring import measures_for
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 MEASURES = measures_for([0.2])
 

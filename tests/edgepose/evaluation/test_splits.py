@@ -1,6 +1,6 @@
 import pytest
 
-from edgepose.evaluation.data import Selection
+from edgepose.evaluation.data_sets import Selection
 from edgepose.evaluation.splits import are_as_published, parts_of
 from edgepose_runtime.errors import ConfigError
 

@@ -7,7 +7,7 @@ import numpy as np
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.swaps import count_swaps
 from edgepose.testing import standing_person
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def test_swaps_repaired_and_caused_are_counted():

@@ -1,11 +1,11 @@
 import numpy as np
 
 from edgepose import PoseTracker
-from edgepose.evaluation.tracked import Tracked
+from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.evaluation.tracks import record, smoothed
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.smoothing import OneEuroSettings
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 class Shaking(PoseTracker):

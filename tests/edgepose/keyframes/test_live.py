@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgepose import KeyFrames, PoseTracker, TrackerPool, load
-from edgepose.keyframes.carrying import Passage
+from edgepose.keyframes.live import Passage
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError, InferenceError
@@ -164,8 +164,8 @@ class TestLag:
         assert kept[0] <= 8
 
     def test_results_come_exactly_so_many_frames_late(self, model, walk):
-        from edgepose.flow import PendingFrame
         from edgepose.options import StreamOptions
+        from edgepose.streaming.flow_control import PendingFrame
 
         options = StreamOptions(True, None, None, None, KeyFrames(lag_frames=4))
         work = options.new_work(model)

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.contenders import in_boxes
-from edgepose.loading import load
+from edgepose.evaluation.protocols.candidates import in_boxes
+from edgepose.inference.model import load
 from edgepose.methods import CarryingMethod
 from edgepose.pool import TrackerPool
+from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.results import Origin
-from edgepose.slicing import ThinSlicing
 from edgepose.testing import standing_person
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
-from edgepose_runtime.skeletons import PENN13
-from edgepose_runtime.slicing.graph import body_graph
-from edgepose_runtime.slicing.springs import initial_springs
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 ROI = Roi(60, 20, 200, 200)
 EMPTY = np.full((256, 256, 3), 116, np.uint8)

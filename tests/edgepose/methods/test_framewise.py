@@ -1,9 +1,9 @@
 import numpy as np
 
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.results import Origin
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 
 def test_every_frame_stands_alone(framewise_bundle, puppet):

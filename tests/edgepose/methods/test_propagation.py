@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from edgepose.loading import load
+from edgepose.inference.model import load
 from edgepose.results import Origin
 from edgepose.testing import standing_person
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from edgepose.loading import available_models, bundle_path, load
+from edgepose.inference.model import available_models, bundle_path, load
 from edgepose_runtime.backends import available_backends
-from edgepose_runtime.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
-from edgepose_runtime.crop import crop_frame
-from edgepose_runtime.geometry import Roi
+from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.roi import Roi
 
 NUM_FRAMES = 6
 #: Where the sample clip's person is in its first frames.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgepose.results import Origin, PoseResult
-from edgepose.sinks import files
-from edgepose_runtime.skeletons import PENN13
+from edgepose.utils import output_files as files
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.sinks.avi import AviWriter
-from edgepose.sinks.files import AppendedFile
+from edgepose.utils.output_files import AppendedFile
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ClosedError, OutputError
 

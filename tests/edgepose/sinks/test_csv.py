@@ -9,7 +9,7 @@ import pytest
 
 from edgepose.sinks import CsvSink
 from edgepose_runtime.errors import ClosedError, OutputError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def rows(path):
@@ -99,7 +99,7 @@ KILLED = """
 import os, signal, sys
 from edgepose.results import PoseResult
 from edgepose.sinks import CsvSink
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 out = CsvSink(sys.argv[1], skeleton=PENN13)
 for index in range(5):
     out(PoseResult(index, 0.0, None, "no person found", None, None, None, {}, PENN13))

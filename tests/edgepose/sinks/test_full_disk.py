@@ -9,7 +9,7 @@ from edgepose.sinks import CsvSink, JsonlSink
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import OutputError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 FRAMES = 12

@@ -9,7 +9,7 @@ import pytest
 
 from edgepose.sinks import JsonlSink
 from edgepose_runtime.errors import ClosedError, OutputError
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 
 
 def sink(path):
@@ -108,7 +108,7 @@ KILLED = """
 import os, signal, sys
 from edgepose.results import PoseResult
 from edgepose.sinks import JsonlSink
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.poses.skeletons import PENN13
 out = JsonlSink(sys.argv[1], skeleton=PENN13, model="ppn-swift", source="walk.mp4")
 for index in range(5):
     out.write(PoseResult(index, 0.0, None, "no person found", None, None, None, {}, PENN13))

@@ -6,7 +6,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 
-from edgepose.loading import load  # noqa: E402
+from edgepose.inference.model import load  # noqa: E402
 from edgepose.torch_backend import TorchBackend  # noqa: E402
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend  # noqa: E402
 from edgepose_runtime.errors import (  # noqa: E402

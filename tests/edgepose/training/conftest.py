@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from edgepose.datasets.records import PersonClip, PersonImage
-from edgepose.datasets.sampling import Source
+from edgepose.datasets.sampling.sampler import Source
 from edgepose.testing import standing_person
 from edgepose.training.checkpoint import save_checkpoint
-from edgepose.training.config import parse_config
-from edgepose.training.modules import build_module
-from edgepose.training.settings import TrainConfig
-from edgepose.training.tasks import ImageTask
+from edgepose.training.config.loader import parse_config
+from edgepose.training.config.settings import TrainConfig
+from edgepose.training.tasks.networks import build_module
+from edgepose.training.tasks.stages import ImageTask
 from edgepose.training.trainer import RunSettings, Trainer
 
 JOINTS = 13

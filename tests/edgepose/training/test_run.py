@@ -3,10 +3,10 @@ import json
 import pytest
 
 from edgepose.training import run as run_module
-from edgepose.training import tasks
 from edgepose.training.checkpoint import load_checkpoint
-from edgepose.training.config import parse_config
+from edgepose.training.config.loader import parse_config
 from edgepose.training.run import train
+from edgepose.training.tasks import stages as tasks
 from edgepose.training.trainer import RunSettings
 from edgepose_runtime.errors import ConfigError, OutputError
 

@@ -4,16 +4,16 @@ import torch
 from torch import nn
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.targets import TargetSettings, render_targets
+from edgepose.datasets.sampling.targets import TargetSettings, render_targets
 from edgepose.models import PPN
 from edgepose.testing import standing_person
 from edgepose.training import validation
 from edgepose.training.checkpoint import save_checkpoint
-from edgepose.training.modules import build_module
+from edgepose.training.tasks.networks import build_module
 from edgepose.training.validation import Validator, validate_checkpoint
 from edgepose_runtime.errors import CheckpointError, DataError
-from edgepose_runtime.geometry import Roi, frame_to_crop
-from edgepose_runtime.skeletons import PENN13
+from edgepose_runtime.geometry.roi import Roi, frame_to_crop
+from edgepose_runtime.poses.skeletons import PENN13
 
 FRAMES, SIZE = 12, 64
 

@@ -1,0 +1,133 @@
+"""The ways to interpolate that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline, PchipInterpolator
+
+from edgepose.models.published import load_published_dictionary
+from edgepose_runtime.interpolation.dictionary import Dictionary, MatrixDictionary, pole_atoms
+from edgepose_runtime.interpolation.interpolator import WINDOW, PoseInterpolator
+
+Doubles = NDArray[np.floating]
+Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]
+
+#: Poles that nobody trained, as in SPEC section 5.4: slow, around the unit circle.
+UNTRAINED_POLES, SLOWEST = 80, 0.4
+
+
+class Contender(NamedTuple):
+    """A way to interpolate.
+
+    Attributes:
+        name: of it.
+        interpolate: takes key frames (B, r), key poses (B, r, K, 2) in sides of the person's box,
+            with NaN for what is missing, and the noise; returns poses (B, T, K, 2).
+    """
+
+    name: str
+    interpolate: Interpolate
+
+
+def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
+    """Return all of them: splines, Eq. 17 with the published dictionaries, and ours."""
+    found = [
+        Contender("linear", along_frames(_linear)),
+        Contender("cubic", along_frames(_spline(CubicSpline))),
+        Contender("PCHIP", along_frames(_spline(PchipInterpolator))),
+        *(Contender(name, _by(use)) for name, use in _published(published)),
+        Contender("untrained poles, ridge", _by(_ridge(untrained()))),
+    ]
+    ours = PoseInterpolator(dictionary)
+    return [
+        *found,
+        Contender("ours, noise known", _by(ours)),
+        Contender("ours, noise unknown", _by(ours, known=False)),
+    ]
+
+
+def untrained() -> MatrixDictionary:
+    """Return atoms of slow poles near the unit circle, without those of their opposites."""
+    random, count = np.random.default_rng(0), UNTRAINED_POLES
+    radius = random.uniform(0.95, 1.02, count)
+    atoms = pole_atoms(radius, random.uniform(0.001, SLOWEST, count), WINDOW)
+    cosines, sines = atoms[:, : 1 + count], atoms[:, 1 + 2 * count : 1 + 3 * count]
+    return MatrixDictionary(np.concatenate([cosines, sines], axis=1))
+
+
+def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
+    """Turn a function of keys (n,) and values (n, C) without gaps into a contender's."""
+
+    def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
+        out = np.full((len(poses), WINDOW, *poses.shape[2:]), np.nan)
+        for frames, windows, joints in _tracks_by_keys(keys, np.isfinite(poses[..., 0])):
+            rows = np.stack([np.searchsorted(keys[window], frames) for window in windows])
+            values = poses[windows[:, None], rows, joints[:, None]].swapaxes(0, 1)
+            path = one(frames, values.reshape(len(frames), -1)).reshape(WINDOW, -1, 2)
+            out[windows, :, joints] = path.swapaxes(0, 1)
+        return out
+
+    return interpolate
+
+
+def _tracks_by_keys(
+    keys: NDArray[np.int64], seen: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield key frames, and windows and joints that are seen in these: done at once."""
+    tracks: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for window, (frames, flags) in enumerate(zip(keys, seen, strict=True)):
+        for joint in np.flatnonzero(flags.any(axis=0)):
+            found = tuple(frames[flags[:, joint]].tolist())
+            tracks.setdefault(found, []).append((window, int(joint)))
+    for found, members in tracks.items():
+        windows, joints = np.array(members).T
+        yield np.array(found), windows, joints
+
+
+def _linear(keys: NDArray[np.int64], values: Doubles) -> Doubles:
+    frames = np.arange(WINDOW)
+    return np.stack([np.interp(frames, keys, column) for column in values.T], axis=1)
+
+
+def _spline(kind: type) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
+    def interpolate(keys: NDArray[np.int64], values: Doubles) -> Doubles:
+        if len(keys) < 2:
+            return _linear(keys, values)
+        # Before the first key and after the last a spline runs away: it is held there instead.
+        frames = np.clip(np.arange(WINDOW), keys[0], keys[-1])
+        path: Doubles = kind(keys, values)(frames)
+        return path
+
+    return interpolate
+
+
+def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
+    def interpolate(keys: NDArray[np.int64], poses: Doubles, noise: float) -> Doubles:
+        options = {"noise": noise if known else None, "scale": 1.0, "uncertain": False}
+        return np.stack(
+            [
+                interpolator.interpolate(frames, given, **options).poses
+                for frames, given in zip(keys, poses, strict=True)
+            ]
+        )
+
+    return interpolate
+
+
+def _ridge(dictionary: Dictionary) -> PoseInterpolator:
+    """Interpolate with the ridge of 0.01 that SPEC section 5.4 was measured with."""
+    atoms = dictionary.atoms(WINDOW)
+    return PoseInterpolator(dictionary, method="ridge", ridge=0.01 * WINDOW / (atoms**2).sum())
+
+
+def _published(folder: Path) -> Iterator[tuple[str, PoseInterpolator]]:
+    for name, file in (("JHMDB", "jhmdb_T40_N161.mat"), ("Penn", "penn_T60_N161.mat")):
+        if (folder / file).is_file():
+            dictionary = load_published_dictionary(folder / file)
+            yield f"Eq. 17, {name}", PoseInterpolator(dictionary, method="least-squares")
+            yield f"FISTA, {name}", PoseInterpolator(dictionary, method="fista")

@@ -1,0 +1,177 @@
+"""Which key frames are best, how many it takes, and what happens when frames are spoilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.key_greedy import GreedySelector
+from benchmarks.key_search import SearchedKeys
+from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
+from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
+from edgepose.offline.selection import EvenSteps, frames_at_even_steps, uniform_selection
+from edgepose_runtime.interpolation.interpolator import PoseInterpolator
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import Skeleton
+
+#: PCK-torso at this share of the torso, over the twelve limb joints.
+ALPHA = 0.2
+#: Key frames per 40 frames that are compared, and how many random choices.
+COUNTS = (2, 3, 4, 6, 8, 10, 13, 16, 20, 26, 32)
+RANDOM_COUNTS, TRIALS = (6, 10), 100
+LENGTH = 40
+#: Key frames per 40 frames where some of them are spoilt, and the parts that are.
+ROBUST_COUNT, SPOILT = 16, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+
+Choose = Callable[[FrameWisePoses, int], list[int]]
+Poses = Sequence[Floats]
+
+
+class Judge:
+    """Scores poses of all clips.
+
+    Args:
+        clips: with the poses of every frame.
+        skeleton: of the poses.
+    """
+
+    def __init__(self, clips: Sequence[FrameWisePoses], skeleton: Skeleton) -> None:
+        self.clips, self.skeleton = clips, skeleton
+        self._truth = [
+            convert_keypoints(each.clip.keypoints, each.clip.skeleton, skeleton) for each in clips
+        ]
+        self._interpolator = PoseInterpolator(length=LENGTH)
+
+    def pck(self, poses: Poses) -> float:
+        """Return PCK-torso@0.2 over the twelve limb joints in percent."""
+        counts = [
+            pck_counts(
+                pose, truth, truth[..., 2] > 0, torso_lengths(truth, pose, self.skeleton), ALPHA
+            )
+            for pose, truth in zip(poses, self._truth, strict=True)
+        ]
+        return sum(counts[1:], start=counts[0]).summary(self.skeleton).limbs12
+
+    def path(self, poses: Floats, keys: Sequence[int]) -> Floats:
+        """Return the poses (T, K, 3) of a clip from those of its key frames."""
+        seen = poses[list(keys)]
+        places = self._interpolator.interpolate(list(keys), seen, frames=len(poses)).poses
+        scores = np.ones((*places.shape[:2], 1), np.float32)
+        return np.concatenate([places, scores], axis=-1)
+
+    def by_keys(self, choose: Choose, count: int) -> float:
+        """Return the PCK of a way to choose so many key frames of 40."""
+        return self.pck(
+            [
+                self.path(clip.poses[CLEAN], choose(clip, scaled(count, len(clip.clip))))
+                for clip in self.clips
+            ]
+        )
+
+
+def scaled(count: int, frames: int) -> int:
+    """Return how many key frames a clip gets, where 40 frames have so many."""
+    return max(1, round(count * frames / LENGTH))
+
+
+def uniform(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose frames at even distances."""
+    return uniform_selection(len(clip.clip), count)
+
+
+def even_times(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose frames in the middle of even times: what untrained rates choose."""
+    return frames_at_even_steps(np.ones(len(clip.clip)), count)
+
+
+def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose frames at even steps of time and change."""
+    return EVEN_STEPS(clip.thumbnails[CLEAN], count)
+
+
+def greedy(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose what leaves least of the thumbnails unexplained."""
+    return GREEDY(clip.thumbnails[CLEAN], count)
+
+
+def searched(clip: FrameWisePoses, count: int) -> list[int]:
+    """Choose what leaves least of the network's own poses of all frames unexplained."""
+    return SEARCHED(clip.poses[CLEAN], count)
+
+
+EVEN_STEPS, GREEDY, SEARCHED = EvenSteps(), GreedySelector(LENGTH), SearchedKeys(LENGTH)
+
+
+def selection_table(judge: Judge, ways: dict[str, Choose]) -> dict[str, Any]:
+    """Return the PCK of every way at every count, and of random frames (Table 2)."""
+    every = judge.pck([clip.poses[CLEAN] for clip in judge.clips])
+    table: dict[str, Any] = {
+        name: {count: judge.by_keys(choose, count) for count in COUNTS}
+        for name, choose in ways.items()
+    }
+    table["random, best of 100"] = {}
+    table["random, mean"] = {}
+    for count in RANDOM_COUNTS:
+        trials = [judge.by_keys(_random(seed), count) for seed in range(TRIALS)]
+        table["random, best of 100"][count] = max(trials)
+        table["random, mean"][count] = float(np.mean(trials))
+    return {
+        "every_frame": every,
+        "pck": table,
+        "rate_for_1_point": {name: _rate(table[name], every) for name in ways},
+    }
+
+
+def robustness_table(judge: Judge) -> dict[str, dict[str, list[float]]]:
+    """Return the PCK over the part of spoilt frames (Table 5)."""
+    return {
+        kind: {
+            "frame-wise": [judge.pck(_spoilt(judge, kind, part)[0]) for part in SPOILT],
+            f"{ROBUST_COUNT} key frames of 40": [
+                judge.pck(_by_spoilt_keys(judge, kind, part)) for part in SPOILT
+            ],
+        }
+        for kind in PERTURBATIONS
+    }
+
+
+def _spoilt(judge: Judge, kind: str, part: float) -> tuple[list[Floats], list[Floats]]:
+    """Return poses and thumbnails of all clips with a part of the frames spoilt."""
+    poses, small = [], []
+    random = np.random.default_rng(1)
+    for clip in judge.clips:
+        bad = _chosen(random, len(clip.clip), part)
+        poses.append(np.where(bad[:, None, None], clip.poses[kind], clip.poses[CLEAN]))
+        small.append(np.where(bad[:, None], clip.thumbnails[kind], clip.thumbnails[CLEAN]))
+    return poses, small
+
+
+def _by_spoilt_keys(judge: Judge, kind: str, part: float) -> list[Floats]:
+    poses, small = _spoilt(judge, kind, part)
+    return [
+        judge.path(each, EVEN_STEPS(looks, scaled(ROBUST_COUNT, len(each))))
+        for each, looks in zip(poses, small, strict=True)
+    ]
+
+
+def _chosen(random: np.random.Generator, frames: int, part: float) -> NDArray[np.bool_]:
+    return np.isin(np.arange(frames), random.permutation(frames)[: round(part * frames)])
+
+
+def _random(seed: int) -> Choose:
+    random = np.random.default_rng(seed)
+
+    def choose(clip: FrameWisePoses, count: int) -> list[int]:
+        frames = len(clip.clip)
+        return sorted(random.choice(frames, min(count, frames), replace=False).tolist())
+
+    return choose
+
+
+def _rate(by_count: dict[int, float], every: float) -> float | None:
+    """Return the key rate, in percent, from which on no more than a point is lost."""
+    enough = [count for count in COUNTS if by_count[count] >= every - 1]
+    return 100 * min(enough) / LENGTH if enough else None

@@ -1,0 +1,73 @@
+"""Networks out of the checkpoints that training writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgepose.training.config.settings import TrainConfig
+from edgepose.training.tasks.networks import load_trained
+from edgepose_converters.export.networks import Geometry
+from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.poses.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained network with what is needed to use it.
+
+    Attributes:
+        network: a PPN, a DKD, or a network for single images, in evaluation mode.
+        skeleton: the joints of its heat-maps.
+        input_size: side of the image in pixels.
+        heatmap: the grid of the heat-maps.
+        training: what it was trained on, and how.
+    """
+
+    network: nn.Module
+    skeleton: Skeleton
+    input_size: int
+    heatmap: HeatmapSpec
+    training: Mapping[str, Any]
+
+    @property
+    def geometry(self) -> Geometry:
+        """The sizes of the graphs that can be exported from it."""
+        return Geometry(self.input_size, self.heatmap.size, self.skeleton.num_joints)
+
+
+def load_model(path: str | Path) -> TrainedModel:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or its weights do not fit its configuration.
+    """
+    trained = load_trained(path)
+    config = trained.config
+    return TrainedModel(
+        network=trained.module,
+        skeleton=config.joints,
+        input_size=config.phases[-1].size,
+        heatmap=_heatmap(config),
+        training=_without_paths(trained.training),
+    )
+
+
+def _heatmap(config: TrainConfig) -> HeatmapSpec:
+    """Return the grid of the targets at the size that training ended with."""
+    size, targets = config.phases[-1].size, config.targets
+    return HeatmapSpec(size // targets.stride, float(targets.stride), float(targets.offset))
+
+
+def _without_paths(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out where the data lay: it means nothing on another machine."""
+    kept = dict(training)
+    kept["sources"] = [
+        {name: value for name, value in source.items() if name != "path"}
+        for source in kept.get("sources", [])
+    ]
+    return kept

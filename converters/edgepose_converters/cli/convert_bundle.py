@@ -1,0 +1,170 @@
+"""What ``edgepose convert`` does; its options stand in ``edgepose.cli.convert``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torch import nn
+
+from edgepose.datasets.root import data_root
+from edgepose.inference.model import available_models, bundle_path
+from edgepose_converters.checkpoints.importing import (
+    BACKBONE_FORM,
+    POSE_FORMS,
+    check_weights_target,
+    import_backbone,
+    import_pose_network,
+    save_weights,
+)
+from edgepose_converters.checkpoints.movenet import (
+    MOVENET_FORM,
+    import_movenet,
+    restore_norms,
+    statistics_pictures,
+)
+from edgepose_converters.checkpoints.trained import TrainedModel, load_model
+from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
+from edgepose_converters.export.bundling import (
+    BundleOptions,
+    averaged_head,
+    build_bundle,
+    require_same_maps,
+    starting_network,
+)
+from edgepose_converters.export.verification import Crop, crops_of, made_up_crops
+from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
+from edgepose_runtime.capture import open_source
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.poses.skeletons import COCO17, get_skeleton
+
+_AVERAGE = "average"
+_MADE_UP_FRAMES = 8
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert as the options say; return the exit code."""
+    if args.form in (BACKBONE_FORM, MOVENET_FORM):
+        check_weights_target(args.out, overwrite=args.overwrite)
+        return _import_backbone(args) if args.form == BACKBONE_FORM else _import_movenet(args)
+    check_bundle_target(args.out, overwrite=args.overwrite)
+    if args.precision == "int8":
+        return _make_int8(args)
+    _make_float(args, args.out)
+    return 0
+
+
+def _make_float(args: argparse.Namespace, out: Path) -> Bundle:
+    if _is_bundle(args.source):
+        raise ConfigError(f"{args.source} is a float bundle already; ask for --precision int8.")
+    options = _options(args)
+    model = _load(args)
+    head = _head(args.head, args.scales, model)
+    crops = _crops(args, model.input_size)
+    bundle, agreements = build_bundle(model, out, options, crops, head=head)
+    sys.stdout.write(agreement_text(bundle, agreements))
+    return bundle
+
+
+def _make_int8(args: argparse.Namespace) -> int:
+    # NNCF takes seconds to load, and only this needs it.
+    from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
+
+    options = Int8Options(
+        name=args.name or args.out.resolve().name,
+        data=args.data or data_root(),
+        max_drop=args.max_drop,
+        float_layers=tuple(args.float_layers),
+        int8_layers=tuple(args.int8_layers),
+        calibration_frames=args.calibration_frames,
+        limit_clips=args.limit_clips,
+        overwrite=args.overwrite,
+    )
+    with TemporaryDirectory() as folder:
+        if _is_bundle(args.source):
+            source = load_bundle(bundle_path(args.source))
+        else:
+            source = _make_float(args, Path(folder) / "float")
+        bundle, report = quantise_bundle(source, args.out, options)
+    sys.stdout.write(int8_text(bundle, report))
+    return 0
+
+
+def _import_backbone(args: argparse.Namespace) -> int:
+    backbone, report = import_backbone(args.source)
+    save_weights(backbone, args.out)
+    sys.stdout.write(f"{import_text(report)}Wrote the weights {args.out}.\n")
+    return 0
+
+
+def _import_movenet(args: argparse.Namespace) -> int:
+    skeleton = get_skeleton(args.skeleton or COCO17.name)
+    network = import_movenet(args.source, skeleton)
+    restore_norms(network, statistics_pictures(args.data or data_root()))
+    save_weights(network, args.out)
+    sys.stdout.write(f"Wrote the weights {args.out}, with the joints of {skeleton.name}.\n")
+    return 0
+
+
+def _is_bundle(source: Path) -> bool:
+    return source.is_dir() or str(source) in available_models()
+
+
+def _load(args: argparse.Namespace) -> TrainedModel:
+    if args.form not in POSE_FORMS:
+        return load_model(args.source)
+    model, report = import_pose_network(
+        args.source,
+        args.form,
+        skeleton=None if args.skeleton is None else get_skeleton(args.skeleton),
+        input_size=args.input_size,
+        stride_in_1x1=args.stride_in_1x1,
+    )
+    sys.stdout.write(import_text(report))
+    return model
+
+
+def _options(args: argparse.Namespace) -> BundleOptions:
+    return BundleOptions(
+        name=args.name or args.out.resolve().name,
+        weights=args.weights,
+        score_threshold=args.score_threshold,
+        reinitialise_every=args.reinitialise_every,
+        card={} if args.card is None else _read_card(args.card),
+        overwrite=args.overwrite,
+    )
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The model card {path} cannot be read as JSON: {error}.") from error
+    if not isinstance(card, dict):
+        raise ConfigError(f"The model card {path} must be a JSON object.")
+    return card
+
+
+def _head(spec: str | None, scales: Sequence[float], model: TrainedModel) -> nn.Module | None:
+    """Return the head that ``average``, a path, or ``average:path`` stands for."""
+    if spec is None:
+        return None
+    averaged = spec == _AVERAGE or spec.startswith(f"{_AVERAGE}:")
+    path = spec.removeprefix(_AVERAGE).removeprefix(":") if averaged else spec
+    source = load_model(path) if path else model
+    require_same_maps(model, source)
+    return averaged_head(source, scales) if averaged else starting_network(source)
+
+
+def _crops(args: argparse.Namespace, size: int) -> list[Crop]:
+    if args.verify is None:
+        return made_up_crops(size, _MADE_UP_FRAMES)
+    if args.verify_frames < 1:
+        raise ConfigError(f"--verify-frames must be at least 1; got {args.verify_frames}.")
+    with open_source(args.verify) as source:
+        return crops_of((frame.image for frame in source), size, args.verify_frames)

@@ -1,0 +1,54 @@
+"""``edgepose doctor``: what this installation has, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from edgepose.cli.commands.diagnosis import Finding, examine
+from edgepose.cli.tables import format_table
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "doctor",
+        help="check this installation and its devices",
+        epilog="The exit code is 1 if something that is needed is broken.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report; 1 if something is wrong."""
+    findings = examine()
+    sys.stdout.write(as_json(findings) if args.json else as_text(findings))
+    return 1 if any(finding.problem for finding in findings) else 0
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """Return the findings as a table, and below it what to do."""
+    rows = [(finding.name, finding.value) for finding in findings]
+    parts = [format_table(rows, align="<")]
+    for finding in findings:
+        parts += [
+            f"\n{finding.name}: {what}\n" for what in (finding.problem, finding.advice) if what
+        ]
+    if not any(finding.problem for finding in findings):
+        parts.append("\nAll is well.\n")
+    return "".join(parts)
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """Return the findings for a program."""
+    content = {
+        "format": "edgepose.doctor",
+        "version": 1,
+        "healthy": not any(finding.problem for finding in findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    return json.dumps(content, indent=1) + "\n"

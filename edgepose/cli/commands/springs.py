@@ -1,0 +1,175 @@
+"""``edgepose springs``: learn what thin-slicing needs for a model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgepose.cli.extras import require_packages
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel, bundle_path, load
+from edgepose.utils.arguments import share, whole
+from edgepose.utils.output_files import check_writable, create_file
+from edgepose.utils.progress import show_progress
+from edgepose_runtime.bundles.bundle import load_bundle, with_springs
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.thin_slicing.files import dump_springs, read_springs
+from edgepose_runtime.thin_slicing.springs import Springs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgepose.datasets.clips import Clip
+    from edgepose.training.springs.windows import SliceWindows
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "springs",
+        help="learn the springs of thin-slicing for a model",
+        epilog="Example: edgepose springs ppn-swift --out springs.json --plot springs.png",
+    )
+    parser.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the springs (.json)")
+    parser.add_argument(
+        "--springs", type=Path, metavar="FILE", help="take these instead of learning some"
+    )
+    parser.add_argument("--into-bundle", action="store_true", help="put them into the bundle")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them on a skeleton (.png)")
+    parser.add_argument(
+        "--windows",
+        type=Path,
+        metavar="FILE",
+        help="where the model's heat-maps are kept, or were (.npz)",
+    )
+    group = parser.add_argument_group("learning")
+    group.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    group.add_argument("--clips", type=whole(1), default=120, metavar="N", help="at most so many")
+    group.add_argument(
+        "--perturbed",
+        type=float,
+        default=0.4,
+        metavar="SHARE",
+        help="of the frames of a second copy of the clips that are blurred or covered; 0: no copy",
+    )
+    group.add_argument(
+        "--spoilt-only",
+        action="store_true",
+        help="learn on that copy alone, so that neighbours have something to add",
+    )
+    group.add_argument(
+        "--weaken",
+        type=share,
+        default=1.0,
+        metavar="FACTOR",
+        help="show crops at such a part of their resolution: on clips that a model was trained on "
+        "it errs less than on new ones (default: 1)",
+    )
+    group.add_argument("--reach", type=whole(0), default=1, help="frames that are neighbours")
+    group.add_argument("--loss", choices=("choice", "hinge", "balanced"), default="choice")
+    group.add_argument("--steps", type=whole(1), default=160, help="on halved heat-maps")
+    group.add_argument("--fine-steps", type=whole(0), default=0, help="then on whole ones")
+    group.add_argument(
+        "--learn-time", action="store_true", help="learn springs and weights in time as well"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Collect heat-maps, learn springs, and write them; return the exit code."""
+    if not (args.out or args.plot or args.into_bundle):
+        raise ConfigError("Nothing would be kept; add --out FILE, --plot FILE or --into-bundle.")
+    if args.spoilt_only and not args.perturbed:
+        raise ConfigError("--spoilt-only needs spoilt frames; give --perturbed a share above 0.")
+    for path in filter(None, (args.out, args.plot, args.windows)):
+        check_writable(path)
+    springs = read_springs(args.springs) if args.springs is not None else _learned(args)
+    if args.out is not None:
+        with create_file(args.out) as file:
+            file.write(dump_springs(springs).encode())
+    if args.plot is not None:
+        from edgepose.training.springs.plot import plot_springs
+
+        plot_springs(springs, args.plot)
+    if args.into_bundle:
+        with_springs(load_bundle(bundle_path(args.model)), springs)
+    return 0
+
+
+def _learned(args: argparse.Namespace) -> Springs:
+    require_packages("springs", "train", "torch", "matplotlib")
+    with load(args.model, precision="float32", num_threads=1) as model:
+        return _learn(args, model, _windows(args, model))
+
+
+def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
+    from edgepose.datasets.readers.damaged_files import skip
+    from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
+    from edgepose.datasets.root import data_root
+    from edgepose.evaluation.perturbation import Perturbation, perturbed
+    from edgepose.training.springs.windows import SliceWindows, collect_windows, weakened
+    from edgepose_runtime.thin_slicing.optical_flow import optical_flow
+
+    if args.windows is not None and args.windows.exists():
+        return SliceWindows.load(args.windows)
+    root = args.root or data_root() / "jhmdb"
+    read = read_jhmdb_clips(root, "train", grade="A", on_broken=skip)
+    count = min(args.clips, len(read))
+    clips = [read[index * len(read) // count] for index in range(count)]
+    spoilt = [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
+    if args.spoilt_only:
+        clips = spoilt
+    elif args.perturbed:
+        clips += spoilt
+    with show_progress("Looking", len(clips)) as progress:
+
+        def followed() -> Iterator[Clip]:
+            for clip in clips:
+                progress.advance()
+                yield clip
+
+        method = model.method
+        look = weakened(method.locate, args.weaken)
+        windows = collect_windows(followed(), look, method.spec, optical_flow("dis"))
+    if args.windows is not None:
+        windows.save(args.windows)
+    return windows
+
+
+def _learn(args: argparse.Namespace, model: PoseModel, windows: SliceWindows) -> Springs:
+    """Learn the messages within frames at half size, and go on at full size if that is wanted.
+
+    Those in time stay as they are, unless asked for: the model was trained on these clips, and so
+    trusts its own frames more than it can on clips that are new to it.
+    """
+    from edgepose.training.springs.learning import SpringSettings, learn_springs, measured_springs
+    from edgepose_runtime.thin_slicing.graph import body_graph
+    from edgepose_runtime.thin_slicing.springs import resized, signed
+
+    halves = windows.halved()
+    start = measured_springs(body_graph(model.skeleton, args.reach), halves)
+    start = start if args.loss == "choice" else signed(start)
+    frozen = (
+        ("gain", "bias") if args.learn_time else ("gain", "bias", "temporal", "temporal_weight")
+    )
+    coarse = SpringSettings(args.steps, loss=args.loss, frozen=frozen)
+    fine = replace(coarse, steps=max(args.fine_steps, 1), learning_rate=0.005)
+    with show_progress("Learning", args.steps + args.fine_steps) as progress:
+
+        def report(loss: float) -> None:
+            progress.advance(note=f"loss {loss:.3f}")
+
+        springs = learn_springs(halves, start, coarse, report)
+        springs = resized(springs, model.method.spec.heatmap_size)
+        if args.fine_steps:
+            springs = learn_springs(windows, springs, fine, report)
+    mean = springs.temporal_weight.mean() if springs.graph.reach else 0.0
+    sys.stdout.write(
+        f"Messages within frames count {springs.spatial_weight.mean():.3f}, in time {mean:.3f}; "
+        "a frame's own heat-maps 1.\n"
+    )
+    return springs

@@ -1,0 +1,263 @@
+"""``edgepose track``: a person in a video, a folder of images, a camera or a stream."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from edgepose.cli.commands.track_key_frames import (
+    key_frame_tracking,
+    live_key_frames,
+    track_by_key_frames,
+)
+from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
+from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
+from edgepose.cli.tables import latency_table
+from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel
+from edgepose.keyframes import KeyFrames
+from edgepose.refinement.base import Refinement
+from edgepose.refinement.thin_slicing import ThinSlicing
+from edgepose.remote import HeadStats, RemoteHead
+from edgepose.stats import TrackerStats
+from edgepose.tracker import PoseTracker
+from edgepose.utils.arguments import share, whole
+from edgepose.utils.progress import show_progress
+from edgepose.utils.signals import StopSignals
+from edgepose_runtime.backends.triton import ServerSettings
+from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
+from edgepose_runtime.errors import ConfigError
+
+#: The variable with the token for a remote head.
+TOKEN = "EDGEPOSE_HEAD_TOKEN"
+_STOPPING = "\nStopping after this frame; once more stops at once.\n"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "track",
+        help="track a person in a video, images, a camera or a stream",
+        epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl",
+    )
+    parser.add_argument(
+        "source",
+        help="a video file, a folder of images, a camera's number, or an address such as "
+        "rtsp://user:password@camera/1",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
+    parser.add_argument(
+        "--roi",
+        type=parse_roi,
+        metavar="X,Y,W,H",
+        help="look at this square of every frame instead of finding and following the person",
+    )
+    parser.add_argument(
+        "--fps", type=float, metavar="N", help="frames per second of a folder (default: 30)"
+    )
+    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
+    parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
+    parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    parser.add_argument(
+        "--key-frames",
+        action="store_true",
+        help="look at few frames: of a file those that say most about the others, which are "
+        "interpolated; of a camera those that cannot be predicted",
+    )
+    parser.add_argument(
+        "--key-rate",
+        type=share,
+        metavar="PART",
+        help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
+    )
+    parser.add_argument(
+        "--selector",
+        type=Path,
+        metavar="FILE",
+        help="with --key-frames of a file: a learned selector, an ONNX file made by "
+        "'python -m edgepose_converters.cli.selector' (default: even steps of time and change)",
+    )
+    _add_tracker_options(parser)
+
+
+def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
+    parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
+    parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
+    parser.add_argument(
+        "--threads", type=whole(1), metavar="N", help="CPU threads for each network"
+    )
+    parser.add_argument(
+        "--reinitialise-every",
+        type=int,
+        metavar="N",
+        help="run the heavy head every N frames; 0: only to start (default: as the model says)",
+    )
+    parser.add_argument(
+        "--head",
+        metavar="ADDRESS",
+        help="a server with a heavy head, grpc://HOST:PORT or grpcs://HOST:PORT; its late answers "
+        f"are merged into the track (a token is read from the variable {TOKEN})",
+    )
+    parser.add_argument(
+        "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
+    )
+    parser.add_argument(
+        "--refine",
+        choices=("thin-slicing",),
+        help="let neighbouring frames have a say in each pose, which comes some frames later",
+    )
+    parser.add_argument(
+        "--lag-frames",
+        type=whole(0),
+        metavar="N",
+        help="later frames that a refined pose waits for (default: 2)",
+    )
+    parser.add_argument(
+        "--springs", type=Path, metavar="FILE", help="springs to refine with instead of the model's"
+    )
+    parser.add_argument(
+        "--keep-heatmaps", action="store_true", help="beside --jsonl, for edgepose refine"
+    )
+
+
+def parse_roi(text: str) -> tuple[float, float, float, float]:
+    """Read ``x,y,width,height``."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected four numbers x,y,width,height in pixels, got {text!r}"
+        ) from None
+    return x, y, width, height
+
+
+def run(args: argparse.Namespace) -> int:
+    """Track a whole source and return the exit code."""
+    with ExitStack() as opened:
+        source = opened.enter_context(_open(args.source, args.fps))
+        check_outputs(args)
+        told: Told = SimpleQueue()
+        refine, key_frames = refinement(args, opened), live_key_frames(args, source)
+        tracker = opened.enter_context(_tracker(args, key_frames, refine, told))
+        model, tracking = tracker.model, None
+        if args.key_frames and key_frames is None:
+            tracking = opened.enter_context(key_frame_tracking(args, model))
+        # After what may be refused: it empties the files that are there.
+        outputs = opened.enter_context(open_outputs(args, source, model))
+        stop = opened.enter_context(StopSignals(_STOPPING))
+        if tracking is not None:
+            track_by_key_frames(tracking, source, outputs, stop)
+        else:
+            tracker.warmup()
+            poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
+            if refine is not None and refine.lag_frames:
+                poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
+            try:
+                _write_all(poses, outputs, source.num_frames)
+            finally:
+                sys.stderr.write(summary(tracker.stats, model))
+    if stop.stopped:
+        sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
+    return 1 if stop.stopped else 0
+
+
+def _open(source: str, fps: float | None) -> FrameSource:
+    if fps is not None and not Path(source).is_dir():
+        raise ConfigError(
+            f"--fps is for folders of images, and '{source}' is none: a video or a camera has a "
+            "rate of its own. Leave --fps out."
+        )
+    return open_source(source, fps=fps, on_event=show_event)
+
+
+def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None:
+    """Return how to refine, or what keeps heat-maps for that.
+
+    Raises:
+        ConfigError: options of refining were given without ``--refine``.
+        OutputError: the heat-maps cannot be written.
+    """
+    if args.key_frames and (args.refine or args.keep_heatmaps):
+        raise ConfigError("--key-frames goes with neither --refine nor --keep-heatmaps.")
+    if args.keep_heatmaps:
+        if args.jsonl is None or args.refine is not None:
+            raise ConfigError("--keep-heatmaps needs --jsonl, and does not go with --refine.")
+        return opened.enter_context(closing(HeatmapLog(heatmaps_beside(args.jsonl))))
+    options = {"lag_frames": args.lag_frames, "springs": args.springs}
+    given = {name: value for name, value in options.items() if value is not None}
+    if args.refine is None and given:
+        names = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise ConfigError(f"{names} need --refine thin-slicing; add it, or leave them out.")
+    return None if args.refine is None else ThinSlicing(**given)
+
+
+def _tracker(
+    args: argparse.Namespace,
+    key_frames: KeyFrames | None,
+    refine: Refinement | None,
+    told: Told,
+) -> PoseTracker:
+    is_late = refine is not None and refine.lag_frames > 0
+    late: dict[str, Any] = {"on_result": told.put, "on_error": told.put} if is_late else {}
+    return PoseTracker(
+        args.model,
+        backend=args.backend,
+        device=args.device,
+        precision=args.precision,
+        num_threads=args.threads,
+        smoothing=args.smoothing,
+        reinitialise_every=args.reinitialise_every,
+        head=_remote_head(args.head),
+        on_event=show_event,
+        key_frames=key_frames,
+        refine=refine,
+        **late,
+    )
+
+
+def _remote_head(address: str | None) -> RemoteHead | None:
+    """Return the head at an address; the token is no option, which others could read."""
+    if address is None:
+        return None
+    return RemoteHead(address, server=ServerSettings(token=os.environ.get(TOKEN)))
+
+
+def _write_all(poses: Posed, outputs: Outputs, count: int | None) -> None:
+    with show_progress("track", count) as progress:
+        for image, result in poses:
+            wanted = outputs.write(image, result)
+            progress.advance(note=str(result.origin or result.reason))
+            if not wanted:
+                break
+
+
+def show_event(event: StreamEvent) -> None:
+    """Say that a camera or a remote head was lost, or is back."""
+    if event.kind is not EventKind.ENDED:
+        kind = str(event.kind).replace("_", " ").capitalize()
+        sys.stderr.write(f"edgepose: {kind}: {event.detail}\n")
+
+
+def summary(stats: TrackerStats, model: PoseModel) -> str:
+    """Return the latency, how many frames had a person, and what ran; nothing for no frame."""
+    if not stats.poses + stats.without_person:
+        return ""
+    origins = ", ".join(f"{count} {origin}" for origin, count in sorted(stats.origins.items()))
+    found = f"A person in {stats.poses} of {stats.frames} frames"
+    used = f"{model.name} ran on {model.device} in {model.precision}.\n"
+    counts = f"{latency_table(stats)}{found}{f' ({origins})' if origins else ''}.\n{used}"
+    return counts if stats.head is None else f"{counts}{_head_summary(stats.head)}"
+
+
+def _head_summary(head: HeadStats) -> str:
+    """Return what became of the requests to a remote head."""
+    ends = {"merged": head.merged, **head.dropped, **head.failed, "under way": head.in_flight}
+    told = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in ends.items() if count)
+    took = "" if head.latency is None else f" Answers took {head.latency.p50:.0f} ms (p50)."
+    return f"The remote head was asked {head.requests} times ({told or 'no need'}).{took}\n"

@@ -1,0 +1,178 @@
+"""``edgepose train``: train a network by a recipe."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgepose.cli.extras import require_packages
+from edgepose.datasets.root import data_root
+from edgepose.utils.arguments import whole
+from edgepose.utils.progress import show_progress
+from edgepose_runtime.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from edgepose.training.config.dynamics import DynamicsConfig
+    from edgepose.training.config.settings import TrainConfig
+    from edgepose.training.trainer import Progress, RunSettings
+
+    Recipe = TrainConfig | DynamicsConfig
+
+RUNS = Path("runs")
+Report = Callable[["Progress"], None]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="train networks and dictionaries of dynamics",
+        epilog="Example: edgepose train ppn-swift-body --set optimiser.learning_rate=5e-4",
+    )
+    parser.add_argument("config", help="a recipe: a TOML file, or the name of a shipped one")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the sets (default: EDGEPOSE_DATA)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="checkpoint, log and curves (default: runs/RECIPE)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="change an option of the recipe, such as seed=1; may be repeated",
+    )
+    _add_run_options(parser.add_argument_group("run"))
+
+
+def _add_run_options(group: Any) -> None:
+    group.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint in the folder, if any"
+    )
+    group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
+    group.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of the network")
+    group.add_argument(
+        "--workers",
+        type=whole(0),
+        metavar="N",
+        help="processes that prepare batches (default: a few)",
+    )
+    group.add_argument(
+        "--max-minutes", type=float, default=math.inf, metavar="M", help="stop then, to be resumed"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; return the exit code: 0 also where a run was stopped and left its checkpoint."""
+    require_packages("train", "train", "torch", "matplotlib")
+    from edgepose.training.config.loader import load_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    config = load_recipe(args.config, args.set)
+    settings = _settings(args, config)
+    root = _data(args)
+    _use_threads(args.threads)
+    with _reporting(config.name, config.total_steps) as report:
+        done = _train(config, root, settings, report)
+    print(_farewell(args, settings, done))
+    return 0
+
+
+def _train(config: Recipe, root: Path, settings: RunSettings, report: Report) -> bool:
+    from edgepose.training.config.dynamics import DynamicsConfig
+
+    if isinstance(config, DynamicsConfig):
+        from edgepose.training.dynamics.trainer import train_dynamics
+
+        return train_dynamics(config, root, settings, report)
+    from edgepose.training.run import train
+
+    return train(config, root, settings, report)
+
+
+def _settings(args: argparse.Namespace, config: Recipe) -> RunSettings:
+    from edgepose.training.trainer import RunSettings
+
+    settings = RunSettings(
+        folder=args.out or RUNS / config.name,
+        device=args.device,
+        workers=min(4, os.cpu_count() or 1) if args.workers is None else args.workers,
+        resume=args.resume,
+        max_minutes=args.max_minutes,
+    )
+    if settings.checkpoint.exists() and not settings.resume:
+        raise ConfigError(
+            f"{settings.folder} holds the checkpoint of a run: give --resume to go on with it, "
+            "or another folder with --out."
+        )
+    return settings
+
+
+def _data(args: argparse.Namespace) -> Path:
+    root: Path = args.data or data_root()
+    if not root.is_dir():
+        raise DataError(f"There is no data folder at '{root}'.")
+    return root
+
+
+def _use_threads(count: int | None) -> None:
+    import torch
+
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+@contextmanager
+def _reporting(name: str, total: int) -> Iterator[Report]:
+    """Show progress: a bar on a terminal, otherwise a line for every row of the log."""
+    if not sys.stderr.isatty():
+        yield _print_rows
+        return
+    with show_progress(f"Training {name}", total) as bar:
+        yield _bar_report(bar)
+
+
+def _bar_report(bar: Any) -> Report:
+    done, note = 0, ""
+
+    def report(progress: Progress) -> None:
+        nonlocal done, note
+        note = _summary(progress) if progress.metrics else note
+        bar.advance(progress.step - done, note)
+        done = progress.step
+
+    return report
+
+
+def _print_rows(progress: Progress) -> None:
+    if progress.metrics:
+        print(f"step {progress.step}/{progress.total}: {_summary(progress)}", flush=True)
+
+
+def _summary(progress: Progress) -> str:
+    """The figures that tell how training goes."""
+    shown = {
+        name: value
+        for name, value in progress.metrics.items()
+        if name.startswith("loss") or "pck" in name or name in ("lambda", "images_per_second")
+    }
+    return ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+
+
+def _farewell(args: argparse.Namespace, settings: RunSettings, done: bool) -> str:
+    if done:
+        return f"Done: {settings.checkpoint}"
+    words = ["edgepose", "train", args.config, "--out", str(settings.folder), "--resume"]
+    words += ["--data", str(args.data)] if args.data else []
+    words += ["--device", args.device] if args.device != "cpu" else []
+    words += [word for change in args.set for word in ("--set", change)]
+    return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {shlex.join(words)}"

@@ -1,0 +1,88 @@
+"""Evaluating one way of predicting on all clips."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from edgepose.datasets.clips import Clip
+from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
+from edgepose.evaluation.protocols.predictors import ClipPredictor
+from edgepose.utils.progress import Progress, show_progress
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Someone to evaluate.
+
+    Attributes:
+        label: the row's name in tables.
+        predictor: does the predicting.
+        note: what a reader must know beside the figures.
+    """
+
+    label: str
+    predictor: ClipPredictor
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A contender's score and how long it took, in seconds."""
+
+    contender: Contender
+    score: Score
+    seconds: float
+
+    def only(self, names: Collection[str]) -> Run:
+        """The same for some of the clips."""
+        clips = tuple(clip for clip in self.score.clips if clip.name in names)
+        return replace(self, score=replace(self.score, clips=clips))
+
+
+def evaluate(
+    contender: Contender,
+    clips: Sequence[Clip],
+    measures: Iterable[Measure],
+    on_clip: Callable[[Clip], None] | None = None,
+) -> Run:
+    """Predict and score every clip.
+
+    Args:
+        contender: who predicts.
+        clips: at least one, all with the same skeleton.
+        measures: what to measure.
+        on_clip: called after each clip, for a progress bar.
+    """
+    start = time.perf_counter()
+    predictor, wanted = contender.predictor, tuple(measures)
+    scores = []
+    for clip in clips:
+        scores.append(score_clip(predictor.predict(clip), predictor.skeleton, clip, wanted))
+        if on_clip is not None:
+            on_clip(clip)
+    skeleton = scoring_skeleton(predictor.skeleton, clips[0].skeleton)
+    return Run(contender, Score(skeleton, tuple(scores)), time.perf_counter() - start)
+
+
+def run_all(
+    contenders: Sequence[Contender], clips: Sequence[Clip], measures: Sequence[Measure]
+) -> list[Run]:
+    """Evaluate everybody, with a progress bar over the frames."""
+    total = len(contenders) * sum(len(clip) for clip in clips)
+    with show_progress("Evaluating", total) as progress:
+        return [
+            evaluate(
+                contender,
+                clips,
+                measures,
+                partial(_report_clip, progress, contender.label),
+            )
+            for contender in contenders
+        ]
+
+
+def _report_clip(progress: Progress, label: str, clip: Clip) -> None:
+    progress.advance(len(clip), note=label)

@@ -1,0 +1,202 @@
+"""Bundles by name or path, loaded once and shared by many trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from edgepose.inference.compile_cache import with_cache
+from edgepose.methods import Method, build_method
+from edgepose.utils.machine import usable_cores
+from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
+from edgepose_runtime.backends.base import INT8, no_int8
+from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
+from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.closable import Closable
+from edgepose_runtime.errors import BundleNotFoundError, ClosedError
+from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.thin_slicing.springs import Springs
+
+#: The bundle that is used where none is named.
+DEFAULT_MODEL = "ppn-swift"
+#: CPU threads of a network where nobody says how many, if there are as many cores: what
+#: ``edgepose benchmark --threads 1,2`` measured as the faster.
+DEFAULT_THREADS = 2
+_BUNDLES = Path(__file__).parent / "bundles"
+
+# It cannot lie in the runtime, which knows nothing of torch.
+register_backend("torch", "edgepose.torch_backend", "TorchBackend")
+
+
+class PoseModel(Closable):
+    """The networks of one bundle, ready to run.
+
+    Trackers share a model: it keeps nothing of any stream. :func:`load` makes one.
+    Any call may come from any thread.
+
+    Args:
+        name: what the model is called in results.
+        method: does the estimating.
+        device: where the networks run.
+        precision: in what they really compute.
+        manifest: of the bundle that it was loaded from, if there is one.
+        close: releases the networks.
+        springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        method: Method,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        manifest: Manifest | None = None,
+        close: Callable[[], None] | None = None,
+        springs: Springs | None = None,
+    ) -> None:
+        self.name = name
+        self.device = device
+        self.precision = precision
+        self.springs = springs
+        self.manifest = manifest
+        self._method = method
+        self._close = close
+        self._closed = False
+
+    @property
+    def method(self) -> Method:
+        """The method with its networks.
+
+        Raises:
+            ClosedError: the model was closed.
+        """
+        if self._closed:
+            raise ClosedError(f"The model {self.name!r} was closed; load it again.")
+        return self._method
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Names and order of the joints."""
+        return self._method.spec.skeleton
+
+    def close(self) -> None:
+        """Release the networks; trackers that use them fail from here on. A second call is fine."""
+        if not self._closed:
+            self._closed = True
+            if self._close is not None:
+                self._close()
+
+    def __repr__(self) -> str:
+        return f"PoseModel({self.name!r}, device={self.device!r}, precision={self.precision!r})"
+
+
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    backend: str = "openvino",
+    device: str = "cpu",
+    precision: str = "auto",
+    num_threads: int | None = None,
+) -> PoseModel:
+    """Load a bundle's networks.
+
+    Args:
+        model: name of a shipped bundle, or the path of one.
+        backend: what runs the networks: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
+        device: where; asking for a device that is not there is an error, never a silent fallback.
+        precision: what the layers compute in that are not quantised: ``"auto"`` for the fastest
+            that the processor has in OpenVINO (bfloat16 where there is one) and float32 in
+            ONNX Runtime, or ``"float32"``, ``"float16"``, ``"bfloat16"``. Quantised layers compute
+            in int8 with all of them; ``"int8"`` refuses a model without any. What is in use is
+            :attr:`PoseModel.precision`.
+        num_threads: CPU threads for one network; ``None`` for :data:`DEFAULT_THREADS`, or as many
+            as this process has cores.
+
+    Raises:
+        BundleError: there is no such bundle, or it is damaged.
+        BackendError: the backend is not installed, or has no such device.
+        ConfigError: an option has a value that nothing knows.
+    """
+    # A tracker looks at one region at a time, and a fixed batch runs some percent faster.
+    threads = min(DEFAULT_THREADS, usable_cores()) if num_threads is None else num_threads
+    settings = BackendSettings(device=device, precision=precision, num_threads=threads, batch=1)
+    return open_model(model, backend, settings)
+
+
+def open_model(
+    model: str | Path,
+    backend: str,
+    settings: BackendSettings,
+    wrap: Callable[[Network], Network] = lambda network: network,
+) -> PoseModel:
+    """Load a bundle's networks as the settings say; see :func:`load`.
+
+    Args:
+        model: name of a shipped bundle, or the path of one.
+        backend: what runs the networks.
+        settings: how.
+        wrap: makes of each network the one that the method uses.
+    """
+    bundle = load_bundle(bundle_path(model))
+    with ExitStack() as opened:
+        loaded = _load_networks(bundle, backend, with_cache(settings), opened)
+        networks = {name: wrap(network) for name, network in loaded.items()}
+        method = build_method(bundle.manifest, networks)
+        return PoseModel(
+            bundle.manifest.name,
+            method,
+            device=_listed(network.device for network in networks.values()),
+            precision=_listed(network.precision for network in networks.values()),
+            springs=bundle.springs(),
+            manifest=bundle.manifest,
+            close=opened.pop_all().close,
+        )
+
+
+def available_models() -> tuple[str, ...]:
+    """Return the names of the bundles that this installation ships."""
+    return tuple(sorted(manifest.parent.name for manifest in _BUNDLES.glob(f"*/{MANIFEST_FILE}")))
+
+
+def bundle_path(model: str | Path) -> Path:
+    """Return the folder of a bundle, given its name or path.
+
+    Raises:
+        BundleNotFoundError: it is no shipped name, and no folder either.
+    """
+    if str(model) in available_models():
+        return _BUNDLES / str(model)
+    path = Path(str(model))
+    with suppress(RuntimeError):  # "~somebody" who is no user here
+        path = path.expanduser()
+    if not str(model) or not path.is_dir():
+        shipped = ", ".join(available_models()) or "none"
+        raise BundleNotFoundError(
+            f"There is no model {str(model)!r}: it is neither the folder of a bundle nor one of "
+            f"those that come with edgepose ({shipped})."
+        )
+    return path
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values)))
+
+
+def _load_networks(
+    bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack
+) -> Mapping[str, Network]:
+    engine = get_backend(backend)
+    # Small graphs of a quantised bundle stay float: int8 is asked of the bundle, not of each.
+    wants_int8 = settings.precision == INT8
+    each = replace(settings, precision="auto") if wants_int8 else settings
+    networks = {}
+    for name in bundle.manifest.graphs:
+        network = engine.load(bundle.graph_path(name), settings=each)
+        networks[name] = opened.enter_context(network)
+    computed = _listed(network.precision for network in networks.values())
+    if wants_int8 and INT8 not in computed:
+        raise no_int8(computed)
+    return networks

@@ -1,0 +1,158 @@
+"""Named configurations of DKD: every published variant, its ablations, and the edge form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from edgepose.models.backbones.cpm import SmallCPM
+from edgepose.models.dkd.distillator import KERNEL_NORMS, ConvLstm, PoseKernels, kernel_size
+from edgepose.models.dkd.network import DKD, Encoder, Memory
+from edgepose.models.options import named_config, require_known
+from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
+from edgepose_runtime.errors import ConfigError
+
+Options = Mapping[str, Any]
+SMALL_CPM: Literal["small_cpm"] = "small_cpm"
+MEMORIES = ("kernels", "lstm", "none")
+
+
+@dataclass(frozen=True)
+class DKDConfig:
+    """What a DKD is made of.
+
+    Attributes:
+        encoder: F, the network that looks at every frame; a pose network whose features before the
+            last layer count, or ``small_cpm``.
+        initialiser: P, the network that starts a sequence, or None where the encoder does that too.
+        memory: ``kernels``; for the ablations ``lstm``, or ``none`` for the encoder alone.
+        kernel_norm, pooling, narrow: see `PoseKernels`.
+        channels: of the kernels, or of the LSTM; None for as many as the features have.
+        skip: see `DKD`.
+        input_size: side of the square image in pixels.
+    """
+
+    encoder: NetworkConfig | Options | Literal["small_cpm"]
+    initialiser: NetworkConfig | Options | None = None
+    memory: str = "kernels"
+    kernel_norm: str = "none"
+    pooling: int = 1
+    narrow: bool = False
+    channels: int | None = None
+    skip: bool = False
+    input_size: int = 256
+
+    def __post_init__(self) -> None:
+        require_known("memory", self.memory, MEMORIES)
+        if isinstance(self.encoder, str):
+            require_known("encoder", self.encoder, (SMALL_CPM,))
+        require_known("kernel_norm", self.kernel_norm, KERNEL_NORMS)
+        if self.pooling < 1 or (self.channels is not None and self.channels < 1):
+            raise ConfigError(
+                "A DKD needs 'pooling' and 'channels' of at least 1; got "
+                f"{self.pooling} and {self.channels}."
+            )
+
+
+def dkd_config(config: DKDConfig | str | Options) -> DKDConfig:
+    """Return the configuration of a DKD; see :func:`build_dkd`.
+
+    Raises:
+        ConfigError: an unknown name or option, or an option of another type.
+    """
+    return named_config(DKDConfig, "DKD", config, DKD_CONFIGS)
+
+
+def build_dkd(config: DKDConfig | str | Options, joints: int) -> DKD:
+    """Return the DKD that ``config`` describes, with random weights.
+
+    Args:
+        config: a name of ``DKD_CONFIGS``, a configuration, or a mapping of DKDConfig's fields,
+            whose optional ``base`` is a name whose other fields are taken over.
+        joints: K, the number of heat-maps.
+
+    Raises:
+        ConfigError: an unknown name or option, or options that do not fit together.
+    """
+    config = dkd_config(config)
+    encoder, channels = _encoder(config, joints)
+    initialiser = None if config.initialiser is None else build_network(config.initialiser, joints)
+    if initialiser is not None and initialiser.stride != encoder.stride:
+        raise ConfigError(
+            f"The initialiser's heat-maps have stride {initialiser.stride}, the encoder's "
+            f"{encoder.stride}; give both the same, by the number of stages of their heads."
+        )
+    require_grid(config, config.input_size, encoder.stride)
+    return DKD(encoder, _memory(config, joints, channels), initialiser, config.skip)
+
+
+def require_grid(config: DKDConfig, size: int, stride: int) -> None:
+    """Refuse an input whose cells cannot be pooled, or give no kernels.
+
+    Args:
+        config: of the DKD.
+        size: side of the input in pixels.
+        stride: pixels per cell of the encoder's features.
+
+    Raises:
+        ConfigError: the number of cells is no multiple of ``pooling``, or kernels would be even.
+    """
+    cells = size // stride
+    if config.memory != "none" and cells % config.pooling:
+        raise ConfigError(
+            f"Input of {size} pixels gives {cells} cells a side, which 'pooling' of "
+            f"{config.pooling} does not divide; give a multiple of "
+            f"{config.pooling * stride} pixels."
+        )
+    kernel_size(cells // config.pooling)
+
+
+def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
+    if isinstance(config.encoder, str):
+        cpm = SmallCPM(joints)
+        return cpm, cpm.out_channels
+    network = build_network(config.encoder, joints)
+    return network, int(network.head.final_layer.in_channels)
+
+
+def _memory(config: DKDConfig, joints: int, features: int) -> Memory | None:
+    if config.memory == "kernels":
+        how = config.kernel_norm, config.pooling, config.narrow
+        return PoseKernels(joints, features, config.channels, *how)
+    if config.memory == "lstm":
+        return ConvLstm(joints, features, config.channels, config.pooling)
+    return None
+
+
+def _deconv(depth: int) -> NetworkConfig:
+    return NetworkConfig(f"resnet{depth}", head="deconv", stages=2)
+
+
+def _published() -> dict[str, DKDConfig]:
+    """Return the variants of the paper's tables."""
+    return {
+        "dkd-small-cpm": DKDConfig(SMALL_CPM, _deconv(101)),
+        **{f"dkd-resnet{depth}": DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)},
+    }
+
+
+def _with_ablations(variants: Mapping[str, DKDConfig]) -> dict[str, DKDConfig]:
+    lstm = {f"{name}-lstm": replace(it, memory="lstm") for name, it in variants.items()}
+    alone = {f"{name}-no-pkd": replace(it, memory="none") for name, it in variants.items()}
+    return {**variants, **lstm, **alone}
+
+
+# The body of ppn-swift, with features 96x48x48. The encoder starts sequences too, so that a device
+# holds one network; what 16 kernels of 5x5 find at stride 8 adds to what it sees. There the kernels
+# are matched where they were distilled, and a quarter of the cells has to be.
+_SWIFT = DKDConfig(
+    LIGHT_PYRAMID,
+    pooling=2,
+    narrow=True,
+    channels=16,
+    skip=True,
+    input_size=192,
+)
+
+DKD_CONFIGS: dict[str, DKDConfig] = _with_ablations({"dkd-swift": _SWIFT, **_published()})

@@ -1,0 +1,140 @@
+"""Pose networks: a backbone followed by a head, built from a small configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgepose.models.backbones.hrnet import HRNet
+from edgepose.models.backbones.mobilenet import MobileNetV2
+from edgepose.models.backbones.resnet import ResNet
+from edgepose.models.options import from_mapping, require_known
+from edgepose.models.pose.heads import DeconvHead, DucHead, PointwiseHead
+from edgepose.models.pose.pyramid import PyramidHead
+from edgepose_runtime.errors import ConfigError
+
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "mobilenet_v2": MobileNetV2,
+    "resnet18": partial(ResNet, 18),
+    "resnet34": partial(ResNet, 34),
+    "resnet50": partial(ResNet, 50),
+    "resnet101": partial(ResNet, 101),
+    "hrnet_w48": HRNet,
+}
+HEADS = ("duc", "deconv", "pointwise", "pyramid")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a pose network is made of.
+
+    Attributes:
+        backbone: a name of ``BACKBONES``.
+        head: ``duc``, ``deconv``, ``pointwise``, which neither enlarges nor has a neck, or
+            ``pyramid`` on MobileNet-V2, which always enlarges three times and has no neck.
+        stages: how many times the head doubles the size of the features.
+        neck: channels of a 1x1 convolution before the head, or None for no neck.
+        stride_in_1x1: see ``ResNet``; for ResNet-50 and 101 only.
+        pad_after: see ``MobileNetV2``; for weights trained in TensorFlow.
+    """
+
+    backbone: str
+    head: str = "duc"
+    stages: int = 3
+    neck: int | None = None
+    stride_in_1x1: bool = False
+    pad_after: bool = False
+
+    def __post_init__(self) -> None:
+        require_known("backbone", self.backbone, BACKBONES)
+        require_known("head", self.head, HEADS)
+        if self.head in ("pointwise", "pyramid") and self.neck is not None:
+            raise ConfigError(f"A {self.head} head has no neck; leave neck out, or choose duc.")
+        if self.stride_in_1x1 and not self.backbone.startswith("resnet"):
+            raise ConfigError(f"stride_in_1x1 is for ResNets; the backbone is {self.backbone!r}.")
+        is_mobilenet = self.backbone == "mobilenet_v2"
+        if (self.pad_after or self.head == "pyramid") and not is_mobilenet:
+            raise ConfigError(
+                "A pyramid head and pad_after are for mobilenet_v2; the backbone is "
+                f"{self.backbone!r}."
+            )
+        if self.head == "pyramid" and self.stages != PyramidHead.stages:
+            raise ConfigError(f"A pyramid head has 3 stages; {self.stages} were asked for.")
+
+
+#: MoveNet's form, in which it can be a start: the body of the shipped networks.
+LIGHT_PYRAMID = NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True)
+
+
+class PoseNetwork(nn.Module):
+    """Heat-maps of an image: float32 ``(B, 3, S, S)`` to ``(B, K, S / stride, S / stride)``.
+
+    The input is RGB normalised by ImageNet's mean and deviation. Parameters are named
+    ``backbone.*`` and ``head.*``.
+    """
+
+    def __init__(self, backbone: Any, head: Any, stride: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.stride = stride
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return what the last 1x1 convolution sees, ``(B, C, S / stride, S / stride)``."""
+        pyramid = isinstance(self.head, PyramidHead)
+        found = self.backbone.levels(image) if pyramid else self.backbone(image)
+        features: Tensor = self.head.features(found)
+        return features
+
+    def respond(self, features: Tensor) -> Tensor:
+        """Return what the last layer says of `features`, ``(B, K, h, w)``."""
+        responses: Tensor = self.head.final_layer(features)
+        return responses
+
+    def activate(self, responses: Tensor) -> Tensor:
+        """Return the heat-maps that the last layer's responses stand for."""
+        return self.head.activate(responses) if isinstance(self.head, PyramidHead) else responses
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the heat-maps of `features`."""
+        return self.activate(self.respond(features))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the heat-maps."""
+        return self.classify(self.features(image))
+
+
+def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> PoseNetwork:
+    """Return the network that ``config`` describes, with ``joints`` heat-maps.
+
+    Raises:
+        ConfigError: an unknown backbone, head or option, or fewer than one joint.
+    """
+    if not isinstance(config, NetworkConfig):
+        config = from_mapping(NetworkConfig, "network", config)
+    if joints < 1:
+        raise ConfigError(f"A pose network needs at least one joint; {joints} were asked for.")
+    backbone = _build_backbone(config)
+    if config.head == "pyramid":
+        head: Any = PyramidHead(backbone.level_channels, joints)
+    else:
+        head = _build_head(config, backbone.out_channels, joints)
+    return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)
+
+
+def _build_backbone(config: NetworkConfig) -> Any:
+    asked = {"stride_in_1x1": config.stride_in_1x1, "pad_after": config.pad_after}
+    return BACKBONES[config.backbone](**{name: True for name, on in asked.items() if on})
+
+
+def _build_head(
+    config: NetworkConfig, channels: int, joints: int
+) -> DucHead | DeconvHead | PointwiseHead:
+    if config.head == "pointwise":
+        return PointwiseHead(channels, joints)
+    head = DucHead if config.head == "duc" else DeconvHead
+    return head(channels, joints, config.stages, config.neck)

@@ -1,0 +1,265 @@
+"""Thin-slicing in the product: poses that neighbouring frames have a say in."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.inference.estimator import Look
+from edgepose.inference.model import PoseModel
+from edgepose.methods import MethodSpec
+from edgepose.refinement.base import Refinement, Seen
+from edgepose.results import Origin, PoseResult
+from edgepose.stats import TOTAL
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
+from edgepose_runtime.thin_slicing.files import read_springs
+from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, consistent, optical_flow
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import Springs, resized
+from edgepose_runtime.thin_slicing.warping import sampling_grid
+
+Grey = NDArray[np.uint8]
+Keypoints = NDArray[np.float32]
+
+#: The stage of latency that stands for flow and messages.
+REFINE = "refine"
+#: Side of the crops that optical flow is computed on, in pixels.
+FLOW_SIZE = 128
+#: Frames further apart than this, in ms, are no neighbours.
+LONGEST_STEP_MS = 250.0
+
+
+@dataclass(frozen=True)
+class ThinSlicing:
+    """Refine poses by messages between the joints of neighbouring frames (Thin-Slicing).
+
+    ::
+
+        PoseTracker("ppn-swift", refine=ThinSlicing(lag_frames=2), on_result=show)
+
+    Attributes:
+        lag_frames: how many later frames a pose waits for; its result comes so much later. With 0
+            only earlier frames help.
+        springs: parameters, or a file of them; ``None`` for those of the bundle.
+        flow: ``"dis"``, ``"farneback"``, ``"none"`` or a function; see ``OpticalFlow``.
+        check_flow: compute the flow there and back, and do not listen where they disagree. That
+            takes twice the time for the flow.
+    """
+
+    lag_frames: int = 2
+    springs: Springs | str | Path | None = None
+    flow: str | OpticalFlow = "dis"
+    check_flow: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lag_frames, bool) or not isinstance(self.lag_frames, int):
+            raise ConfigError(f"lag_frames must be a whole number, not {self.lag_frames!r}.")
+        if self.lag_frames < 0:
+            raise ConfigError(f"lag_frames must be from 0 up, not {self.lag_frames}.")
+        if isinstance(self.flow, str):
+            optical_flow(self.flow)
+
+    def new_refiner(self, model: PoseModel, smoothing: OneEuroSettings | None) -> SliceRefiner:
+        """Return a refiner for one stream.
+
+        Raises:
+            ConfigError: there are no springs, or they are for another skeleton.
+        """
+        springs = fitting_springs(self._springs(model), model.method.spec, model.name)
+        return SliceRefiner(self, springs, model.method.spec, smoothing)
+
+    def _springs(self, model: PoseModel) -> Springs:
+        if isinstance(self.springs, (str, Path)):
+            return read_springs(self.springs)
+        springs = self.springs or model.springs
+        if springs is None:
+            raise ConfigError(
+                f"The model {model.name!r} has no springs for thin-slicing; give "
+                "ThinSlicing(springs=FILE), or learn some with: edgepose springs."
+            )
+        return springs
+
+
+def refinement(refine: str | Refinement | None) -> Refinement | None:
+    """Return what the option ``refine`` asks for.
+
+    Raises:
+        ConfigError: it is neither ``None``, nor ``"thin-slicing"``, nor settings.
+    """
+    if refine is None or (not isinstance(refine, str) and hasattr(refine, "new_refiner")):
+        return refine
+    if refine != "thin-slicing":
+        raise ConfigError(
+            f'refine must be "thin-slicing", ThinSlicing(...) or None; got {refine!r}.'
+        )
+    return ThinSlicing()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Member:
+    """A frame of the slice."""
+
+    grey: Grey
+    look: Look
+    result: PoseResult
+
+
+class SliceRefiner:
+    """Refines the frames of one stream; see :class:`~edgepose.refinement.base.Refiner`.
+
+    A slice ends where the person is lost, where the frames change their size, and after a gap: what
+    follows is not listened to, and what came before is given out.
+
+    Args:
+        settings: lag and flow.
+        springs: graph and parameters, fitting the heat-maps.
+        spec: geometry of the heat-maps.
+        smoothing: how refined joints are smoothed in time; ``None`` for not at all.
+    """
+
+    def __init__(
+        self,
+        settings: ThinSlicing,
+        springs: Springs,
+        spec: MethodSpec,
+        smoothing: OneEuroSettings | None,
+    ) -> None:
+        self.lag_frames = settings.lag_frames
+        self._spec = spec
+        self._reach = springs.graph.reach
+        self._springs = springs
+        self._slice = SlidingSlice(springs, settings.lag_frames)
+        flow = settings.flow
+        self._flow = optical_flow(flow) if isinstance(flow, str) else flow
+        self._check_flow = settings.check_flow
+        self._smoother = None if smoothing is None else OneEuroFilter(smoothing)
+        self.reset()
+
+    def warmup(self) -> None:
+        """Use every kernel once, in a slice of empty heat-maps."""
+        side = self._springs.heatmap_size
+        maps = np.zeros((self._springs.graph.skeleton.num_joints, side, side), np.float32)
+        still = np.zeros((side, side, 2), np.float32)
+        scratch = SlidingSlice(self._springs, self.lag_frames)
+        for _ in range(2):
+            scratch.push(maps, lambda _receiver, _sender: still)
+        scratch.refined(1)
+
+    def reset(self) -> None:
+        """Forget the frames that are held back, and those before."""
+        self._members: deque[_Member] = deque(maxlen=self.lag_frames + 1 + self._reach)
+        self._count = 0  # frames of the slice that were taken in
+        self._given = 0  # and those that were given out
+        self._slice.reset()
+        if self._smoother is not None:
+            self._smoother.reset()
+
+    def take(self, seen: Seen) -> list[PoseResult]:
+        """Take in the next frame, and return the results that are final."""
+        if seen.look is None or seen.result.keypoints is None:
+            return [*self.flush(), seen.result]
+        start = time.perf_counter()
+        grey = cv2.cvtColor(seen.image, cv2.COLOR_BGR2GRAY)
+        member = _Member(np.asarray(grey, np.uint8), seen.look, seen.result)
+        ended = [] if self._continues(member) else self.flush()
+        grids = self._grids(member)  # a flow of the user's may fail: nothing has changed by then
+        self._members.append(member)
+        self._count += 1
+        self._slice.push(seen.look.estimate.heatmaps, lambda *numbers: grids[numbers])
+        final = self._count - 1 - self.lag_frames
+        return ended + ([self._refined(final, start)] if final >= 0 else [])
+
+    def flush(self) -> list[PoseResult]:
+        """Return the results of the frames that are held back, and begin a new slice."""
+        held = range(self._given, self._count)
+        results = [self._refined(number, time.perf_counter()) for number in held]
+        self.reset()
+        return results
+
+    def _continues(self, member: _Member) -> bool:
+        """Whether a frame has to do with the one before."""
+        if not self._members:
+            return True
+        last = self._members[-1]
+        step = member.result.timestamp_ms - last.result.timestamp_ms
+        near = last.look.roi.contains(member.look.roi.center)
+        return near and step <= LONGEST_STEP_MS and member.grey.shape == last.grey.shape
+
+    def _refined(self, number: int, start: float) -> PoseResult:
+        member = self._member(number)
+        scores = self._slice.refined(number)
+        self._given = number + 1
+        keypoints = self._spec.decode(scores, member.look.roi)
+        result = member.result
+        if self._smoother is not None:
+            keypoints[:, :2] = self._smoother.apply(
+                keypoints[:, :2], result.timestamp_ms, member.look.roi.width
+            )
+        took = 1e3 * (time.perf_counter() - start)
+        latency = {**result.latency, REFINE: took, TOTAL: result.latency.get(TOTAL, 0.0) + took}
+        return replace(result, keypoints=keypoints, origin=Origin.REFINED, latency=latency)
+
+    def _grids(self, newest: _Member) -> dict[tuple[int, ...], NDArray[np.float32]]:
+        """Return the grids between the next frame and its neighbours, by receiver and sender."""
+        grids: dict[tuple[int, ...], NDArray[np.float32]] = {}
+        for number in range(max(0, self._count - self._reach), self._count):
+            neighbour = self._member(number)
+            grids[self._count, number] = self._grid(newest, neighbour)
+            grids[number, self._count] = self._grid(neighbour, newest)
+        return grids
+
+    def _grid(self, here: _Member, there: _Member) -> NDArray[np.float32]:
+        """Where each cell of one frame's heat-maps comes from in another's."""
+        roi = here.look.roi
+        ours, theirs = (flow_crop(each.grey, roi) for each in (here, there))
+        flow = self._flow(ours, theirs)
+        trusted = consistent(flow, self._flow(theirs, ours)) if self._check_flow else None
+        return sampling_grid(
+            flow,
+            roi,
+            there.look.roi,
+            self._spec.heatmap_size,
+            stride=self._spec.stride,
+            offset=self._spec.offset,
+            trusted=trusted,
+        )
+
+    def _member(self, number: int) -> _Member:
+        return self._members[number - self._count]
+
+
+def fitting_springs(springs: Springs, spec: MethodSpec, name: str) -> Springs:
+    """Return springs for the heat-maps of a model.
+
+    Raises:
+        ConfigError: they are for another skeleton.
+    """
+    if springs.graph.skeleton.name != spec.skeleton.name:
+        raise ConfigError(
+            f"The springs are for {springs.graph.skeleton.name}, but the model {name!r} is for "
+            f"{spec.skeleton.name}; learn some for it with: edgepose springs."
+        )
+    same = springs.heatmap_size == spec.heatmap_size
+    return springs if same else resized(springs, spec.heatmap_size)
+
+
+def flow_crop(grey: Grey, roi: Roi, size: int = FLOW_SIZE) -> Grey:
+    """Cut a region, rounded to pixels, out of a frame (H, W); its border is continued outside."""
+    left, top = round(roi.x), round(roi.y)
+    right, bottom = max(round(roi.x + roi.width), left + 1), max(round(roi.y + roi.height), top + 1)
+    height, width = grey.shape
+    inside = grey[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    if inside.size == 0:
+        return np.zeros((size, size), np.uint8)
+    margins = max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0)
+    if any(margins):
+        inside = np.asarray(cv2.copyMakeBorder(inside, *margins, cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.resize(inside, (size, size), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,125 @@
+"""The manifest of a bundle: everything a program must know to run its graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgepose_runtime.poses.skeletons import get_skeleton
+from edgepose_runtime.tensors import TensorSpec
+
+#: The graphs that each method needs.
+METHOD_GRAPHS: Mapping[str, tuple[str, ...]] = {
+    "propagation": ("head", "step"),
+    "distillation": ("head", "step"),
+    "framewise": ("body",),
+}
+#: Further graphs that a bundle of a method may have.
+OPTIONAL_GRAPHS: Mapping[str, tuple[str, ...]] = {"propagation": ("propagate",)}
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """The crop that the graphs take: ``size`` x ``size`` pixels, uint8 BGR, channels last."""
+
+    size: int
+    color: str = "bgr"
+    dtype: str = "uint8"
+    layout: str = "nhwc"
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What the graphs do to pixels first: (value / 255 - mean) / std, by channel of ``color``.
+
+    ``folded`` says that the graphs do it themselves.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    color: str = "rgb"
+    folded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HeatmapSpec:
+    """The grid of the heat-maps: cell c lies at crop pixel ``c * stride + offset``."""
+
+    size: int
+    stride: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """One ONNX file of a bundle.
+
+    Attributes:
+        file: its name in the bundle's folder.
+        sha256: lower-case hexadecimal hash of its content; "" until the bundle is written.
+        num_bytes: its size; 0 until the bundle is written.
+        inputs: the tensors it takes.
+        outputs: the tensors it returns.
+    """
+
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    sha256: str = ""
+    num_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """Another file of a bundle: its name there, and its hash and size once that is written."""
+
+    file: str
+    sha256: str = ""
+    num_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The content of ``manifest.json``.
+
+    Attributes:
+        name: the bundle's name, such as ``"ppn-swift"``.
+        method: which temporal method the graphs belong to, a key of ``METHOD_GRAPHS``.
+        skeleton: name of the skeleton whose joints the heat-maps follow.
+        input: the crop that the graphs take.
+        normalisation: what happens to its pixels.
+        heatmap: the grid of the heat-maps.
+        graphs: the graphs by name.
+        precision: in what the graphs compute.
+        weights: in what their weights are stored.
+        score_threshold: below this score a joint is not to be trusted (0 to 1).
+        reinitialise_every: after how many frames the head should run again, None for never.
+        training: which data the networks were trained on, and how.
+        accuracy: measured accuracy.
+        latency: measured latency.
+        licence: licence notes of weights and data.
+        springs: the springs that refine this network's heat-maps by thin-slicing, None for none.
+    """
+
+    name: str
+    method: str
+    skeleton: str
+    input: InputSpec
+    normalisation: Normalisation
+    heatmap: HeatmapSpec
+    graphs: Mapping[str, GraphSpec]
+    precision: str = "float32"
+    weights: str = "float32"
+    score_threshold: float = 0.0
+    reinitialise_every: int | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    latency: Mapping[str, Any] = field(default_factory=dict)
+    licence: Mapping[str, Any] = field(default_factory=dict)
+    springs: FileSpec | None = None
+
+    @property
+    def num_joints(self) -> int:
+        """K, how many heat-maps the graphs return."""
+        return get_skeleton(self.skeleton).num_joints

@@ -1,0 +1,229 @@
+"""Manifests as JSON text.
+
+A manifest is read strictly: a member that is missing, of a wrong type or unknown is refused, since
+running a network with the wrong geometry gives poses that are wrong without looking wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+
+import numpy as np
+
+from edgepose_runtime.bundles.json_fields import JsonFields
+from edgepose_runtime.bundles.manifest import (
+    METHOD_GRAPHS,
+    FileSpec,
+    GraphSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    Normalisation,
+)
+from edgepose_runtime.bundles.validation import check_manifest
+from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
+from edgepose_runtime.poses.skeletons import get_skeleton
+from edgepose_runtime.tensors import TensorSpec
+
+FORMAT = "edgepose.bundle"
+VERSION = 1
+
+_WEIGHTS = ("float32", "float16", "int8")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def dump_manifest(manifest: Manifest) -> str:
+    """Return the text of ``manifest.json``, ending in a newline.
+
+    Raises:
+        BundleFormatError: a value has no place in JSON, such as NaN or an array.
+    """
+    content = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+    if manifest.springs is None:
+        del content["springs"]  # older releases do not know the member
+    try:
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise BundleFormatError(
+            f"The manifest of {manifest.name!r} holds a value that JSON cannot: {error}."
+        ) from error
+
+
+def parse_manifest(text: str) -> Manifest:
+    """Read the text of a ``manifest.json``.
+
+    Raises:
+        BundleVersionError: it was written for another version of the format.
+        BundleFormatError: it is no JSON, no manifest, or not a valid one.
+    """
+    fields = JsonFields(_parsed(text), "the manifest", BundleFormatError)
+    _check_format(fields)
+    manifest = Manifest(
+        name=_file_name(fields, "name"),
+        method=fields.text("method", tuple(METHOD_GRAPHS)),
+        skeleton=_skeleton(fields),
+        input=_input(fields.section("input")),
+        normalisation=_normalisation(fields.section("normalisation")),
+        heatmap=_heatmap(fields.section("heatmap")),
+        graphs=_graphs(fields.section("graphs")),
+        precision=fields.text("precision"),
+        weights=fields.text("weights", _WEIGHTS),
+        score_threshold=fields.number("score_threshold"),
+        reinitialise_every=fields.optional_integer("reinitialise_every", minimum=1),
+        training=fields.free("training"),
+        accuracy=fields.free("accuracy"),
+        latency=fields.free("latency"),
+        licence=fields.free("licence"),
+        springs=_springs(fields),
+    )
+    fields.finish()
+    check_manifest(manifest)
+    return manifest
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleFormatError(f"The manifest is not valid JSON ({error}).") from error
+
+
+def _check_format(fields: JsonFields) -> None:
+    """Look at the version before anything else: another one may have other members."""
+    fields.text("format", (FORMAT,))
+    version = fields.integer("version")
+    if version != VERSION:
+        raise BundleVersionError(
+            f"The bundle has format version {version}, but this release of edgepose reads version "
+            f"{VERSION}; convert the checkpoint again, or install the release it was made for."
+        )
+
+
+def _file_name(fields: JsonFields, name: str) -> str:
+    """Read a name that is safe to join to a folder."""
+    value = fields.text(name)
+    if not _FILE_NAME.fullmatch(value):
+        raise BundleFormatError(
+            f"{name!r} must be a plain name of letters, digits, '.', '_' and '-', but is {value!r}."
+        )
+    return value
+
+
+def _skeleton(fields: JsonFields) -> str:
+    try:
+        return get_skeleton(fields.text("skeleton")).name
+    except ConfigError as error:
+        raise BundleFormatError(f"The manifest names an unknown skeleton. {error}") from error
+
+
+def _input(fields: JsonFields) -> InputSpec:
+    spec = InputSpec(
+        size=fields.integer("size", minimum=1),
+        color=fields.text("color", ("bgr",)),
+        dtype=fields.text("dtype", ("uint8",)),
+        layout=fields.text("layout", ("nhwc",)),
+    )
+    fields.finish()
+    return spec
+
+
+def _normalisation(fields: JsonFields) -> Normalisation:
+    spec = Normalisation(
+        mean=fields.numbers("mean", 3),
+        std=fields.numbers("std", 3),
+        color=fields.text("color", ("rgb", "bgr")),
+        folded=fields.flag("folded"),
+    )
+    fields.finish()
+    if not spec.folded:
+        raise BundleFormatError("The graphs must normalise pixels themselves ('folded': true).")
+    return spec
+
+
+def _heatmap(fields: JsonFields) -> HeatmapSpec:
+    spec = HeatmapSpec(
+        size=fields.integer("size", minimum=1),
+        stride=fields.number("stride"),
+        offset=fields.number("offset"),
+    )
+    fields.finish()
+    if spec.stride <= 0:
+        raise BundleFormatError(f"The heat-map's stride must be above 0, but is {spec.stride:g}.")
+    return spec
+
+
+def _springs(fields: JsonFields) -> FileSpec | None:
+    if "springs" not in fields.names():
+        return None
+    section = fields.section("springs")
+    spec = FileSpec(
+        _file_name(section, "file"), _sha256(section), section.integer("num_bytes", minimum=1)
+    )
+    section.finish()
+    return spec
+
+
+def _graphs(fields: JsonFields) -> dict[str, GraphSpec]:
+    return {name: _graph(fields.section(name)) for name in fields.names()}
+
+
+def _graph(fields: JsonFields) -> GraphSpec:
+    spec = GraphSpec(
+        file=_file_name(fields, "file"),
+        inputs=_tensors(fields, "inputs"),
+        outputs=_tensors(fields, "outputs"),
+        sha256=_sha256(fields),
+        num_bytes=fields.integer("num_bytes", minimum=1),
+    )
+    fields.finish()
+    return spec
+
+
+def _sha256(fields: JsonFields) -> str:
+    """Read a hash; it comes after the file's name, which the error gives."""
+    value = fields.text("sha256")
+    if not _SHA256.fullmatch(value):
+        name = fields.text("file")
+        raise BundleFormatError(f"The sha256 of {name!r} is not 64 hexadecimal digits.")
+    return value
+
+
+def _tensors(fields: JsonFields, name: str) -> tuple[TensorSpec, ...]:
+    tensors = tuple(_tensor(JsonFields(i, name, BundleFormatError)) for i in fields.items(name))
+    if not tensors or len({tensor.name for tensor in tensors}) != len(tensors):
+        raise BundleFormatError(f"The {name} of a graph must be tensors with names of their own.")
+    return tensors
+
+
+def _tensor(fields: JsonFields) -> TensorSpec:
+    name, dtype, shape = fields.text("name"), fields.text("dtype"), fields.items("shape")
+    fields.finish()
+    if not all(_is_dimension(dimension) for dimension in shape):
+        raise BundleFormatError(
+            f"The shape of {name!r} must hold whole numbers above 0 or names of free dimensions, "
+            f"but is {shape}."
+        )
+    return TensorSpec(name, _dtype(name, dtype), tuple(shape))
+
+
+def _is_dimension(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(value)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _dtype(tensor: str, name: str) -> str:
+    try:
+        known = np.dtype(name).name == name
+    except TypeError:
+        known = False
+    if not known:
+        raise BundleFormatError(f"The tensor {tensor!r} has an unknown dtype {name!r}.")
+    return name

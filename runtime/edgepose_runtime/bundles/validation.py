@@ -1,0 +1,104 @@
+"""Whether the members of a manifest fit each other.
+
+A bundle that contradicts itself is refused, since running a network with the wrong geometry gives
+poses that are wrong without looking wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from edgepose_runtime.bundles.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, GraphSpec, Manifest
+from edgepose_runtime.errors import BundleFormatError
+from edgepose_runtime.tensors import TensorSpec
+
+Tensors = set[TensorSpec]
+_FRESH = TensorSpec("fresh", "float32", ("N", 1, 1, 1))
+#: Channels, rows and columns of the kernels, where a graph does not say how many.
+_KERNEL_SIDES = ("C", "S", "S")
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Refuse a manifest that contradicts itself.
+
+    Raises:
+        BundleFormatError: sizes do not fit, the threshold is no score, or a graph is missing or of
+            other tensors than the method needs.
+    """
+    _check_sizes(manifest)
+    _check_threshold(manifest.score_threshold)
+    _check_graphs(manifest)
+
+
+def _check_sizes(manifest: Manifest) -> None:
+    """Refuse heat-maps that do not span the crop: joints would be scaled without looking so."""
+    heatmap, size = manifest.heatmap, manifest.input.size
+    if heatmap.size * heatmap.stride != size:
+        raise BundleFormatError(
+            f"Heat-maps of {heatmap.size} cells with a stride of {heatmap.stride:g} pixels do not "
+            f"span an input of {size} pixels."
+        )
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise BundleFormatError(f"The score threshold must be from 0 to 1, but is {threshold:g}.")
+
+
+def _check_graphs(manifest: Manifest) -> None:
+    """Refuse graphs that are missing, or of which two share a file."""
+    for name in METHOD_GRAPHS[manifest.method]:
+        if name not in manifest.graphs:
+            raise BundleFormatError(
+                f"The method {manifest.method!r} needs the graph {name!r}, but the manifest has "
+                f"only {', '.join(manifest.graphs) or 'none'}."
+            )
+        _check_tensors(manifest, name)
+    for name in OPTIONAL_GRAPHS.get(manifest.method, ()):
+        if name in manifest.graphs:
+            _check_tensors(manifest, name)
+    files = [graph.file for graph in manifest.graphs.values()]
+    files += [] if manifest.springs is None else [manifest.springs.file]
+    if len(set(files)) != len(files):
+        raise BundleFormatError("Two graphs of the manifest share one file.")
+
+
+def _check_tensors(manifest: Manifest, name: str) -> None:
+    inputs, outputs = _expected(manifest, name)
+    graph = manifest.graphs[name]
+    if set(graph.inputs) != inputs or not outputs <= set(graph.outputs):
+        raise BundleFormatError(
+            f"The graph {name!r} should take {_listed(inputs)} and return {_listed(outputs)}, but "
+            f"takes {_listed(graph.inputs)} and returns {_listed(graph.outputs)}."
+        )
+
+
+def _expected(manifest: Manifest, name: str) -> tuple[Tensors, Tensors]:
+    """Return what a graph should take, and what it should return at least."""
+    size, cells = manifest.input.size, manifest.heatmap.size
+    image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
+    maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
+    previous, preliminary = replace(maps, name="previous"), replace(maps, name="preliminary")
+    if name == "propagate":
+        return {preliminary, previous}, {maps}
+    if name != "step":
+        return {image}, {maps}
+    if manifest.method == "distillation":
+        kernels = _kernels(manifest.graphs[name])
+        inputs = {image, kernels, replace(maps, name="start"), _FRESH}
+        return inputs, {maps, preliminary, replace(kernels, name="distilled")}
+    return {image, previous}, {maps, preliminary}
+
+
+def _kernels(graph: GraphSpec) -> TensorSpec:
+    """Return the kernels that a graph takes, whose size is its own affair."""
+    found = [spec for spec in graph.inputs if spec.name == "kernels"]
+    sides = found[0].shape[1:] if found else ()
+    if len(sides) == len(_KERNEL_SIDES) and all(isinstance(side, int) for side in sides):
+        return TensorSpec("kernels", "float32", ("N", *sides))
+    return TensorSpec("kernels", "float32", ("N", *_KERNEL_SIDES))
+
+
+def _listed(tensors: Iterable[TensorSpec]) -> str:
+    return ", ".join(sorted(f"{tensor.name}: {tensor}" for tensor in tensors))

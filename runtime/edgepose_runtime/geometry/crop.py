@@ -1,0 +1,126 @@
+"""Frames as they come from anywhere, and square crops of them as networks want them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.errors import ConfigError, FrameError
+from edgepose_runtime.geometry.roi import Roi
+
+Image = NDArray[np.uint8]
+
+#: What a crop shows outside the frame: the mean colour of ImageNet, in BGR.
+BACKGROUND = (104, 116, 124)
+
+
+def as_bgr(frame: Any) -> Image:
+    """Return a frame as a C-contiguous uint8 array (H, W, 3) in BGR order.
+
+    A frame that is one already comes back as it is, without a copy.
+
+    Args:
+        frame: a uint8 array: BGR (H, W, 3), BGRA (H, W, 4), or grey (H, W) or (H, W, 1). It need
+            not be contiguous.
+
+    Raises:
+        FrameError: it is not an array, holds other numbers than uint8, is empty, or has a shape
+            that could mean several things.
+    """
+    _check_frame(frame)
+    pixels: Image = np.ascontiguousarray(frame)
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if channels == 3:
+        return pixels
+    import cv2  # here, so that importing this package stays cheap
+
+    code = cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR
+    converted: Image = np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
+    return converted
+
+
+def _check_frame(frame: Any) -> None:
+    if not isinstance(frame, np.ndarray):
+        raise FrameError(
+            f"A frame must be a NumPy array of uint8 in BGR order; got {type(frame).__name__}."
+        )
+    if frame.dtype != np.uint8:
+        advice = (
+            "convert a range of 0 to 1 by (frame * 255).round().astype(numpy.uint8)"
+            if np.issubdtype(frame.dtype, np.floating)
+            else "convert it to the range 0 to 255 and to numpy.uint8"
+        )
+        raise FrameError(f"A frame must hold uint8 values; got {frame.dtype}: {advice}.")
+    if frame.ndim not in (2, 3) or frame.shape[2:] not in ((), (1,), (3,), (4,)):
+        raise FrameError(
+            f"A frame must have shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {frame.shape}."
+        )
+    if frame.size == 0:
+        raise FrameError(f"A frame must have at least one pixel; got shape {frame.shape}.")
+
+
+def crop_frame(frame: Any, roi: Roi, size: int, out: Image | None = None) -> Image:
+    """Cut a region out of a frame and resize it, in one pass over its pixels.
+
+    A crop pixel is the mean of the frame over the area it covers, so that a large person does not
+    flicker when made small. Where the crop enlarges the frame that becomes linear interpolation.
+    Coordinates map as in :func:`edgepose_runtime.geometry.roi.crop_to_frame`. Up to a scale of 100
+    frame pixels for one of the crop, values are within one grey level of the exact ones.
+
+    Args:
+        frame: as for :func:`as_bgr`.
+        roi: the region, with some area; what lies outside the frame is :data:`BACKGROUND`. One
+            that is not square is stretched.
+        size: side of the crop in pixels.
+        out: C-contiguous uint8 (size, size, 3) to write into.
+
+    Returns:
+        The crop, uint8 (size, size, 3) in BGR: ``out`` if that was given.
+
+    Raises:
+        FrameError: the frame is not usable.
+        ConfigError: ``out`` does not fit.
+    """
+    from edgepose_runtime.geometry.crop_kernels import crop_area
+
+    pixels = as_bgr(frame)
+    if out is None:
+        out = np.empty((size, size, 3), np.uint8)
+    elif out.shape != (size, size, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous:
+        raise ConfigError(
+            f"The crop's buffer must be a C-contiguous uint8 array of shape {(size, size, 3)}; "
+            f"got {out.dtype} of shape {out.shape}."
+        )
+    first, scale = _sampling(roi, size)
+    crop_area(pixels, first, scale, BACKGROUND, out)
+    return out
+
+
+def crop_frame_numpy(frame: Any, roi: Roi, size: int) -> Image:
+    """Do what :func:`crop_frame` does, as two matrix products."""
+    first, scale = _sampling(roi, size)
+    relative = as_bgr(frame) - np.array(BACKGROUND, np.float64)
+    rows = _coverage(first[1], scale[1], relative.shape[0], size)
+    columns = _coverage(first[0], scale[0], relative.shape[1], size)
+    crop = np.einsum("vy,yxc,ux->vuc", rows, relative, columns, optimize=True) + BACKGROUND
+    rounded: Image = np.floor(crop + 0.5).astype(np.uint8)
+    return rounded
+
+
+def _sampling(roi: Roi, size: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the frame coordinates of the first crop pixel, and frame pixels per crop pixel."""
+    scale = roi.width / size, roi.height / size
+    return (roi.x - 0.5 + scale[0] / 2, roi.y - 0.5 + scale[1] / 2), scale
+
+
+def _coverage(first: float, scale: float, limit: int, size: int) -> NDArray[np.float64]:
+    """Return the part (size, limit) of each output pixel's area that an input pixel covers."""
+    width = max(scale, 1.0)
+    middle = first + scale * np.arange(size)[:, None]
+    pixel = np.arange(limit)
+    high = np.minimum(middle + width / 2, pixel + 0.5)
+    low = np.maximum(middle - width / 2, pixel - 0.5)
+    covered: NDArray[np.float64] = np.maximum(high - low, 0) / width
+    return covered

@@ -1,0 +1,218 @@
+"""From heat-maps to joints, and heat-maps from one region of the frame to another.
+
+Heat-map coordinates are cells, with cell centres at integers. Cell c lies at crop pixel
+``c * stride + offset``. With stride 4, offset 1.5 puts it in the middle of the 4x4 pixels it
+stands for; offset 0, on their first pixel, is what HRNet's and SimpleBaselines' code uses.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.roi import Roi
+
+Floats = NDArray[np.float32]
+Refinement = Literal["quadratic", "quarter"]
+
+#: The shipped networks' stride and offset, in crop pixels.
+STRIDE = 4.0
+OFFSET = 1.5
+
+#: A neighbour of a peak counts as at least this part of it: a cell at or below zero says little
+#: about the peak, and its logarithm would throw the fit far off.
+LOWEST_NEIGHBOUR = 0.01
+#: The product of two curvatures, in logarithms per squared cell, above which a peak is not flat.
+FLATTEST = 1e-6
+
+
+def decode_heatmaps(heatmaps: Floats, method: Refinement = "quadratic") -> Floats:
+    """Find each joint at the peak of its heat-map.
+
+    Args:
+        heatmaps: float32 (K, h, w).
+        method: how to get between cells. ``"quadratic"`` fits a Gaussian through the highest cell
+            and its eight neighbours (the Taylor step of DARK); ``"quarter"`` moves a quarter of a
+            cell towards the higher neighbour (SimpleBaselines, HRNet). Peaks at the border or
+            without curvature stay where they are.
+
+    Returns:
+        float32 (K, 3): x and y in cells, and the peak's value clipped to 0...1 as the score. A map
+        without a value above 0 gives NaN, NaN, 0.
+
+    Raises:
+        ConfigError: the method is unknown or the heat-maps have no area.
+    """
+    from edgepose_runtime.heatmaps.kernels import refine_peaks
+
+    maps = _checked(heatmaps, method)
+    joints = np.empty((len(maps), 3), np.float32)
+    refine_peaks(maps, maps.reshape(len(maps), -1).argmax(axis=1), method == "quarter", joints)
+    return joints
+
+
+def decode_heatmaps_numpy(heatmaps: Floats, method: Refinement = "quadratic") -> Floats:
+    """Do what :func:`decode_heatmaps` does, in NumPy alone."""
+    maps = _checked(heatmaps, method)
+    rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[2])
+    cells = np.stack([columns, rows], axis=1)
+    border = 2 if method == "quarter" else 1
+    within = (cells >= border) & (cells < np.subtract(maps.shape[:0:-1], 1))
+    inner = np.all(within, axis=1, keepdims=True)
+
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode="edge").astype(np.float64)
+    near = np.arange(3)
+    patches = padded[
+        np.arange(len(maps))[:, None, None],
+        rows[:, None, None] + near[:, None],
+        columns[:, None, None] + near,
+    ]
+    peaks = patches[:, 1, 1]
+    shifts = _quarter_shifts(patches) if method == "quarter" else _parabola_shifts(patches)
+    positions = cells + np.where(inner, shifts, 0)
+    joints = np.column_stack([positions, np.minimum(peaks, 1)])
+    joints[~(peaks > 0)] = np.nan, np.nan, 0
+    return joints.astype(np.float32)
+
+
+def _quarter_shifts(patches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (K, 2) shifts towards the higher neighbour in 3x3 patches (K, 3, 3)."""
+    slopes = patches[:, [1, 2], [2, 1]] - patches[:, [1, 0], [0, 1]]
+    shifts: NDArray[np.float64] = 0.25 * np.sign(slopes)
+    return shifts
+
+
+def _parabola_shifts(patches: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (K, 2) shifts to the top of a Gaussian through 3x3 patches (K, 3, 3)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(np.maximum(patches, LOWEST_NEIGHBOUR * patches[:, 1:2, 1:2]))
+        right, left, low, high = logs[:, 1, 2], logs[:, 1, 0], logs[:, 2, 1], logs[:, 0, 1]
+        dx, dy = (right - left) / 2, (low - high) / 2
+        dxx, dyy = right + left - 2 * logs[:, 1, 1], low + high - 2 * logs[:, 1, 1]
+        dxy = (logs[:, 2, 2] + logs[:, 0, 0] - logs[:, 2, 0] - logs[:, 0, 2]) / 4
+        curvature = dxx * dyy - dxy * dxy
+        shifts = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], axis=1) / curvature[:, None]
+        usable = (dxx < 0) & (curvature > FLATTEST) & (np.abs(shifts).max(axis=1) < 1)
+    return np.where(usable[:, None], shifts, 0)
+
+
+def _checked(heatmaps: Floats, method: str) -> Floats:
+    if method not in ("quadratic", "quarter"):
+        raise ConfigError(f"The refinement {method!r} is unknown; use 'quadratic' or 'quarter'.")
+    return _maps(heatmaps)
+
+
+def _maps(heatmaps: Floats) -> Floats:
+    maps = np.ascontiguousarray(heatmaps, np.float32)
+    if maps.ndim != 3 or 0 in maps.shape[1:]:
+        raise ConfigError(f"Heat-maps must have shape (K, h, w) with some area; got {maps.shape}.")
+    return maps
+
+
+def cells_to_frame(
+    joints: Floats, roi: Roi, heatmap_size: int, stride: float = STRIDE, offset: float = OFFSET
+) -> Floats:
+    """Map decoded joints from cells to frame pixels.
+
+    Args:
+        joints: float32 (K, 3): x and y in cells, score.
+        roi: the region that the heat-maps show.
+        heatmap_size: cells along a side; the crop is ``heatmap_size * stride`` pixels wide.
+        stride: crop pixels per cell.
+        offset: crop pixel of cell 0.
+
+    Returns:
+        A new float32 (K, 3): x and y in frame pixels, score.
+    """
+    located = joints.copy()
+    size = round(heatmap_size * stride)
+    for axis, first, side in ((0, roi.x, roi.width), (1, roi.y, roi.height)):
+        scale = side / size
+        # As in crop_to_frame, with numbers in place of arrays of two.
+        shift = first - 0.5 + (offset + 0.5) * scale
+        located[:, axis] = joints[:, axis].astype(np.float64) * (stride * scale) + shift
+    return located
+
+
+def realign_heatmaps(
+    heatmaps: Floats,
+    source: Roi,
+    target: Roi,
+    *,
+    stride: float = STRIDE,
+    offset: float = OFFSET,
+    out: Floats | None = None,
+) -> Floats:
+    """Resample the heat-maps of one region as the heat-maps of another.
+
+    Propagation compares a frame's heat-maps with those of the frame before, which were made in
+    another region: this brings them there. Bilinear, zero outside the source region.
+
+    Args:
+        heatmaps: float32 (K, h, w) of ``source``.
+        source: the region the heat-maps show.
+        target: the region to show.
+        stride: crop pixels per cell.
+        offset: crop pixel of cell 0.
+        out: C-contiguous float32 (K, h, w) to write into, other than ``heatmaps``.
+
+    Returns:
+        float32 (K, h, w) of ``target``: ``out`` if that was given.
+
+    Raises:
+        ConfigError: the heat-maps have no area, or ``out`` does not fit.
+    """
+    from edgepose_runtime.heatmaps.kernels import resample_bilinear
+
+    maps = _maps(heatmaps)
+    if out is None:
+        out = np.empty_like(maps)
+    elif out.shape != maps.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ConfigError(
+            f"The buffer must be a C-contiguous float32 array of shape {maps.shape}; "
+            f"got {out.dtype} of shape {out.shape}."
+        )
+    first, scale = cells_between(source, target, maps.shape[1:], (offset + 0.5) / stride)
+    resample_bilinear(maps, first, scale, out)
+    return out
+
+
+def realign_heatmaps_numpy(
+    heatmaps: Floats, source: Roi, target: Roi, *, stride: float = STRIDE, offset: float = OFFSET
+) -> Floats:
+    """Do what :func:`realign_heatmaps` does, as two matrix products."""
+    maps = _maps(heatmaps)
+    first, scale = cells_between(source, target, maps.shape[1:], (offset + 0.5) / stride)
+    columns, rows = (
+        _tents(first[axis], scale[axis], length) for axis, length in enumerate(maps.shape[:0:-1])
+    )
+    realigned: Floats = (rows @ maps @ columns.T).astype(np.float32)
+    return realigned
+
+
+def cells_between(
+    source: Roi, target: Roi, shape: tuple[int, ...], origin: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return where in the source's cells the target's cell (0, 0) lies, and the step per cell.
+
+    Args:
+        source: the region of the one heat-maps.
+        target: the region of the others.
+        shape: rows and columns of both.
+        origin: where in a cell, from 0 to 1, the point lies that its coordinate means.
+    """
+    height, width = shape
+    scale = target.width / source.width, target.height / source.height
+    x = (target.x - source.x) * width / source.width + origin * (scale[0] - 1)
+    y = (target.y - source.y) * height / source.height + origin * (scale[1] - 1)
+    return (x, y), scale
+
+
+def _tents(first: float, scale: float, length: int) -> NDArray[np.float64]:
+    """Return the (length, length) weights of linear interpolation from one grid to another."""
+    position = first + scale * np.arange(length)
+    weights: NDArray[np.float64] = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(length)))
+    return weights

@@ -1,0 +1,181 @@
+"""Joints carried from frame to frame by the movement of the picture around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.roi import Roi, crop_to_frame, frame_to_crop
+
+Doubles = NDArray[np.float64]
+#: A region of a frame in grey, and halved again and again; each enlarged by what borders repeat.
+View = tuple[Image, ...]
+
+#: Side of the grey picture in which movement is followed: 0.06 ms to crop, and fine enough.
+VIEW_SIZE = 96
+#: How often the picture is halved: a joint may move by a fifth of the view from frame to frame.
+_HALVINGS = 2
+#: Going there and back, a joint that comes out this many view pixels off is half trusted.
+_HALF_TRUSTED = 1.0
+#: What is taken for a joint that left the view.
+_LOST = 4.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowStep:
+    """What one step of the picture did to the joints.
+
+    Attributes:
+        joints: float64 (K, 2) x, y in frame pixels; NaN stays NaN.
+        moved: float64 (K,) how far each joint went, in sides of the view.
+        doubt: float64 (K,) how far off it comes out when followed back, in sides of the view.
+        view: the new frame's region in grey.
+        places: float64 (K, 2) the joints in pixels of the view.
+    """
+
+    joints: Doubles
+    moved: Doubles
+    doubt: Doubles
+    view: View
+    places: Doubles
+
+
+class JointFlow:
+    """Follows patches around joints (Lucas-Kanade), there and back. Not for several threads.
+
+    A patch that does not come back to where it was, on a blurred hand say, is not trusted: its
+    joint rather moves along with its neighbours on the body.
+
+    Args:
+        num_joints: K.
+        limbs: pairs of joints that are neighbours.
+    """
+
+    def __init__(self, num_joints: int, limbs: Sequence[tuple[int, int]]) -> None:
+        self._neighbours: Doubles = np.zeros((num_joints, num_joints))
+        for first, second in limbs:
+            self._neighbours[first, second] = self._neighbours[second, first] = 1.0
+        self._roi = Roi(0, 0, 1, 1)
+        self._view = view_of(np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8))
+        self._places: Doubles = np.zeros((num_joints, 2))
+
+    @property
+    def roi(self) -> Roi:
+        """The region of the frame that is watched."""
+        return self._roi
+
+    def start(self, frame: Image, roi: Roi, joints: NDArray[np.floating]) -> None:
+        """Watch a region from this frame on.
+
+        Args:
+            frame: uint8 BGR (H, W, 3).
+            roi: the region, which stays until the next start.
+            joints: (K, 2) x, y in frame pixels; NaN where unknown.
+        """
+        self._roi = roi
+        self._view = view_of(grey_view(frame, roi))
+        self._places = frame_to_crop(joints, roi, VIEW_SIZE).astype(np.float64)
+
+    def step(self, frame: Image) -> FlowStep:
+        """Carry the joints into the next frame; it counts as the last one once it is accepted."""
+        view = view_of(grey_view(frame, self._roi))
+        places, doubt = self.carry(self._view, view, self._places)
+        moved = np.hypot(*(places - self._places).T)
+        joints = np.asarray(crop_to_frame(places, self._roi, VIEW_SIZE), np.float64)
+        return FlowStep(joints, moved / VIEW_SIZE, doubt / VIEW_SIZE, view, places)
+
+    def accept(self, step: FlowStep) -> None:
+        """Go on from this step."""
+        self._view, self._places = step.view, step.places
+
+    def carry(self, before: View, after: View, joints: Doubles) -> tuple[Doubles, Doubles]:
+        """Carry joints from one view of the region into another, in time or against it.
+
+        Args:
+            before: a view, as `view_of` makes them.
+            after: the same region at another time.
+            joints: (K, 2) in pixels of the first view.
+
+        Returns:
+            Joints (K, 2) in pixels of the second, and doubts (K,) in pixels.
+        """
+        from edgepose_runtime.poses.flow_kernels import carry_patches
+
+        there, doubt = np.empty(joints.shape), np.empty(len(joints))
+        neighbours = self._neighbours
+        carry_patches(before, after, joints, neighbours, _HALF_TRUSTED, _LOST, there, doubt)
+        return there, doubt
+
+
+def carry_opencv(
+    before: Image, after: Image, joints: Doubles, neighbours: Doubles
+) -> tuple[Doubles, Doubles]:
+    """Do what :meth:`JointFlow.carry` does with OpenCV's patches, which are made anew each time.
+
+    Args:
+        before: uint8 grey (S, S).
+        after: the same region at another time.
+        joints: (K, 2) in pixels of the first view.
+        neighbours: (K, K), 1 for joints that are neighbours.
+    """
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(joints).all(axis=1))
+    start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
+    there, found = _follow(before, after, start)
+    back, returned = _follow(after, before, there)
+    doubt = np.where(found & returned, np.hypot(*(back - start).T), _LOST).astype(np.float64)
+    trust = np.where(known, 1 / (1 + np.square(doubt / _HALF_TRUSTED)), 0.0)
+    flow = (there - start).astype(np.float64)
+    others = neighbours @ (trust[:, None] * flow) / np.maximum(neighbours @ trust, 1e-6)[:, None]
+    moved = trust[:, None] * flow + (1 - trust[:, None]) * others
+    return np.where(known[:, None], joints + moved, np.nan), np.where(known, doubt, np.nan)
+
+
+def grey_view(frame: Image, roi: Roi) -> Image:
+    """Return a region of a BGR frame in grey, uint8 (S, S) with S = :data:`VIEW_SIZE`."""
+    import cv2  # here, so that importing this package stays cheap
+
+    grey: Image = np.asarray(
+        cv2.cvtColor(crop_frame(frame, roi, VIEW_SIZE), cv2.COLOR_BGR2GRAY), np.uint8
+    )
+    return grey
+
+
+def view_of(grey: Image) -> View:
+    """Return the levels of a grey picture, uint8 (S, S), that patches are followed on."""
+    import cv2
+
+    from edgepose_runtime.poses.flow_kernels import BORDER
+
+    levels = [grey]
+    for _ in range(_HALVINGS):
+        levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.uint8))
+    enlarged = (BORDER,) * 4
+    return tuple(
+        np.asarray(cv2.copyMakeBorder(level, *enlarged, cv2.BORDER_REFLECT_101), np.uint8)
+        for level in levels
+    )
+
+
+def _follow(
+    before: Image, after: Image, points: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return where points (K, 2) went, and which were found; those that were not stay."""
+    import cv2
+
+    from edgepose_runtime.poses.flow_kernels import SHORTEST, SIDE, STEPS
+
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        before,
+        after,
+        np.ascontiguousarray(points[:, None]),
+        None,  # type: ignore[call-overload]
+        winSize=(SIDE, SIDE),
+        maxLevel=_HALVINGS,
+        criteria=(cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, STEPS, SHORTEST),
+    )
+    ok = found[:, 0] > 0
+    return np.where(ok[:, None], moved[:, 0], points).astype(np.float32), ok

@@ -1,0 +1,333 @@
+import json
+import signal
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgepose.cli import window
+from edgepose.cli.commands.track import show_event
+from edgepose.cli.main import main
+from edgepose.cli.outputs import Outputs
+from edgepose_runtime.capture import EventKind, StreamEvent
+
+
+@pytest.fixture
+def track(puppet_bundle, capsys):
+    """Run ``edgepose track`` with the puppet's networks; return the code and what it said."""
+
+    def run(*words):
+        model = ("--model", puppet_bundle.path, "--threads", "1", "--debug")
+        code = main(["track", *map(str, words), *map(str, model)])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def records(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def count_frames(path):
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def test_a_video_gives_results_and_an_overlay(track, puppet_video, tmp_path):
+    jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
+    code, said = track(puppet_video, "--jsonl", jsonl, "--video", video)
+    assert code == 0
+    header, *frames = records(jsonl)
+    assert header["format"] == "edgepose.poses"
+    assert header["model"] == "puppet"
+    assert header["source"] == str(puppet_video)
+    assert header["engine"]["device"] == "cpu"
+    assert [frame["frame"] for frame in frames] == list(range(12))
+    assert [frame["origin"] for frame in frames] == ["initialised"] + ["propagated"] * 11
+    assert frames[1]["timestamp_ms"] == pytest.approx(40.0, abs=0.1)
+    assert np.shape(frames[-1]["keypoints"]) == (13, 3)
+    assert count_frames(video) == 12
+    assert "A person in 12 of 12 frames (1 initialised, 11 propagated)." in said
+    assert f"puppet ran on cpu in {header['engine']['precision']}." in said
+    assert "track: 12/12 (100 %)" in said
+
+
+def test_the_latency_table_names_the_stages(track, puppet_video):
+    _, said = track(puppet_video)
+    table = said[said.index("ms per frame") :].splitlines()
+    assert table[0].split()[-4:] == ["frames", "p50", "p95", "p99"]
+    stages = [line.split()[0] for line in table[1:-2]]
+    assert stages == ["search", "crop", "head", "decode", "follow", "network", "total"]
+
+
+def test_a_folder_of_images_is_tracked_in_its_order(track, puppet, tmp_path):
+    folder, jsonl = tmp_path / "images", tmp_path / "poses.jsonl"
+    folder.mkdir()
+    for number in (1, 2, 10):
+        cv2.imwrite(str(folder / f"{number}.png"), puppet((100 + 5 * number, 120)))
+    assert track(folder, "--jsonl", jsonl)[0] == 0
+    heads = [frame["keypoints"][0][0] for frame in records(jsonl)[1:]]
+    assert heads == sorted(heads)
+    assert len(heads) == 3
+
+
+def test_a_folder_of_images_has_the_rate_that_is_given(track, puppet, tmp_path):
+    folder, jsonl = tmp_path / "images", tmp_path / "poses.jsonl"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), puppet())
+    assert track(folder, "--jsonl", jsonl, "--fps", 4)[0] == 0
+    assert [frame["timestamp_ms"] for frame in records(jsonl)[1:]] == [0, 250, 500]
+    assert track(folder, "--fps", 0)[0] == 2
+
+
+def test_a_video_has_a_rate_of_its_own(track, puppet_video):
+    code, said = track(puppet_video, "--fps", 4)
+    assert code == 2
+    assert "--fps is for folders of images" in said
+
+
+def test_images_of_changing_size_are_tracked(track, puppet, tmp_path):
+    folder, jsonl, video = tmp_path / "images", tmp_path / "poses.jsonl", tmp_path / "out.mp4"
+    folder.mkdir()
+    for number, size in enumerate([(320, 240), (640, 480), (240, 320)]):
+        image = puppet((size[0] / 2, size[1] / 2), height=0.6 * size[1], size=size)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+    assert track(folder, "--jsonl", jsonl, "--video", video)[0] == 0
+    assert all(frame["keypoints"] for frame in records(jsonl)[1:])
+    assert count_frames(video) == 3
+
+
+def test_a_video_of_one_frame_is_tracked(track, puppet, save_video, tmp_path):
+    code, said = track(save_video(tmp_path / "one.avi", [puppet()]))
+    assert code == 0
+    assert "A person in 1 of 1 frames" in said
+
+
+def test_an_empty_room_has_no_pose_and_a_reason(track, save_video, tmp_path):
+    jsonl = tmp_path / "poses.jsonl"
+    room = [np.full((240, 320, 3), 116, np.uint8)] * 3
+    code, said = track(save_video(tmp_path / "room.avi", room), "--jsonl", jsonl)
+    assert code == 0
+    assert "A person in 0 of 3 frames." in said
+    for frame in records(jsonl)[1:]:
+        assert frame["keypoints"] is None
+        assert frame["reason"] == "no person found"
+
+
+def test_a_given_roi_is_used_for_every_frame(track, puppet_video, tmp_path):
+    jsonl = tmp_path / "poses.jsonl"
+    assert track(puppet_video, "--jsonl", jsonl, "--roi", "40,20,220,220")[0] == 0
+    assert {tuple(frame["roi"]) for frame in records(jsonl)[1:]} == {(40, 20, 220, 220)}
+
+
+def test_the_head_runs_as_often_as_asked(track, puppet_video, tmp_path):
+    jsonl = tmp_path / "poses.jsonl"
+    track(puppet_video, "--jsonl", jsonl, "--reinitialise-every", 4, "--no-smoothing")
+    ages = [frame["key_frame_age"] for frame in records(jsonl)[1:]]
+    assert ages == [0, 1, 2, 3] * 3
+
+
+def test_ctrl_c_leaves_whole_readable_files(track, puppet_video, tmp_path, monkeypatch):
+    jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
+    write = Outputs.write
+
+    def write_and_interrupt(self, frame, result):
+        if result.frame_id == 4:
+            signal.raise_signal(signal.SIGINT)
+        return write(self, frame, result)
+
+    monkeypatch.setattr(Outputs, "write", write_and_interrupt)
+    code, said = track(puppet_video, "--jsonl", jsonl, "--video", video)
+    assert code == 1
+    assert "the results up to there are complete" in said
+    assert len(records(jsonl)) == 1 + 5
+    assert count_frames(video) == 5
+    assert "A person in 5 of 5 frames" in said
+
+
+def test_a_second_ctrl_c_stops_at_once_and_files_stay_readable(
+    track, puppet_video, tmp_path, monkeypatch
+):
+    jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
+    write = Outputs.write
+
+    def write_and_interrupt(self, frame, result):
+        if result.frame_id == 4:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return write(self, frame, result)
+
+    monkeypatch.setattr(Outputs, "write", write_and_interrupt)
+    code, _ = track(puppet_video, "--jsonl", jsonl, "--video", video)
+    assert code == 1
+    assert len(records(jsonl)) == 1 + 4
+    assert count_frames(video) == 4
+
+
+def test_a_cut_off_video_gives_what_is_there_and_then_an_error(track, puppet_video, tmp_path):
+    short, jsonl = tmp_path / "short.avi", tmp_path / "poses.jsonl"
+    content = puppet_video.read_bytes()
+    short.write_bytes(content[: len(content) * 2 // 3])
+    code, said = track(short, "--jsonl", jsonl)
+    assert code == 1
+    assert "cut off" in said
+    assert len(records(jsonl)) > 4
+
+
+def bad_source(tmp_path, kind):
+    path = tmp_path / f"{kind}.mp4"
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("not a video\n" * 100)
+    elif kind == "folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "folder"])
+def test_a_source_that_is_none_is_one_sentence_and_touches_no_output(track, tmp_path, kind):
+    jsonl = tmp_path / "poses.jsonl"
+    jsonl.write_text("earlier results\n")
+    code, said = track(bad_source(tmp_path, kind), "--jsonl", jsonl)
+    assert code == 1
+    assert f"{kind}.mp4" in said
+    assert jsonl.read_text() == "earlier results\n"
+
+
+@pytest.mark.parametrize("option", ["--jsonl", "--video"])
+def test_an_unwritable_output_is_refused_before_any_work(track, puppet_video, tmp_path, option):
+    other = {"--jsonl": "--video", "--video": "--jsonl"}[option]
+    names = {"--jsonl": "out.jsonl", "--video": "out.mp4"}
+    good, bad = tmp_path / names[other], tmp_path / "missing" / names[option]
+    code, said = track(puppet_video, other, good, option, bad)
+    assert code == 1
+    assert "Cannot write to" in said
+    assert not good.exists()
+    assert "ms per frame" not in said
+
+
+def test_the_source_is_never_overwritten(track, puppet_video):
+    before = puppet_video.read_bytes()
+    code, said = track(puppet_video, "--video", puppet_video)
+    assert code == 2
+    assert "is the source" in said
+    assert puppet_video.read_bytes() == before
+
+
+def test_two_outputs_in_one_file_are_refused(track, puppet_video, tmp_path):
+    path = tmp_path / "out.mp4"
+    code, said = track(puppet_video, "--video", path, "--jsonl", path)
+    assert code == 2
+    assert "give another file" in said
+
+
+def test_a_video_of_an_unknown_kind_is_wrong_usage(track, puppet_video, tmp_path):
+    code, said = track(puppet_video, "--video", tmp_path / "out.gif")
+    assert code == 2
+    assert ".mp4 or .avi" in said
+
+
+@pytest.mark.parametrize("roi", ["1,2,3", "a,b,c,d", ""])
+def test_a_roi_that_is_none_is_wrong_usage(track, puppet_video, roi):
+    with pytest.raises(SystemExit) as end:
+        track(puppet_video, "--roi", roi)
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["track", "evaluate"])
+@pytest.mark.parametrize("count", ["0", "2.5", "many"])
+def test_threads_that_are_no_number_are_named_as_on_the_command_line(capsys, command, count):
+    with pytest.raises(SystemExit) as end:
+        main([command, "somewhere", "--threads", count])
+    assert end.value.code == 2
+    assert "argument --threads: must be a whole number from 1 up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("roi", ["1000,1000,50,50", "nan,0,10,10", "0,0,0,0"])
+def test_a_roi_that_misses_the_frame_is_one_sentence(track, puppet_video, roi):
+    code, said = track(puppet_video, "--roi", roi)
+    assert code == 1
+    assert "The roi (x, y, width, height)" in said
+    assert "ms per frame" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--backend", "abacus"), 2),
+        (("--device", "abacus"), 1),
+        (("--precision", "int2"), 2),
+        (("--reinitialise-every", "-1"), 2),
+    ],
+)
+def test_an_engine_that_is_not_there_is_one_sentence(track, puppet_video, options, code):
+    found, said = track(puppet_video, *options)
+    assert found == code
+    assert options[1] in said
+
+
+def test_an_unknown_model_is_one_sentence_that_names_the_shipped_ones(capsys, puppet_video):
+    assert main(["track", str(puppet_video), "--model", "hercules"]) == 1
+    said = capsys.readouterr().err
+    assert "There is no model 'hercules'" in said
+    assert said.count("\n") == 1
+
+
+class TestShow:
+    def test_without_a_screen_it_is_refused_before_any_work(self, track, puppet_video, monkeypatch):
+        monkeypatch.setattr(window, "has_windows", lambda: True)
+        monkeypatch.setattr(window, "has_screen", lambda: False)
+        code, said = track(puppet_video, "--show")
+        assert code == 1
+        assert "--show needs a screen" in said
+        assert "ms per frame" not in said
+
+    def test_an_opencv_without_windows_is_named(self, track, puppet_video, monkeypatch):
+        monkeypatch.setattr(window, "has_windows", lambda: False)
+        code, said = track(puppet_video, "--show")
+        assert code == 1
+        assert "pip install opencv-python" in said
+
+    def test_q_ends_the_work_normally(self, track, puppet_video, tmp_path, monkeypatch):
+        shown = []
+
+        class FakeWindow:
+            def __init__(self, title):
+                shown.append(title)
+
+            def show(self, image):
+                shown.append(image.shape)
+                return len(shown) < 4
+
+            def close(self):
+                shown.append("closed")
+
+        monkeypatch.setattr(window, "Window", FakeWindow)
+        jsonl = tmp_path / "poses.jsonl"
+        assert track(puppet_video, "--show", "--jsonl", jsonl)[0] == 0
+        assert shown[1:] == [(240, 320, 3)] * 3 + ["closed"]
+        assert len(records(jsonl)) == 1 + 3
+
+
+def test_an_address_where_nobody_answers_is_one_sentence_without_the_password(capsys):
+    assert main(["track", "rtsp://admin:secret@127.0.0.1:9/live"]) == 1
+    said = capsys.readouterr().err
+    assert "rtsp://***@127.0.0.1:9/live cannot be opened" in said
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+def test_a_lost_camera_is_said(capsys):
+    for kind in EventKind:
+        show_event(StreamEvent(kind, 0.0, "camera 0 stopped delivering frames."))
+    lost, reconnected, head_lost, head_reconnected = capsys.readouterr().err.splitlines()
+    assert lost == "edgepose: Lost: camera 0 stopped delivering frames."
+    assert reconnected.startswith("edgepose: Reconnected:")
+    assert head_lost.startswith("edgepose: Head lost:")
+    assert head_reconnected.startswith("edgepose: Head reconnected:")

@@ -1,0 +1,116 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgepose.models.keyframes.kfpn import (
+    KFPN,
+    PRESETS,
+    KfpnConfig,
+    alpha_of_epoch,
+    key_frames,
+    selector_of,
+    unexplained,
+)
+from edgepose_runtime.errors import ConfigError
+
+SMALL = replace(PRESETS["working"], channels=4, poles=8)
+
+
+@pytest.mark.parametrize(("stride", "side"), [(1, 3), (2, 2)])
+def test_the_published_form_has_the_published_shapes(stride, side):
+    model = KFPN(KfpnConfig(channels=512, stride=stride)).eval()
+    selection, embedded = model(torch.zeros(40, 512, 7, 7))
+    assert selection.shape == (40,)
+    assert embedded.shape == (40, 576)
+    assert model.scores.in_features == 64 * 10 * side * side
+    assert [m.out_channels for m in model.modules() if isinstance(m, torch.nn.Conv2d)] == [
+        *(256, 128, 64),
+        *(25, 10),
+    ]
+
+
+def test_with_a_fixed_scale_shrinking_the_features_gains_nothing():
+    model, selection, embedded = KFPN(SMALL), torch.rand(40), torch.rand(40, 36)
+    loss = model.loss(selection, embedded)
+    torch.testing.assert_close(model.loss(selection, 0.1 * embedded + 3), loss)
+    moving = embedded.clone().requires_grad_()
+    assert not model.loss(selection, moving).isnan()
+    assert torch.autograd.grad(model.loss(selection, moving), moving, allow_unused=True) == (None,)
+
+
+def test_without_it_the_loss_falls_with_their_size():
+    model = KFPN(replace(SMALL, fixed_scale=False, sparsity=0.0))
+    selection, embedded = torch.rand(40), torch.rand(40, 36)
+    torch.testing.assert_close(
+        model.loss(selection, 0.1 * embedded), 0.1 * model.loss(selection, embedded)
+    )
+
+
+def test_for_binary_selections_the_loss_is_what_interpolation_leaves():
+    torch.manual_seed(0)
+    atoms = torch.randn(12, 30, dtype=torch.float64)
+    values = torch.randn(12, 5, dtype=torch.float64)
+    chosen = torch.zeros(12, dtype=torch.float64)
+    keys = [1, 4, 9]
+    chosen[keys] = 1
+    gram, rho = atoms @ atoms.T, 0.1
+    system = rho * torch.eye(3) + gram[keys][:, keys]
+    expected = values - gram[:, keys] @ torch.linalg.solve(system, values[keys])
+    torch.testing.assert_close(unexplained(gram, chosen, values, rho), expected)
+
+
+def test_padding_counts_for_nothing():
+    model = KFPN(SMALL)
+    selection, embedded = torch.rand(40), torch.rand(40, 36)
+    present = (torch.arange(40) < 25).float()
+    loss = model.loss(selection, embedded, present)
+    selection[25:], embedded[25:] = 1.0, 7.0
+    torch.testing.assert_close(model.loss(selection, embedded, present), loss)
+
+
+def test_the_square_is_the_square():
+    selection, embedded = torch.rand(40), torch.rand(40, 36)
+    plain = KFPN(replace(SMALL, sparsity=0.0)).loss(selection, embedded)
+    square = KFPN(replace(SMALL, sparsity=0.0, power=2)).loss(selection, embedded)
+    torch.testing.assert_close(square, plain**2)
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=40), st.floats(0.01, 0.99))
+@settings(deadline=None)
+def test_never_chooses_none(values, threshold):
+    keys = key_frames(torch.tensor(values), threshold)
+    assert keys
+    assert keys == sorted(set(keys))
+    assert max(keys) < len(values)
+
+
+def test_chooses_so_many_of_the_best():
+    assert key_frames(torch.tensor([0.1, 0.9, 0.5, 0.7]), 0.99, count=2) == [1, 3]
+
+
+def test_a_short_sequence_is_chosen_from_without_its_padding():
+    window = torch.zeros(40, 4, 7, 7)
+    window[:3] = torch.rand(3, 4, 7, 7)
+    keys = selector_of(KFPN(SMALL))(window, 3)
+    assert keys
+    assert max(keys) < 3
+
+
+def test_selections_get_steeper_with_the_epochs():
+    assert [alpha_of_epoch(epoch, 0.5) for epoch in (1, 2, 8)] == [0.5, 1.0, 4.0]
+
+
+def test_presets_are_the_published_settings():
+    penn, jhmdb = PRESETS["penn"], PRESETS["jhmdb"]
+    assert (penn.stride, penn.sparsity, penn.recovery) == (2, 2.5, 4.5)
+    assert (jhmdb.stride, jhmdb.sparsity, jhmdb.recovery) == (1, 4.0, 2.0)
+    assert not (penn.fixed_scale or jhmdb.fixed_scale)
+
+
+@pytest.mark.parametrize("options", [{"rho": 0.0}, {"power": 3}, {"stride": 3}, {"channels": 0}])
+def test_refuses_what_cannot_be(options):
+    with pytest.raises(ConfigError):
+        KfpnConfig(**options)

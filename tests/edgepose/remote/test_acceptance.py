@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from edgepose.inference.estimator import Look
+from edgepose.methods import Estimate
+from edgepose.remote.acceptance import objection
+from edgepose.remote.propagation import Carried, Frame
+from edgepose.remote.recorder import LateReason
+from edgepose.remote.thumbnails import Picture
+from edgepose.results import Origin
+from edgepose.testing import standing_person
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.roi_tracker import FollowingSettings
+
+ROI = Roi(90, 50, 140, 140)
+SETTINGS = FollowingSettings(score_threshold=0.3)
+
+
+def frame(person):
+    nothing = np.zeros((13, 64, 64), np.float32)
+    look = Look(ROI, person, Estimate(nothing, None, Origin.PROPAGATED), 1)
+    return Frame(5, 0.0, look, Picture(np.zeros((160, 160), np.uint8), ROI))
+
+
+def judged(theirs, ours):
+    maps = np.zeros((13, 64, 64), np.float32)
+    carried = Carried(frame(theirs), maps, np.ones(13, np.float32), asked=frame(theirs))
+    return objection(carried, frame(ours), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "reason"),
+    [
+        (standing_person((160, 120), 100), None),
+        (standing_person((165, 118), 100, score=0.7), None),
+        (standing_person((160, 120), 100, score=0.4), LateReason.UNSUPPORTED),
+        (standing_person((160, 120), 100, score=0.2), LateReason.UNSUPPORTED),
+        (standing_person((300, 120), 100), LateReason.MOVED),
+    ],
+)
+def test_an_answer_is_judged_by_place_and_sureness(theirs, reason):
+    assert judged(theirs, standing_person((160, 120), 100, score=0.9)) is reason
+
+
+def test_joints_that_are_missing_count_as_unsure():
+    theirs = standing_person((160, 120), 100)
+    theirs[5:] = np.nan, np.nan, 0
+    assert judged(theirs, standing_person((160, 120), 100)) is LateReason.UNSUPPORTED
+    assert judged(theirs, theirs) is None

@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgepose.models.keyframes.kfpn import KFPN, PRESETS, selector_of
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
+from edgepose.training.selectors.kfpn import (
+    RECIPES,
+    SelectionTraining,
+    train_online,
+    train_selector,
+    window_of,
+)
+from edgepose_runtime.errors import ConfigError, DataError
+
+SMALL = replace(PRESETS["working"], channels=3, poles=6)
+TRAINING = SelectionTraining(6, 1e-2, None, 0.0)
+
+
+@pytest.fixture
+def clips():
+    random = np.random.default_rng(0)
+    return [random.normal(size=(n, 3, 7, 7)).cumsum(axis=0) for n in (40, 45, 30)]
+
+
+def test_training_lowers_the_loss(clips):
+    torch.manual_seed(0)
+    losses = []
+    train_selector(KFPN(SMALL), clips, TRAINING, lambda _epoch, loss: losses.append(loss))
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+
+
+def test_the_number_of_key_frames_follows_what_is_wanted(clips):
+    found = {}
+    for wanted in (5.0, 30.0):
+        torch.manual_seed(0)
+        model = KFPN(SMALL)
+        train_selector(model, clips, replace(TRAINING, epochs=25, decide=True, keys=wanted))
+        window = window_of(clips[0], 0, 40)[0]
+        found[wanted] = len(selector_of(model)(window, 40))
+    assert found[5.0] + 5 < found[30.0]
+
+
+def test_another_number_of_epochs_keeps_the_course_of_the_rate():
+    assert RECIPES["jhmdb"].lasting(10).milestones == (3, 5, 7)
+    assert RECIPES["jhmdb"].lasting(None) == RECIPES["jhmdb"]
+
+
+def test_what_comes_after_the_batch_says_nothing_of_what_is_expected(clips):
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    batches = []
+
+    def select(window, count):
+        batches.append((window.clone(), count))
+        return [0, count - 1]
+
+    train_online(model, select, clips[:1], TRAINING)
+    window, count = batches[-1]
+    assert count == 30
+    assert float(window[30:].abs().sum()) == 0
+
+
+def test_the_discriminator_learns_what_the_selector_says_later(clips):
+    torch.manual_seed(0)
+    selector = KFPN(SMALL)
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    before = {name: value.clone() for name, value in selector.state_dict().items()}
+    losses = []
+    train_online(
+        model, selector_of(selector), clips, TRAINING, lambda _epoch, loss: losses.append(loss)
+    )
+    assert losses[-1] < losses[0]
+    for name, value in selector.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_clips_that_are_all_too_short_for_the_discriminator_are_refused(clips):
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    with pytest.raises(DataError, match="longest of the 1 clips has 30"):
+        train_online(model, lambda _window, _count: [0], clips[2:], TRAINING)
+
+
+def test_a_short_clip_is_padded():
+    window, present = window_of(np.ones((5, 2, 3, 3)), 2, 6)
+    assert window.shape == (6, 2, 3, 3)
+    assert present.tolist() == [1, 1, 1, 0, 0, 0]
+    assert float(window[3:].abs().sum()) == 0
+
+
+def test_the_published_recipes_are_there():
+    assert RECIPES["penn"].rate == 1e-8
+    assert RECIPES["penn"].alpha_slope == 0.2
+    assert RECIPES["jhmdb"].milestones == (30, 50, 70)
+    assert RECIPES["online"].epochs == 200
+
+
+def test_refuses_no_training():
+    with pytest.raises(ConfigError):
+        SelectionTraining(0, 1e-3)

@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgepose_runtime.interpolation import hpim
+from edgepose_runtime.interpolation.dictionary import Kinds, PoleDictionary, pole_atoms
+from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, PoseInterpolator
+from edgepose_runtime.interpolation.kernels.sparse import fista
+
+POLES = PoleDictionary(np.linspace(0.95, 1.02, 20), np.linspace(0.01, 1.5, 20))
+
+
+def random_task(seed, keys, joints=5, missing=0.3, equal=False):
+    random = np.random.default_rng(seed)
+    frames = np.sort(random.choice(40, keys, replace=False))
+    poses = random.uniform(0, 100, (keys, joints, 3)).astype(np.float32)
+    poses[..., 2] = 1 if equal else random.uniform(0.2, 1, (keys, joints))
+    if not equal:
+        poses[random.random((keys, joints)) < missing] = np.nan
+    return frames, poses
+
+
+def several_kinds(seed):
+    random = np.random.default_rng(seed)
+    weights = np.exp(random.uniform(-9, 0, (3, 81)))
+    return PoleDictionary(POLES.radius, POLES.angle, Kinds(weights, random.normal(size=3), 0.5))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.integers(1, 40), st.sampled_from([0.0, 0.02, None]), st.booleans())
+def test_the_weighted_kernel_does_what_numpy_does(seed, keys, noise, equal):
+    frames, poses = random_task(seed, keys, equal=equal)
+    interpolator = PoseInterpolator(several_kinds(seed))
+    result = interpolator.interpolate(frames, poses, noise=noise)
+    prior = hpim.expected_movement(interpolator.dictionary, 40)
+    expected, deviation = hpim.interpolate_numpy(prior, frames, poses, noise=noise)
+    np.testing.assert_allclose(result.poses, expected, atol=2e-3)
+    np.testing.assert_allclose(result.uncertainty, deviation, atol=2e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_weighted_kernel_does_what_numpy_does_with_very_many_keys(equal):
+    """More than a product of all pivots would have room for."""
+    frames, random = np.arange(200), np.random.default_rng(0)
+    poses = np.stack([50 + 20 * np.sin(frames / 9), 50 + 0.1 * frames, np.ones(200)], axis=1)
+    poses = poses[:, None].repeat(2, axis=1) + random.normal(0, 0.5, (200, 2, 3)) * (1, 1, 0)
+    if not equal:
+        poses[::7, 1] = np.nan
+    interpolator = PoseInterpolator(length=200)
+    result = interpolator.interpolate(frames, poses.astype(np.float32))
+    prior = hpim.expected_movement(interpolator.dictionary, 200)
+    expected, _ = hpim.interpolate_numpy(prior, frames, poses, noise=DEFAULT_NOISE)
+    np.testing.assert_allclose(result.poses, expected, atol=2e-2)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.integers(1, 40), st.booleans())
+def test_the_ridge_kernel_does_what_numpy_does(seed, keys, equal):
+    frames, poses = random_task(seed, keys, equal=equal)
+    result = PoseInterpolator(POLES, method="ridge", ridge=0.01).interpolate(frames, poses)
+    prior = hpim.equal_atoms(POLES, 40)
+    fixed = 0.01 * np.trace(prior.covariances[0]) / 40
+    expected, _ = hpim.interpolate_numpy(prior, frames, poses, fixed=fixed)
+    np.testing.assert_allclose(result.poses, expected, atol=2e-3)
+    assert np.isnan(result.uncertainty[np.isfinite(result.poses[..., 0])]).all()
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.integers(1, 40))
+def test_the_sparse_kernel_does_what_numpy_does(seed, keys):
+    frames, poses = random_task(seed, keys)
+    result = PoseInterpolator(POLES, method="fista").interpolate(frames, poses)
+    prepared = hpim.prepare_numpy(poses, None)
+    values = prepared.values.transpose(0, 2, 1).reshape(keys, -1)
+    seen = np.repeat(prepared.scores > 0, 2, axis=1)
+    codes = hpim.fista_numpy(POLES.atoms(40)[frames], values, 0.01, 100, seen)
+    mean = (POLES.atoms(40) @ codes).reshape(40, 5, 2).transpose(1, 2, 0)
+    expected, _ = hpim.in_pose_units(mean, np.full((5, 40), np.nan), prepared)
+    np.testing.assert_allclose(result.poses, expected, atol=0.05)
+
+
+def test_least_squares_is_equation_17():
+    frames, poses = random_task(0, 10, equal=True)
+    result = PoseInterpolator(POLES, method="least-squares").interpolate(frames, poses)
+    atoms = POLES.atoms(40)
+    gram, keys = atoms @ atoms.T, poses[..., :2].reshape(10, -1).astype(float)
+    centre = keys.mean(axis=0)
+    gain = gram[:, frames] @ np.linalg.inv(gram[np.ix_(frames, frames)])
+    np.testing.assert_allclose(
+        result.poses.reshape(40, -1), gain @ (keys - centre) + centre, atol=1e-2
+    )
+
+
+@pytest.mark.parametrize("keys", [1, 10, 40])
+def test_least_squares_keeps_key_poses(keys):
+    frames, poses = random_task(1, keys, equal=True)
+    result = PoseInterpolator(POLES, method="least-squares").interpolate(frames, poses)
+    np.testing.assert_allclose(result.poses[frames], poses[..., :2], atol=1e-2)
+
+
+def test_the_two_forms_of_the_selection_loss_agree():
+    random = np.random.default_rng(0)
+    atoms = pole_atoms(random.uniform(0.85, 1.15, 80), random.uniform(0.01, 1.5, 80), 40)
+    chosen, features, rho = random.random(40) < 0.3, random.normal(size=(40, 7)), 0.1
+    gram, select = atoms @ atoms.T, np.eye(40)[chosen]
+    left = np.linalg.solve(np.eye(40) + gram @ np.diag(chosen.astype(float)) / rho, features)
+    inner = rho * np.eye(chosen.sum()) + select @ gram @ select.T
+    right = features - gram @ select.T @ np.linalg.solve(inner, select @ features)
+    np.testing.assert_allclose(left, right, atol=1e-10)
+
+
+def lasso(atoms, values, sparsity):
+    """Coordinate descent."""
+    codes = np.zeros(atoms.shape[1])
+    for _ in range(3000):
+        for n, atom in enumerate(atoms.T):
+            rest = values - atoms @ codes + atom * codes[n]
+            along = atom @ rest
+            codes[n] = np.sign(along) * max(abs(along) - sparsity, 0) / (atom @ atom)
+    return codes
+
+
+def test_fista_solves_the_lasso():
+    random = np.random.default_rng(0)
+    atoms, values = random.normal(size=(12, 6)), random.normal(size=(12, 1))
+    codes = hpim.fista_numpy(atoms, values, 0.5, 5000)
+    np.testing.assert_allclose(codes[:, 0], lasso(atoms, values[:, 0], 0.5), atol=1e-2)
+
+
+def test_fista_gives_nothing_for_too_much_sparsity_and_gets_better_by_steps():
+    random = np.random.default_rng(1)
+    atoms, values = random.normal(size=(12, 30)), random.normal(size=(12, 4))
+    assert not hpim.fista_numpy(atoms, values, 1e6).any()
+
+    def objective(iterations):
+        codes = hpim.fista_numpy(atoms, values, 0.1, iterations)
+        return ((values - atoms @ codes) ** 2).sum() / 2 + 0.1 * np.abs(codes).sum()
+
+    assert objective(1) > objective(10) > objective(100)
+
+
+def test_the_fista_kernel_keeps_to_values_that_are_seen():
+    random = np.random.default_rng(2)
+    atoms = random.normal(size=(9, 21)).astype(np.float32)
+    values = random.normal(size=(9, 32)).astype(np.float32)
+    seen = (random.random((9, 32)) < 0.7).astype(np.float32)
+    codes, work = np.empty((21, 32), np.float32), np.empty(32 * 32, np.float32)
+    fista(atoms, values * seen, seen, hpim.frobenius_step(atoms), 0.1, 100, 32, work, codes)
+    expected = hpim.fista_numpy(atoms, values, 0.1, 100, seen > 0)
+    np.testing.assert_allclose(codes, expected, atol=1e-4)
+
+
+def test_known_noise_is_found_out():
+    random = np.random.default_rng(0)
+    prior = hpim.expected_movement(several_kinds(0), 40)
+    paths = np.linalg.cholesky(prior.covariances[0]) @ random.normal(size=(40, 26))
+    noisy = (paths + 0.04 * random.normal(size=paths.shape)).reshape(40, 13, 2).swapaxes(1, 2)
+
+    def fit(noise):
+        variances = hpim.variances_numpy(np.ones((40, 13)), noise)
+        return hpim.evidence_numpy(prior, np.arange(40), noisy, variances)
+
+    assert max(hpim.NOISE_LEVELS, key=fit) == 0.04
