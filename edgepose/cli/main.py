@@ -20,7 +20,6 @@ COMMANDS = {
     "evaluate": "measure accuracy on annotated clips",
     "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",
-    "refine": "refine poses whose heat-maps were kept",
     "springs": "learn the springs of thin-slicing for a model",
     "convert": "turn a checkpoint into a bundle",
     "serve": "serve a bundle's heavy network with Triton",
