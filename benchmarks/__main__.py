@@ -21,27 +21,12 @@ from benchmarks import (
 )
 from edgepose_runtime.errors import EdgePoseError
 
-
-def _ppu(words: list[str]) -> None:
-    from benchmarks import ppu  # here, because it takes PyTorch
-
-    ppu.main(words)
-
-
-def _dkd(words: list[str]) -> None:
-    from benchmarks import dkd  # here, because it takes PyTorch
-
-    dkd.main(words)
-
-
 PARTS = {
     "accuracy": accuracy.main,
     "soak": soak.main,
     "streams": streams.main,
     "absence": absence.main,
     "server": server.main,
-    "ppu": _ppu,
-    "dkd": _dkd,
     "path": path.main,
     "keyframes": keyframes.main,
     "hpim": hpim.main,

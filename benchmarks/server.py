@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clip_options import add_clip_options, selection
-from benchmarks.serving import crops, plot, sizing, step_time, throughput
+from benchmarks.serving import plot, sizing, step_time, throughput
 from benchmarks.serving.sweep import MEASURES, Sweep, kept_share, least_gain, settings
 from benchmarks.serving.workbench import Workbench
 from edgepose.evaluation.data_sets import select_clips
@@ -23,7 +23,7 @@ from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.errors import BackendUnavailableError
 
-PARTS = ("sweep", "step", "throughput", "sizing", "crops")
+PARTS = ("sweep", "step", "throughput", "sizing")
 OUT = Path(__file__).parent / "out"
 
 
@@ -99,5 +99,4 @@ _RUN = {
     "step": step_time.measure,
     "throughput": throughput.measure,
     "sizing": sizing.measure,
-    "crops": crops.measure,
 }

@@ -22,9 +22,7 @@ from benchmarks.keyframes.selection import (
     Judge,
     even_steps,
     even_times,
-    greedy,
     robustness_table,
-    searched,
     selection_table,
     uniform,
 )
@@ -95,8 +93,6 @@ def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
         "even steps": even_steps,
         "even times": even_times,
         "uniform": uniform,
-        "Eq. 16, greedily on thumbnails": greedy,
-        "Eq. 16, searched on all poses": searched,
     }
     for path in args.selector:
         if path.suffix == ".onnx":

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.key_greedy import GreedySelector
-from benchmarks.key_search import SearchedKeys
 from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
 from edgepose.offline.selection import EvenSteps, frames_at_even_steps, uniform_selection
@@ -92,17 +90,7 @@ def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
     return EVEN_STEPS(clip.thumbnails[CLEAN], count)
 
 
-def greedy(clip: FrameWisePoses, count: int) -> list[int]:
-    """Choose what leaves least of the thumbnails unexplained."""
-    return GREEDY(clip.thumbnails[CLEAN], count)
-
-
-def searched(clip: FrameWisePoses, count: int) -> list[int]:
-    """Choose what leaves least of the network's own poses of all frames unexplained."""
-    return SEARCHED(clip.poses[CLEAN], count)
-
-
-EVEN_STEPS, GREEDY, SEARCHED = EvenSteps(), GreedySelector(LENGTH), SearchedKeys(LENGTH)
+EVEN_STEPS = EvenSteps()
 
 
 def selection_table(judge: Judge, ways: dict[str, Choose]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ COMMANDS = {
     "evaluate": "measure accuracy on annotated clips",
     "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",
-    "refine": "refine poses whose heat-maps were kept",
     "springs": "learn the springs of thin-slicing for a model",
     "propose-keyframes": "list the frames of a video that are worth labelling",
     "models": "list the models that come with edgepose",

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgepose.inference.compile_cache import with_cache
 from edgepose.methods import Method, build_method
 from edgepose.utils.machine import usable_cores
-from edgepose_runtime.backends import BackendSettings, Network, get_backend, register_backend
+from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.backends.base import INT8, no_int8
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.bundles.manifest import Manifest
@@ -25,9 +25,6 @@ DEFAULT_MODEL = "ppn-swift"
 #: ``edgepose benchmark --threads 1,2`` measured as the faster.
 DEFAULT_THREADS = 2
 _BUNDLES = Path(__file__).parents[1] / "bundles"
-
-# It cannot lie in the runtime, which knows nothing of torch.
-register_backend("torch", "edgepose.torch_backend", "TorchBackend")
 
 
 class PoseModel(Closable):
@@ -105,7 +102,8 @@ def load(
 
     Args:
         model: name of a shipped bundle, or the path of one.
-        backend: what runs the networks: ``"openvino"``, ``"onnxruntime"`` or ``"torch"``.
+        backend: what runs the networks: ``"openvino"``, ``"onnxruntime"`` or, on a
+            server, ``"triton"``.
         device: where; asking for a device that is not there is an error, never a silent fallback.
         precision: what the layers compute in that are not quantised: ``"auto"`` for the fastest
             that the processor has in OpenVINO (bfloat16 where there is one) and float32 in

@@ -1,11 +1,7 @@
-import numpy as np
 import pytest
 
-from benchmarks.serving.crops import SentAsJpeg
 from benchmarks.serving.served import ask
 from benchmarks.serving.sweep import MEASURES, kept_share, least_gain
-from edgepose.testing import FakeMethod, standing_person
-from edgepose_runtime.geometry.roi import Roi
 
 WIDE = MEASURES[0]
 
@@ -36,16 +32,3 @@ def test_each_client_sends_requests_of_the_size_asked_for():
     assert set(sent) == {(2, 8, 8, 3)}
     assert len(sent) == len(took) + 1  # the first is not counted
     assert 0 <= max(took) <= total
-
-
-@pytest.mark.parametrize("quality", [None, 75, 95])
-def test_a_crop_is_weighed_as_it_would_be_sent(quality):
-    method = FakeMethod(standing_person((160, 120), 120))
-    sent = SentAsJpeg(method, quality)
-    size = method.spec.input_size
-    crop = np.full((size, size, 3), 128, np.uint8)
-    estimate = sent.advance(crop, Roi(60, 20, 200, 200), None)
-    assert estimate.heatmaps.shape[0] == method.spec.skeleton.num_joints
-    (weight,) = sent.costs["bytes"]
-    assert weight == crop.nbytes if quality is None else weight < crop.nbytes / 10
-    assert ("encode_ms" in sent.costs) == (quality is not None)

@@ -2,7 +2,7 @@
 
 A convolution whose weights are computed is quicker, but needs a group for each channel of each
 sample, so that the number of samples would be fixed; and not every runtime takes such weights.
-``python -m benchmarks dkd`` compares this form with others.
+``benchmarks/README.md`` compares this form with others.
 """
 
 from __future__ import annotations

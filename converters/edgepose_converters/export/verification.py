@@ -26,7 +26,7 @@ LARGEST_CHANGE = 1e-3
 #: Peaks below this are noise, whose place means nothing.
 SMALLEST_SCORE = 0.1
 
-#: What a bundle must run on; torch, also a backend, is what they are compared with.
+#: What a bundle must run on.
 RUNTIMES = ("openvino", "onnxruntime")
 
 Crop = NDArray[np.uint8]
@@ -113,16 +113,11 @@ def compare(
         rounded = f"torch, {manifest.weights} weights"
         found.append(_agreement((rounded, named), stored, reference, stride))
         reference, named = stored, rounded
-    for name in installed_runtimes():
+    for name in available_backends():
         with ExitStack() as opened:
             maps = _run(manifest, _networks(name, graphs, opened), crops)
         found.append(_agreement((name, named), maps, reference, stride))
     return found
-
-
-def installed_runtimes() -> tuple[str, ...]:
-    """Return those of ``RUNTIMES`` that this installation has."""
-    return tuple(name for name in RUNTIMES if name in available_backends())
 
 
 def require_agreement(agreements: Iterable[Agreement]) -> None:

@@ -14,7 +14,6 @@ import onnx
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.utils.progress import show_progress
-from edgepose_converters.export.verification import installed_runtimes
 from edgepose_converters.quantisation.accuracy import (
     MEASURE,
     Loss,
@@ -35,6 +34,7 @@ from edgepose_converters.quantisation.pixels import centre_pixels
 from edgepose_converters.quantisation.post_training import quantised
 from edgepose_converters.quantisation.probing import Probe, relative_error, run_graph
 from edgepose_converters.quantisation.sensitivity import DEFAULT_SEARCH, sensitive_layers
+from edgepose_runtime.backends import available_backends
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError
 
@@ -220,7 +220,7 @@ class _Quantisation:
 
     def _disagreement(self, graphs: Mapping[str, bytes]) -> dict[str, float]:
         """Run the same frames through all runtimes; return the largest difference to the first."""
-        first, *others = installed_runtimes()
+        first, *others = available_backends()
         found = {}
         for name, feeds in self._probes.feeds.items():
             graph = graphs[name]

@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     )
     _add_data_options(parser)
     _add_protocol_options(parser)
-    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
+    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
     parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
     parser.add_argument("--precision", default="auto", help="auto, float32, ...")
     parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of a network")

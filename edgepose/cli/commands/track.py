@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -18,10 +18,8 @@ from edgepose.cli.commands.track_key_frames import (
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
-from edgepose.heatmap_log import HeatmapLog, heatmaps_beside
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
-from edgepose.refinement.base import Refinement
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote import HeadStats, RemoteHead
 from edgepose.stats import TrackerStats
@@ -86,7 +84,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino, onnxruntime or torch")
+    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(
@@ -121,9 +119,6 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--springs", type=Path, metavar="FILE", help="springs to refine with instead of the model's"
     )
-    parser.add_argument(
-        "--keep-heatmaps", action="store_true", help="beside --jsonl, for edgepose refine"
-    )
 
 
 def parse_roi(text: str) -> tuple[float, float, float, float]:
@@ -143,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
         told: Told = SimpleQueue()
-        refine, key_frames = refinement(args, opened), live_key_frames(args, source)
+        refine, key_frames = refinement(args), live_key_frames(args, source)
         tracker = opened.enter_context(_tracker(args, key_frames, refine, told))
         model, tracking = tracker.model, None
         if args.key_frames and key_frames is None:
@@ -176,19 +171,14 @@ def _open(source: str, fps: float | None) -> FrameSource:
     return open_source(source, fps=fps, on_event=show_event)
 
 
-def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None:
-    """Return how to refine, or what keeps heat-maps for that.
+def refinement(args: argparse.Namespace) -> ThinSlicing | None:
+    """Return how to refine, ``None`` for not at all.
 
     Raises:
-        ConfigError: options of refining were given without ``--refine``.
-        OutputError: the heat-maps cannot be written.
+        ConfigError: options of refining were given without ``--refine``, or with key frames.
     """
-    if args.key_frames and (args.refine or args.keep_heatmaps):
-        raise ConfigError("--key-frames goes with neither --refine nor --keep-heatmaps.")
-    if args.keep_heatmaps:
-        if args.jsonl is None or args.refine is not None:
-            raise ConfigError("--keep-heatmaps needs --jsonl, and does not go with --refine.")
-        return opened.enter_context(closing(HeatmapLog(heatmaps_beside(args.jsonl))))
+    if args.key_frames and args.refine:
+        raise ConfigError("--key-frames and --refine exclude each other; leave one of them out.")
     options = {"lag_frames": args.lag_frames, "springs": args.springs}
     given = {name: value for name, value in options.items() if value is not None}
     if args.refine is None and given:
@@ -200,7 +190,7 @@ def refinement(args: argparse.Namespace, opened: ExitStack) -> Refinement | None
 def _tracker(
     args: argparse.Namespace,
     key_frames: KeyFrames | None,
-    refine: Refinement | None,
+    refine: ThinSlicing | None,
     told: Told,
 ) -> PoseTracker:
     is_late = refine is not None and refine.lag_frames > 0

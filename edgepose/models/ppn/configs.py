@@ -76,7 +76,7 @@ _SWIFT = NetworkConfig("mobilenet_v2", head="duc", neck=256)
 # With this neck, which the paper does not mention, the counted operations are the published ones.
 _STABLE = NetworkConfig("resnet18", head="duc", neck=512)
 # One 16x16 field of flows for all joints: as accurate as more of them, and a quarter of the time
-# of three dilations for each joint (`python -m benchmarks ppu`).
+# of three dilations for each joint (benchmarks/README.md, "Propagation units").
 _EDGE_PPU = PPUConfig(
     "flow",
     ppu_channels=16,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +70,6 @@ class PPU(nn.Module):
         blocks: how many residual blocks compute them, at least one.
         dilations: of the offset and of the deformable convolutions.
         deform_groups: groups of maps that share offsets, a divisor of K; None for one per joint.
-
-    Attributes:
-        convolve: computes `deform_conv2d`; an exporter may put an operator of its runtime here.
     """
 
     def __init__(
@@ -84,7 +81,6 @@ class PPU(nn.Module):
         deform_groups: int | None = None,
     ) -> None:
         super().__init__()
-        self.convolve: Callable[[Tensor, Tensor, Tensor, int], Tensor] = deform_conv2d
         groups = deform_groups or joints
         if joints % groups:
             raise ConfigError(f"{groups} deform_groups do not divide {joints} joints.")
@@ -110,7 +106,7 @@ class PPU(nn.Module):
         """Return the previous heat-maps, moved as their features say."""
         warped = torch.zeros_like(previous)
         for layer, kernel, dilation in zip(self.offsets, self.kernels, self.dilations, strict=True):
-            warped = warped + self.convolve(previous, layer(features), kernel, dilation)
+            warped = warped + deform_conv2d(previous, layer(features), kernel, dilation)
         return warped
 
 

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-import edgepose.inference.model  # noqa: F401 - it brings a backend along
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.backends.fake import FakeBackend
 from edgepose_runtime.errors import BackendError, ClosedError, DeviceError, InferenceError

@@ -1,4 +1,4 @@
-"""Refining on the command line: while tracking, and afterwards."""
+"""Refining on the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from edgepose.cli.main import main
@@ -49,26 +48,11 @@ def test_track_refines_every_frame_in_order(bundle, puppet_video, tmp_path):
     assert {record["origin"] for record in found} == {"refined"}
 
 
-def test_poses_whose_heatmaps_were_kept_are_refined_without_the_video(
-    bundle, puppet_video, tmp_path
-):
-    file = tmp_path / "poses.jsonl"
-    words = ["track", str(puppet_video), "--model", str(bundle), "--jsonl", str(file)]
-    assert main([*words, "--keep-heatmaps"]) == 0
-    puppet_video.unlink()
-    assert main(["refine", str(file)]) == 0
-    before, after = records(file), records(tmp_path / "poses.refined.jsonl")
-    assert [record["frame"] for record in after] == list(range(12))
-    assert {record["origin"] for record in after} == {"refined"}
-    first, second = (np.array([r["keypoints"] for r in each], float) for each in (before, after))
-    np.testing.assert_allclose(second[..., :2], first[..., :2], atol=6)
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--lag-frames", "1"], "--lag-frames need --refine thin-slicing"),
-        (["--keep-heatmaps"], "--keep-heatmaps needs --jsonl"),
+        (["--refine", "thin-slicing", "--key-frames"], "--key-frames and --refine exclude"),
         (["--refine", "thin-slicing"], "has no springs"),
     ],
 )
@@ -76,30 +60,6 @@ def test_options_that_do_not_fit_are_refused(words, sentence, puppet_bundle, pup
     model = ["--model", str(puppet_bundle.path)]
     assert main(["track", str(puppet_video), *model, *words]) == 2
     assert sentence in capsys.readouterr().err
-
-
-def test_poses_without_heatmaps_are_refused(bundle, puppet_video, tmp_path, capsys):
-    file = tmp_path / "poses.jsonl"
-    assert main(["track", str(puppet_video), "--model", str(bundle), "--jsonl", str(file)]) == 0
-    assert main(["refine", str(file)]) == 1
-    assert "--keep-heatmaps" in capsys.readouterr().err
-
-
-def test_heatmaps_of_another_run_are_refused(bundle, puppet_video, tmp_path, capsys):
-    file = tmp_path / "poses.jsonl"
-    words = ["track", str(puppet_video), "--model", str(bundle), "--jsonl", str(file)]
-    assert main([*words, "--keep-heatmaps"]) == 0
-    assert main([*words, "--roi", "20,0,240,240"]) == 0
-    assert main(["refine", str(file)]) == 1
-    assert "are of another run" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("line", ["[1]", "{}", '{"format": "edgepose.poses"}'])
-def test_a_file_of_something_else_is_refused(line, tmp_path, capsys):
-    file = tmp_path / "poses.jsonl"
-    file.write_text(line)
-    assert main(["refine", str(file)]) == 1
-    assert "is no file of edgepose track" in capsys.readouterr().err
 
 
 def test_springs_that_nobody_would_see_are_not_learned(capsys):
