@@ -12,9 +12,9 @@ import numpy as np
 
 from edgepose.inference.model import PoseModel, load
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
+from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.thin_slicing.files import read_springs
 from edgepose_runtime.thin_slicing.springs import Springs
 
 UNARY = "unary"

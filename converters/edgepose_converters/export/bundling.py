@@ -13,7 +13,7 @@ from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.methods import exporter_of
-from edgepose_converters.export.networks import ExportedGraph
+from edgepose_converters.export.networks import ExportedGraph, Geometry
 from edgepose_converters.export.verification import Agreement, Crop, compare, require_agreement
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
@@ -80,7 +80,7 @@ def build_bundle(
     """
     check_bundle_target(out, overwrite=options.overwrite)
     exporter = exporter_of(model.network)
-    graphs = exporter.graphs(model.network, model.geometry, head, options.weights)
+    graphs = exporter.graphs(model.network, Geometry.of(model), head, options.weights)
     manifest = _manifest(model, graphs, options)
     agreements = compare(manifest, graphs, crops)
     require_agreement(agreements)

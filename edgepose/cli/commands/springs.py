@@ -14,8 +14,8 @@ from edgepose.utils.arguments import share, whole
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.bundles.bundle import load_bundle, with_springs
+from edgepose_runtime.bundles.springs_json import dump_springs, read_springs
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.thin_slicing.files import dump_springs, read_springs
 from edgepose_runtime.thin_slicing.springs import Springs
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from edgepose.streaming.flow_control import PendingFrame
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.step import FrameWork
 from edgepose.tracking.stream import PoseStream
+from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.errors import InferenceError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
-from edgepose_runtime.thin_slicing.files import dump_springs
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.kernels import pass_messages
 from edgepose_runtime.thin_slicing.springs import initial_springs

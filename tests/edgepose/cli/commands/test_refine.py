@@ -10,8 +10,8 @@ import pytest
 
 from edgepose.cli.main import main
 from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.poses.skeletons import PENN13
-from edgepose_runtime.thin_slicing.files import dump_springs
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.springs import initial_springs
 

@@ -20,9 +20,9 @@ from edgepose.training.springs.windows import SliceWindows, collect_windows, wea
 from edgepose.training.tasks.networks import build_module
 from edgepose.training.tasks.stages import build_task
 from edgepose.training.tasks.thin_slicing import SliceTask
+from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
-from edgepose_runtime.thin_slicing.files import dump_springs
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.optical_flow import NoFlow
 from edgepose_runtime.thin_slicing.springs import initial_springs, signed

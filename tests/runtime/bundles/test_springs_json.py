@@ -8,9 +8,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from edgepose_runtime.bundles.springs_json import dump_springs, parse_springs, read_springs
 from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.poses.skeletons import PENN13
-from edgepose_runtime.thin_slicing.files import dump_springs, parse_springs, read_springs
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.springs import Springs, initial_springs
 
