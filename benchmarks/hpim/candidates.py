@@ -21,7 +21,7 @@ Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]
 UNTRAINED_POLES, SLOWEST = 80, 0.4
 
 
-class Contender(NamedTuple):
+class Candidate(NamedTuple):
     """A way to interpolate.
 
     Attributes:
@@ -34,20 +34,20 @@ class Contender(NamedTuple):
     interpolate: Interpolate
 
 
-def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
+def candidates(dictionary: Dictionary, published: Path) -> list[Candidate]:
     """Return all of them: splines, Eq. 17 with the published dictionaries, and ours."""
     found = [
-        Contender("linear", along_frames(_linear)),
-        Contender("cubic", along_frames(_spline(CubicSpline))),
-        Contender("PCHIP", along_frames(_spline(PchipInterpolator))),
-        *(Contender(name, _by(use)) for name, use in _published(published)),
-        Contender("untrained poles, ridge", _by(_ridge(untrained()))),
+        Candidate("linear", along_frames(_linear)),
+        Candidate("cubic", along_frames(_spline(CubicSpline))),
+        Candidate("PCHIP", along_frames(_spline(PchipInterpolator))),
+        *(Candidate(name, _by(use)) for name, use in _published(published)),
+        Candidate("untrained poles, ridge", _by(_ridge(untrained()))),
     ]
     ours = PoseInterpolator(dictionary)
     return [
         *found,
-        Contender("ours, noise known", _by(ours)),
-        Contender("ours, noise unknown", _by(ours, known=False)),
+        Candidate("ours, noise known", _by(ours)),
+        Candidate("ours, noise unknown", _by(ours, known=False)),
     ]
 
 
@@ -61,7 +61,7 @@ def untrained() -> MatrixDictionary:
 
 
 def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
-    """Turn a function of keys (n,) and values (n, C) without gaps into a contender's."""
+    """Turn a function of keys (n,) and values (n, C) without gaps into a candidate's."""
 
     def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
         out = np.full((len(poses), WINDOW, *poses.shape[2:]), np.nan)
