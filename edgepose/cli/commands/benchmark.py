@@ -129,8 +129,8 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot end well, before anything takes time."""
     if args.no_accuracy and (args.data_root or args.accuracy_from or args.plot or args.heads):
         raise ConfigError(
-            "--no-accuracy leaves out what --data-root, --accuracy-from, --heads and --plot are for; "
-            "leave out one or the others."
+            "--no-accuracy leaves out what --data-root, --accuracy-from, --heads and --plot are "
+            "for; leave out one or the others."
         )
     if args.clip == SAMPLE_CLIP and not SAMPLE_CLIP.is_file():
         raise ConfigError("The sample clip comes with a checkout alone; give a video with --clip.")

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             )
         table, sheet = (
             getattr(args, kind) or _beside(args.video, ending)
-            for kind, ending in (("csv", "csv"), ("sheet", "png"))
+            for kind, ending in (("csv", "csv"), ("contact_sheet", "png"))
         )
         _require_different(Path(args.video), table, sheet)
         for path in (table, sheet):

@@ -6,6 +6,7 @@ from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS
 from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
 from edgepose.models.keyframes.rates import KeyRates
+from edgepose.training.selectors.__main__ import at_most, main, train_edge
 from edgepose.training.selectors.checkpoints import Selectors, load_selectors, save_selectors
 from edgepose.training.selectors.features import (
     kept_features,
@@ -15,7 +16,6 @@ from edgepose.training.selectors.features import (
     trunk_of_body,
 )
 from edgepose.training.selectors.rates import ClipWithPoses
-from edgepose.training.selectors.recipes import at_most, main, train_edge
 from edgepose.training.tasks.networks import load_trained
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
