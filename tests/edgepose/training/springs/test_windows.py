@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.perturbation import Perturbation, perturbed
+from edgepose.refinement.thin_slicing import FLOW_SIZE
 from edgepose.testing import FakeMethod, standing_person
 from edgepose.training.config.loader import load_config
 from edgepose.training.optimiser import build_optimiser
-from edgepose.training.springs.learning import SpringSettings, learn_springs, measured_springs
+from edgepose.training.springs.learning import (
+    SpringSettings,
+    learn_springs,
+    measured_springs,
+    slice_loss,
+)
 from edgepose.training.springs.losses import choice_loss, hinge_loss
 from edgepose.training.springs.plot import plot_springs, rest_of
 from edgepose.training.springs.windows import SliceWindows, collect_windows, downsampled
 from edgepose.training.tasks.networks import build_module
 from edgepose.training.tasks.stages import build_task
-from edgepose.training.tasks.thin_slicing import SliceTask
+from edgepose.training.tasks.thin_slicing import SliceTask, slice_grids
 from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 from edgepose_runtime.thin_slicing.graph import body_graph
-from edgepose_runtime.thin_slicing.optical_flow import NoFlow
+from edgepose_runtime.thin_slicing.optical_flow import NoFlow, optical_flow
 from edgepose_runtime.thin_slicing.springs import initial_springs, signed
 
 PEOPLE = np.stack([standing_person((150 + 2 * t, 120), 120) for t in range(6)])
@@ -111,6 +118,52 @@ def test_halved_windows_show_the_same_places(windows):
     np.testing.assert_allclose(found, half.joints[0, :, :, :2], atol=0.8)
 
 
+def blank_windows(cells=8, frames=4, reach=2, joints=13):
+    here = np.stack(np.meshgrid(np.arange(cells), np.arange(cells)), -1).astype(np.float16)
+    return SliceWindows(
+        np.zeros((1, frames, joints, cells, cells), np.float16),
+        np.broadcast_to(here, (1, frames, 2 * reach, cells, cells, 2)).copy(),
+        np.zeros((1, frames, joints, 3), np.float32),
+    )
+
+
+def test_cells_of_halved_windows_come_from_halved_places():
+    """Where nothing moves, each cell of either size comes from itself; by 2 cells becomes by 1."""
+    still, half = blank_windows(cells=8), blank_windows(cells=4)
+    np.testing.assert_allclose(still.halved().grids, half.grids, atol=1e-3)
+    moved = replace(still, grids=still.grids + np.float16(2))
+    np.testing.assert_allclose(moved.halved().grids, half.grids + 1, atol=1e-3)
+
+
+@pytest.mark.parametrize(("reach", "offsets"), [(1, [-1, 1]), (2, [-2, -1, 1, 2])])
+def test_slices_are_drawn_with_the_neighbours_that_the_graph_reaches(reach, offsets):
+    windows = blank_windows(reach=2)
+    for d, offset in enumerate((-2, -1, 1, 2)):
+        windows.grids[:, :, d] = offset
+    _, grids, _ = windows.draw(np.random.default_rng(0), count=1, length=3, reach=reach)
+    assert grids.shape[:3] == (1, 3, 2 * reach)
+    assert grids[0, 0, :, 0, 0, 0].tolist() == offsets
+
+
+def test_springs_are_measured_where_both_joints_are_known():
+    windows = blank_windows(frames=4)
+    windows.joints[..., 2] = 1
+    windows.joints[0, :, 0, :2] = [[5, 2], [5, 4], [0, 0], [7, 7]]
+    windows.joints[0, :, 1, :2] = [[2, 1], [2, 3], [7, 7], [0, 0]]
+    windows.joints[0, 2, 0, 2] = windows.joints[0, 3, 1, 2] = 0
+    edge = body_graph(PENN13).edges.index((0, 1))
+    springs = measured_springs(body_graph(PENN13), windows)
+    np.testing.assert_allclose(rest_of(springs.spatial[edge])[0], [3, 1], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("cells", "radius"), [(46, 1.5), (92, 3.0)])
+def test_the_hinge_counts_as_the_joint_what_lies_within_twelve_pixels(cells, radius):
+    scores = torch.rand(1, 1, 1, cells, cells)
+    joints = torch.tensor([[[[20.0, 30.0, 1.0]]]])
+    wanted = hinge_loss(scores, joints[..., :2], joints[..., 2], radius=radius)
+    torch.testing.assert_close(slice_loss(scores, joints, "hinge"), wanted)
+
+
 def test_springs_rest_where_joints_are_on_average(windows):
     springs = measured_springs(body_graph(PENN13), windows)
     rest, _ = rest_of(springs.spatial[0])
@@ -153,6 +206,59 @@ def test_the_recipe_trains_network_and_springs_together(tmp_path):
     loss["loss"].backward()
     assert torch.isfinite(loss["loss"])
     assert task.module.get_parameter("messages.bias").grad is not None
+
+
+def test_the_task_compares_scores_with_joints_in_cells_and_leaves_out_those_outside(monkeypatch):
+    changes = ["start={}", "phases=[{steps=1, size=64, batch=1}]", "slices.length=2"]
+    config = load_config("thin-slicing", [*changes, 'slices.loss="choice"'])
+    task = SliceTask(config, build_module(config))
+    targets = config.targets
+    cells = 64 // int(targets.stride)
+    scores = torch.rand(1, 2, 13, cells, cells)
+    monkeypatch.setattr(task.module, "scores", lambda *_: scores)
+    places = torch.randint(0, cells, (1, 2, 13, 2)).float()
+    weight = torch.ones(1, 2, 13)
+    wanted = choice_loss(scores[:, :, 1:], places[:, :, 1:], weight[:, :, 1:], spread=cells / 46)
+    keypoints = torch.cat([places * targets.stride + targets.offset, weight[..., None]], -1)
+    keypoints[:, :, 0, 0] = 64.0 + targets.stride  # right of the crop
+    image = torch.zeros(1, 2, 64, 64, 3, dtype=torch.uint8)
+    torch.testing.assert_close(task.loss({"image": image, "keypoints": keypoints})["loss"], wanted)
+
+
+class TestSliceGrids:
+    """Where each cell comes from in the neighbouring frames, while the picture moves on."""
+
+    def test_a_cell_comes_from_where_its_picture_is_in_the_neighbour(self):
+        noise = np.random.default_rng(0).integers(0, 256, (160, 160), dtype=np.uint8)
+        texture = cv2.cvtColor(cv2.GaussianBlur(noise, (0, 0), 3), cv2.COLOR_GRAY2BGR)
+        # From frame to frame all moves by 4 pixels, half a cell of 16, to the right, and 2 down.
+        views = [texture[16 - 2 * t : 144 - 2 * t, 24 - 4 * t : 152 - 4 * t] for t in range(3)]
+        grids = slice_grids(np.stack(views)[None], optical_flow("dis"), cells=16, reach=2)
+        assert grids.shape == (1, 3, 4, 16, 16, 2)
+        here = np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1)
+        moved = (grids[0].numpy() - here)[..., 4:12, 4:12, :].mean((2, 3))
+        step, nowhere = np.array([0.5, 0.25]), np.full(2, np.nan)
+        wanted = [
+            [nowhere, nowhere, step, 2 * step],
+            [nowhere, -step, step, nowhere],
+            [-2 * step, -step, nowhere, nowhere],
+        ]
+        np.testing.assert_allclose(moved, wanted, atol=0.1)
+
+    def test_frames_are_compared_in_their_order_and_flow_is_measured_in_cells(self):
+        def brighter(receiver, sender):
+            """Says by how much the sender is brighter, as a way in pixels of the compared crops."""
+            by = float(sender.mean()) - float(receiver.mean())
+            return np.full((*receiver.shape, 2), by, np.float32)
+
+        frames = np.stack([np.full((64, 64, 3), 10 * t, np.uint8) for t in (1, 2, 4)])
+        grids = slice_grids(frames[None], brighter, cells=16, reach=1)[0].numpy()
+        cell = FLOW_SIZE / 16
+        np.testing.assert_allclose(grids[0, 1, 0, 0], 10 / cell)
+        np.testing.assert_allclose(
+            grids[1, :, 3, 2], [[2 - 10 / cell, 3 - 10 / cell], [2 + 20 / cell, 3 + 20 / cell]]
+        )
+        np.testing.assert_allclose(grids[2, 0, 0, 0], -20 / cell)
 
 
 class TestSlices:
