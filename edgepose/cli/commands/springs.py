@@ -71,7 +71,7 @@ def add_parser(subparsers: Any) -> None:
         "it errs less than on new ones (default: 1)",
     )
     group.add_argument("--reach", type=whole(0), default=1, help="frames that are neighbours")
-    group.add_argument("--loss", choices=("choice", "hinge", "balanced"), default="choice")
+    group.add_argument("--loss", choices=("choice", "hinge"), default="choice")
     group.add_argument("--steps", type=whole(1), default=160, help="on halved heat-maps")
     group.add_argument("--fine-steps", type=whole(0), default=0, help="then on whole ones")
     group.add_argument(

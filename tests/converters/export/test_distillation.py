@@ -144,7 +144,6 @@ EDGE_FORMS = [
     {},
     {"skip": False, "pooling": 1, "narrow": False},
     {"channels": 6, "narrow": False},
-    {"kernel_norm": "scale"},
     {"memory": "lstm"},
 ]
 

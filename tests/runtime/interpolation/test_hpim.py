@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from edgepose_runtime.interpolation import hpim
 from edgepose_runtime.interpolation.dictionary import Kinds, PoleDictionary, pole_atoms
 from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, PoseInterpolator
-from edgepose_runtime.interpolation.kernels.sparse import fista
 
 POLES = PoleDictionary(np.linspace(0.95, 1.02, 20), np.linspace(0.01, 1.5, 20))
 
@@ -58,28 +57,12 @@ def test_the_weighted_kernel_does_what_numpy_does_with_very_many_keys(equal):
 
 @settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 40), st.booleans())
-def test_the_ridge_kernel_does_what_numpy_does(seed, keys, equal):
+def test_the_least_squares_kernel_does_what_numpy_does(seed, keys, equal):
     frames, poses = random_task(seed, keys, equal=equal)
-    result = PoseInterpolator(POLES, method="ridge", ridge=0.01).interpolate(frames, poses)
-    prior = hpim.equal_atoms(POLES, 40)
-    fixed = 0.01 * np.trace(prior.covariances[0]) / 40
-    expected, _ = hpim.interpolate_numpy(prior, frames, poses, fixed=fixed)
+    result = PoseInterpolator(POLES, method="least-squares").interpolate(frames, poses)
+    expected, _ = hpim.interpolate_numpy(hpim.equal_atoms(POLES, 40), frames, poses, fixed=0.0)
     np.testing.assert_allclose(result.poses, expected, atol=2e-3)
     assert np.isnan(result.uncertainty[np.isfinite(result.poses[..., 0])]).all()
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 1000), st.integers(1, 40))
-def test_the_sparse_kernel_does_what_numpy_does(seed, keys):
-    frames, poses = random_task(seed, keys)
-    result = PoseInterpolator(POLES, method="fista").interpolate(frames, poses)
-    prepared = hpim.prepare_numpy(poses, None)
-    values = prepared.values.transpose(0, 2, 1).reshape(keys, -1)
-    seen = np.repeat(prepared.scores > 0, 2, axis=1)
-    codes = hpim.fista_numpy(POLES.atoms(40)[frames], values, 0.01, 100, seen)
-    mean = (POLES.atoms(40) @ codes).reshape(40, 5, 2).transpose(1, 2, 0)
-    expected, _ = hpim.in_pose_units(mean, np.full((5, 40), np.nan), prepared)
-    np.testing.assert_allclose(result.poses, expected, atol=0.05)
 
 
 def test_least_squares_is_equation_17():
@@ -223,17 +206,6 @@ def test_fista_gives_nothing_for_too_much_sparsity_and_gets_better_by_steps():
         return ((values - atoms @ codes) ** 2).sum() / 2 + 0.1 * np.abs(codes).sum()
 
     assert objective(1) > objective(10) > objective(100)
-
-
-def test_the_fista_kernel_keeps_to_values_that_are_seen():
-    random = np.random.default_rng(2)
-    atoms = random.normal(size=(9, 21)).astype(np.float32)
-    values = random.normal(size=(9, 32)).astype(np.float32)
-    seen = (random.random((9, 32)) < 0.7).astype(np.float32)
-    codes, work = np.empty((21, 32), np.float32), np.empty(32 * 32, np.float32)
-    fista(atoms, values * seen, seen, hpim.frobenius_step(atoms), 0.1, 100, 32, work, codes)
-    expected = hpim.fista_numpy(atoms, values, 0.1, 100, seen > 0)
-    np.testing.assert_allclose(codes, expected, atol=1e-4)
 
 
 def test_known_noise_is_found_out():
