@@ -199,7 +199,7 @@ class TestPolicies:
         with make_tracker(method, **listener.callbacks) as tracker:
             method.gate.clear()
             waited = threading.Event()
-            lane = tracker._session.lane
+            queue = tracker._session.queue
             now = time.monotonic()
 
             def room():
@@ -207,14 +207,14 @@ class TestPolicies:
                 return go_on.is_set()
 
             go_on = threading.Event()
-            monkeypatch.setattr(type(lane), "has_room", property(lambda _: room()))
+            monkeypatch.setattr(type(queue), "has_room", property(lambda _: room()))
             monkeypatch.setattr(time, "monotonic", lambda: now)
             submitted = in_thread(lambda: tracker.submit(FRAME))
             assert waited.wait(SECONDS)
             monkeypatch.setattr(time, "monotonic", lambda: now + 60)
             go_on.set()
-            with tracker._session.pipeline._changed:
-                tracker._session.pipeline._changed.notify_all()
+            with tracker._session.scheduler.lifecycle.changed:
+                tracker._session.scheduler.lifecycle.changed.notify_all()
             assert submitted() == 0
             method.gate.set()
             monkeypatch.undo()

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import Looker
-from edgepose.stats import StageClock
+from edgepose.inference.estimator import PoseEstimator, StageClock
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.person_search import (
     CANDIDATES,
@@ -25,7 +24,7 @@ def method():
 
 @pytest.fixture
 def search(method):
-    return PersonSearch(Looker(fake_model(method)), FollowingSettings())
+    return PersonSearch(PoseEstimator(fake_model(method)), FollowingSettings())
 
 
 def find(search):
