@@ -18,10 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgepose.notices import TrackingFailure
-from edgepose.results import PoseResult
+from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose.stats import TrackerStats
-from edgepose.streaming.flow_control import FrameDrop
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose.utils.machine import describe_machine

@@ -13,46 +13,22 @@ tracker, and torch only with training and conversion.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from edgepose_runtime.errors import (
-    AccuracyError,
-    BackendError,
-    BackendUnavailableError,
-    BundleError,
-    BundleFormatError,
-    BundleHashError,
-    BundleNotFoundError,
-    BundleVersionError,
-    CheckpointError,
-    ClosedError,
-    CollapseError,
-    ConfigError,
-    DataError,
-    DeviceError,
-    EdgePoseError,
-    FrameError,
-    InferenceError,
-    OutputError,
-    RoiError,
-    ServerError,
-    ServerFault,
-    SourceError,
-    TimestampError,
-)
+from edgepose.errors import ClosedError, ConfigError, EdgePoseError, InferenceError, SourceError
 
 if TYPE_CHECKING:
     from edgepose.drawing import draw_pose, draw_result
     from edgepose.inference.model import PoseModel, available_models, load
     from edgepose.keyframes.settings import KeyFrames
-    from edgepose.notices import TrackingFailure
+    from edgepose.offline.tracker import KeyFrameTracking
     from edgepose.pool import TrackerPool
     from edgepose.refinement.thin_slicing import ThinSlicing
-    from edgepose.remote.recorder import HeadStats, LateReason
     from edgepose.remote.settings import RemoteHead
-    from edgepose.results import Origin, PoseResult
-    from edgepose.stats import StageLatency, TrackerStats
-    from edgepose.streaming.flow_control import DropReason, FrameDrop
+    from edgepose.results import DropReason, FrameDrop, Origin, PoseResult, TrackingFailure
+    from edgepose.sinks import CsvSink, JsonlSink, VideoSink
+    from edgepose.stats import HeadStats, StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
+    from edgepose_runtime.capture import LiveSettings, open_source
     from edgepose_runtime.events import EventKind, StreamEvent
     from edgepose_runtime.poses.conversion import convert_keypoints
     from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
@@ -60,14 +36,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Names that are loaded when they are first used, and where they live.
+#: Names that are loaded when they are first used, and the modules that define them.
 _LAZY = {
-    "DropReason": "edgepose.streaming.flow_control",
+    "CsvSink": "edgepose.sinks",
+    "DropReason": "edgepose.results",
     "EventKind": "edgepose_runtime.events",
-    "FrameDrop": "edgepose.streaming.flow_control",
-    "HeadStats": "edgepose.remote.recorder",
+    "FrameDrop": "edgepose.results",
+    "HeadStats": "edgepose.stats",
+    "JsonlSink": "edgepose.sinks",
+    "KeyFrameTracking": "edgepose.offline.tracker",
     "KeyFrames": "edgepose.keyframes.settings",
-    "LateReason": "edgepose.remote.recorder",
+    "LiveSettings": "edgepose_runtime.capture",
     "OneEuroSettings": "edgepose_runtime.poses.smoothing",
     "Origin": "edgepose.results",
     "PoseModel": "edgepose.inference.model",
@@ -81,59 +60,47 @@ _LAZY = {
     "ThinSlicing": "edgepose.refinement.thin_slicing",
     "TrackerPool": "edgepose.pool",
     "TrackerStats": "edgepose.stats",
-    "TrackingFailure": "edgepose.notices",
+    "TrackingFailure": "edgepose.results",
+    "VideoSink": "edgepose.sinks",
     "available_models": "edgepose.inference.model",
     "convert_keypoints": "edgepose_runtime.poses.conversion",
     "draw_pose": "edgepose.drawing",
     "draw_result": "edgepose.drawing",
     "get_skeleton": "edgepose_runtime.poses.skeletons",
     "load": "edgepose.inference.model",
+    "open_source": "edgepose_runtime.capture",
 }
 
 __all__ = [
-    "AccuracyError",
-    "BackendError",
-    "BackendUnavailableError",
-    "BundleError",
-    "BundleFormatError",
-    "BundleHashError",
-    "BundleNotFoundError",
-    "BundleVersionError",
-    "CheckpointError",
     "ClosedError",
-    "CollapseError",
     "ConfigError",
-    "DataError",
-    "DeviceError",
+    "CsvSink",
     "DropReason",
     "EdgePoseError",
     "EventKind",
     "FrameDrop",
-    "FrameError",
     "HeadStats",
     "InferenceError",
+    "JsonlSink",
+    "KeyFrameTracking",
     "KeyFrames",
-    "LateReason",
+    "LiveSettings",
     "OneEuroSettings",
     "Origin",
-    "OutputError",
     "PoseModel",
     "PoseResult",
     "PoseTracker",
     "RemoteHead",
-    "RoiError",
-    "ServerError",
-    "ServerFault",
     "ServerSettings",
     "Skeleton",
     "SourceError",
     "StageLatency",
     "StreamEvent",
     "ThinSlicing",
-    "TimestampError",
     "TrackerPool",
     "TrackerStats",
     "TrackingFailure",
+    "VideoSink",
     "__version__",
     "available_models",
     "convert_keypoints",
@@ -141,6 +108,7 @@ __all__ = [
     "draw_result",
     "get_skeleton",
     "load",
+    "open_source",
 ]
 
 

@@ -2,44 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from edgepose.inference.model import PoseModel
+from edgepose.inference.model import PoseModel, load
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
-from edgepose.refinement.base import Refinement
 from edgepose.refinement.thin_slicing import refinement
-from edgepose.remote import HeadLink
-from edgepose.streaming.flow_control import make_policy
+from edgepose.remote import HeadConnection, RemoteHead, remote_head
+from edgepose.streaming.flow_control import FlowPolicy, make_policy
 from edgepose.tracking.deadline import Deadline
-from edgepose.tracking.step import FrameWork
-from edgepose.tracking.stream import PoseStream
+from edgepose.tracking.step import TrackingStep
+from edgepose.tracking.strategies import Refinement, Refiner
+from edgepose.tracking.stream import LocalHead, PoseStream
+from edgepose_runtime.checks import is_whole_number
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
+Head = TypeVar("Head", bound=Closable)
+
 
 @dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """How one stream is tracked; see :class:`edgepose.PoseTracker`.
+class EngineOptions:
+    """What runs the networks, for a model that is not loaded yet; see :func:`edgepose.load`.
 
-    Raises:
-        ConfigError: an option has no such value.
+    Attributes:
+        backend: ``"openvino"``, ``"onnxruntime"`` or, on a server, ``"triton"``.
+        device: where the networks run.
+        precision: what they compute in.
+        num_threads: CPU threads for each network.
     """
 
-    smoothing: bool | OneEuroSettings
-    reinitialise_every: int | None
-    deadline_ms: float | None
-    policy: str | None
+    backend: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    num_threads: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given, by name."""
+        options = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in options.items() if value is not None}
+
+    def check_for(self, model: str | Path | PoseModel) -> None:
+        """Refuse options for a model that is loaded already.
+
+        Raises:
+            ConfigError: one was given.
+        """
+        given = self.given()
+        if given and isinstance(model, PoseModel):
+            raise ConfigError(
+                f"{', '.join(given)} cannot be chosen for {model!r}, which is loaded already; give "
+                "such options to edgepose.load()."
+            )
+
+    def load(self, model: str | Path | PoseModel) -> PoseModel:
+        """Return a model that is loaded, or load one by name or path."""
+        return model if isinstance(model, PoseModel) else load(model, **self.given())
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingOptions:
+    """How a stream is tracked: by :class:`edgepose.PoseTracker`, or each by a pool.
+
+    Attributes:
+        smoothing: whether joints are smoothed in time (One-Euro filter), or how.
+        reinitialise_every: run the heavy head every N frames; 0: only at the start and after a
+            loss; ``None``: what the bundle recommends.
+        deadline_ms: from a frame's submission to its pose. When time is short a cheaper step is
+            taken, and ``origin`` says so: the head is put off, or the pose is predicted.
+        policy: what happens to a frame that arrives while others are tracked: ``"every-frame"``
+            makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
+            for ``submit()`` and files, the latter for live sources.
+        head: address of a server with a heavy head, such as ``"grpc://host:8001"``, or a
+            :class:`RemoteHead`. Tracking starts at once with the light network; late answers are
+            propagated through the frames since. Requests are sent at the start, after a loss,
+            when joints are doubtful, and every ``reinitialise_every`` frames.
+        head_local: what the model's own head is for then: ``"fallback"`` replaces the server while
+            it is away, ``"never"`` leaves that to the light network.
+        key_frames: run the networks on few frames only, and propagate the pose through the others:
+            ``"auto"`` or :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``:
+            run them on all.
+        refine: ``"thin-slicing"`` or :class:`ThinSlicing`: each pose is refined with neighbouring
+            frames, and comes some frames later; see there. ``origin`` is then ``refined``.
+
+    Raises:
+        ConfigError: an option has no such value, or contradicts another.
+    """
+
+    smoothing: bool | OneEuroSettings = True
+    reinitialise_every: int | None = None
+    deadline_ms: float | None = None
+    policy: str | None = None
+    head: str | RemoteHead | None = None
+    head_local: str = "fallback"
     key_frames: KeyFrames | str | None = None
     refine: str | Refinement | None = None
 
     def __post_init__(self) -> None:
-        _smoothing_settings(self.smoothing)
+        self._smoothing_settings()
         _check_interval(self.reinitialise_every)
+        self.remote_head()
         if self.deadline_ms is not None:
             Deadline(self.deadline_ms)
         if self.policy is not None:
@@ -47,76 +115,105 @@ class StreamOptions:
         key_frame_settings(self.key_frames)
         if refinement(self.refine) is not None and self.key_frames is not None:
             raise ConfigError(
-                "key_frames and refine contradict each other: one looks at few frames, the other "
-                "compares what networks say about all of them. Leave one out."
+                "key_frames and refine contradict each other: one runs the networks on few frames, "
+                "the other compares their output for all of them. Leave one out."
             )
 
-    def new_work(self, model: PoseModel, head: HeadLink | None = None) -> FrameWork:
-        """Return the work on the frames of a stream that begins."""
-        settings, smoothing = (
-            key_frame_settings(self.key_frames),
-            _smoothing_settings(self.smoothing),
-        )
+    @property
+    def uses_local_head(self) -> bool:
+        """Whether the bundle's own head replaces a remote one that is away."""
+        return self.head_local == "fallback"
+
+    def remote_head(self) -> RemoteHead | None:
+        """Return the settings of the remote head, ``None`` for none."""
+        return remote_head(self.head, self.head_local)
+
+    def new_step(
+        self,
+        model: PoseModel,
+        head: HeadConnection | None = None,
+        policy: FlowPolicy | None = None,
+        participating: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> TrackingStep:
+        """Return the per-frame step of a new stream, with all its parts.
+
+        Args:
+            model: its networks.
+            head: connection to a remote head.
+            policy: of the queue in which frames wait; ``None`` if they do not.
+            participating: see :class:`TrackingStep`.
+        """
+        every, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
         keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
+        if every is None:
+            every = model.method.spec.reinitialise_every
         stream = PoseStream(
             model,
-            smoothing=smoothing,
-            reinitialise_every=self.reinitialise_every,
-            head=head,
+            smoothing=self._smoothing_settings(),
+            head=LocalHead(every) if head is None else head.new_tracker(every),
             key_frames=keys,
         )
-        refine, refiner = refinement(self.refine), None
+        return TrackingStep(
+            stream,
+            self.deadline_ms,
+            self._new_refiner(model, keys),
+            waiting_counts=policy is None or policy.drops,
+            participating=participating,
+        )
+
+    def _new_refiner(self, model: PoseModel, keys: LiveKeyFrames | None) -> Refiner | None:
+        refine = refinement(self.refine)
         if refine is not None:
-            refiner = refine.new_refiner(model, smoothing)
-        elif keys is not None and keys.settings.lag_frames:
-            refiner = KeyFrameInterpolation(keys)
-        return FrameWork(stream, self.deadline_ms, refiner, head=head)
+            return refine.new_refiner(model, self._smoothing_settings())
+        if keys is not None and keys.settings.lag_frames:
+            return KeyFrameInterpolation(keys)
+        return None
+
+    def _smoothing_settings(self) -> OneEuroSettings | None:
+        smoothing = self.smoothing
+        if isinstance(smoothing, OneEuroSettings):
+            return smoothing
+        if not isinstance(smoothing, bool):
+            raise ConfigError(
+                f"smoothing must be True, False or OneEuroSettings; got {smoothing!r}."
+            )
+        return OneEuroSettings() if smoothing else None
+
+
+class Engine(Generic[Head]):
+    """The networks and the remote head of a tracker or pool, released together.
+
+    Args:
+        model: the networks.
+        owned: they are closed on release; shared ones are not.
+        connect: opens the connection to the remote head, ``None`` for none.
+    """
+
+    def __init__(
+        self, model: PoseModel, *, owned: bool, connect: Callable[[PoseModel], Head] | None
+    ) -> None:
+        self.model = model
+        self.head: Head | None = None
+        self._owned = owned
+        try:
+            self.head = None if connect is None else connect(model)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Close the connection and the networks; only when no thread tracks any more."""
+        if self.head is not None:
+            self.head.close()
+        if self._owned:
+            self.model.close()
 
 
 def _check_interval(reinitialise_every: int | None) -> None:
     if reinitialise_every is None:
         return
-    if not _is_whole(reinitialise_every) or reinitialise_every < 0:
+    if not is_whole_number(reinitialise_every) or reinitialise_every < 0:
         raise ConfigError(
             "reinitialise_every must be a whole number of frames, 0 for never or None for what the "
             f"bundle recommends; got {reinitialise_every!r}."
         )
-
-
-def _smoothing_settings(smoothing: bool | OneEuroSettings) -> OneEuroSettings | None:
-    if isinstance(smoothing, OneEuroSettings):
-        return smoothing
-    if not isinstance(smoothing, bool):
-        raise ConfigError(f"smoothing must be True, False or OneEuroSettings; got {smoothing!r}.")
-    return OneEuroSettings() if smoothing else None
-
-
-def engine_options(
-    model: str | Path | PoseModel,
-    backend: str | None,
-    device: str | None,
-    precision: str | None,
-    num_threads: int | None,
-) -> dict[str, Any]:
-    """Return those options that were given, by name.
-
-    Raises:
-        ConfigError: one was given for a model that is loaded already.
-    """
-    options = {
-        "backend": backend,
-        "device": device,
-        "precision": precision,
-        "num_threads": num_threads,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    if given and isinstance(model, PoseModel):
-        raise ConfigError(
-            f"{', '.join(given)} cannot be chosen for {model!r}, which is loaded already; give "
-            "such options to edgepose.load()."
-        )
-    return given
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

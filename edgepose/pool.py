@@ -7,23 +7,22 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.inference.shared_model import SharedModel, open_shared, share
 from edgepose.keyframes import KeyFrames
-from edgepose.options import StreamOptions, engine_options
-from edgepose.refinement.base import Refinement
-from edgepose.remote import HeadLink, RemoteHead, SharedHead, remote_head
+from edgepose.options import Engine, EngineOptions, TrackingOptions
+from edgepose.remote import HeadConnection, RemoteHead, SharedHeadConnection
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.streaming.callbacks import Callback, Callbacks, Dispatcher
 from edgepose.streaming.flow_control import make_policy
 from edgepose.streaming.pipeline import Pipeline
-from edgepose.streaming.shutdown import Closing, close_at_exit
+from edgepose.streaming.shutdown import ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import GRACE_S, SourceReader, policy_for
-from edgepose.streaming.stream_queue import Lane
+from edgepose.streaming.stream_queue import StreamQueue
+from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError, EdgePoseError
@@ -35,16 +34,16 @@ ENDED_KEPT = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Member:
-    lane: Lane
+    queue: StreamQueue
     reader: SourceReader
-    head: HeadLink | None
+    head: HeadConnection | None
 
     def stats(self) -> TrackerStats:
-        stats = self.lane.recorder.snapshot()
+        stats = self.queue.recorder.snapshot()
         return stats if self.head is None else replace(stats, head=self.head.stats)
 
 
-class TrackerPool(Closing):
+class TrackerPool(ManagedResource):
     """Tracks one person in each of several sources, on shared networks.
 
     Each source has a reader thread, a policy and a state of its own: one that is slow or dead
@@ -56,21 +55,13 @@ class TrackerPool(Closing):
 
     Args:
         model: name of a shipped bundle, path of a bundle, or a loaded model to share.
-        backend: see :func:`edgepose.load`; like the next three, only for a model not loaded yet.
-        device: where the networks run.
-        precision: what they compute in.
-        num_threads: CPU threads for each network.
+        backend: see :class:`~edgepose.options.EngineOptions`, like ``device``, ``precision`` and
+            ``num_threads``; only for a model that is not loaded yet.
         batching: whether to join inferences; ``None`` to measure which is faster at the start.
-        smoothing: see :class:`PoseTracker`, like the next three.
-        reinitialise_every: how often the head runs.
-        deadline_ms: from a frame's submission to its pose.
-        policy: for all sources; ``None`` for what suits each.
-        head: a heavy head on a server, which all sources ask over one connection; see
-            :class:`PoseTracker`, like the next. What it says about each source is merged there;
-            each has its own ``stats[name].head``, and is told when the server goes and comes.
-        head_local: what the model's own head is for then.
-        key_frames: for all sources; see :class:`PoseTracker`.
-        refine: see :class:`PoseTracker`.
+        smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
+            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames`` and ``refine``,
+            for all sources. A remote head has one connection for all of them; each has counts of
+            its own, ``stats[name].head``, and is told when the server goes and comes.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.
@@ -104,21 +95,25 @@ class TrackerPool(Closing):
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
     ) -> None:
-        remote = remote_head(head, head_local)
-        callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        self._options = StreamOptions(
-            smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
+        engine = EngineOptions(backend, device, precision, num_threads)
+        engine.check_for(model)
+        self._options = TrackingOptions(
+            smoothing, reinitialise_every, deadline_ms, policy, head, head_local, key_frames, refine
         )
-        engine = engine_options(model, backend, device, precision, num_threads)
-        self._owns_model = not isinstance(model, PoseModel)
+        callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._shared = _open(model, engine, batching)
-        self._head = None if remote is None else self._connect(remote, head_local)
-        self._dispatcher = Dispatcher(callbacks, lambda lane, notice: (lane.name, notice))
+        self._engine = Engine(
+            self._shared.model, owned=not isinstance(model, PoseModel), connect=self._connect
+        )
+        self._dispatcher = Dispatcher(
+            callbacks, lambda queue, notification: (queue.name, notification)
+        )
         self._pipeline = Pipeline(self._dispatcher.deliver, workers=self._shared.workers)
+        self._scheduler = self._pipeline.scheduler
         self._lock = threading.Lock()
         self._members: dict[str, _Member] = {}
         self._numbers = itertools.count()
-        close_at_exit(self, self._pipeline.abandon)
+        close_at_exit(self, self._scheduler.lifecycle.abandon)
 
     @property
     def model(self) -> PoseModel:
@@ -140,7 +135,7 @@ class TrackerPool(Closing):
         Raises:
             ClosedError: this is the child of a fork.
         """
-        self._pipeline.require_own_process()
+        self._scheduler.lifecycle.require_own_process()
         with self._lock:
             return {name: each.stats() for name, each in self._members.items()}
 
@@ -185,12 +180,12 @@ class TrackerPool(Closing):
             ConfigError: the pool has no source of that name.
             ClosedError: this is the child of a fork.
         """
-        self._pipeline.require_own_process()
+        self._scheduler.lifecycle.require_own_process()
         with self._lock:
             if name not in self._members:
                 raise ConfigError(f"The pool has no source {name!r}.")
             member = self._members.pop(name)
-        self._pipeline.retire(member.lane)
+        self._scheduler.retire(member.queue)
         member.reader.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -206,7 +201,7 @@ class TrackerPool(Closing):
             ClosedError: the pool was closed, or a thread of it failed.
             ConfigError: this is a callback, which would wait for itself.
         """
-        return self._pipeline.wait_for_end(timeout)
+        return self._scheduler.wait_for_end(timeout)
 
     def warmup(self) -> None:
         """Run every network and kernel once, so that the first frames are as quick as others.
@@ -214,7 +209,7 @@ class TrackerPool(Closing):
         Raises:
             InferenceError: a network failed.
         """
-        self._options.new_work(self._shared.model).warmup()
+        self._options.new_step(self._shared.model).warmup()
 
     def __repr__(self) -> str:
         return (
@@ -234,63 +229,52 @@ class TrackerPool(Closing):
         with self._lock:
             self._require_free(name)  # another thread may have been quicker
             member = self._member(source, name)
-            self._pipeline.add(member.lane)
+            self._scheduler.add(member.queue)
             self._members[name] = member
             self._forget_oldest()
             return member
 
     def _forget_oldest(self) -> None:
         """Let go of sources that ended long ago, lest a pool that runs for weeks grows."""
-        ended = [name for name, member in self._members.items() if member.lane.is_over]
+        ended = [name for name, member in self._members.items() if member.queue.is_over]
         for name in ended[:-ENDED_KEPT]:
             del self._members[name]
 
     def _member(self, source: FrameSource, name: str) -> _Member:
-        link = None if self._head is None else self._head.new_link()
-        work = self._options.new_work(self._shared.model, link)
-        work.at_work = self._shared.at_work
+        head = None if self._engine.head is None else self._engine.head.new_connection()
         policy = make_policy(policy_for(source, self._options.policy))
-        work.waiting_counts = policy.drops
-        lane = Lane(work, policy, StatsRecorder(), name)
-        work.tell = partial(self._pipeline.add_event, lane)
-        return _Member(lane, SourceReader(source, lane, self._pipeline), link)
+        model, participating = self._shared.model, self._shared.participating
+        step = self._options.new_step(model, head, policy, participating)
+        queue = StreamQueue(step, policy, StatsRecorder(), name)
+        return _Member(queue, SourceReader(source, queue, self._scheduler), head)
 
-    def _connect(self, remote: RemoteHead, local: str) -> SharedHead:
-        try:
-            return SharedHead(self._shared.model, remote, local=local == "fallback")
-        except BaseException:
-            if self._owns_model:
-                self._shared.model.close()
-            raise
-
-    def _release(self) -> None:
-        """Let go of the networks; only when no thread tracks any more."""
-        if self._head is not None:
-            self._head.close()
-        if self._owns_model:
-            self._shared.model.close()
+    def _connect(self, model: PoseModel) -> SharedHeadConnection | None:
+        remote = self._options.remote_head()
+        if remote is None:
+            return None
+        return SharedHeadConnection(model, remote, local=self._options.uses_local_head)
 
     def _present(self) -> list[_Member]:
         with self._lock:
             return list(self._members.values())
 
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
-        """Close, and return the error that nobody dealt with."""
+        """Close, and return the error that was not handled."""
         if not self._pipeline.is_of_this_process:
             return None
         for member in self._present():
             member.reader.stop_source()
-        self._pipeline.close(timeout, drain=drain, release=self._release)
+        self._pipeline.close(timeout, drain=drain, release=self._engine.release)
         # Together: many sources that do not return take no longer than one. Asked for again, as
         # one may have been added meanwhile; from here on none is.
         deadline = time.monotonic() + GRACE_S
         for member in self._present():
             member.reader.stop(max(0.0, deadline - time.monotonic()))
-        return self._pipeline.take_error() or self._dispatcher.take_unhandled()
+        return self._scheduler.lifecycle.take_error() or self._dispatcher.take_unhandled()
 
 
 def _open(
-    model: str | Path | PoseModel, engine: dict[str, Any], batching: bool | None
+    model: str | Path | PoseModel, engine: EngineOptions, batching: bool | None
 ) -> SharedModel:
     if isinstance(model, PoseModel):
         if batching:
@@ -299,5 +283,6 @@ def _open(
                 "the pool the name or path of a bundle."
             )
         return share(model)
-    backend = engine.pop("backend", "openvino")
-    return open_shared(model, backend, BackendSettings(**engine), batching=batching)
+    settings = engine.given()
+    backend = settings.pop("backend", "openvino")
+    return open_shared(model, backend, BackendSettings(**settings), batching=batching)

@@ -1,4 +1,4 @@
-"""What the tracker says about a frame."""
+"""How a frame ends: a result, a drop or a failure; and the end of a stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.poses.skeletons import Skeleton
 
 
@@ -80,3 +81,68 @@ class PoseResult:
         """
         index = self.skeleton.index(name)
         return None if self.keypoints is None else self.keypoints[index]
+
+
+class DropReason(str, Enum):
+    """Why a frame was dropped."""
+
+    SUPERSEDED = "superseded"
+    """A newer frame came before this one's turn."""
+    STALE = "stale"
+    """It waited too long for its turn."""
+    SLOW_CALLBACK = "slow_callback"
+    """Its pose was ready, but ``on_result`` was still busy with too many earlier ones."""
+    RESET = "reset"
+    """The tracker was reset before the frame was done."""
+    CLOSED = "closed"
+    """The tracker was closed before the frame was done."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDrop:
+    """A frame that was submitted and has no result.
+
+    Attributes:
+        frame_id: what ``submit()`` returned.
+        timestamp_ms: when the frame was taken.
+        reason: why it was dropped.
+    """
+
+    frame_id: int
+    timestamp_ms: float
+    reason: DropReason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackingFailure:
+    """An error that no caller could be told by raising it.
+
+    Attributes:
+        error: what was raised.
+        frame_id: the frame that it cost; ``None`` if it cost none.
+        timestamp_ms: when that frame was taken, ``None`` if there is no frame or no valid time.
+        callback: the callback that raised it, such as ``"on_result"``; ``None`` if it was not one.
+    """
+
+    error: Exception
+    frame_id: int | None = None
+    timestamp_ms: float | None = None
+    callback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """There will be no more frames, and all were reported.
+
+    Attributes:
+        error: why the source ended, ``None`` if it simply did.
+    """
+
+    error: Exception | None = None
+
+
+#: Anything that is delivered to a callback.
+Notification = PoseResult | FrameDrop | TrackingFailure | StreamEvent | StreamEnd

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from enum import Enum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgepose.results import PoseResult
-from edgepose.streaming.flow_control import DropReason
-
-if TYPE_CHECKING:
-    from edgepose.remote.recorder import HeadStats
+from edgepose.results import DropReason, PoseResult
 
 #: The stage that stands for the whole call.
 TOTAL = "total"
@@ -25,28 +19,6 @@ TOTAL = "total"
 WINDOW = 4096
 #: The first frames of a tracker that was not warmed up: kernels compile, networks allocate.
 WARMUP_FRAMES = 3
-
-
-class StageClock:
-    """Adds up what each stage of one frame takes. For one thread."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._stages: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside the block to a stage, also if the block raises."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            elapsed = (time.perf_counter() - start) * 1e3
-            self._stages[name] = self._stages.get(name, 0.0) + elapsed
-
-    def latency(self) -> dict[str, float]:
-        """Return ms by stage so far, in order of first use, with the total since construction."""
-        return {**self._stages, TOTAL: (time.perf_counter() - self._start) * 1e3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +38,53 @@ class StageLatency:
         return cls(values.size, p50, p95, p99)
 
 
+class LateReason(str, Enum):
+    """Why an answer was not merged."""
+
+    TOO_LATE = "too_late"
+    """The frame that it is about is not remembered any more."""
+    TRACK_ENDED = "track_ended"
+    """The person was lost, or the tracker reset, since that frame."""
+    SUPERSEDED = "superseded"
+    """The head's answer for a later frame was merged before."""
+    MOVED = "moved"
+    """PropagatedAnswer on, it shows a person elsewhere than the track."""
+    UNSUPPORTED = "unsupported"
+    """PropagatedAnswer on, it is less sure of the pose than the track."""
+    FAILED = "failed"
+    """It could not be propagated: a network failed or was closed."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStats:
+    """A snapshot; ``requests == merged + sum(dropped) + sum(failed) + in_flight``.
+
+    Attributes:
+        state: of the connection: ``closed`` (in use), ``open`` (a circuit breaker stops
+            requests, with back-off), ``half_open`` (one request tests the server).
+        requests: frames for which a request was sent, or should have been.
+        merged: answers that replaced the track's pose.
+        dropped: answers that did not, by :class:`LateReason`.
+        failed: requests without an answer that can be used, by
+            :class:`edgepose_runtime.errors.ServerFault`.
+        in_flight: requests without an end yet.
+        latency: from request to answer, in ms; ``None`` before the first answer.
+        frames_late: by how many frames answers were late when merged, on average.
+    """
+
+    state: str
+    requests: int
+    merged: int
+    dropped: Mapping[str, int]
+    failed: Mapping[str, int]
+    in_flight: int
+    latency: StageLatency | None
+    frames_late: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class TrackerStats:
     """A snapshot of what a tracker did since it was made or reset.
@@ -83,10 +102,10 @@ class TrackerStats:
         origins: poses by how they came about.
         latency: by stage, over the latest 4096 frames that had it, warm-up excluded.
         drops: dropped frames by reason.
-        pending: frames that wait, are in work, or whose result waits for the callback.
+        pending: frames that wait, are being tracked, or whose result waits for the callback.
         callback_errors: exceptions that callbacks raised.
-        unreported: drops and errors that are counted above, but of which ``on_drop`` and
-            ``on_error`` were not told, because a callback did not return for too long.
+        unreported: drops and errors that are counted above, but that were not
+            reported to ``on_drop`` and ``on_error``, because a callback did not return in time.
         head: what became of the requests to a remote head; ``None`` without one.
     """
 
@@ -148,17 +167,29 @@ class StatsRecorder:
         """Count a frame that was refused."""
         self._add("errors")
 
+    def add_failed_frame(self) -> None:
+        """Count a frame that was refused as it was submitted."""
+        with self._lock:
+            self._counts["frames"] += 1
+            self._counts["errors"] += 1
+
+    def add_tracked_frame(self, result: PoseResult) -> None:
+        """Count a frame together with its result."""
+        with self._lock:
+            self._counts["frames"] += 1
+            self.add_result(result)
+
     def add_drop(self, reason: DropReason) -> None:
         """Count a frame that was dropped."""
         with self._lock:
-            self._drops[str(reason)] += 1
+            self._drops[reason.value] += 1
 
     def add_callback_error(self) -> None:
         """Count an exception in a callback."""
         self._add("callback_errors")
 
     def add_unreported(self) -> None:
-        """Count a drop or error of which no callback will be told."""
+        """Count a drop or error that no callback will get."""
         self._add("unreported")
 
     def add_result(self, result: PoseResult) -> None:
@@ -168,7 +199,7 @@ class StatsRecorder:
                 self._counts["without_person"] += 1
             else:
                 self._counts["poses"] += 1
-                self._origins[str(result.origin)] += 1
+                self._origins[result.origin.value] += 1
             if self._warmup_left:
                 self._warmup_left -= 1
                 return

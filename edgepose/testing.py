@@ -132,10 +132,10 @@ class FakeMethod:
         return heatmaps
 
 
-class CarryingFakeMethod(FakeMethod):
-    """A fake method that can carry a remote head's late answers on, by averaging heat-maps."""
+class PropagatingFakeMethod(FakeMethod):
+    """A fake method that can propagate a remote head's late answers, by averaging heat-maps."""
 
-    can_carry = True
+    can_propagate = True
 
     def begin(self, crop: Crop, roi: Roi) -> Estimate:
         """Show the person, as the light network would."""
@@ -149,7 +149,7 @@ class CarryingFakeMethod(FakeMethod):
         """Show the person."""
         return self._estimate("advance", crop, roi, Origin.PROPAGATED)
 
-    def carry(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002
+    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002
         """Return the mean of heat-maps and those that the frame had."""
         if self.error is not None:
             raise self.error

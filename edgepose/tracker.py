@@ -6,76 +6,58 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
-from edgepose.options import StreamOptions, engine_options
-from edgepose.refinement.base import Refinement
-from edgepose.regions import RoiLike
-from edgepose.remote import HeadLink, RemoteHead, remote_head
+from edgepose.options import Engine, EngineOptions, TrackingOptions
+from edgepose.remote import HeadConnection, RemoteHead
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.streaming.callbacks import Callback, Callbacks
-from edgepose.streaming.flow_control import PendingFrame
+from edgepose.streaming.flow_control import FlowPolicy, make_policy
 from edgepose.streaming.session import Session, SourceSession
-from edgepose.streaming.shutdown import DROP_TIMEOUT_S, Closing, close_at_exit
-from edgepose.tracking.timestamps import StreamTime
+from edgepose.streaming.shutdown import DROP_TIMEOUT_S, ManagedResource, close_at_exit
+from edgepose.streaming.source_reader import policy_for
+from edgepose.tracking.frame import FrameSequence, Image
+from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
-from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.geometry.roi import RoiLike
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
-class PoseTracker(Closing):
+class PoseTracker(ManagedResource):
     """Tracks one person through one stream of frames.
 
     It finds the person in the whole frame, follows the pose from then on, notices when the person
-    is lost, and looks again. Several trackers can share the networks of one :func:`edgepose.load`.
+    is lost, and searches again. Several trackers can share the networks of one
+    :func:`edgepose.load`.
 
-    Frames go in by one of three ways. :meth:`track` returns the pose. :meth:`submit` hands the
-    frame over, and ``on_result`` gets the pose. :meth:`stream` reads a source and yields poses.
+    Frames go in by one of three ways. :meth:`track` returns the pose. :meth:`submit` takes the
+    frame, and ``on_result`` gets the pose. :meth:`stream` reads a source and yields poses.
 
     Any method may be called from any thread. Callbacks are called one at a time, in the order of
     the frames, on one thread that does nothing else. What a callback raises goes to ``on_error``;
-    an error that ``on_error`` does not deal with is raised by :meth:`close`.
+    an error that ``on_error`` does not handle is raised by :meth:`close`.
 
     Args:
         model: name of a shipped bundle, path of a bundle, or a loaded model to share. A model
             that the tracker loads itself is closed with it; a shared one is not.
-        backend: see :func:`edgepose.load`; like the next three, only for a model not loaded yet.
-        device: where the networks run.
-        precision: what they compute in.
-        num_threads: CPU threads for each network.
-        smoothing: whether joints are smoothed in time (One-Euro filter), or how.
-        reinitialise_every: run the heavy head every N frames; 0: only at the start and after a
-            loss; ``None``: what the bundle recommends.
-        deadline_ms: from a frame's submission to its pose. When that is short a cheaper step is
-            taken, and ``origin`` says so: the head is put off, or the pose is predicted.
-        policy: what becomes of a frame that comes while others are in work: ``"every-frame"``
-            makes ``submit()`` wait, ``"latest"`` drops all but the newest. ``None``: the former
-            for ``submit()`` and files, the latter for live sources.
-        head: address of a server with a heavy head, such as ``"grpc://host:8001"``, or a
-            :class:`RemoteHead`. The tracker starts at once with the light network; what the head
-            says late is carried through the frames since. It is asked at the start, after a loss,
-            when joints are doubtful, and every ``reinitialise_every`` frames.
-        head_local: what the model's own head is for then: ``"fallback"`` steps in while the server
-            is away, ``"never"`` leaves it to the light network.
-        key_frames: look at few frames only, and carry the pose through the others: ``"auto"`` or
-            :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``: look at all.
-        refine: ``"thin-slicing"`` or :class:`ThinSlicing`: neighbouring frames have a say in each
-            pose, which comes some frames later; see there. ``origin`` is then ``refined``.
+        backend: see :class:`~edgepose.options.EngineOptions`, like ``device``, ``precision`` and
+            ``num_threads``; only for a model that is not loaded yet.
+        smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
+            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames`` and ``refine``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
-        on_error: gets a :class:`TrackingFailure` for each error, and so deals with it.
+        on_error: gets a :class:`TrackingFailure` for each error, and so handles it.
         on_event: gets each :class:`StreamEvent` of a source, such as a lost camera, or of the
             remote head; with :meth:`track`, on the thread that calls it.
 
@@ -106,36 +88,33 @@ class PoseTracker(Closing):
         on_error: Callback | None = None,
         on_event: Callback | None = None,
     ) -> None:
-        engine = engine_options(model, backend, device, precision, num_threads)
-        remote = remote_head(head, head_local)
-        self._options = StreamOptions(
-            smoothing, reinitialise_every, deadline_ms, policy, key_frames, refine
+        engine = EngineOptions(backend, device, precision, num_threads)
+        engine.check_for(model)
+        self._options = TrackingOptions(
+            smoothing, reinitialise_every, deadline_ms, policy, head, head_local, key_frames, refine
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        self._owns_model = not isinstance(model, PoseModel)
-        self._model = model if isinstance(model, PoseModel) else load(model, **engine)
-        self._head = None if remote is None else self._link(remote, head_local)
+        self._engine = self._open(engine, model)
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._recorder = StatsRecorder()
         self._session: Session | None = None
         self._unhandled: Exception | None = None  # by a stream whose loop was left
-        self._start_afresh()
-        if on_result is not None:
-            self._adopt(
-                Session(self._work, policy or "every-frame", self._recorder, self._callbacks)
-            )
+        flow = None if on_result is None else make_policy(policy or "every-frame")
+        self._restart(flow)
+        if flow is not None:
+            self._adopt(Session(self._step, flow, self._recorder, self._callbacks))
         self._closed = False
 
     @property
     def model(self) -> PoseModel:
         """The networks in use, with their name, skeleton and device."""
-        return self._model
+        return self._engine.model
 
     @property
     def skeleton(self) -> Skeleton:
         """Names and order of the joints."""
-        return self._model.skeleton
+        return self._engine.model.skeleton
 
     @property
     def stats(self) -> TrackerStats:
@@ -145,8 +124,8 @@ class PoseTracker(Closing):
             ClosedError: this is the child of a fork.
         """
         self._require_own_process()
-        stats = self._recorder.snapshot()
-        return stats if self._head is None else replace(stats, head=self._head.stats)
+        stats, head = self._recorder.snapshot(), self._engine.head
+        return stats if head is None else replace(stats, head=head.stats)
 
     def track(
         self,
@@ -162,8 +141,8 @@ class PoseTracker(Closing):
 
         Args:
             frame: uint8 BGR (H, W, 3); grey (H, W) and BGRA (H, W, 4) are taken too. Frames may
-                change their size: the person is then looked for afresh.
-            roi: (x, y, width, height) in pixels of the frame: look at this region alone. The
+                change their size: the person is then searched anew.
+            roi: (x, y, width, height) in pixels of the frame: only this region is processed. The
                 network sees the square around its centre whose side is the longer of width and
                 height, nothing is added. ``None``: find and follow the person.
             timestamp_ms: when the frame was taken, in ms, after the frame before; ``None`` for
@@ -180,32 +159,21 @@ class PoseTracker(Closing):
             ClosedError: the tracker or its model was closed.
         """
         called = time.monotonic()
-        with self._locked():
-            if self._session is not None:
-                raise ConfigError(
-                    "track() cannot be mixed with on_result or stream(), which track on a thread "
-                    "of their own; use submit(), or another PoseTracker."
-                )
-            if self._work.lag_frames:
-                raise ConfigError(
-                    f"track() returns the pose of the frame it is given, but this tracker gives "
-                    f"poses out {self._work.lag_frames} frames later (lag_frames); use submit() "
-                    "or stream()."
-                )
-            self._recorder.add_frame()
+        self._require_open()  # before: in the child of a fork the lock may be held for ever
+        with self._lock:
+            self._require_trackable()
             try:
                 image = as_bgr(frame)
-                stamp = self._time.check(timestamp_ms, called)
-                result = self._work.track(PendingFrame(self._next_id, image, stamp, roi))
+                taken = self._sequence.create(image, timestamp_ms, roi, called)
+                result, events = self._step.track(taken)
             except BaseException:  # Ctrl-C, too: each frame ends somehow
-                self._recorder.add_error()
+                self._recorder.add_failed_frame()
                 raise
-            self._time.accept(stamp, called)
-            self._next_id += 1
-            self._recorder.add_result(result)
-            events = self._work.take_events(stamp)
+            self._sequence.accept(taken)
+            self._recorder.add_tracked_frame(result)
         for event in events:  # without the lock: the callback may call any method
-            self._tell(event)
+            if self._callbacks.on_event is not None:
+                self._callbacks.on_event(event)
         return result
 
     def submit(
@@ -215,7 +183,7 @@ class PoseTracker(Closing):
         *,
         roi: RoiLike | None = None,
     ) -> int:
-        """Hand over the next frame, whose pose ``on_result`` will get.
+        """Submit the next frame, whose pose ``on_result`` will get.
 
         It ends as exactly one of a result, a drop or an error. With the policy ``"latest"`` this
         returns at once; with ``"every-frame"`` it waits while the queue is full. The frame is
@@ -261,21 +229,38 @@ class PoseTracker(Closing):
         session = self._session
         if session is None or self._callbacks.on_result is None:
             raise ConfigError("flush() waits for what submit() took, which needs on_result=.")
-        return session.pipeline.flush(timeout)
+        return session.scheduler.flush(timeout)
 
-    def stream(self, source: Any) -> Iterator[PoseResult]:
+    @overload
+    def stream(self, source: Any, *, with_frames: Literal[False] = ...) -> Iterator[PoseResult]: ...
+
+    @overload
+    def stream(
+        self, source: Any, *, with_frames: Literal[True]
+    ) -> Iterator[tuple[Image, PoseResult]]: ...
+
+    def stream(
+        self, source: Any, *, with_frames: bool = False
+    ) -> Iterator[PoseResult] | Iterator[tuple[Image, PoseResult]]:
         """Track a source from its beginning, as if the tracker was new (but for ``stats``).
 
         Live sources are tracked with the policy ``"latest"``, others with ``"every-frame"``,
-        unless the tracker has a policy. After a loss of the source tracking starts afresh. Leaving
+        unless the tracker has a policy. After a loss of the source tracking starts anew. Leaving
         the loop closes the source.
+
+        ::
+
+            for frame, result in tracker.stream("walk.mp4", with_frames=True):
+                edgepose.draw_result(frame, result)
 
         Args:
             source: path, URL, camera number, iterable or source; see
-                :func:`edgepose_runtime.capture.open_source`.
+                :func:`edgepose.open_source`.
+            with_frames: yield pairs of a frame, uint8 BGR (H, W, 3), and its result, also where
+                results come some frames late. A few frames more are in memory at a time.
 
         Returns:
-            The results, in the order of the frames.
+            The results, in the order of the frames, or pairs of frame and result.
 
         Raises:
             SourceError: at once or in the loop: there is no such source, or it failed.
@@ -286,7 +271,10 @@ class PoseTracker(Closing):
         self._require_open()
         if self._callbacks.on_result is not None:
             raise ConfigError("stream() returns the results; make a PoseTracker without on_result.")
-        return self._results(open_source(source))
+        opened = open_source(source)
+        if with_frames:
+            return self._pairs(opened)
+        return (result for _, result in self._results(opened, with_frames=False))
 
     def warmup(self) -> None:
         """Run every network and kernel once, so that the first frame is as quick as the others.
@@ -295,8 +283,10 @@ class PoseTracker(Closing):
             InferenceError: a network failed.
             ClosedError: the tracker or its model was closed.
         """
-        with self._locked():
-            self._work.warmup()
+        self._require_open()
+        with self._lock:
+            self._require_open()
+            self._step.warmup()
             self._recorder.warmed_up()
 
     def reset(self) -> None:
@@ -308,12 +298,14 @@ class PoseTracker(Closing):
         Raises:
             ClosedError: the tracker was closed.
         """
-        with self._locked():
+        self._require_open()
+        with self._lock:
+            self._require_open()
             recorder = StatsRecorder()
-            if self._head is not None:
-                self._head.reset()
+            if self._engine.head is not None:
+                self._engine.head.reset()
             if self._session is None:
-                self._start_afresh()
+                self._restart()
             else:
                 self._session.reset(recorder)
             self._recorder = recorder
@@ -323,11 +315,29 @@ class PoseTracker(Closing):
             return "PoseTracker(of another process)"
         if self._closed:
             return "PoseTracker(closed)"
-        return f"PoseTracker({self._model!r}, {self.stats.frames} frames)"
+        return f"PoseTracker({self._engine.model!r}, {self.stats.frames} frames)"
 
-    def _results(self, source: FrameSource) -> Iterator[PoseResult]:
+    def _open(self, engine: EngineOptions, model: str | Path | PoseModel) -> Engine[HeadConnection]:
+        options, remote = self._options, self._options.remote_head()
+
+        def connect(model: PoseModel) -> HeadConnection | None:
+            if remote is None:
+                return None
+            return HeadConnection(model, remote, local=options.uses_local_head)
+
+        return Engine(engine.load(model), owned=not isinstance(model, PoseModel), connect=connect)
+
+    def _pairs(self, source: FrameSource) -> Iterator[tuple[Image, PoseResult]]:
+        for image, result in self._results(source, with_frames=True):
+            if image is None:
+                raise RuntimeError("The image of a result was not kept.")
+            yield image, result
+
+    def _results(
+        self, source: FrameSource, *, with_frames: bool
+    ) -> Iterator[tuple[Image | None, PoseResult]]:
         with source:
-            session = self._open_session(source)
+            session = self._open_session(source, with_frames=with_frames)
             try:
                 yield from session.results()
             finally:
@@ -337,56 +347,44 @@ class PoseTracker(Closing):
                     self._unhandled = self._take_unhandled(session)
                     self._session = None
                     if not self._closed:  # the networks may be gone
-                        self._start_afresh()
+                        self._restart()
 
-    def _open_session(self, source: FrameSource) -> SourceSession:
-        with self._locked():
+    def _open_session(self, source: FrameSource, *, with_frames: bool) -> SourceSession:
+        self._require_open()
+        with self._lock:
+            self._require_open()
             if self._session is not None:
                 raise ConfigError("This tracker tracks a source already; make another one.")
-            self._start_afresh()
+            flow = make_policy(policy_for(source, self._options.policy))
+            self._restart(flow)
             session = SourceSession(
-                source, self._work, self._options.policy, self._recorder, self._callbacks
+                source,
+                self._step,
+                flow,
+                self._recorder,
+                self._callbacks,
+                with_frames=with_frames,
             )
             self._adopt(session)
             return session
 
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
-        """Close, and return the error that nobody dealt with."""
+        """Close, and return the error that was not handled."""
         if os.getpid() != self._process:
             return None
         self._closed = True
         session = self._session
-        # Waits for a frame in work, which needs the networks, and for a stream that begins.
+        # Waits for a frame being tracked, which needs the networks, and for a stream that begins.
         if session is None and self._lock.acquire(timeout=timeout):
             try:
                 session = self._session
                 if session is None:
-                    self._release()
+                    self._engine.release()
             finally:
                 self._lock.release()
         if session is not None:
-            session.close(timeout, drain=drain, release=self._release)
+            session.close(timeout, drain=drain, release=self._engine.release)
         return self._take_unhandled(session)
-
-    def _link(self, remote: RemoteHead, local: str) -> HeadLink:
-        try:
-            return HeadLink(self._model, remote, local=local == "fallback")
-        except BaseException:
-            if self._owns_model:
-                self._model.close()
-            raise
-
-    def _release(self) -> None:
-        """Let go of the networks; only when no thread tracks any more."""
-        if self._head is not None:
-            self._head.close()
-        if self._owns_model:
-            self._model.close()
-
-    def _tell(self, event: StreamEvent) -> None:
-        """Tell of an event in the thread that called :meth:`track`."""
-        if self._callbacks.on_event is not None:
-            self._callbacks.on_event(event)
 
     def _take_unhandled(self, session: Session | None = None) -> Exception | None:
         error, self._unhandled = self._unhandled, None
@@ -396,27 +394,32 @@ class PoseTracker(Closing):
         try:
             image = as_bgr(frame)
         except EdgePoseError:
-            self._recorder.add_frame()
-            self._recorder.add_error()
+            self._recorder.add_failed_frame()
             raise
         return image.copy() if np.may_share_memory(image, frame) else image
 
     def _adopt(self, session: Session) -> None:
         self._session = session
-        self._finalizer = close_at_exit(self, session.pipeline.abandon)
+        self._finalizer = close_at_exit(self, session.scheduler.lifecycle.abandon)
 
-    def _start_afresh(self) -> None:
+    def _restart(self, policy: FlowPolicy | None = None) -> None:
         # Not the old ones reset: a thread that does not return may hold them.
-        self._work = self._options.new_work(self._model, self._head)
-        self._time = StreamTime()
-        self._next_id = 0
+        self._step = self._options.new_step(self._engine.model, self._engine.head, policy)
+        self._sequence = FrameSequence()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._require_open()  # before: in the child of a fork the lock may be held for ever
-        with self._lock:
-            self._require_open()
-            yield
+    def _require_trackable(self) -> None:
+        self._require_open()
+        if self._session is not None:
+            raise ConfigError(
+                "track() cannot be mixed with on_result or stream(), which track on a thread "
+                "of their own; use submit(), or another PoseTracker."
+            )
+        if self._step.lag_frames:
+            raise ConfigError(
+                f"track() returns the pose of the frame it is given, but this tracker returns "
+                f"poses {self._step.lag_frames} frames later (lag_frames); use submit() "
+                "or stream()."
+            )
 
     def _require_own_process(self) -> None:
         if os.getpid() != self._process:

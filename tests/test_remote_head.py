@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgepose import EventKind, PoseTracker, RemoteHead, ServerSettings
-from edgepose.testing import CarryingFakeMethod, fake_model, standing_person
+from edgepose.testing import PropagatingFakeMethod, fake_model, standing_person
 from tests.servers import SmallServer
 
 pytest.importorskip("tritonclient.grpc")
@@ -62,7 +62,7 @@ class Track:
 
     def __init__(self, server):
         self.events = []
-        self.method = CarryingFakeMethod(standing_person((160, 120), 120))
+        self.method = PropagatingFakeMethod(standing_person((160, 120), 120))
         self.tracker = PoseTracker(
             fake_model(self.method),
             head=RemoteHead(server.address, server=SETTINGS),

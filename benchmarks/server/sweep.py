@@ -21,10 +21,11 @@ from edgepose.evaluation.metrics.scoring import (
     score_clip,
     scoring_skeleton,
 )
-from edgepose.inference.estimator import Look
+from edgepose.inference.estimator import Observation, StageClock
 from edgepose.inference.model import PoseModel
-from edgepose.remote import HeadLink, HeadStats, RemoteHead
-from edgepose.stats import StageClock
+from edgepose.remote import HeadConnection, RemoteHead
+from edgepose.stats import HeadStats
+from edgepose.tracking.frame import Frame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.tensors import Array
 
@@ -105,8 +106,10 @@ class Sweep:
     ) -> tuple[NDArray[np.float32], HeadStats]:
         server = SimulatedServer(self._head, setting.delay_ms or 0.0, lost)
         network: Any = server
-        link = HeadLink(self._model, RemoteHead("grpc://simulated"), local=False, network=network)
-        stream = PoseStream(self._model, smoothing=None, reinitialise_every=self._every, head=link)
+        link = HeadConnection(
+            self._model, RemoteHead("grpc://simulated"), local=False, network=network
+        )
+        stream = PoseStream(self._model, head=link.new_tracker(self._every))
         poses = np.stack(list(_poses(setting, clip, stream, server)))
         return poses, link.stats
 
@@ -130,12 +133,12 @@ def _poses(
     for index, (frame, box) in enumerate(zip(clip.frames(), person_boxes(clip), strict=True)):
         now = index * 1000 / FPS
         server.advance(now)
-        stream.process(frame, index, now, box.squared(), StageClock())
-        look: Look | None = None
+        stream.process(Frame(index, frame, now, box.squared()), StageClock())
+        look: Observation | None = None
         if setting.instant:
             server.advance(now)
-            look = stream.awaited_look
-        look = look or stream.last_look
+            look = stream.pending_observation
+        look = look or stream.last_observation
         yield np.full((13, 3), np.nan, np.float32) if look is None else look.keypoints
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.protocols.tracker import Tracker, track_through
-from edgepose.tracking.smoothing import Steadier
+from edgepose.tracking.smoothing import PoseSmoother
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
@@ -45,7 +45,7 @@ def record(tracker: Tracker, clip: Clip) -> Track:
 
 def smoothed(track: Track, settings: OneEuroSettings | None) -> NDArray[np.float32]:
     """Return the keypoints (T, K, 3) as a tracker with this smoothing would have given them."""
-    steadier = Steadier(settings)
+    steadier = PoseSmoother(settings)
     rows = zip(track.keypoints, track.regions, track.timestamps_ms, strict=True)
     return np.stack(
         [

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 from edgepose.inference.estimator import Image
-from edgepose.notices import TrackingFailure
-from edgepose.regions import RoiLike
-from edgepose.results import PoseResult
+from edgepose.results import PoseResult, TrackingFailure
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import FrameSource
+from edgepose_runtime.geometry.roi import RoiLike
 
 Posed = Iterator[tuple[Image, PoseResult]]
 Stopped = Callable[[], bool]

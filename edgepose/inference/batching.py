@@ -35,7 +35,7 @@ class _Call:
         raise self.outcome or RuntimeError("The inference of a batch has no outcome.")
 
 
-class Crew:
+class BatchCoordinator:
     """The threads that work on frames: a batch is full when each of them waits for one.
 
     No clock decides how long to wait for company: whoever works will either ask for an inference
@@ -52,7 +52,7 @@ class Crew:
         self._calls: list[_Call] = []
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def participating(self) -> Iterator[None]:
         """Belong to the crew for the time of the block."""
         self._count(1)
         try:
@@ -116,7 +116,7 @@ class BatchingNetwork(Network):
         crew: the threads that wait for each other.
     """
 
-    def __init__(self, network: Network, crew: Crew) -> None:
+    def __init__(self, network: Network, crew: BatchCoordinator) -> None:
         self.inputs = network.inputs
         self.outputs = network.outputs
         self.device = network.device

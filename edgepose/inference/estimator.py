@@ -1,91 +1,168 @@
-"""From a region of a frame to the pose in it."""
+"""Pose estimation in a region of a frame: crop, network, decoding, and the time of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.inference.model import PoseModel
 from edgepose.methods import Estimate
-from edgepose.methods.base import CarryingMethod, Crop, Heatmaps
+from edgepose.methods.base import Crop, MethodSpec, PropagatingMethod
 from edgepose.results import Origin
-from edgepose.stats import StageClock
+from edgepose.stats import TOTAL
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
+from edgepose_runtime.poses.roi_tracker import FollowingSettings, PoseSurvey, RoiFollower
+from edgepose_runtime.poses.smoothing import OneEuroFilter
 
 Image = NDArray[np.uint8]
 Keypoints = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What a model made of one region of a frame.
+class Observation:
+    """What a model saw in one region of a frame.
 
     Attributes:
         roi: the square that was cropped.
         keypoints: float32 (K, 3): x, y in frame pixels and score.
         estimate: heat-maps, state and origin.
         key_frame_age: frames since the head ran.
+        survey: whether the joints are those of a person, computed once.
     """
 
     roi: Roi
     keypoints: Keypoints
     estimate: Estimate
     key_frame_age: int
+    survey: PoseSurvey
+
+    @classmethod
+    def of(
+        cls, spec: MethodSpec, roi: Roi, keypoints: Keypoints, estimate: Estimate, age: int
+    ) -> Observation:
+        """Return the observation of joints (K, 3) by a method of a specification."""
+        survey = PoseSurvey.of(keypoints, person_criteria(spec.score_threshold), roi.width)
+        return cls(roi, keypoints, estimate, age, survey)
 
 
-class Looker:
-    """Crops regions, runs a model on them and decodes what it says. For one thread at a time.
+@cache
+def person_criteria(score_threshold: float) -> FollowingSettings:
+    """Return what counts as a person for a network with this threshold of scores."""
+    return FollowingSettings(score_threshold=score_threshold)
+
+
+@dataclass(slots=True)
+class StageClock:
+    """Adds up what each stage of one frame takes. For one thread."""
+
+    start: float = field(default_factory=time.perf_counter)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside the block to a stage, also if the block raises."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(name, start)
+
+    def add(self, name: str, start: float) -> None:
+        """Add the time since a moment of :func:`time.perf_counter` to a stage."""
+        elapsed = (time.perf_counter() - start) * 1e3
+        self.stages[name] = self.stages.get(name, 0.0) + elapsed
+
+    def latency(self) -> dict[str, float]:
+        """Return ms by stage so far, in order of first use, with the total since construction."""
+        return {**self.stages, TOTAL: (time.perf_counter() - self.start) * 1e3}
+
+
+class PoseEstimator:
+    """Crops regions, runs a model on them and decodes its heat-maps. For one thread at a time.
 
     All its crops share one buffer: nothing that a method returns refers to a crop.
 
     Args:
         model: its networks.
-        starts_lightly: asked before each start whether the light network has to do, because the
-            heavy one is elsewhere; ``None`` if it never is.
+        use_light_network: called before each start: whether the light network has to do, because
+            the heavy one is remote.
     """
 
-    def __init__(self, model: PoseModel, starts_lightly: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, model: PoseModel, use_light_network: Callable[[], bool] = lambda: False
+    ) -> None:
         self._model = model
-        self._starts_lightly = starts_lightly
-        size = model.method.spec.input_size
+        self._use_light_network = use_light_network
+        self._spec = model.method.spec
+        size = self._spec.input_size
         self._buffer: Crop = np.empty((size, size, 3), np.uint8)
+        self._criteria = person_criteria(self._spec.score_threshold)
 
     def locate(self, image: Image, roi: Roi, clock: StageClock) -> Keypoints:
-        """Return the joints (K, 3) that a cheap look at a region shows."""
+        """Return the joints (K, 3) that the light network finds in a region, roughly."""
         crop = self._crop(image, roi, clock)
         with clock.stage("network"):
             heatmaps = self._model.method.locate(crop, roi)
-        return self._decode(heatmaps, roi, clock)
+        with clock.stage("decode"):
+            return self._spec.decode(heatmaps, roi)
 
-    def initialise(self, image: Image, roi: Roi, clock: StageClock) -> Look:
-        """Look with the best network there is, knowing nothing of the past."""
+    def initialise(self, image: Image, roi: Roi, clock: StageClock) -> Observation:
+        """Estimate the pose in a region with the best network there is, from this frame alone."""
         crop = self._crop(image, roi, clock)
         method = self._model.method
-        lightly = self._starts_lightly is not None and self._starts_lightly()
-        if lightly and isinstance(method, CarryingMethod):
+        if self._use_light_network() and isinstance(method, PropagatingMethod):
             with clock.stage("network"):
                 estimate = method.begin(crop, roi)
         else:
             with clock.stage("head"):
                 estimate = method.initialise(crop, roi)
-        return Look(roi, self._decode(estimate.heatmaps, roi, clock), estimate, 0)
+        return self._observation(estimate, roi, 0, clock)
 
-    def advance(self, image: Image, roi: Roi, last: Look, clock: StageClock) -> Look:
-        """Carry the last frame's pose on into a region of this frame."""
+    def advance(self, image: Image, roi: Roi, last: Observation, clock: StageClock) -> Observation:
+        """Estimate the pose in a region, continuing from the last frame's observation."""
         crop = self._crop(image, roi, clock)
         with clock.stage("network"):
             estimate = self._model.method.advance(crop, roi, last.estimate.state)
         age = 0 if estimate.origin is Origin.INITIALISED else last.key_frame_age + 1
-        return Look(roi, self._decode(estimate.heatmaps, roi, clock), estimate, age)
+        return self._observation(estimate, roi, age, clock)
+
+    def warmup(self) -> int:
+        """Run each network once, on an empty picture; return the number of joints."""
+        image = np.full((240, 320, 3), 128, np.uint8)
+        here, there = Roi(0, 0, 200, 200), Roi(8, 8, 180, 180)
+        clock = StageClock()
+        self.locate(image, here, clock)
+        observation = self.initialise(image, here, clock)
+        self.advance(image, there, observation, clock)
+        return len(observation.keypoints)
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
             return crop_frame(image, roi, len(self._buffer), self._buffer)
 
-    def _decode(self, heatmaps: Heatmaps, roi: Roi, clock: StageClock) -> Keypoints:
+    def _observation(
+        self, estimate: Estimate, roi: Roi, age: int, clock: StageClock
+    ) -> Observation:
+        spec = self._spec
         with clock.stage("decode"):
-            return self._model.method.spec.decode(heatmaps, roi)
+            joints = decode_heatmaps(estimate.heatmaps)
+            keypoints = cells_to_frame(joints, roi, spec.heatmap_size, spec.stride, spec.offset)
+        survey = PoseSurvey.of(keypoints, self._criteria, roi.width)
+        return Observation(roi, keypoints, estimate, age, survey)
+
+
+def warm_up_following(settings: FollowingSettings, joints: int) -> None:
+    """Use the kernels for joints on a line of them, in no stream's state."""
+    line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
+    follower, smoother = RoiFollower(settings), OneEuroFilter()
+    for timestamp_ms in (0.0, 33.0):
+        follower.update(line, 320, 240, timestamp_ms)
+        smoother.apply(line[:, :2], timestamp_ms, 100.0)

@@ -8,7 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgepose.inference.batching import WORTHWHILE_GAIN, BatchingNetwork, Crew, gain_of_batches
+from edgepose.inference.batching import (
+    WORTHWHILE_GAIN,
+    BatchCoordinator,
+    BatchingNetwork,
+    gain_of_batches,
+)
 from edgepose.inference.model import PoseModel, open_model
 from edgepose.utils.machine import usable_cores
 from edgepose_runtime.backends import BackendSettings, Network
@@ -28,13 +33,13 @@ class SharedModel:
     Attributes:
         model: the networks.
         workers: how many threads should work on frames.
-        at_work: each of them works on a frame inside this context.
+        participating: each of them works on a frame inside this context.
         batches: whether inferences are joined.
     """
 
     model: PoseModel
     workers: int
-    at_work: Callable[[], AbstractContextManager[None]] = nullcontext
+    participating: Callable[[], AbstractContextManager[None]] = nullcontext
     batches: bool = False
 
 
@@ -95,7 +100,7 @@ def _open_apart(model: str | Path, backend: str, settings: BackendSettings) -> _
 
 
 def _open_batching(model: str | Path, backend: str, settings: BackendSettings) -> _Candidate:
-    crew = Crew(LARGEST_BATCH)
+    crew = BatchCoordinator(LARGEST_BATCH)
     networks: list[Network] = []
 
     def join(network: Network) -> Network:
@@ -103,7 +108,7 @@ def _open_batching(model: str | Path, backend: str, settings: BackendSettings) -
         return BatchingNetwork(network, crew)
 
     opened = open_model(model, backend, replace(settings, batch=None), join)
-    shared = SharedModel(opened, LARGEST_BATCH, crew.at_work, batches=True)
+    shared = SharedModel(opened, LARGEST_BATCH, crew.participating, batches=True)
     return _Candidate(shared, _network_of_every_frame(networks))
 
 

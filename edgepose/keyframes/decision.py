@@ -1,4 +1,4 @@
-"""Whether the next frame is worth looking at."""
+"""Whether the next frame should be a key frame."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from edgepose.keyframes.settings import KeyFrames
 
 Floats = NDArray[np.floating]
 
-#: Carried joints drift by so much per frame, in sides of the region, and by this part of the way of
-#: the fastest of them. Fitted to annotated clips: 3,434 poses carried over 1 to 12 frames.
+#: Propagated joints drift by so much per frame, in sides of the region, and by this part of the
+#: distance that the fastest of them move. Fitted to annotated clips: 3,434 poses propagated over
+#: 1 to 12 frames.
 DRIFT_PER_FRAME = 0.0026
 DRIFT_PER_WAY = 0.155
 #: How many joints are the fastest: about two limbs.
@@ -32,7 +33,7 @@ _MOST = 0.5
 class KeyFrameDecision:
     """Decides from the movement of the joints, within a budget. Causal: it knows the past alone.
 
-    Asking changes nothing; :meth:`carried` and :meth:`looked` say what was done. Not locked.
+    Asking changes nothing; :meth:`skipped` and :meth:`observed` say what was done. Not locked.
 
     Args:
         settings: the budget, and how large an error may get.
@@ -45,7 +46,7 @@ class KeyFrameDecision:
 
     @property
     def expected_error(self) -> float:
-        """Expected mean error of the carried joints, in sides of the region."""
+        """Expected mean error of the propagated joints, in sides of the region."""
         return self._error
 
     def reset(self) -> None:
@@ -62,23 +63,23 @@ class KeyFrameDecision:
             doubt: (K,) how far off each is when followed back.
         """
         cut = _is_cut(doubt)
-        # After a cut there is nothing to carry on: that is worth frames of the time to come.
+        # After a cut there is nothing to propagate: that is worth frames of the time to come.
         least = 1 - BURST if cut else 1.0
         if self._credit + self._settings.max_key_rate < least:
             return False
         error = self._error + drift(moved)
         return cut or self._alarm > 0 or error > self._settings.tolerance
 
-    def carried(self, moved: Floats) -> None:
-        """Take in that no network looked at a frame."""
+    def skipped(self, moved: Floats) -> None:
+        """Take in that no network processed a frame."""
         self._error += drift(moved)
         self._earn()
 
-    def looked(self, moved: Floats | None = None, surprise: float = 0.0) -> None:
-        """Take in that the networks looked at a frame.
+    def observed(self, moved: Floats | None = None, surprise: float = 0.0) -> None:
+        """Take in that the networks processed a frame.
 
         Args:
-            moved: as in :meth:`wants`; ``None`` if the joints were not carried into it.
+            moved: as in :meth:`wants`; ``None`` if the joints were not propagated into it.
             surprise: mean distance of the joints from where they were expected, in sides of the
                 region.
         """
@@ -88,7 +89,7 @@ class KeyFrameDecision:
             self._alarm = ALARM_FRAMES
         self._error = 0.0
         self._earn()
-        # Frames that had to be looked at, as after a loss, are saved later on.
+        # Frames that had to be processed, as after a loss, are saved later on.
         self._credit = max(self._credit - 1, -BURST)
 
     def _earn(self) -> None:
@@ -96,7 +97,7 @@ class KeyFrameDecision:
 
 
 def drift(moved: Floats) -> float:
-    """Return by how much carried joints get worse in one frame, in sides of the region.
+    """Return by how much propagated joints get worse in one frame, in sides of the region.
 
     Args:
         moved: (K,) how far each went; NaN for those that are not known.

@@ -1,15 +1,17 @@
-"""Poses between key frames, carried along with the movement of the picture."""
+"""Poses between key frames, propagated by optical flow."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.inference.estimator import Image, Keypoints, Look
+from edgepose.inference.estimator import Image, Keypoints, Observation
 from edgepose.keyframes.decision import KeyFrameDecision
 from edgepose.keyframes.settings import KeyFrames
+from edgepose.results import Origin
+from edgepose.tracking.strategies import PropagatedPose
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow, View
 from edgepose_runtime.poses.skeletons import Skeleton
@@ -18,28 +20,13 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Carried:
-    """A pose that was carried into a frame.
+class JointMotion:
+    """How the joints moved into a frame.
 
     Attributes:
-        keypoints: float32 (K, 3): x, y in frame pixels, with the scores of the key frame.
-        is_key: the frame should be looked at nevertheless.
-        step: the movement.
-    """
-
-    keypoints: Keypoints
-    is_key: bool
-    step: FlowStep
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Passage:
-    """How the joints came into a frame.
-
-    Attributes:
-        joints: float64 (K, 2) x, y in frame pixels: carried, or in a key frame as it was seen.
-        roi: the region that was watched on the way.
-        step: the movement; ``None`` if they were not carried into the frame.
+        joints: float64 (K, 2) x, y in frame pixels: propagated, or in a key frame as observed.
+        roi: the region that optical flow was computed in.
+        step: the movement; ``None`` if they were not propagated into the frame.
     """
 
     joints: Doubles
@@ -50,20 +37,22 @@ class Passage:
     def view(self) -> View:
         """The region in grey."""
         if self.step is None:
-            raise RuntimeError("There is no view of a frame that joints were not carried into.")
+            raise RuntimeError("There is no view of a frame that joints were not propagated into.")
         return self.step.view
 
 
 class LiveKeyFrames:
-    """Chooses the key frames of one stream, and carries poses through the others.
+    """Chooses the key frames of one stream, and propagates poses through the others.
 
-    Not for several threads at once. :meth:`carry` changes nothing: a frame that fails leaves no
+    Not for several threads at once. :meth:`propagate` changes nothing: a frame that fails leaves no
     trace.
 
     Args:
         settings: how to choose.
         skeleton: joints and limbs.
     """
+
+    counts_age = True
 
     def __init__(self, settings: KeyFrames, skeleton: Skeleton) -> None:
         self.settings = settings
@@ -72,14 +61,14 @@ class LiveKeyFrames:
         self.reset()
 
     @property
-    def passage(self) -> Passage | None:
-        """How the joints came into the last frame; ``None`` if there were none."""
-        return self._passage
+    def motion(self) -> JointMotion | None:
+        """How the joints moved into the last frame; ``None`` if there were none."""
+        return self._motion
 
     def reset(self) -> None:
         """Forget the person."""
         self._scores: NDArray[np.float32] | None = None
-        self._passage: Passage | None = None
+        self._motion: JointMotion | None = None
         self._decision.reset()
 
     def warmup(self) -> None:
@@ -89,41 +78,52 @@ class LiveKeyFrames:
         flow.start(image, Roi(0, 0, 48, 48), np.full((1, 2), 24.0))
         flow.step(image)
 
-    def carry(self, image: Image) -> Carried | None:
-        """Return the pose expected in the next frame; ``None`` if there is none to carry on."""
+    def propagate(self, image: Image) -> PropagatedPose | None:
+        """Return the pose expected in the next frame; ``None`` if there is none to propagate."""
         if self._scores is None:
             return None
         step = self.flow.step(image)
         keypoints = np.empty((len(step.joints), 3), np.float32)
         keypoints[:, :2], keypoints[:, 2] = step.joints, self._scores
-        return Carried(keypoints, self._decision.wants(step.moved, step.doubt), step)
+        return PropagatedPose(keypoints, self._decision.wants(step.moved, step.doubt), step)
 
-    def carried(self, carried: Carried) -> None:
-        """Take in that no network looked at the frame."""
-        self.flow.accept(carried.step)
-        self._passage = Passage(carried.step.joints, self.flow.roi, carried.step)
-        self._decision.carried(carried.step.moved)
+    def marked(self, observation: Observation) -> Observation:
+        """Return the observation of a frame that was chosen, as a key frame's."""
+        estimate = replace(observation.estimate, origin=Origin.KEY_FRAME)
+        return replace(observation, estimate=estimate)
 
-    def looked(self, image: Image, look: Look | None, carried: Carried | None) -> None:
+    def skipped(self, propagated: PropagatedPose) -> None:
+        """Take in that no network processed the frame."""
+        self.flow.accept(propagated.step)
+        self._motion = JointMotion(propagated.step.joints, self.flow.roi, propagated.step)
+        self._decision.skipped(propagated.step.moved)
+
+    def observed(
+        self, image: Image, observation: Observation | None, propagated: PropagatedPose | None
+    ) -> None:
         """Take in what the networks saw in a frame.
 
         Args:
             image: the frame.
-            look: the pose; ``None`` if nobody was found.
-            carried: what was expected, if anything.
+            observation: of the person; ``None`` if nobody was found.
+            propagated: the pose that was expected, if any.
         """
-        if carried is None or look is None:
-            self._decision.looked()
+        if propagated is None or observation is None:
+            self._decision.observed()
         else:
-            surprise = _distance(carried.keypoints, look.keypoints) / look.roi.width
-            self._decision.looked(carried.step.moved, surprise)
-        if look is None:
+            surprise = (
+                _distance(propagated.keypoints, observation.keypoints) / observation.roi.width
+            )
+            self._decision.observed(propagated.step.moved, surprise)
+        if observation is None:
             self.reset()
         else:
-            step = None if carried is None else carried.step
-            self._passage = Passage(look.keypoints[:, :2].astype(np.float64), self.flow.roi, step)
-            self._scores = look.keypoints[:, 2]
-            self.flow.start(image, look.roi, look.keypoints[:, :2])
+            step = None if propagated is None else propagated.step
+            self._motion = JointMotion(
+                observation.keypoints[:, :2].astype(np.float64), self.flow.roi, step
+            )
+            self._scores = observation.keypoints[:, 2]
+            self.flow.start(image, observation.roi, observation.keypoints[:, :2])
 
 
 def _distance(expected: Keypoints, seen: Keypoints) -> float:

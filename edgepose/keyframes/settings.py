@@ -1,11 +1,10 @@
-"""How a tracker chooses the frames that its networks look at."""
+"""How a tracker chooses the frames that its networks process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 
-from edgepose_runtime.checks import is_finite_number
+from edgepose_runtime.checks import is_finite_number, is_whole_number
 from edgepose_runtime.errors import ConfigError
 
 #: Stands for the defaults of :class:`KeyFrames`.
@@ -16,16 +15,16 @@ LONGEST_LAG = 38
 
 @dataclass(frozen=True, slots=True)
 class KeyFrames:
-    """Lets the networks look at few frames; the others' poses follow from those.
+    """Run the networks on few frames; the others' poses are propagated from those.
 
-    Between key frames the joints are carried along with the movement of the picture. A frame
+    Between key frames the joints are propagated by optical flow. A frame
     becomes a key frame when their expected error grows beyond ``tolerance``, and the budget allows
-    it. After a key frame that contradicts what was expected, the next ones are key frames too.
+    it. After a key frame that differs from what was expected, the next ones are key frames too.
 
     Attributes:
         max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run.
-        tolerance: expected mean error of the joints, in sides of the person's square region, from
-            which on a frame is worth looking at.
+        tolerance: expected mean error of the joints, in sides of the person's square region, above
+            which a frame becomes a key frame.
         lag_frames: give each result out so many frames later, so that poses between key frames
             can be interpolated from both sides instead of predicted from one.
 
@@ -48,7 +47,7 @@ class KeyFrames:
                 "The tolerance of key frames must be 0 or more, in sides of the person's region; "
                 f"got {self.tolerance!r}."
             )
-        if not _is_whole(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
+        if not is_whole_number(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
             raise ConfigError(
                 f"lag_frames must be a whole number of frames from 0 to {LONGEST_LAG}; "
                 f"got {self.lag_frames!r}."
@@ -56,7 +55,7 @@ class KeyFrames:
 
 
 def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:
-    """Return how to choose key frames; ``None`` to look at every frame.
+    """Return how to choose key frames; ``None`` to process every frame.
 
     Args:
         value: settings, ``"auto"`` for the defaults, or ``None``.
@@ -69,7 +68,3 @@ def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:
     if value == AUTO:
         return KeyFrames()
     raise ConfigError(f"key_frames must be {AUTO!r}, KeyFrames(...) or None; got {value!r}.")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -108,21 +108,21 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class CarryingMethod(Method, Protocol):
-    """A method that can carry on heat-maps which another network made of an earlier frame.
+class PropagatingMethod(Method, Protocol):
+    """A method that can propagate heat-maps which another network made of an earlier frame.
 
     The state that each frame left must be kept for that.
     """
 
     @property
-    def can_carry(self) -> bool:
-        """Whether :meth:`begin` and :meth:`carry` may be called."""
+    def can_propagate(self) -> bool:
+        """Whether :meth:`begin` and :meth:`propagate` may be called."""
 
     def begin(self, crop: Crop, roi: Roi) -> Estimate:
         """Estimate a pose from this crop alone with the light network, in place of the heavy."""
 
-    def carry(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:
-        """Carry heat-maps on into a frame that was seen already.
+    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:
+        """Propagate heat-maps to a frame that was processed already.
 
         Args:
             heatmaps: (K, h, w), of the frame itself or the one before it.

@@ -1,4 +1,4 @@
-"""PosePropagationNet: heat-maps carried from frame to frame."""
+"""PosePropagationNet: heat-maps propagated from frame to frame."""
 
 from __future__ import annotations
 
@@ -64,15 +64,23 @@ class PropagationMethod:
     def initialise(self, crop: Crop, roi: Roi) -> Estimate:
         """Run HeadNet, then one step that starts from its heat-maps."""
         head = self._head.infer({"image": crop[None]})["heatmaps"][0]
-        return self._propagate(crop, roi, head, Origin.INITIALISED)
+        state = PropagationState(head, roi, head)
+        return replace(self.advance(crop, roi, state), origin=Origin.INITIALISED)
 
     def advance(self, crop: Crop, roi: Roi, state: PropagationState) -> Estimate:
         """Run one step that starts from the last frame's heat-maps."""
-        previous = self._realigned(state.heatmaps, state.roi, roi)
-        return self._propagate(crop, roi, previous, Origin.PROPAGATED)
+        feeds = {
+            "image": crop[None],
+            "previous": self._realigned(state.heatmaps, state.roi, roi)[None],
+        }
+        found = self._step.infer(feeds)
+        heatmaps = found["heatmaps"][0]
+        return Estimate(
+            heatmaps, PropagationState(heatmaps, roi, found["preliminary"][0]), Origin.PROPAGATED
+        )
 
     @property
-    def can_carry(self) -> bool:
+    def can_propagate(self) -> bool:
         """Whether the bundle has the PPU alone as a graph."""
         return self._propagation is not None
 
@@ -80,9 +88,9 @@ class PropagationMethod:
         """Start with BodyNet in place of HeadNet."""
         heatmaps = self.locate(crop, roi)
         state = PropagationState(heatmaps, roi, heatmaps)
-        return replace(self.carry(heatmaps, roi, state), origin=Origin.INITIALISED)
+        return replace(self.propagate(heatmaps, roi, state), origin=Origin.INITIALISED)
 
-    def carry(self, heatmaps: Heatmaps, roi: Roi, state: PropagationState) -> Estimate:
+    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: PropagationState) -> Estimate:
         """Run the PPU alone, on what BodyNet made of the frame when it came."""
         feeds = {
             "preliminary": state.preliminary[None],
@@ -110,12 +118,6 @@ class PropagationMethod:
         return realign_heatmaps(
             heatmaps, source, target, stride=self.spec.stride, offset=self.spec.offset
         )
-
-    def _propagate(self, crop: Crop, roi: Roi, previous: Heatmaps, origin: Origin) -> Estimate:
-        found = self._run_step(crop, previous)
-        heatmaps = found["heatmaps"][0]
-        state = PropagationState(heatmaps, roi, found["preliminary"][0])
-        return Estimate(heatmaps, state, origin)
 
     def _run_step(self, crop: Crop, previous: Heatmaps) -> dict[str, Heatmaps]:
         return self._step.infer({"image": crop[None], "previous": previous[None]})

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgepose.inference.estimator import Keypoints
+from edgepose.inference.estimator import Keypoints, StageClock
 from edgepose.inference.model import PoseModel
 from edgepose.offline.selection import EvenSteps, Selector
 from edgepose.offline.windows import WINDOW, Describe, thumbnail, windows_of
-from edgepose.regions import RoiLike
 from edgepose.results import Origin, PoseResult
-from edgepose.stats import StageClock
+from edgepose.tracking.frame import Frame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.capture import CapturedFrame
 from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.geometry.roi import RoiLike
 from edgepose_runtime.interpolation.interpolator import PoseInterpolator
 
 #: So many frames before those to interpolate are taken into account.
@@ -56,7 +56,7 @@ class KeyFrameTracking:
         self._select: Selector = select or EvenSteps()
         self._describe = describe
         self._rate, self._roi = rate, roi
-        self._stream = PoseStream(model, smoothing=None, reinitialise_every=None)
+        self._stream = PoseStream(model)
         self._skeleton = model.skeleton
         self._interpolator = PoseInterpolator(length=2 * WINDOW + _CONTEXT)
         self.looked = self.frames = 0
@@ -94,9 +94,9 @@ class KeyFrameTracking:
 
     def _look(self, frame: CapturedFrame) -> PoseResult:
         self.looked += 1
-        result = self._stream.process(
-            as_bgr(frame.image), frame.frame_id, frame.timestamp_ms, self._roi, StageClock()
-        )
+        image = as_bgr(frame.image)
+        taken = Frame(frame.frame_id, image, frame.timestamp_ms, self._roi)
+        result = self._stream.process(taken, StageClock())
         if result.origin is None:
             return result
         return replace(result, origin=Origin.KEY_FRAME, key_frame_age=0)

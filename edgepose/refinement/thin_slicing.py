@@ -1,4 +1,4 @@
-"""Thin-slicing in the product: poses that neighbouring frames have a say in."""
+"""Refinement of poses by messages between neighbouring frames (Thin-Slicing)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.inference.estimator import Look
+from edgepose.inference.estimator import Observation
 from edgepose.inference.model import PoseModel
 from edgepose.methods import MethodSpec
-from edgepose.refinement.base import Refinement, Seen
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
+from edgepose.tracking.strategies import Refinement, TrackedFrame
 from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
@@ -50,8 +50,8 @@ class ThinSlicing:
             only earlier frames help.
         springs: parameters, or a file of them; ``None`` for those of the bundle.
         flow: ``"dis"``, ``"farneback"``, ``"none"`` or a function; see ``OpticalFlow``.
-        check_flow: compute the flow there and back, and do not listen where they disagree. That
-            takes twice the time for the flow.
+        check_flow: compute the flow forward and backward, and ignore it where they disagree. That
+            doubles the time for the flow.
     """
 
     lag_frames: int = 2
@@ -67,14 +67,16 @@ class ThinSlicing:
         if isinstance(self.flow, str):
             optical_flow(self.flow)
 
-    def new_refiner(self, model: PoseModel, smoothing: OneEuroSettings | None) -> SliceRefiner:
+    def new_refiner(
+        self, model: PoseModel, smoothing: OneEuroSettings | None
+    ) -> ThinSlicingRefiner:
         """Return a refiner for one stream.
 
         Raises:
             ConfigError: there are no springs, or they are for another skeleton.
         """
         springs = fitting_springs(self._springs(model), model.method.spec, model.name)
-        return SliceRefiner(self, springs, model.method.spec, smoothing)
+        return ThinSlicingRefiner(self, springs, model.method.spec, smoothing)
 
     def _springs(self, model: PoseModel) -> Springs:
         if isinstance(self.springs, (str, Path)):
@@ -108,15 +110,15 @@ class _Member:
     """A frame of the slice."""
 
     grey: Grey
-    look: Look
+    observation: Observation
     result: PoseResult
 
 
-class SliceRefiner:
-    """Refines the frames of one stream; see :class:`~edgepose.refinement.base.Refiner`.
+class ThinSlicingRefiner:
+    """Refines the frames of one stream; see :class:`~edgepose.tracking.strategies.Refiner`.
 
-    A slice ends where the person is lost, where the frames change their size, and after a gap: what
-    follows is not listened to, and what came before is given out.
+    A slice ends where the person is lost, where the frames change their size, and after a gap:
+    later frames are ignored, and earlier ones are given out.
 
     Args:
         settings: lag and flow.
@@ -162,18 +164,18 @@ class SliceRefiner:
         if self._smoother is not None:
             self._smoother.reset()
 
-    def take(self, seen: Seen) -> list[PoseResult]:
+    def take(self, tracked: TrackedFrame) -> list[PoseResult]:
         """Take in the next frame, and return the results that are final."""
-        if seen.look is None or seen.result.keypoints is None:
-            return [*self.flush(), seen.result]
+        if tracked.observation is None or tracked.result.keypoints is None:
+            return [*self.flush(), tracked.result]
         start = time.perf_counter()
-        grey = cv2.cvtColor(seen.image, cv2.COLOR_BGR2GRAY)
-        member = _Member(np.asarray(grey, np.uint8), seen.look, seen.result)
+        grey = cv2.cvtColor(tracked.image, cv2.COLOR_BGR2GRAY)
+        member = _Member(np.asarray(grey, np.uint8), tracked.observation, tracked.result)
         ended = [] if self._continues(member) else self.flush()
         grids = self._grids(member)  # a flow of the user's may fail: nothing has changed by then
         self._members.append(member)
         self._count += 1
-        self._slice.push(seen.look.estimate.heatmaps, lambda *numbers: grids[numbers])
+        self._slice.push(tracked.observation.estimate.heatmaps, lambda *numbers: grids[numbers])
         final = self._count - 1 - self.lag_frames
         return ended + ([self._refined(final, start)] if final >= 0 else [])
 
@@ -185,23 +187,23 @@ class SliceRefiner:
         return results
 
     def _continues(self, member: _Member) -> bool:
-        """Whether a frame has to do with the one before."""
+        """Whether a frame continues the slice."""
         if not self._members:
             return True
         last = self._members[-1]
         step = member.result.timestamp_ms - last.result.timestamp_ms
-        near = last.look.roi.contains(member.look.roi.center)
+        near = last.observation.roi.contains(member.observation.roi.center)
         return near and step <= LONGEST_STEP_MS and member.grey.shape == last.grey.shape
 
     def _refined(self, number: int, start: float) -> PoseResult:
         member = self._member(number)
         scores = self._slice.refined(number)
         self._given = number + 1
-        keypoints = self._spec.decode(scores, member.look.roi)
+        keypoints = self._spec.decode(scores, member.observation.roi)
         result = member.result
         if self._smoother is not None:
             keypoints[:, :2] = self._smoother.apply(
-                keypoints[:, :2], result.timestamp_ms, member.look.roi.width
+                keypoints[:, :2], result.timestamp_ms, member.observation.roi.width
             )
         took = 1e3 * (time.perf_counter() - start)
         latency = {**result.latency, REFINE: took, TOTAL: result.latency.get(TOTAL, 0.0) + took}
@@ -218,14 +220,14 @@ class SliceRefiner:
 
     def _grid(self, here: _Member, there: _Member) -> NDArray[np.float32]:
         """Where each cell of one frame's heat-maps comes from in another's."""
-        roi = here.look.roi
+        roi = here.observation.roi
         ours, theirs = (flow_crop(each.grey, roi) for each in (here, there))
         flow = self._flow(ours, theirs)
         trusted = consistent(flow, self._flow(theirs, ours)) if self._check_flow else None
         return sampling_grid(
             flow,
             roi,
-            there.look.roi,
+            there.observation.roi,
             self._spec.heatmap_size,
             stride=self._spec.stride,
             offset=self._spec.offset,

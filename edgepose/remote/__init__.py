@@ -1,24 +1,24 @@
 """A heavy head on a server, whose late answers are merged into the running track.
 
-The tracker starts at once with its light network, and asks the server about some frames. When the
-answer for frame t comes at t + n, it is carried through the frames since, with what was kept of
-each: the light network's heat-maps and a small picture. If it is better supported than the track,
-it takes its place.
+The tracker starts at once with its light network, and sends some frames to the server. When the
+answer for frame t arrives at t + n, it is propagated through the frames since, with what was kept
+of each: the light network's heat-maps and a thumbnail. If it is better supported than the track,
+it replaces the track's pose.
 """
 
-from edgepose.remote.client import HeadLink
-from edgepose.remote.late_answers import LateHead
-from edgepose.remote.recorder import HeadStats, LateReason
+from edgepose.remote.client import HeadConnection
+from edgepose.remote.late_answers import RemoteHeadTracker
 from edgepose.remote.settings import LOCAL, RemoteHead, remote_head
-from edgepose.remote.shared_client import SharedHead
+from edgepose.remote.shared_client import SharedHeadConnection
+from edgepose.stats import HeadStats, LateReason
 
 __all__ = [
     "LOCAL",
-    "HeadLink",
+    "HeadConnection",
     "HeadStats",
-    "LateHead",
     "LateReason",
     "RemoteHead",
-    "SharedHead",
+    "RemoteHeadTracker",
+    "SharedHeadConnection",
     "remote_head",
 ]

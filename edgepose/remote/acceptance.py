@@ -1,31 +1,33 @@
-"""Whether a late answer may take the track's place."""
+"""Whether a late answer may replace the track's pose."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from edgepose.inference.estimator import Keypoints
-from edgepose.remote.propagation import Carried, Frame
-from edgepose.remote.recorder import LateReason
+from edgepose.remote.propagation import PropagatedAnswer, RememberedFrame
+from edgepose.stats import LateReason
 from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person
 
-#: How much less sure than the track an answer may be: networks are not sure in the same measure.
+#: An answer's mean score relative to the track's, at least: scores of networks differ in scale.
 LEAST_SUPPORT = 0.5
 
 
-def objection(carried: Carried, tracked: Frame, settings: FollowingSettings) -> LateReason | None:
-    """Return why an answer must not take the track's place, ``None`` if it may.
+def rejection_reason(
+    answer: PropagatedAnswer, tracked: RememberedFrame, settings: FollowingSettings
+) -> LateReason | None:
+    """Return why an answer must not replace the track's pose, ``None`` if it may.
 
     Args:
-        carried: the answer, carried up to the frame.
-        tracked: the same frame as the track has it.
+        answer: propagated to the frame.
+        tracked: the same frame in the track.
         settings: what counts as a person.
     """
-    theirs, ours = carried.frame.look.keypoints, tracked.look.keypoints
+    theirs, ours = answer.frame.observation.keypoints, tracked.observation.keypoints
     if not is_person(theirs, settings):
         return LateReason.UNSUPPORTED
     sure = theirs[theirs[:, 2] >= settings.score_threshold, :2]
-    if not tracked.look.roi.contains(np.median(sure, axis=0).tolist()):
+    if not tracked.observation.roi.contains(np.median(sure, axis=0).tolist()):
         return LateReason.MOVED
     if _support(theirs) < LEAST_SUPPORT * _support(ours):
         return LateReason.UNSUPPORTED

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Protocol
 
+from edgepose.inference.estimator import person_criteria
 from edgepose.inference.model import PoseModel
-from edgepose.methods.base import CarryingMethod
-from edgepose.remote.late_answers import LateHead
-from edgepose.remote.recorder import HeadRecorder, HeadStats
+from edgepose.methods.base import PropagatingMethod
+from edgepose.remote.late_answers import RemoteHeadTracker
+from edgepose.remote.recorder import HeadRecorder
 from edgepose.remote.settings import RemoteHead
+from edgepose.stats import HeadStats
 from edgepose_runtime.backends.triton import (
     BreakerState,
     Expected,
@@ -23,7 +25,6 @@ from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import EventKind, StreamEvent
-from edgepose_runtime.poses.roi_tracker import FollowingSettings
 from edgepose_runtime.tensors import Array, TensorSpec
 
 #: Events that wait for the next frame; nobody needs older ones.
@@ -48,15 +49,15 @@ class HeadNetwork(Protocol):
         """End the connection, unless it is others' too."""
 
 
-class HeadLink(Closable):
+class HeadConnection(Closable):
     """The connection of one tracker, for all its streams one after another.
 
     Nothing is connected before the first request: a server that is away never keeps a tracker from
     starting.
 
     Args:
-        model: its method must be able to carry heat-maps on.
-        settings: where the head is, and when to ask it.
+        model: its method must be able to propagate heat-maps.
+        settings: where the head is, and when to send requests.
         local: the bundle's own head steps in while the remote one is away.
         network: in place of a connection of its own, which is then not told of: whoever has the
             connection calls :meth:`note`.
@@ -74,7 +75,7 @@ class HeadLink(Closable):
         local: bool = True,
         network: HeadNetwork | None = None,
     ) -> None:
-        self._method = _carrying_method(model)
+        self._method = _propagating_method(model)
         self._settings = settings
         self._local = local
         self._recorder = HeadRecorder()
@@ -88,7 +89,7 @@ class HeadLink(Closable):
 
     @property
     def is_away(self) -> bool:
-        """Whether the server was given up for now."""
+        """Whether the circuit breaker stops requests for now."""
         return self._network.state is not BreakerState.CLOSED
 
     @property
@@ -100,14 +101,21 @@ class HeadLink(Closable):
         """Send a request; see :meth:`ServerNetwork.start`."""
         return self._network.start(feeds)
 
-    def new_head(self, following: FollowingSettings, every: int | None) -> LateHead:
-        """Return what a new stream knows of the head: nothing yet."""
-        return LateHead(
+    def new_tracker(self, every: int | None) -> RemoteHeadTracker:
+        """Return the requests and answers of a new stream.
+
+        Args:
+            every: send a request every N frames, 0 for never; ``None`` for what the bundle
+                recommends.
+        """
+        spec = self._method.spec
+        every = spec.reinitialise_every if every is None else every
+        return RemoteHeadTracker(
             self._method,
             self,
             self._settings,
-            following=following,
-            every=every,
+            following=person_criteria(spec.score_threshold),
+            every=every or None,
             local=self._local,
             recorder=self._recorder,
         )
@@ -129,7 +137,7 @@ class HeadLink(Closable):
         self._network.close()
 
     def note(self, there: bool, detail: str) -> None:
-        """Take in whether the server is there, to be told with the next frame. Any thread."""
+        """Take in whether the server is there, to be reported with the next frame. Any thread."""
         kind = EventKind.HEAD_RECONNECTED if there else EventKind.HEAD_LOST
         self._events.append((kind, detail))
 
@@ -145,21 +153,21 @@ def connect(
         listener: told whether the server is there, and a sentence for people; on any thread.
 
     Raises:
-        ConfigError: the model's method cannot carry answers on, or the token would be sent in the
+        ConfigError: the model's method cannot propagate answers, or the token would be sent in the
             clear.
         BackendUnavailableError: ``tritonclient`` is not installed.
     """
-    _carrying_method(model)
+    _propagating_method(model)
     address = ServerAddress.parse(settings.address)
     expected = _expected(model, address, settings)
     return open_server(address, expected, settings.server, batch=1, listener=listener)
 
 
-def _carrying_method(model: PoseModel) -> CarryingMethod:
+def _propagating_method(model: PoseModel) -> PropagatingMethod:
     method = model.method
-    if not isinstance(method, CarryingMethod) or not method.can_carry:
+    if not isinstance(method, PropagatingMethod) or not method.can_propagate:
         raise ConfigError(
-            f"A remote head needs a bundle whose method can carry its late answers on, with the "
+            f"A remote head needs a bundle whose method can propagate its late answers, with the "
             f"graph 'propagate'; {model.name!r} cannot."
         )
     return method

@@ -1,4 +1,4 @@
-"""The head of one stream that answers late: asked, waited for without waiting, merged."""
+"""The remote head of one stream: requests, late answers, and merging them into the track."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Protocol
 
-from edgepose.inference.estimator import Image, Look
-from edgepose.methods.base import CarryingMethod, Heatmaps
-from edgepose.remote.acceptance import objection
-from edgepose.remote.propagation import LEAST_TRUST, Carried, Frame, begin, carry_on, sustain
-from edgepose.remote.recorder import HeadRecorder, LateReason
-from edgepose.remote.request_policy import AskingRule
+from edgepose.inference.estimator import Observation, StageClock
+from edgepose.methods.base import Heatmaps, PropagatingMethod
+from edgepose.remote.acceptance import rejection_reason
+from edgepose.remote.propagation import (
+    LEAST_TRUST,
+    PropagatedAnswer,
+    RememberedFrame,
+    begin,
+    propagate_to,
+    sustain,
+)
+from edgepose.remote.recorder import HeadRecorder
+from edgepose.remote.request_policy import RequestPolicy
 from edgepose.remote.settings import RemoteHead
-from edgepose.remote.thumbnails import take_picture
+from edgepose.remote.thumbnails import take_thumbnail
 from edgepose.results import Origin
+from edgepose.stats import LateReason
+from edgepose.tracking.frame import Frame
 from edgepose_runtime.errors import EdgePoseError, ServerError
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.poses.roi_tracker import FollowingSettings
 from edgepose_runtime.tensors import Array
@@ -28,8 +38,8 @@ from edgepose_runtime.tensors import Array
 logger = logging.getLogger("edgepose")
 
 
-class AnsweringLate(Protocol):
-    """A network that answers later."""
+class AsyncHead(Protocol):
+    """A network that answers later, and what happens to its server."""
 
     @property
     def is_away(self) -> bool:
@@ -46,28 +56,31 @@ class AnsweringLate(Protocol):
             ServerError: it cannot be sent.
         """
 
+    def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
+        """Return what happened to the server since the last call, with the time of this frame."""
 
-class LateHead:
-    """What a stream knows of its remote head.
 
-    The thread that tracks calls all public methods; answers come on other threads, which carry
-    them through the frames that are remembered while tracking goes on. Only when an answer has
-    caught up with the last frame does the next step find it: it takes it as what to go on from.
+class RemoteHeadTracker:
+    """Requests to a remote head, and its answers, for one stream.
+
+    The thread that tracks calls all public methods. Answers arrive on other threads, which
+    propagate them through the remembered frames while tracking goes on. When an answer has reached
+    the last frame, the next step continues from it.
 
     Args:
-        method: carries heat-maps on.
+        method: propagates heat-maps.
         network: the head: ``image`` to ``heatmaps``.
-        settings: when to ask.
+        settings: when to send requests.
         following: what counts as a person.
-        every: ask every N frames; ``None`` for only when there is a need.
+        every: send a request every N frames; ``None`` for only when there is a need.
         local: the bundle's own head steps in while the remote one is away.
         recorder: counts.
     """
 
     def __init__(
         self,
-        method: CarryingMethod,
-        network: AnsweringLate,
+        method: PropagatingMethod,
+        network: AsyncHead,
         settings: RemoteHead,
         *,
         following: FollowingSettings,
@@ -81,25 +94,30 @@ class LateHead:
         self._recorder = recorder
         self._local = local
         self._every = every
-        self._rule = AskingRule(settings, every, following.score_threshold)
+        self._rule = RequestPolicy(settings, every, following.score_threshold)
         self._lock = threading.Lock()
-        self._frames: deque[Frame] = deque(maxlen=settings.remembered)
+        self._frames: deque[RememberedFrame] = deque(maxlen=settings.remembered)
         self._number = 0
         self._track_begins = 0
-        self._ready: Carried | None = None
-        self._carried: Carried | None = None
-        self._latest: Frame | None = None  # the newest that a head looked at in this track
+        self._ready: PropagatedAnswer | None = None
+        self._merged: PropagatedAnswer | None = None
+        self._latest: RememberedFrame | None = (
+            None  # the newest that a head looked at in this track
+        )
         self._failed = False
         self._light = True
 
-    def starts_lightly(self) -> bool:
+    def use_light_network(self) -> bool:
         """Return whether the light network starts a track, rather than the bundle's own head."""
-        self._light = not self.local_is_due
+        self._light = not self._local_is_due
         return self._light
 
-    @property
-    def local_is_due(self) -> bool:
+    def is_due(self, age: int | None) -> bool:  # noqa: ARG002 - as HeadStrategy says
         """Whether the bundle's own head must step in: no other one answers."""
+        return self._local_is_due
+
+    @property
+    def _local_is_due(self) -> bool:
         if not self._local or not (self._failed or self._network.is_away):
             return False
         latest = self._latest
@@ -108,28 +126,28 @@ class LateHead:
         )
 
     @property
-    def ready(self) -> Look | None:
+    def pending(self) -> Observation | None:
         """What :meth:`merged` would return now."""
         with self._lock:
-            return None if self._ready is None else self._ready.frame.look
+            return None if self._ready is None else self._ready.frame.observation
 
     def age_ms(self, timestamp_ms: float) -> float | None:
-        """Return how old the head's last word on this track is; ``None`` if there was none."""
+        """Return how old the head's last answer for this track is; ``None`` if there was none."""
         return None if self._latest is None else timestamp_ms - self._latest.timestamp_ms
 
     def forget_track(self) -> None:
-        """Let go of the person, as after a loss: answers that come are about somebody else."""
+        """Forget the person, as after a loss: later answers are about somebody else."""
         with self._lock:
             self._frames.clear()
             self._track_begins = self._number
             self._ready = None
             self._latest = None
-        self._carried = None
+        self._merged = None
         self._failed = False
         self._rule.forget_track()
 
-    def merged(self) -> Look | None:
-        """Return the look that the next frame should go on from, if an answer is ready."""
+    def merged(self) -> Observation | None:
+        """Return the observation to continue from, if an answer is ready."""
         with self._lock:
             ready, self._ready = self._ready, None
             if ready is not None:
@@ -138,67 +156,72 @@ class LateHead:
         if ready is None:
             return None
         for frame in frames:
-            if frame.number > ready.frame.number:  # it was in work when the answer caught up
-                ready = carry_on(self._method, ready, frame)
-        self._carried = ready
-        return ready.frame.look
+            if frame.number > ready.frame.number:  # it was being tracked when the answer caught up
+                ready = propagate_to(self._method, ready, frame)
+        self._merged = ready
+        return ready.frame.observation
 
-    def sustained(self, image: Image, timestamp_ms: float, look: Look) -> Look:
-        """Keep up the trust in the head's last word, if it was merged and is still worth it.
+    def sustained(self, frame: Frame, observation: Observation, clock: StageClock) -> Observation:
+        """Return a frame's observation, corrected by the answer that was merged before.
 
-        Args:
-            image: the frame.
-            timestamp_ms: when it was taken.
-            look: what the method made of it, going on from the last look.
+        Without one, or once it is too old to be trusted, the observation comes back as it is.
         """
-        last = self._carried
-        if last is None or look.estimate.origin is Origin.INITIALISED:
-            self._carried = None
-            return look
-        frame = self._frame(image, timestamp_ms, look)
-        carried = sustain(self._method, last, frame, look.estimate)
-        self._carried = carried if carried.trust.max() >= LEAST_TRUST else None
-        return carried.frame.look
+        with clock.stage("carry"):
+            last = self._merged
+            if last is None or observation.estimate.origin is Origin.INITIALISED:
+                self._merged = None
+                return observation
+            remembered = self._remembered(frame, observation)
+            answer = sustain(self._method, last, remembered, observation.estimate)
+            self._merged = answer if answer.trust.max() >= LEAST_TRUST else None
+            return answer.frame.observation
 
-    def remember(self, image: Image, timestamp_ms: float, look: Look) -> None:
-        """Keep what an answer must be carried through, and ask about this frame if that is due.
+    def observed(self, frame: Frame, observation: Observation | None, *, continues: bool) -> None:
+        """Remember a frame that answers are propagated through; send a request if it is due."""
+        if observation is None or not continues:
+            self.forget_track()
+        if observation is not None:
+            self._remember(frame, observation)
 
-        Args:
-            image: the frame.
-            timestamp_ms: when it was taken.
-            look: with the person.
-        """
-        starts = look.estimate.origin is Origin.INITIALISED
+    def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
+        """Return what happened to the server since the last call, with the time of this frame."""
+        return self._network.take_events(timestamp_ms)
+
+    def _remember(self, frame: Frame, observation: Observation) -> None:
+        starts = observation.estimate.origin is Origin.INITIALISED
         if starts:
-            self._carried = None
-        frame = self._frame(image, timestamp_ms, look)
+            self._merged = None
+        remembered = self._remembered(frame, observation)
         with self._lock:
-            self._frames.append(frame)
+            self._frames.append(remembered)
             self._number += 1
-            if starts and not self._light:  # the bundle's own head looked
-                self._latest = frame
+            if starts and not self._light:  # the bundle's own head ran
+                self._latest = remembered
         probe = self._network.wants_probe
-        if self._rule.is_due(frame.number, look.keypoints, probe=probe):
-            self._ask(image, frame)
+        if self._rule.is_due(remembered.number, observation.keypoints, probe=probe):
+            self._request(frame, remembered)
 
-    def _frame(self, image: Image, timestamp_ms: float, look: Look) -> Frame:
-        known = self._carried
+    def _remembered(self, frame: Frame, observation: Observation) -> RememberedFrame:
+        known = self._merged
         if known is not None and known.frame.number == self._number:
-            return Frame(self._number, timestamp_ms, look, known.frame.picture)
-        return Frame(self._number, timestamp_ms, look, take_picture(image, look.roi))
+            thumbnail = known.frame.thumbnail
+        else:
+            thumbnail = take_thumbnail(frame.image, observation.roi)
+        return RememberedFrame(self._number, frame.timestamp_ms, observation, thumbnail)
 
-    def _ask(self, image: Image, frame: Frame) -> None:
+    def _request(self, frame: Frame, remembered: RememberedFrame) -> None:
         era = self._recorder.add_request()
-        crop = crop_frame(image, frame.look.roi, self._method.spec.input_size)
+        size = self._method.spec.input_size
+        crop = crop_frame(frame.image, remembered.observation.roi, size)
         try:
             future = self._network.start({"image": crop[None]})
         except EdgePoseError as error:  # too many are under way, or the tracker is being closed
             self._recorder.add_failed(era, _fault(error))
             return
-        future.add_done_callback(partial(self._answered, era, frame, time.monotonic()))
+        future.add_done_callback(partial(self._answered, era, remembered, time.monotonic()))
 
     def _answered(
-        self, era: object, asked: Frame, sent: float, future: Future[dict[str, Array]]
+        self, era: object, asked: RememberedFrame, sent: float, future: Future[dict[str, Array]]
     ) -> None:
         """Take in what came of a request; on the network's thread."""
         error = future.exception()
@@ -209,47 +232,51 @@ class LateHead:
         self._failed = False
         self._recorder.add_answer(era, (time.monotonic() - sent) * 1e3)
         try:
-            outcome = self._caught_up(asked, future.result()["heatmaps"][0])
+            outcome = self._propagated(asked, future.result()["heatmaps"][0])
         except EdgePoseError:  # the model was closed meanwhile, or its network fails anyway
             outcome = LateReason.FAILED
         except Exception:  # the edge of the thread: logged, and counted as dropped
-            logger.exception("A remote head's answer could not be carried on.")
+            logger.exception("A remote head's answer could not be propagated.")
             outcome = LateReason.FAILED
         if isinstance(outcome, LateReason):
             self._recorder.add_dropped(era, outcome)
         else:
             self._recorder.add_merged(era, outcome.frames_late)
 
-    def _caught_up(self, asked: Frame, heatmaps: Heatmaps) -> Carried | LateReason:
-        """Carry an answer on until it is up with the track; leave it there for the next step."""
-        carried: Carried | None = None
+    def _propagated(
+        self, asked: RememberedFrame, heatmaps: Heatmaps
+    ) -> PropagatedAnswer | LateReason:
+        """Propagate an answer to the last frame of the track, for the next step to merge."""
+        answer: PropagatedAnswer | None = None
         while True:
             with self._lock:
-                step = self._next(asked, carried)
-                if isinstance(step, Carried):
+                step = self._next(asked, answer)
+                if isinstance(step, PropagatedAnswer):
                     self._ready = step
-            if not isinstance(step, Frame):
+            if not isinstance(step, RememberedFrame):
                 return step
-            carried = (
+            answer = (
                 begin(self._method, heatmaps, asked)
-                if carried is None
-                else carry_on(self._method, carried, step)
+                if answer is None
+                else propagate_to(self._method, answer, step)
             )
 
-    def _next(self, asked: Frame, carried: Carried | None) -> Frame | Carried | LateReason:
-        """Return the frame to carry an answer into next, itself if up, or why it is dropped."""
-        number = asked.number if carried is None else carried.frame.number + 1
+    def _next(
+        self, asked: RememberedFrame, answer: PropagatedAnswer | None
+    ) -> RememberedFrame | PropagatedAnswer | LateReason:
+        """Return the next frame for an answer, the answer if up to date, or why it is dropped."""
+        number = asked.number if answer is None else answer.frame.number + 1
         if asked.number < self._track_begins:
             return LateReason.TRACK_ENDED
         if self._is_superseded(asked):
             return LateReason.SUPERSEDED
         if number < self._frames[0].number:
             return LateReason.TOO_LATE
-        if carried is None or number <= self._frames[-1].number:
+        if answer is None or number <= self._frames[-1].number:
             return self._frames[number - self._frames[0].number]
-        return objection(carried, self._frames[-1], self._following) or carried
+        return rejection_reason(answer, self._frames[-1], self._following) or answer
 
-    def _is_superseded(self, asked: Frame) -> bool:
+    def _is_superseded(self, asked: RememberedFrame) -> bool:
         ready = self._ready
         if ready is not None and ready.asked.number > asked.number:
             return True

@@ -1,10 +1,11 @@
-"""Carrying a head's heat-maps from frame to frame.
+"""Propagating a head's heat-maps from frame to frame.
 
 PPN's propagation unit forgets within a few frames: it was trained on heat-maps that are about as
 good as the body's. A heavy head's are better, and worth more trust. They are moved joint by joint
-with the picture, weighed by what the body sees, and mixed with what the unit makes of them, the
-less the longer ago the head looked. That is the head's word. The track takes it where it means
-another place than the unit; where both mean the same place, both have a say.
+by optical flow, weighted by the body's heat-maps, and averaged with the unit's output, with a
+weight that decreases with the age of the answer. That is the head's propagated estimate. The track
+takes it where its peak is elsewhere than the unit's; where both peaks are at the same place, the
+two are averaged.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.inference.estimator import Look
-from edgepose.methods.base import CarryingMethod, Estimate, Heatmaps, MethodSpec
-from edgepose.remote.thumbnails import Picture, follow_points
+from edgepose.inference.estimator import Observation
+from edgepose.methods.base import Estimate, Heatmaps, MethodSpec, PropagatingMethod
+from edgepose.remote.thumbnails import Thumbnail, follow_points
 from edgepose_runtime.geometry.roi import Roi
 
 #: How far the head's own heat-maps are trusted on the frame that it looked at.
 FIRST_TRUST = 0.95
 #: What is left of the trust in a joint after each frame, if it was followed, and if it was not.
 FOLLOWED, NOT_FOLLOWED = 0.96, 0.92
-#: Below this trust in all joints the head is forgotten: the propagation unit carries on alone.
+#: Below this trust in all joints the head is ignored: the propagation unit continues alone.
 LEAST_TRUST = 0.2
-#: Peaks that are no further apart, in cells, mean the same place; how far the head's is taken then.
+#: Peaks no further apart, in cells, are at the same place; the head's weight is then reduced.
 SAME_PLACE, AGREED = 1.5, 0.7
-#: How much the body's heat-maps move carried ones, and what they say where they see nothing.
+#: How much the body's heat-maps shift propagated ones, and their value where they see nothing.
 _WEIGHT, _FLOOR = 0.3, 0.3
 
 Trust = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class RememberedFrame:
     """What is kept of a frame that was tracked.
 
     Attributes:
@@ -47,83 +48,100 @@ class Frame:
 
     number: int
     timestamp_ms: float
-    look: Look
-    picture: Picture
+    observation: Observation
+    thumbnail: Thumbnail
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Carried:
-    """A head's answer, carried up to a frame.
+class PropagatedAnswer:
+    """A head's answer, propagated to a frame.
 
     Attributes:
         frame: that frame, with the look that follows from the head's answer.
-        word: what the head says of it, (K, h, w); the look has that only where it adds something.
+        heatmaps: the head's estimate for it, (K, h, w), before it is merged with the method's.
         trust: in each joint, (K,) from 0 to 1.
         asked: the frame that the head looked at.
     """
 
-    frame: Frame
-    word: Heatmaps
+    frame: RememberedFrame
+    heatmaps: Heatmaps
     trust: Trust
-    asked: Frame
+    asked: RememberedFrame
 
     @property
     def frames_late(self) -> int:
-        """How many frames it was carried through."""
+        """How many frames it was propagated through."""
         return self.frame.number - self.asked.number
 
 
-def begin(method: CarryingMethod, heatmaps: Heatmaps, asked: Frame) -> Carried:
+def begin(
+    method: PropagatingMethod, heatmaps: Heatmaps, asked: RememberedFrame
+) -> PropagatedAnswer:
     """Return a head's heat-maps (K, h, w) for a frame, with its own body taken into account."""
-    own = method.carry(heatmaps, asked.look.roi, asked.look.estimate.state)
+    own = method.propagate(heatmaps, asked.observation.roi, asked.observation.estimate.state)
     trust = np.full(len(heatmaps), FIRST_TRUST, np.float32)
-    word = _mixed(heatmaps, own.heatmaps, trust)
-    return Carried(_seen_as(method, asked, own, word, age=0), word, trust, asked)
+    estimate = _mixed(heatmaps, own.heatmaps, trust)
+    return PropagatedAnswer(
+        _remembered(method, asked, own, estimate, age=0), estimate, trust, asked
+    )
 
 
-def carry_on(method: CarryingMethod, last: Carried, frame: Frame) -> Carried:
-    """Carry an answer on into a later frame that is remembered."""
-    look = last.frame.look
-    own = method.carry(look.estimate.heatmaps, look.roi, frame.look.estimate.state)
+def propagate_to(
+    method: PropagatingMethod, last: PropagatedAnswer, frame: RememberedFrame
+) -> PropagatedAnswer:
+    """Propagate an answer to a later frame that is remembered."""
+    observation = last.frame.observation
+    own = method.propagate(
+        observation.estimate.heatmaps, observation.roi, frame.observation.estimate.state
+    )
     return sustain(method, last, frame, own)
 
 
-def sustain(method: CarryingMethod, last: Carried, frame: Frame, own: Estimate) -> Carried:
-    """Carry an answer on into a frame of which the method made an estimate from the last one.
+def sustain(
+    method: PropagatingMethod, last: PropagatedAnswer, frame: RememberedFrame, own: Estimate
+) -> PropagatedAnswer:
+    """Propagate an answer to a frame of which the method made an estimate from the last one.
 
     Args:
         method: its body saw the frame.
-        last: the answer, carried up to an earlier frame.
+        last: the answer, propagated to an earlier frame.
         frame: the frame.
         own: what the method makes of the frame, starting from ``last``.
     """
     moved, followed = _moved(method.spec, last, frame)
     trust = last.trust * np.where(followed, FOLLOWED, NOT_FOLLOWED).astype(np.float32)
     weighed = _weighed(moved, method.preliminary(own.state))
-    word = _mixed(weighed, own.heatmaps, trust)
-    age = last.frame.look.key_frame_age + frame.number - last.frame.number
-    return Carried(_seen_as(method, frame, own, word, age), word, trust, last.asked)
+    estimate = _mixed(weighed, own.heatmaps, trust)
+    age = last.frame.observation.key_frame_age + frame.number - last.frame.number
+    return PropagatedAnswer(
+        _remembered(method, frame, own, estimate, age), estimate, trust, last.asked
+    )
 
 
-def _seen_as(
-    method: CarryingMethod, frame: Frame, own: Estimate, word: Heatmaps, age: int
-) -> Frame:
-    heatmaps = _settled(word, own.heatmaps)
-    roi = frame.look.roi
+def _remembered(
+    method: PropagatingMethod, frame: RememberedFrame, own: Estimate, estimate: Heatmaps, age: int
+) -> RememberedFrame:
+    heatmaps = _merged(estimate, own.heatmaps)
+    roi = frame.observation.roi
     keypoints = method.spec.decode(heatmaps, roi)
-    return replace(frame, look=Look(roi, keypoints, method.replaced(own, heatmaps), age))
+    return replace(
+        frame,
+        observation=Observation.of(
+            method.spec, roi, keypoints, method.replaced(own, heatmaps), age
+        ),
+    )
 
 
-def _settled(word: Heatmaps, own: Heatmaps) -> Heatmaps:
-    """Return the head's word where it means another place than the method's own, else some of both.
+def _merged(estimate: Heatmaps, own: Heatmaps) -> Heatmaps:
+    """Return the head's estimate where its peak is elsewhere than the method's, else a mean.
 
-    Where both mean the same place the own one may well be finer: it looked at this very frame.
-    What is settled on is for this frame only. Were it what is carried on, the own one could walk
-    away with a joint in small steps.
+    Where both agree the method's is often more precise: it processed this very frame. The result
+    is for this frame only; if it were propagated further, the method's estimate could drift away
+    with a joint in small steps.
     """
-    apart = np.linalg.norm(_peaks(word) - _peaks(own), axis=1)
+    apart = np.linalg.norm(_peaks(estimate) - _peaks(own), axis=1)
     trust = np.where(apart <= SAME_PLACE, AGREED, 1.0).astype(np.float32)
-    return _mixed(word, own, trust)
+    return _mixed(estimate, own, trust)
 
 
 def _peaks(heatmaps: Heatmaps) -> NDArray[np.float32]:
@@ -138,7 +156,7 @@ def _mixed(trusted: Heatmaps, own: Heatmaps, trust: Trust) -> Heatmaps:
 
 
 def _weighed(moved: Heatmaps, preliminary: Heatmaps) -> Heatmaps:
-    """Draw carried peaks to where the body sees something nearby, and keep their height."""
+    """Shift propagated peaks to where the body sees something nearby, and keep their height."""
     evidence = moved * (np.maximum(preliminary, 0) + _FLOOR)
     height = np.maximum(moved.max(axis=(1, 2)), 0)
     scale = height / np.maximum(evidence.max(axis=(1, 2)), 1e-6)
@@ -146,15 +164,19 @@ def _weighed(moved: Heatmaps, preliminary: Heatmaps) -> Heatmaps:
     return weighed
 
 
-def _moved(spec: MethodSpec, last: Carried, frame: Frame) -> tuple[Heatmaps, NDArray[np.bool_]]:
-    """Move the head's word on each joint with the picture, into the frame's region."""
-    look = last.frame.look
-    shifts, followed = follow_points(look.keypoints[:, :2], last.frame.picture, frame.picture)
-    moved = np.empty_like(last.word)
+def _moved(
+    spec: MethodSpec, last: PropagatedAnswer, frame: RememberedFrame
+) -> tuple[Heatmaps, NDArray[np.bool_]]:
+    """Move the head's estimate of each joint by optical flow, into the frame's region."""
+    observation = last.frame.observation
+    shifts, followed = follow_points(
+        observation.keypoints[:, :2], last.frame.thumbnail, frame.thumbnail
+    )
+    moved = np.empty_like(last.heatmaps)
     for joint, shift in enumerate(shifts):
-        affine = _between_grids(spec, look.roi, frame.look.roi, shift)
+        affine = _between_grids(spec, observation.roi, frame.observation.roi, shift)
         size = spec.heatmap_size, spec.heatmap_size
-        cv2.warpAffine(last.word[joint], affine, size, dst=moved[joint], flags=cv2.INTER_LINEAR)
+        cv2.warpAffine(last.heatmaps[joint], affine, size, dst=moved[joint], flags=cv2.INTER_LINEAR)
     return moved, followed
 
 

@@ -4,57 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 
-from edgepose.stats import StageLatency, Window
-
-
-class LateReason(str, Enum):
-    """Why an answer was not merged."""
-
-    TOO_LATE = "too_late"
-    """The frame that it is about is not remembered any more."""
-    TRACK_ENDED = "track_ended"
-    """The person was lost, or the tracker reset, since that frame."""
-    SUPERSEDED = "superseded"
-    """The head's answer for a later frame was merged before."""
-    MOVED = "moved"
-    """Carried on, it shows a person elsewhere than the track."""
-    UNSUPPORTED = "unsupported"
-    """Carried on, it is less sure of the pose than the track."""
-    FAILED = "failed"
-    """It could not be carried on: a network failed or was closed."""
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class HeadStats:
-    """A snapshot; ``requests == merged + sum(dropped) + sum(failed) + in_flight``.
-
-    Attributes:
-        state: of the connection: ``closed`` (in use), ``open`` (left alone), ``half_open``.
-        requests: frames that the server was asked about, or was to be.
-        merged: answers that took the track's place.
-        dropped: answers that did not, by :class:`LateReason`.
-        failed: requests without an answer that can be used, by
-            :class:`edgepose_runtime.errors.ServerFault`.
-        in_flight: requests without an end yet.
-        latency: from request to answer, in ms; ``None`` before the first answer.
-        frames_late: by how many frames answers were late when merged, on average.
-    """
-
-    state: str
-    requests: int
-    merged: int
-    dropped: Mapping[str, int]
-    failed: Mapping[str, int]
-    in_flight: int
-    latency: StageLatency | None
-    frames_late: float | None
+from edgepose.stats import HeadStats, LateReason, Window
 
 
 class HeadRecorder:

@@ -1,4 +1,4 @@
-"""When to ask a remote head."""
+"""When to send a request to a remote head."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgepose.remote.settings import RemoteHead
 
 
 @dataclass(slots=True)
-class AskingRule:
-    """Decides for each frame of a track whether the head is asked. Not locked.
+class RequestPolicy:
+    """Decides for each frame of a track whether a request is sent. Not locked.
 
     Attributes:
         settings: gaps and thresholds.
-        every: ask every N frames; ``None`` for only when there is a need.
+        every: send one every N frames; ``None`` for only when there is a need.
         score_threshold: from this score on a joint is trusted.
     """
 
@@ -30,7 +30,7 @@ class AskingRule:
         self._last = None
 
     def is_due(self, number: int, keypoints: NDArray[np.float32], *, probe: bool) -> bool:
-        """Return whether to ask about a frame; if so, that is noted.
+        """Return whether to send a request for a frame, and take note of it.
 
         Args:
             number: of the frame.

@@ -1,4 +1,4 @@
-"""Which remote head, and when to ask it."""
+"""Which remote head, and when it is used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class RemoteHead:
             crops.
         sha256: hash of that other network's graph; ``None`` to take any with such tensors.
         server: token, certificates, deadline and recovery.
-        remembered: frames that are kept to carry an answer through; a later one is dropped.
-        least_trusted: ask when less than this part of the joints is trusted, 0 to 1.
+        remembered: frames that are kept to propagate an answer through; a later one is dropped.
+        least_trusted: send a request when less than this part of the joints is trusted, 0 to 1.
         shortest_gap: frames between two such requests at least.
 
     Raises:

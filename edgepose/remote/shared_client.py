@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from edgepose.inference.model import PoseModel
-from edgepose.remote.client import HeadLink, HeadNetwork, connect
+from edgepose.remote.client import HeadConnection, HeadNetwork, connect
 from edgepose.remote.settings import RemoteHead
 from edgepose_runtime.backends.triton import BreakerState
 from edgepose_runtime.closable import Closable
@@ -20,14 +20,14 @@ from edgepose_runtime.tensors import Array
 MOST_IN_FLIGHT = 256
 
 
-class SharedHead(Closable):
+class SharedHeadConnection(Closable):
     """A connection that many streams ask, each with counts, events and limits of its own.
 
     What one stream finds out about the server holds for all: when it is given up, all are told,
     and one probe finds out for all of them that it is back.
 
     Args:
-        model: see :class:`HeadLink`, like the others.
+        model: see :class:`HeadConnection`, like the others.
         settings: ``server.in_flight`` is for each stream.
         local: the bundle's own head steps in while the remote one is away.
 
@@ -42,20 +42,20 @@ class SharedHead(Closable):
         self._local = local
         self._lock = threading.Lock()
         # Weakly: a stream that ended must not be kept for the sake of what it will not be told.
-        self._links: weakref.WeakSet[HeadLink] = weakref.WeakSet()
+        self._connections: weakref.WeakSet[HeadConnection] = weakref.WeakSet()
         self._lost: str | None = None
         together = replace(settings.server, in_flight=MOST_IN_FLIGHT)
         self._network = connect(model, replace(settings, server=together), self._note)
 
-    def new_link(self) -> HeadLink:
+    def new_connection(self) -> HeadConnection:
         """Return the connection as one stream has it; a server that is away is told of at once."""
         share = _Share(self._network, self._settings.server.in_flight)
-        link = HeadLink(self._model, self._settings, local=self._local, network=share)
+        connection = HeadConnection(self._model, self._settings, local=self._local, network=share)
         with self._lock:
-            self._links.add(link)
+            self._connections.add(connection)
             if self._lost is not None:
-                link.note(False, self._lost)
-        return link
+                connection.note(False, self._lost)
+        return connection
 
     def close(self) -> None:
         """End the connection; requests of all streams fail."""
@@ -64,8 +64,8 @@ class SharedHead(Closable):
     def _note(self, there: bool, detail: str) -> None:
         with self._lock:
             self._lost = None if there else detail
-            for link in self._links:
-                link.note(there, detail)
+            for connection in self._connections:
+                connection.note(there, detail)
 
 
 class _Share:

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from edgepose.notices import Notice, StreamEnd, TrackingFailure
-from edgepose.results import PoseResult
-from edgepose.streaming.flow_control import FrameDrop
-from edgepose.streaming.stream_queue import Lane
+from edgepose.results import FrameDrop, Notification, PoseResult, StreamEnd, TrackingFailure
+from edgepose.streaming.stream_queue import StreamQueue
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import StreamEvent
 
@@ -36,7 +34,7 @@ class Callbacks:
         on_drop: gets each :class:`FrameDrop`.
         on_error: gets each :class:`TrackingFailure`; when it returns, the error is dealt with.
         on_event: gets each :class:`StreamEvent`.
-        on_end: gets a :class:`StreamEnd` when a source ended and all is told.
+        on_end: gets a :class:`StreamEnd` when a source ended and everything is delivered.
 
     Raises:
         ConfigError: one of them cannot be called.
@@ -56,7 +54,7 @@ class Callbacks:
 
 
 class Dispatcher:
-    """Tells the callbacks. One thread calls :meth:`deliver`; any thread the rest.
+    """Calls the callbacks. One thread calls :meth:`deliver`; any thread the rest.
 
     Args:
         callbacks: the user's functions.
@@ -66,41 +64,47 @@ class Dispatcher:
     def __init__(
         self,
         callbacks: Callbacks,
-        arguments: Callable[[Lane, Notice], tuple[Any, ...]] = lambda _, notice: (notice,),
+        arguments: Callable[
+            [StreamQueue, Notification], tuple[Any, ...]
+        ] = lambda _, notification: (notification,),
     ) -> None:
         self._callbacks = callbacks
         self._arguments = arguments
         self._unhandled: Exception | None = None
 
-    def deliver(self, lane: Lane, notice: Notice) -> None:
-        """Call the callback for a notice; an exception in it goes to ``on_error``."""
-        name = _CALLBACK_OF[type(notice)]
+    def deliver(self, queue: StreamQueue, notification: Notification) -> None:
+        """Call the callback for a notification; an exception in it goes to ``on_error``."""
+        name = _CALLBACK_OF[type(notification)]
         callback: Callback | None = getattr(self._callbacks, name)
         if callback is None:
-            if isinstance(notice, TrackingFailure):
-                self._remember(notice.error)
-            elif isinstance(notice, StreamEnd) and notice.error is not None:
-                self.deliver(lane, TrackingFailure(notice.error))
+            if isinstance(notification, TrackingFailure):
+                self._remember(notification.error)
+            elif isinstance(notification, StreamEnd) and notification.error is not None:
+                self.deliver(queue, TrackingFailure(notification.error))
             return
         try:
-            callback(*self._arguments(lane, notice))
+            callback(*self._arguments(queue, notification))
         except Exception as error:  # noqa: BLE001 - whatever user code raises must not be lost
-            lane.recorder.add_callback_error()
-            self._callback_failed(lane, name, notice, error)
+            queue.recorder.add_callback_error()
+            self._callback_failed(queue, name, notification, error)
 
     def take_unhandled(self) -> Exception | None:
         """Return the first error that no ``on_error`` dealt with, once."""
         error, self._unhandled = self._unhandled, None
         return error
 
-    def _callback_failed(self, lane: Lane, name: str, notice: Notice, error: Exception) -> None:
+    def _callback_failed(
+        self, queue: StreamQueue, name: str, notification: Notification, error: Exception
+    ) -> None:
         if name == "on_error":
-            if isinstance(notice, TrackingFailure) and error is not notice.error:
-                error.__context__ = notice.error
+            if isinstance(notification, TrackingFailure) and error is not notification.error:
+                error.__context__ = notification.error
             self._remember(error)
             return
-        frame_id = getattr(notice, "frame_id", None)
-        self.deliver(lane, TrackingFailure(error, frame_id, notice_time(notice), callback=name))
+        frame_id = getattr(notification, "frame_id", None)
+        self.deliver(
+            queue, TrackingFailure(error, frame_id, notification_time(notification), callback=name)
+        )
 
     def _remember(self, error: Exception) -> None:
         logger.error("An error that no on_error took: %s", error)
@@ -108,6 +112,6 @@ class Dispatcher:
             self._unhandled = error
 
 
-def notice_time(notice: Notice) -> float | None:
-    """Return the time that a notice is about, if it has one."""
-    return getattr(notice, "timestamp_ms", None)
+def notification_time(notification: Notification) -> float | None:
+    """Return the time that a notification is about, if it has one."""
+    return getattr(notification, "timestamp_ms", None)

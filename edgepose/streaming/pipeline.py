@@ -9,13 +9,13 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from edgepose.notices import Notice
-from edgepose.results import PoseResult
+from edgepose.results import Notification, PoseResult
 from edgepose.streaming.lifecycle import State
-from edgepose.streaming.scheduler import SharedLanes
+from edgepose.streaming.scheduler import StreamScheduler
 from edgepose.streaming.shutdown import join_at_exit
-from edgepose.streaming.stream_queue import Flush, Job, Lane
+from edgepose.streaming.stream_queue import Flush, Job, StreamQueue
 from edgepose_runtime.errors import EdgePoseError
+from edgepose_runtime.events import StreamEvent
 
 logger = logging.getLogger("edgepose")
 
@@ -23,23 +23,26 @@ logger = logging.getLogger("edgepose")
 _GRACE_S = 1.0
 
 
-class Pipeline(SharedLanes):
-    """Works on the frames of several lanes, and tells about them on one thread of its own.
+class Pipeline:
+    """Tracks the frames of several queues, and calls the callbacks on one thread of its own.
+
+    What is submitted and delivered goes through :attr:`scheduler`; this runs the threads.
 
     Args:
-        deliver: tells the user; called on the dispatch thread only.
+        deliver: calls the callbacks; called on the dispatch thread only.
         workers: threads that track.
-        on_failure: called when a thread ended that must not end, to wake whoever waits elsewhere.
+        on_failure: called when a thread failed, to wake threads that wait elsewhere.
     """
 
     def __init__(
         self,
-        deliver: Callable[[Lane, Notice], None],
+        deliver: Callable[[StreamQueue, Notification], None],
         *,
         workers: int = 1,
         on_failure: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__()
+        self.scheduler = StreamScheduler()
+        self._lifecycle = self.scheduler.lifecycle
         self._deliver = deliver
         self._on_failure = on_failure
         self._release: Callable[[], None] | None = None
@@ -54,9 +57,9 @@ class Pipeline(SharedLanes):
             EdgePoseError: the system has no more threads.
             ClosedError: it was closed.
         """
-        with self._locked():
-            if not self._life.move(State.RUNNING):
-                self._require_running()
+        with self._lifecycle.locked():
+            if not self._lifecycle.move(State.RUNNING):
+                self._lifecycle.require_running()
                 return
             join_at_exit(self)
             try:
@@ -64,38 +67,43 @@ class Pipeline(SharedLanes):
                     thread.start()
                     self._working += thread is not self._dispatcher
             except RuntimeError as error:
-                self.fail(error)
+                self.scheduler.fail(error)
                 raise EdgePoseError(
                     f"The threads for tracking cannot be started: {error}."
                 ) from error
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether the threads exist: this is not the child of a fork."""
+        return self._lifecycle.is_of_this_process
+
     def close(
         self, timeout: float, *, drain: bool = True, release: Callable[[], None] | None = None
     ) -> None:
-        """Take no more frames, work off those that wait, and end the threads.
+        """Take no more frames, process those that wait, and end the threads.
 
         What is not done in time is dropped. Returns within about ``timeout`` seconds, whatever
         callbacks and networks do; in a callback, at once.
 
         Args:
             timeout: seconds for what waits.
-            drain: whether to work that off at all.
+            drain: whether to process that at all.
             release: called once, when no thread tracks any more.
         """
-        if not self.is_of_this_process:
+        if not self._lifecycle.is_of_this_process:
             return
         own = threading.current_thread() in (*self._workers, self._dispatcher)
-        with self._changed:
+        with self._lifecycle.changed:
             self._release = self._release or release
-        self.drain(drop=own or not drain)
+        self.scheduler.drain(drop=own or not drain)
         if not own:
-            self.wait_until_idle(timeout)
-            self.end_all()
+            self.scheduler.wait_until_idle(timeout)
+            self.scheduler.end_all()
             self.join(_GRACE_S)
         self._release_if_done()
 
     def join(self, timeout: float) -> None:
-        """Wait for the threads of a closed pipeline, and say which do not end."""
+        """Wait for the threads of a closed pipeline, and log which do not end."""
         deadline = time.monotonic() + timeout
         threads = [t for t in (*self._workers, self._dispatcher) if t.is_alive()]
         for thread in threads:
@@ -106,34 +114,34 @@ class Pipeline(SharedLanes):
 
     def _work(self) -> None:
         with self._edge_of_thread():
-            while (job := self.next_job()) is not None:
-                lane, task = job
-                outcome = _outcome(lane, task)
+            while (job := self.scheduler.next_job()) is not None:
+                queue, task = job
+                outcome = _outcome(queue, task)
                 if isinstance(outcome, Exception):
                     _let_go_of_frames(outcome)
-                self.finish(lane, task, outcome)
-        with self._changed:
+                self.scheduler.finish(queue, task, outcome)
+        with self._lifecycle.changed:
             self._working -= 1
         self._release_if_done()
 
     def _dispatch(self) -> None:
         with self._edge_of_thread():
-            while (told := self.next_notice()) is not None:
-                self._deliver(*told)
+            while (delivery := self.scheduler.next_notification()) is not None:
+                self._deliver(*delivery)
         self._release_if_done()
 
     @contextmanager
     def _edge_of_thread(self) -> Iterator[None]:
         try:
             yield
-        except BaseException as error:  # noqa: BLE001 - it reaches whoever waits, and close()
-            self.fail(error)
+        except BaseException as error:  # noqa: BLE001 - it reaches waiting threads, and close()
+            self.scheduler.fail(error)
             if self._on_failure is not None:
                 self._on_failure()
 
     def _release_if_done(self) -> None:
-        with self._changed:
-            if self._working or not self._life.ended or self.state is State.FAILED:
+        with self._lifecycle.changed:
+            if self._working or not self._lifecycle.ended or self._lifecycle.state is State.FAILED:
                 return
             release, self._release = self._release, None
         if release is not None:
@@ -144,15 +152,15 @@ def _thread(target: Callable[[], None], name: str) -> threading.Thread:
     return threading.Thread(target=target, name=f"edgepose-{name}", daemon=True)
 
 
-def _outcome(lane: Lane, job: Job) -> Sequence[PoseResult] | Exception:
+def _outcome(queue: StreamQueue, job: Job) -> Sequence[PoseResult | StreamEvent] | Exception:
     try:
-        return lane.work.flush() if job is Flush.HELD else lane.work(job)
+        return queue.step.flush() if job is Flush.HELD else queue.step.run(job)
     except Exception as error:  # noqa: BLE001 - it becomes the frame's end
         return error
 
 
 def _let_go_of_frames(error: BaseException) -> None:
-    """Clear the local variables of calls that failed; where they failed can still be told.
+    """Clear the local variables of calls that failed; the traceback stays.
 
     Hundreds of errors may wait for a callback that does not return, each with an image.
     """

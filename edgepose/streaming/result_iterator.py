@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from edgepose.notices import StreamEnd, TrackingFailure
-from edgepose.results import PoseResult
+from edgepose.results import PoseResult, StreamEnd, TrackingFailure
+from edgepose.tracking.frame import Image
 
 
-class Handoff:
-    """Holds one result until it is taken, so that a slow consumer is as a slow callback.
+class ResultIterator:
+    """Holds one result until it is taken, so that a slow consumer acts like a slow callback.
 
     The dispatch thread puts, one thread iterates, any thread may close or forget.
 
@@ -22,47 +22,52 @@ class Handoff:
         self._is_outdated = is_outdated
         self._changed = threading.Condition()
         self._item: PoseResult | TrackingFailure | StreamEnd | None = None
+        self._image: Image | None = None
         self._closed = False
 
-    def put(self, item: PoseResult | TrackingFailure | StreamEnd) -> None:
-        """Hand something over; returns when there is room for the next."""
+    def put(
+        self, item: PoseResult | TrackingFailure | StreamEnd, image: Image | None = None
+    ) -> None:
+        """Hand something over, with a result's image; returns when there is room for the next."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is None or self._closed)
             if isinstance(item, PoseResult) and self._is_outdated():
                 return
-            self._item = item
+            self._item, self._image = item, image
             self._changed.notify_all()
 
     def forget_result(self) -> None:
         """Let go of a result that was not taken."""
         with self._changed:
             if isinstance(self._item, PoseResult):
-                self._item = None
+                self._item = self._image = None
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """Wake whoever waits: nothing more will be handed over or taken."""
+        """Wake waiting threads: nothing more will be handed over or taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[PoseResult]:
-        """Take results until the end.
+    def __iter__(self) -> Iterator[tuple[Image | None, PoseResult]]:
+        """Take results with their images until the end.
 
         Raises:
             Exception: the error with which a frame or the source ended.
         """
-        while (item := self._take()) is not None:
+        while (taken := self._take()) is not None:
+            image, item = taken
             if isinstance(item, PoseResult):
-                yield item
+                yield image, item
             elif item.error is not None:
                 raise item.error
             else:
                 return
 
-    def _take(self) -> PoseResult | TrackingFailure | StreamEnd | None:
+    def _take(self) -> tuple[Image | None, PoseResult | TrackingFailure | StreamEnd] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._closed)
-            item, self._item = self._item, None
+            item, image = self._item, self._image
+            self._item = self._image = None
             self._changed.notify_all()
-            return item
+            return None if item is None else (image, item)

@@ -1,70 +1,65 @@
-"""One stream on threads of its own: what ``submit()`` and ``stream()`` of a tracker stand on."""
+"""One stream on threads of its own: the basis of a tracker's ``submit()`` and ``stream()``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose.streaming.callbacks import Callbacks, Dispatcher
-from edgepose.streaming.flow_control import make_policy
+from edgepose.streaming.flow_control import FlowPolicy
 from edgepose.streaming.pipeline import Pipeline
-from edgepose.streaming.result_iterator import Handoff
-from edgepose.streaming.source_reader import SourceReader, policy_for
-from edgepose.streaming.stream_queue import Lane
-from edgepose.tracking.step import FrameWork
+from edgepose.streaming.result_iterator import ResultIterator
+from edgepose.streaming.source_reader import SourceReader
+from edgepose.streaming.stream_queue import StreamQueue
+from edgepose.tracking.frame import Image
+from edgepose.tracking.step import TrackingStep
 from edgepose_runtime.capture import FrameSource
-from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.roi import RoiLike
 
 
 class Session:
-    """A lane, the threads that work on it, and the callbacks that are told.
+    """A queue of frames, the threads that process it, and the callbacks that get the results.
 
     Any thread may call. The threads start with the first frame.
 
     Args:
-        work: tracks a frame.
-        policy: name of the flow policy.
+        step: tracks a frame.
+        policy: the flow policy.
         recorder: counts.
         callbacks: the user's functions.
         on_failure: see :class:`Pipeline`.
+        keep_images: see :class:`StreamQueue`.
     """
 
     def __init__(
         self,
-        work: FrameWork,
-        policy: str,
+        step: TrackingStep,
+        policy: FlowPolicy,
         recorder: StatsRecorder,
         callbacks: Callbacks,
+        *,
         on_failure: Callable[[], None] | None = None,
+        keep_images: bool = False,
     ) -> None:
-        self._work = work
+        self._step = step
         self._dispatcher = Dispatcher(callbacks)
         self.pipeline = Pipeline(self._dispatcher.deliver, on_failure=on_failure)
-        flow = make_policy(policy)
-        work.waiting_counts = flow.drops
-        self.lane = Lane(work, flow, recorder)
-        self.pipeline.add(self.lane)
-        work.tell = self._add_event
+        self.scheduler = self.pipeline.scheduler
+        self.queue = StreamQueue(step, policy, recorder, keep_images=keep_images)
+        self.scheduler.add(self.queue)
 
     def submit(
-        self,
-        image: NDArray[np.uint8],
-        timestamp_ms: float | None,
-        roi: object = None,
-        called: float | None = None,
+        self, image: Image, timestamp_ms: float | None, roi: RoiLike | None, called: float
     ) -> int:
-        """Hand over a frame; see :meth:`Pipeline.submit`."""
+        """Submit a frame; see :meth:`StreamScheduler.submit`."""
         self.pipeline.start()
-        return self.pipeline.submit(self.lane, image, timestamp_ms, roi, called)
+        return self.scheduler.submit(self.queue, image, timestamp_ms, roi, called)
 
     def reset(self, recorder: StatsRecorder) -> None:
         """Forget the person, the frames and the time; count with ``recorder`` from now on."""
-        self.pipeline.reset(self.lane, recorder, self._forget)
+        self.scheduler.reset(self.queue, recorder, self._forget)
 
     def close(
         self, timeout: float, *, drain: bool = True, release: Callable[[], None] | None = None
@@ -73,14 +68,11 @@ class Session:
         self.pipeline.close(timeout, drain=drain, release=release)
 
     def take_unhandled(self) -> Exception | None:
-        """Return the error that nobody dealt with, once."""
-        return self.pipeline.take_error() or self._dispatcher.take_unhandled()
+        """Return the error that was not handled, once."""
+        return self.scheduler.lifecycle.take_error() or self._dispatcher.take_unhandled()
 
     def _forget(self) -> None:
-        self._work.reset()
-
-    def _add_event(self, event: StreamEvent) -> None:
-        self.pipeline.add_event(self.lane, event)
+        self._step.reset()
 
 
 class SourceSession(Session):
@@ -88,34 +80,37 @@ class SourceSession(Session):
 
     Args:
         source: read, and closed at the end.
-        work: tracks a frame.
-        policy: name of the flow policy, ``None`` for what suits the source.
+        step: tracks a frame.
+        policy: the flow policy.
         recorder: counts.
         callbacks: without ``on_result``; without ``on_error`` an error ends the iteration.
+        with_frames: the image of each result is kept until the result is taken.
     """
 
     def __init__(
         self,
         source: FrameSource,
-        work: FrameWork,
-        policy: str | None,
+        step: TrackingStep,
+        policy: FlowPolicy,
         recorder: StatsRecorder,
         callbacks: Callbacks,
+        *,
+        with_frames: bool = False,
     ) -> None:
-        self._handoff = Handoff(lambda: self.pipeline.tells_outdated)
-        told = replace(
+        self._iterator = ResultIterator(lambda: self.scheduler.delivers_outdated)
+        own = replace(
             callbacks,
-            on_result=self._handoff.put,
-            on_error=callbacks.on_error or self._handoff.put,
-            on_end=self._handoff.put,
+            on_result=self._put_result,
+            on_error=callbacks.on_error or self._iterator.put,
+            on_end=self._iterator.put,
         )
         super().__init__(
-            work, policy_for(source, policy), recorder, told, on_failure=self._handoff.close
+            step, policy, recorder, own, on_failure=self._iterator.close, keep_images=with_frames
         )
-        self._reader = SourceReader(source, self.lane, self.pipeline)
+        self._reader = SourceReader(source, self.queue, self.scheduler)
 
-    def results(self) -> Iterator[PoseResult]:
-        """Start, and take the results until the source ends.
+    def results(self) -> Iterator[tuple[Image | None, PoseResult]]:
+        """Start, and take the results until the source ends, with their images if those are kept.
 
         Raises:
             SourceError: with which the source ended.
@@ -123,7 +118,7 @@ class SourceSession(Session):
         """
         self.pipeline.start()
         self._reader.start()
-        yield from self._handoff
+        yield from self._iterator
         error = self.take_unhandled()
         if error is not None:
             raise error
@@ -132,16 +127,19 @@ class SourceSession(Session):
         self,
         timeout: float,
         *,
-        drain: bool = True,  # noqa: ARG002 - nobody takes what would be worked off
+        drain: bool = True,  # noqa: ARG002 - nobody takes the results
         release: Callable[[], None] | None = None,
     ) -> None:
         """End the iteration, the source and the threads; what has no result is dropped."""
         if self.pipeline.is_of_this_process:
-            self.pipeline.retire(self.lane)  # first: nobody takes what would still be handed over
-        self._handoff.close()
+            self.scheduler.retire(self.queue)  # first: nobody takes what would still be delivered
+        self._iterator.close()
         super().close(timeout, drain=False, release=release)
         self._reader.stop()
 
+    def _put_result(self, result: PoseResult) -> None:
+        self._iterator.put(result, self.queue.take_image(result))
+
     def _forget(self) -> None:
         super()._forget()
-        self._handoff.forget_result()
+        self._iterator.forget_result()

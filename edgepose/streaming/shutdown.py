@@ -13,19 +13,19 @@ from typing import Any, Protocol, TypeVar
 
 logger = logging.getLogger("edgepose")
 
-Owner = TypeVar("Owner", bound="Closing")
+Owner = TypeVar("Owner", bound="ManagedResource")
 
-#: How long ``close()`` works off what waits, in seconds, before it drops the rest.
+#: How long ``close()`` processes what waits, in seconds, before it drops the rest.
 CLOSE_TIMEOUT_S = 5.0
-#: How long it waits where nobody wants what waits, in seconds.
+#: How long it waits where the results are not wanted, in seconds.
 DROP_TIMEOUT_S = 1.0
 
 
-class Closing(ABC):
+class ManagedResource(ABC):
     """A tracker or a pool: what has to be closed, or used in a ``with`` block."""
 
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Work off what was handed over, then release threads, sources and networks.
+        """Process what was submitted, then release threads, sources and networks.
 
         Networks that are shared stay open. Legal at any time, from any thread, also in a callback;
         a second call does nothing. It returns within little more than ``timeout``, even if a
@@ -57,11 +57,11 @@ class Closing(ABC):
 
     @abstractmethod
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
-        """Close, and return the error that nobody dealt with."""
+        """Close, and return the error that was not handled."""
 
 
-class Joining(Protocol):
-    """What runs threads."""
+class ThreadOwner(Protocol):
+    """Something that runs threads."""
 
     @property
     def is_of_this_process(self) -> bool:
@@ -71,11 +71,15 @@ class Joining(Protocol):
         """Wait for the threads."""
 
 
-_owners: weakref.WeakKeyDictionary[Closing, Callable[[], None]] = weakref.WeakKeyDictionary()
-_threaded: weakref.WeakSet[Joining] = weakref.WeakSet()
+_owners: weakref.WeakKeyDictionary[ManagedResource, Callable[[], None]] = (
+    weakref.WeakKeyDictionary()
+)
+_threaded: weakref.WeakSet[ThreadOwner] = weakref.WeakSet()
 
 
-def close_at_exit(owner: Closing, abandon: Callable[[], None]) -> weakref.finalize[Any, Any]:
+def close_at_exit(
+    owner: ManagedResource, abandon: Callable[[], None]
+) -> weakref.finalize[Any, Any]:
     """Close an owner before the interpreter ends.
 
     Args:
@@ -91,7 +95,7 @@ def close_at_exit(owner: Closing, abandon: Callable[[], None]) -> weakref.finali
     return finalizer
 
 
-def join_at_exit(threaded: Joining) -> None:
+def join_at_exit(threaded: ThreadOwner) -> None:
     """Wait for threads before the interpreter ends."""
     _threaded.add(threaded)
 
@@ -117,8 +121,8 @@ def _close_all() -> None:
             threaded.join(max(0.0, deadline - time.monotonic()))
 
 
-def _close(owner: Closing, timeout: float) -> Exception | None:
-    """Close an owner; return the error that nobody dealt with, or with which closing failed."""
+def _close(owner: ManagedResource, timeout: float) -> Exception | None:
+    """Close an owner; return the error that was not handled, or with which closing failed."""
     try:
         return owner._close(timeout, drain=True)
     except Exception as error:  # noqa: BLE001 - it must not keep the others from being closed

@@ -1,4 +1,4 @@
-"""The thread that moves frames from a source into a lane."""
+"""The thread that moves frames from a source into a queue."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 import threading
 from typing import Any
 
-from edgepose.streaming.pipeline import Pipeline
-from edgepose.streaming.stream_queue import Lane
+from edgepose.streaming.scheduler import StreamScheduler
+from edgepose.streaming.stream_queue import StreamQueue
 from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.errors import ClosedError, EdgePoseError, FrameError
 from edgepose_runtime.events import StreamEvent
@@ -25,18 +25,18 @@ def policy_for(source: FrameSource, policy: str | None) -> str:
 
 
 class SourceReader:
-    """Reads a source on a thread of its own, as fast as the lane takes frames.
+    """Reads a source on a thread of its own, as fast as the queue takes frames.
 
     Args:
         source: read and closed here.
-        lane: gets the frames.
-        pipeline: works on the lane.
+        queue: gets the frames.
+        scheduler: takes the frames of the queue.
     """
 
-    def __init__(self, source: FrameSource, lane: Lane, pipeline: Pipeline) -> None:
+    def __init__(self, source: FrameSource, queue: StreamQueue, scheduler: StreamScheduler) -> None:
         self._source = source
-        self._lane = lane
-        self._pipeline = pipeline
+        self._queue = queue
+        self._scheduler = scheduler
         self._closing = False
         self._thread = threading.Thread(target=self._read, name="edgepose-read", daemon=True)
 
@@ -79,13 +79,13 @@ class SourceReader:
             # Whoever closed the source here before its first frame knows that.
             error = None if self._closing and isinstance(raised, ClosedError) else raised
         finally:
-            self._pipeline.end(self._lane, error)
+            self._scheduler.end(self._queue, error)
             self._source.close()
 
     def _submit(self, image: Any, timestamp_ms: float) -> bool:
         """Hand a frame over; return whether more are wanted."""
         try:
-            self._pipeline.submit(self._lane, as_bgr(image), timestamp_ms)
+            self._scheduler.submit(self._queue, as_bgr(image), timestamp_ms)
         except FrameError as error:
             return self._refuse(error)
         except ClosedError:
@@ -94,11 +94,11 @@ class SourceReader:
 
     def _refuse(self, error: FrameError) -> bool:
         try:
-            # Its traceback would keep the frame for as long as the error waits to be told.
-            self._pipeline.refuse(self._lane, error.with_traceback(None))
+            # Its traceback would keep the frame for as long as the error waits for its callback.
+            self._scheduler.refuse(self._queue, error.with_traceback(None))
         except ClosedError:
             return False
         return True
 
     def _on_event(self, event: StreamEvent) -> None:
-        self._pipeline.add_event(self._lane, event)
+        self._scheduler.add_event(self._queue, event)

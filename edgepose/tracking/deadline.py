@@ -19,7 +19,7 @@ _FADING = 0.9
 class Effort(IntEnum):
     """How much work a frame is worth."""
 
-    NONE = 0
+    SKIP = 0
     """No network: the pose is extrapolated."""
     LIGHT = 1
     """The light network alone, also where the head would be due."""
@@ -43,7 +43,7 @@ class Deadline:
                 f"deadline_ms must be a time in milliseconds above 0, or None; got {deadline_ms!r}."
             )
         self.deadline_ms = float(deadline_ms)
-        self._expected = {Effort.NONE: 0.0, Effort.LIGHT: 0.0, Effort.FULL: 0.0}
+        self._expected = {Effort.SKIP: 0.0, Effort.LIGHT: 0.0, Effort.FULL: 0.0}
         self._blind = 0
 
     def choose(self, waited_ms: float, *, tracking: bool, head_due: bool) -> Effort:
@@ -62,7 +62,7 @@ class Deadline:
             if self._expected[effort] <= left:
                 return effort
             self._expected[effort] *= _FADING
-        return wanted[-1] if self._blind >= LONGEST_BLIND_RUN else Effort.NONE
+        return wanted[-1] if self._blind >= LONGEST_BLIND_RUN else Effort.SKIP
 
     def observe(self, effort: Effort, took_ms: float) -> None:
         """Take in what a step took.
@@ -71,6 +71,6 @@ class Deadline:
             effort: what was done: FULL if the head ran or the frame was searched.
             took_ms: without the waiting.
         """
-        self._blind = self._blind + 1 if effort is Effort.NONE else 0
+        self._blind = self._blind + 1 if effort is Effort.SKIP else 0
         last = self._expected[effort]
         self._expected[effort] = took_ms if not last else last + _WEIGHT * (took_ms - last)

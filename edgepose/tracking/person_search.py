@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgepose.inference.estimator import Image, Keypoints, Look, Looker
-from edgepose.stats import StageClock
+from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEstimator, StageClock
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
 from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person, person_roi, search_rois
 
@@ -39,7 +38,7 @@ class PersonSearch:
     turn, and the place where the person was last: most come back where they went.
     """
 
-    def __init__(self, looker: Looker, settings: FollowingSettings) -> None:
+    def __init__(self, looker: PoseEstimator, settings: FollowingSettings) -> None:
         self._looker = looker
         self._settings = replace(settings, min_joints=MIN_JOINTS_TO_START)
         self.reset()
@@ -53,7 +52,7 @@ class PersonSearch:
         """Look at a region of frames like this one first: the person was lost there."""
         self._expected = roi, image.shape
 
-    def find(self, image: Image, clock: StageClock) -> Look | None:
+    def find(self, image: Image, clock: StageClock) -> Observation | None:
         """Return a first look at a person, or ``None`` if none was found in this frame's turn."""
         with clock.stage("search"):
             roi = self._region_of_person(image)

@@ -11,7 +11,7 @@ from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
 Keypoints = NDArray[np.float32]
 
 
-class Steadier:
+class PoseSmoother:
     """Smooths joints in time, and starts afresh where the region jumps. Not locked.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 
 def is_finite_number(value: object) -> bool:
@@ -14,3 +14,8 @@ def is_finite_number(value: object) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond all floats
         return False
+
+
+def is_whole_number(value: object) -> bool:
+    """Whether a value is a whole number, Python's or NumPy's; a truth value is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

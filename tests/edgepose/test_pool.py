@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from edgepose.inference.batching import BatchingNetwork, Crew, gain_of_batches
+from edgepose.inference.batching import BatchCoordinator, BatchingNetwork, gain_of_batches
 from edgepose.inference.model import open_model
 from edgepose.pool import TrackerPool
 from edgepose.results import PoseResult
 from edgepose.stats import StatsRecorder
 from edgepose.streaming.flow_control import make_policy
 from edgepose.streaming.pipeline import Pipeline
-from edgepose.streaming.stream_queue import Lane
+from edgepose.streaming.stream_queue import StreamQueue
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings
@@ -318,9 +318,10 @@ class TestPool:
             endless = pool.add(itertools.repeat(FRAME), "endless")
             for number in range(10):
                 pool.add([FRAME], f"clip {number}")
-                lane = pool._members[f"clip {number}"].lane
-                with pool._pipeline._changed:
-                    assert pool._pipeline._changed.wait_for(lambda: lane.is_over, SECONDS)  # noqa: B023
+                queue = pool._members[f"clip {number}"].queue
+                with pool._scheduler.lifecycle.changed:
+                    over = lambda: queue.is_over  # noqa: B023, E731
+                    assert pool._scheduler.lifecycle.changed.wait_for(over, SECONDS)
             assert list(pool.stats) == [endless, "clip 6", "clip 7", "clip 8", "clip 9"]
             assert pool.stats["clip 9"].poses == 1
             pool.add([FRAME], "clip 0")  # the name is free again
@@ -328,7 +329,7 @@ class TestPool:
     def test_a_removed_source_leaves_no_frame_without_an_end(self, model, listener):
         with TrackerPool(model, **listener.callbacks) as pool:
             pool.add((FRAME for _ in range(100_000)), "endless")
-            recorder = pool._members["endless"].lane.recorder
+            recorder = pool._members["endless"].queue.recorder
             pool.remove("endless")
             assert pool.wait(SECONDS)
         stats = recorder.snapshot()
@@ -350,13 +351,13 @@ def test_lanes_take_turns_at_work_and_at_telling():
             stamp = frame.timestamp_ms
             return [PoseResult(frame.frame_id, stamp, None, "nobody", None, None, None, {}, PENN13)]
 
-    pipeline = Pipeline(lambda lane, _: told.append(lane.name))
+    pipeline = Pipeline(lambda queue, _: told.append(queue.name))
     for name, frames in (("first", 4), ("second", 4), ("third", 2)):
-        lane = Lane(Work(name), make_policy("every-frame"), StatsRecorder(), name)
+        queue = StreamQueue(Work(name), make_policy("every-frame"), StatsRecorder(), name)
         for _ in range(frames):
-            lane.submit(FRAME, None)
-        lane.end(None)
-        pipeline.add(lane)
+            queue.submit(FRAME, None)
+        queue.end(None)
+        pipeline.add(queue)
     pipeline.start()
     assert pipeline.wait_for_end(SECONDS)
     pipeline.close(SECONDS)
@@ -384,7 +385,7 @@ class TestBatching:
         start = threading.Barrier(len(networks))
 
         def work(index, network):
-            with crew.at_work():
+            with crew.participating():
                 start.wait(SECONDS)
                 try:
                     x = np.full((1, 2), index, np.float32)
@@ -407,7 +408,7 @@ class TestBatching:
         network = self.network(
             lambda feeds: (sizes.append(len(feeds["x"])), {"y": feeds["x"] * 2})[1]
         )
-        answers = self.ask(Crew(8), [network] * 4)
+        answers = self.ask(BatchCoordinator(8), [network] * 4)
         assert sizes == [4]
         for index, answer in enumerate(answers):
             np.testing.assert_array_equal(answer, [[2 * index] * 2])
@@ -415,25 +416,25 @@ class TestBatching:
     def test_batches_are_no_larger_than_allowed(self):
         sizes = []
         network = self.network(lambda feeds: (sizes.append(len(feeds["x"])), {"y": feeds["x"]})[1])
-        self.ask(Crew(2), [network] * 5)
+        self.ask(BatchCoordinator(2), [network] * 5)
         assert sum(sizes) == 5
         assert max(sizes) <= 2
 
     def test_networks_are_not_mixed(self):
         double = self.network(lambda feeds: {"y": feeds["x"] * 2})
         triple = self.network(lambda feeds: {"y": feeds["x"] * 3})
-        answers = self.ask(Crew(8), [double, triple, double, triple])
+        answers = self.ask(BatchCoordinator(8), [double, triple, double, triple])
         assert [answer[0, 0] for answer in answers] == [0, 3, 4, 9]
 
     def test_an_error_reaches_each_of_the_batch(self):
         def fail(feeds):
             raise InferenceError("broken")
 
-        answers = self.ask(Crew(8), [self.network(fail)] * 3)
+        answers = self.ask(BatchCoordinator(8), [self.network(fail)] * 3)
         assert all(isinstance(answer, InferenceError) for answer in answers)
 
     def test_who_is_interrupted_while_it_waits_keeps_nobody_from_going_on(self, monkeypatch):
-        crew, network = Crew(8), self.network(lambda feeds: {"y": feeds["x"]})
+        crew, network = BatchCoordinator(8), self.network(lambda feeds: {"y": feeds["x"]})
         feeds = {"x": np.ones((1, 2), np.float32)}
 
         def interrupt(_predicate):
@@ -449,7 +450,9 @@ class TestBatching:
     def test_one_alone_does_not_wait_for_company(self):
         network = self.network(lambda feeds: {"y": feeds["x"]})
         x = np.ones((1, 2), np.float32)
-        np.testing.assert_array_equal(BatchingNetwork(network, Crew(8)).infer({"x": x})["y"], x)
+        np.testing.assert_array_equal(
+            BatchingNetwork(network, BatchCoordinator(8)).infer({"x": x})["y"], x
+        )
 
     def test_the_gain_is_measured(self):
         network = self.network(lambda feeds: {"y": feeds["x"]})

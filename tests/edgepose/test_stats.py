@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from edgepose.results import Origin, PoseResult
-from edgepose.stats import WINDOW, StageClock, StatsRecorder
-from edgepose.streaming.flow_control import DropReason
+from edgepose.inference.estimator import StageClock
+from edgepose.results import DropReason, Origin, PoseResult
+from edgepose.stats import WINDOW, StatsRecorder
 from edgepose_runtime.poses.skeletons import PENN13
 
 

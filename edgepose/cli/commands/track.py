@@ -21,8 +21,8 @@ from edgepose.cli.tables import latency_table
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.refinement.thin_slicing import ThinSlicing
-from edgepose.remote import HeadStats, RemoteHead
-from edgepose.stats import TrackerStats
+from edgepose.remote import RemoteHead
+from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
 from edgepose.utils.arguments import share, whole
 from edgepose.utils.progress import show_progress

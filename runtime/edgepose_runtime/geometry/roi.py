@@ -180,3 +180,26 @@ def frame_to_crop(points: ArrayLike, roi: Roi, size: int) -> FloatArray:
 def _floating(points: ArrayLike) -> FloatArray:
     array = np.asarray(points)
     return array.astype(np.promote_types(array.dtype, np.float32), copy=False)
+
+
+#: What callers give as a region: one, or (x, y, width, height).
+RoiLike = Roi | Sequence[float]
+
+
+def fixed_roi(roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
+    """Return the square around a roi's centre that encloses it.
+
+    Args:
+        roi: a region, or (x, y, width, height).
+        frame_size: (width, height) of the frame.
+
+    Raises:
+        RoiError: it is not four finite numbers, has no area, or misses the frame.
+    """
+    try:
+        x, y, width, height = (float(value) for value in roi)
+    except (TypeError, ValueError, OverflowError):
+        raise RoiError(
+            f"A roi must be four numbers (x, y, width, height) in pixels, got {roi!r}."
+        ) from None
+    return Roi(x, y, width, height).validated(*frame_size).squared(factor=1.0)

@@ -71,7 +71,7 @@ def is_person(keypoints: Floats, settings: FollowingSettings, side: float = 0.0)
         side: of the region that shows them, in pixels; 0 if it is not known. In a spot of it
             (``SPOT``) there is nobody: that is what networks see in an empty picture.
     """
-    return _Survey.of(keypoints, settings, side).is_person
+    return PoseSurvey.of(keypoints, settings, side).is_person
 
 
 def is_nothing(keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> bool:
@@ -80,31 +80,29 @@ def is_nothing(keypoints: Floats, settings: FollowingSettings, side: float = 0.0
     So it is if no joint is trusted, or if as many as make a person lie in one spot. Arguments as
     for :func:`is_person`.
     """
-    return _Survey.of(keypoints, settings, side).is_nothing
+    return PoseSurvey.of(keypoints, settings, side).is_nothing
 
 
-class _Survey(NamedTuple):
-    """Whether there are any trusted joints, enough for a person, and these far enough apart."""
+class PoseSurvey(NamedTuple):
+    """Whether a pose is a person.
 
-    any: bool
-    enough: bool
-    apart: bool
+    Attributes:
+        is_person: see :func:`is_person`.
+        is_nothing: see :func:`is_nothing`.
+    """
+
+    is_person: bool
+    is_nothing: bool
 
     @classmethod
-    def of(cls, keypoints: Floats, settings: FollowingSettings, side: float) -> _Survey:
+    def of(cls, keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> PoseSurvey:
+        """Survey a pose (K, 3); arguments as for :func:`is_person`."""
         from edgepose_runtime.poses.kernels import survey_joints
 
         count, extent = survey_joints(keypoints, settings.score_threshold)
         enough = count > 0 and count / len(keypoints) >= settings.min_joints
-        return cls(count > 0, enough, extent >= max(settings.min_extent_px, SPOT * side))
-
-    @property
-    def is_person(self) -> bool:
-        return self.enough and self.apart
-
-    @property
-    def is_nothing(self) -> bool:
-        return not self.any or (self.enough and not self.apart)
+        apart = extent >= max(settings.min_extent_px, SPOT * side)
+        return cls(bool(enough and apart), bool(count == 0 or (enough and not apart)))
 
 
 def person_roi(
@@ -188,6 +186,7 @@ class RoiFollower:
         frame_height: int,
         timestamp_ms: float,
         side: float = 0.0,
+        survey: PoseSurvey | None = None,
     ) -> bool:
         """Take in the pose found in a frame, be it in ``next_roi`` or in any other region.
 
@@ -199,11 +198,12 @@ class RoiFollower:
             frame_height: of the frame, in pixels.
             timestamp_ms: when the frame was taken.
             side: of the region that shows the pose; see :func:`is_person`.
+            survey: of the pose, if it is known already.
 
         Returns:
             Whether the pose is a person.
         """
-        survey = _Survey.of(keypoints, self.settings, side)
+        survey = survey or PoseSurvey.of(keypoints, self.settings, side)
         found = survey.is_person
         self._misses = 0 if found else self._misses + 1
         if survey.is_nothing or self._misses > self.settings.patience:
@@ -240,14 +240,10 @@ class RoiFollower:
         box = Roi(left + 0.5, top + 0.5, right - left, bottom - top)
         roi = box_roi(box, settings.margin)
         if roi is not None:
-            self._roi = Roi.around(roi.center, self._side(roi.width, timestamp_ms))
+            side, last = roi.width, 0.0 if self._roi is None else self._roi.width
+            if side < last and settings.shrink_ms:  # grow at once, shrink over time in log size
+                elapsed = timestamp_ms - self._updated_ms
+                part = 1 - math.exp(-elapsed / settings.shrink_ms)
+                side = float(last * (side / last) ** part)
+            self._roi = Roi.around(roi.center, side)
         self._updated_ms = timestamp_ms
-
-    def _side(self, side: float, timestamp_ms: float) -> float:
-        """Return the region's next side: growing at once, shrinking over time in log size."""
-        last = 0.0 if self._roi is None else self._roi.width
-        if side >= last or self.settings.shrink_ms == 0:
-            return side
-        elapsed = timestamp_ms - self._updated_ms
-        part = 1 - math.exp(-elapsed / self.settings.shrink_ms)
-        return float(last * (side / last) ** part)

@@ -14,7 +14,7 @@ def decide(decision, movements):
     chosen = []
     for moved in movements:
         chosen.append(decision.wants(moved, SURE))
-        decision.looked(moved) if chosen[-1] else decision.carried(moved)
+        decision.observed(moved) if chosen[-1] else decision.skipped(moved)
     return chosen
 
 
@@ -40,7 +40,7 @@ def test_the_budget_holds_in_the_long_run(rate, speeds, cuts):
     for index, speed in enumerate(speeds):
         moved, doubt = np.full(13, speed), np.full(13, float(index % cuts == 0))
         key = decision.wants(moved, doubt)
-        decision.looked(moved, surprise=1.0) if key else decision.carried(moved)
+        decision.observed(moved, surprise=1.0) if key else decision.skipped(moved)
         looked += key
     assert looked <= rate * len(speeds) + 2 * BURST
 
@@ -51,13 +51,13 @@ def test_a_rate_of_one_allows_to_look_at_every_frame():
 
 def test_after_a_contradiction_the_next_frames_are_key_frames():
     decision = KeyFrameDecision(KeyFrames())
-    decision.looked(STILL, surprise=CONTRADICTION + drift(STILL) + 0.01)
+    decision.observed(STILL, surprise=CONTRADICTION + drift(STILL) + 0.01)
     assert decide(decision, [STILL] * 4) == [True, True, False, False]
 
 
 def test_after_what_was_expected_they_are_not():
     decision = KeyFrameDecision(KeyFrames(tolerance=0.012))
-    decision.looked(STILL, surprise=CONTRADICTION / 2)
+    decision.observed(STILL, surprise=CONTRADICTION / 2)
     assert decide(decision, [STILL] * 4) == [False] * 4
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgepose import KeyFrames, PoseTracker, TrackerPool, load
-from edgepose.keyframes.live import Passage
+from edgepose.keyframes.live import JointMotion
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError, InferenceError
@@ -155,7 +155,7 @@ class TestLag:
 
         def count(result):
             if result.frame_id == 30:
-                kept.append(sum(type(each) is Passage for each in gc.get_objects()))
+                kept.append(sum(type(each) is JointMotion for each in gc.get_objects()))
 
         with PoseTracker(model, key_frames=settings, on_result=count) as tracker:
             for index, frame in enumerate(walk(40, speed=0.0)[0]):
@@ -164,14 +164,14 @@ class TestLag:
         assert kept[0] <= 8
 
     def test_results_come_exactly_so_many_frames_late(self, model, walk):
-        from edgepose.options import StreamOptions
-        from edgepose.streaming.flow_control import PendingFrame
+        from edgepose.options import TrackingOptions
+        from edgepose.tracking.frame import Frame
 
-        options = StreamOptions(True, None, None, None, KeyFrames(lag_frames=4))
-        work = options.new_work(model)
+        options = TrackingOptions(key_frames=KeyFrames(lag_frames=4))
+        work = options.new_step(model)
         told = []
         for index, frame in enumerate(walk(12)[0]):
-            told.append([r.frame_id for r in work(PendingFrame(index, frame, 33.0 * index))])
+            told.append([r.frame_id for r in work.run(Frame(index, frame, 33.0 * index))])
         assert told == [[]] * 4 + [[index] for index in range(8)]
         assert [result.frame_id for result in work.flush()] == [8, 9, 10, 11]
         assert work.flush() == []

@@ -3,7 +3,7 @@ import pytest
 
 from edgepose.evaluation.protocols.candidates import in_boxes
 from edgepose.inference.model import load
-from edgepose.methods import CarryingMethod
+from edgepose.methods import PropagatingMethod
 from edgepose.pool import TrackerPool
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.results import Origin
@@ -78,7 +78,7 @@ def test_a_cheap_look_does_not_depend_on_earlier_frames(method, crop):
 
 
 def test_it_cannot_carry_the_late_answers_of_a_server(method):
-    assert not isinstance(method, CarryingMethod)
+    assert not isinstance(method, PropagatingMethod)
 
 
 def origins(tracker, frames):

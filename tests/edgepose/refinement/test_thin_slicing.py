@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from edgepose import ConfigError, Origin, PoseTracker, ThinSlicing
-from edgepose.refinement.base import Seen
 from edgepose.refinement.thin_slicing import fitting_springs, flow_crop
-from edgepose.streaming.flow_control import PendingFrame
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose.tracking.step import FrameWork
+from edgepose.tracking.frame import Frame
+from edgepose.tracking.step import TrackingStep
+from edgepose.tracking.strategies import TrackedFrame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.errors import InferenceError
@@ -52,8 +52,8 @@ def follow(method):
             method.person = person
             frame = FRAME if frames is None else frames[index]
             result = tracker.track(frame, timestamp_ms=index * step_ms)
-            look = tracker._work.stream.last_look
-            given.append(refiner.take(Seen(frame, result, look)))
+            look = tracker._step.stream.last_observation
+            given.append(refiner.take(TrackedFrame(frame, result, look)))
         return [*given, refiner.flush()]
 
     return follow
@@ -182,7 +182,7 @@ def test_reset_forgets_what_is_held_back(method, springs):
     refiner = ThinSlicing(2, springs).new_refiner(fake_model(method), None)
     tracker = PoseTracker(fake_model(method))
     result = tracker.track(FRAME)
-    assert refiner.take(Seen(FRAME, result, tracker._work.stream.last_look)) == []
+    assert refiner.take(TrackedFrame(FRAME, result, tracker._step.stream.last_observation)) == []
     refiner.reset()
     assert refiner.flush() == []
 
@@ -195,7 +195,7 @@ def test_a_flow_that_fails_costs_its_frame_alone(method, springs):
 
     def take(ms):
         result = tracker.track(FRAME, timestamp_ms=ms)
-        return refiner.take(Seen(FRAME, result, tracker._work.stream.last_look))
+        return refiner.take(TrackedFrame(FRAME, result, tracker._step.stream.last_observation))
 
     assert numbers([take(0.0), take(40.0)]) == [[], [0]]
     with pytest.raises(AttributeError):
@@ -207,13 +207,13 @@ def test_a_flow_that_fails_costs_its_frame_alone(method, springs):
 class TestTracker:
     def test_what_is_held_back_outlives_a_frame_that_fails_after_a_gap(self, method, springs):
         refiner = ThinSlicing(2, springs).new_refiner(fake_model(method), None)
-        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
-        work = FrameWork(stream, None, refiner)
-        given = [work(PendingFrame(index, FRAME, 40.0 * index)) for index in range(2)]
+        stream = PoseStream(fake_model(method))
+        work = TrackingStep(stream, None, refiner)
+        given = [work.run(Frame(index, FRAME, 40.0 * index)) for index in range(2)]
         method.error = InferenceError("The network fails.")
         with pytest.raises(InferenceError):
-            work(PendingFrame(2, FRAME, 80.0, afresh=True))
-        given.append(work(PendingFrame(3, FRAME, 120.0, afresh=True)))
+            work.run(Frame(2, FRAME, 80.0, restart=True))
+        given.append(work.run(Frame(3, FRAME, 120.0, restart=True)))
         assert numbers([*given, work.flush()]) == [[], [], [0, 1], [3]]
 
     def test_submitted_frames_come_out_once_and_in_order(self, method, springs):

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import Look
+from edgepose.inference.estimator import Observation
 from edgepose.methods import Estimate
-from edgepose.remote.acceptance import objection
-from edgepose.remote.propagation import Carried, Frame
-from edgepose.remote.recorder import LateReason
-from edgepose.remote.thumbnails import Picture
+from edgepose.remote.acceptance import rejection_reason
+from edgepose.remote.propagation import PropagatedAnswer, RememberedFrame
+from edgepose.remote.thumbnails import Thumbnail
 from edgepose.results import Origin
+from edgepose.stats import LateReason
 from edgepose.testing import standing_person
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import FollowingSettings
@@ -18,14 +18,14 @@ SETTINGS = FollowingSettings(score_threshold=0.3)
 
 def frame(person):
     nothing = np.zeros((13, 64, 64), np.float32)
-    look = Look(ROI, person, Estimate(nothing, None, Origin.PROPAGATED), 1)
-    return Frame(5, 0.0, look, Picture(np.zeros((160, 160), np.uint8), ROI))
+    look = Observation(ROI, person, Estimate(nothing, None, Origin.PROPAGATED), 1)
+    return RememberedFrame(5, 0.0, look, Thumbnail(np.zeros((160, 160), np.uint8), ROI))
 
 
 def judged(theirs, ours):
     maps = np.zeros((13, 64, 64), np.float32)
-    carried = Carried(frame(theirs), maps, np.ones(13, np.float32), asked=frame(theirs))
-    return objection(carried, frame(ours), SETTINGS)
+    carried = PropagatedAnswer(frame(theirs), maps, np.ones(13, np.float32), asked=frame(theirs))
+    return rejection_reason(carried, frame(ours), SETTINGS)
 
 
 @pytest.mark.parametrize(

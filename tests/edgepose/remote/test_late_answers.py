@@ -11,9 +11,10 @@ import pytest
 from edgepose import PoseTracker, RemoteHead
 from edgepose.inference.model import PoseModel
 from edgepose.remote import client as link
-from edgepose.remote.recorder import HeadRecorder, LateReason
+from edgepose.remote.recorder import HeadRecorder
 from edgepose.results import Origin
-from edgepose.testing import CarryingFakeMethod, FakeMethod, fake_model, standing_person
+from edgepose.stats import LateReason
+from edgepose.testing import FakeMethod, PropagatingFakeMethod, fake_model, standing_person
 from edgepose_runtime.backends.triton import BreakerState
 from edgepose_runtime.errors import ConfigError, InferenceError, ServerError, ServerFault
 from edgepose_runtime.events import EventKind
@@ -49,7 +50,7 @@ class ManualServer:
 
 @pytest.fixture
 def method():
-    return CarryingFakeMethod(HERE)
+    return PropagatingFakeMethod(HERE)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_an_answer_that_catches_up_during_a_step_is_carried_through_its_frame(
 ):
     tracker, server = new_tracker()
     track(tracker)
-    advance, carry, carried = method.advance, method.carry, []
+    advance, propagate, carried = method.advance, method.propagate, []
 
     def answered_meanwhile(*arguments):
         if not server.requests[0].done():
@@ -150,10 +151,10 @@ def test_an_answer_that_catches_up_during_a_step_is_carried_through_its_frame(
 
     def counted(*arguments):
         carried.append(arguments)
-        return carry(*arguments)
+        return propagate(*arguments)
 
     monkeypatch.setattr(method, "advance", answered_meanwhile)
-    monkeypatch.setattr(method, "carry", counted)
+    monkeypatch.setattr(method, "propagate", counted)
     assert track(tracker).head_age_ms is None
     assert len(carried) == 1  # into the frame that was asked about
     assert track(tracker).head_age_ms == 80.0

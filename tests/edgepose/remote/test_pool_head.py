@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from edgepose import EventKind, RemoteHead, ServerSettings, TrackerPool
-from edgepose.remote import SharedHead
+from edgepose.remote import SharedHeadConnection
 from edgepose.remote import client as link
-from edgepose.testing import CarryingFakeMethod, FakeMethod, fake_model, standing_person
+from edgepose.testing import FakeMethod, PropagatingFakeMethod, fake_model, standing_person
 from edgepose_runtime.backends.triton import BreakerState
 from edgepose_runtime.errors import ConfigError, ServerError, ServerFault
 
@@ -65,7 +65,7 @@ def servers(monkeypatch):
 
 @pytest.fixture
 def model():
-    return fake_model(CarryingFakeMethod(PERSON))
+    return fake_model(PropagatingFakeMethod(PERSON))
 
 
 class Gated:
@@ -190,8 +190,8 @@ def test_room_is_free_again_when_an_answer_came(new_pool, servers):
 
 
 def test_a_stream_that_is_forgotten_leaves_nothing_in_the_connection(model, servers):
-    with SharedHead(model, RemoteHead("grpc://test")) as shared:
-        kept, gone = shared.new_link(), weakref.ref(shared.new_link())
+    with SharedHeadConnection(model, RemoteHead("grpc://test")) as shared:
+        kept, gone = shared.new_connection(), weakref.ref(shared.new_connection())
         gc.collect()
         assert gone() is None
         servers[0].tell(False, "It is gone.")
@@ -219,8 +219,8 @@ def test_without_a_remote_head_there_are_no_counts_of_one(model):
 @pytest.mark.parametrize(
     ("method", "options", "sentence"),
     [
-        (CarryingFakeMethod, {"head": "host:8001"}, "looks like grpc://host:8001"),
-        (CarryingFakeMethod, {"head": "grpc://h", "head_local": "always"}, "got 'always'"),
+        (PropagatingFakeMethod, {"head": "host:8001"}, "looks like grpc://host:8001"),
+        (PropagatingFakeMethod, {"head": "grpc://h", "head_local": "always"}, "got 'always'"),
         (FakeMethod, {"head": "grpc://h"}, "with the graph 'propagate'; 'fake' cannot"),
     ],
 )

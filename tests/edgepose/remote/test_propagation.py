@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import Look
-from edgepose.remote.propagation import Frame, begin, carry_on
-from edgepose.remote.thumbnails import take_picture
-from edgepose.testing import CarryingFakeMethod, standing_person
+from edgepose.inference.estimator import Observation
+from edgepose.remote.propagation import RememberedFrame, begin, propagate_to
+from edgepose.remote.thumbnails import take_thumbnail
+from edgepose.testing import PropagatingFakeMethod, standing_person
 from edgepose_runtime.geometry.roi import Roi
 
 ROI = Roi(60, 20, 200, 200)
@@ -17,7 +17,7 @@ SCENE = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
 
 @pytest.fixture
 def method():
-    return CarryingFakeMethod(HERE)
+    return PropagatingFakeMethod(HERE)
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def frame(method, number, person=HERE):
     method.person = person
     size = method.spec.input_size
     estimate = method.begin(np.zeros((size, size, 3), np.uint8), ROI)
-    look = Look(ROI, method.spec.decode(estimate.heatmaps, ROI), estimate, number)
-    return Frame(number, 40.0 * number, look, take_picture(SCENE, ROI))
+    look = Observation(ROI, method.spec.decode(estimate.heatmaps, ROI), estimate, number)
+    return RememberedFrame(number, 40.0 * number, look, take_thumbnail(SCENE, ROI))
 
 
 def word(method, person):
@@ -66,7 +66,7 @@ def test_a_joint_that_the_light_network_loses_step_by_step_stays_with_the_pictur
     carried = begin(method, word(method, HERE), frame(method, 0))
     for number in range(1, 6):
         drifted = moved(2 * number * cell)
-        carried = carry_on(method, carried, frame(method, number, drifted))
+        carried = propagate_to(method, carried, frame(method, number, drifted))
     assert abs(off(carried)) < 2 * cell
     assert carried.frames_late == 5
 

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from edgepose.remote.thumbnails import SIDE, follow_points, take_picture
+from edgepose.remote.thumbnails import SIDE, follow_points, take_thumbnail
 from edgepose_runtime.geometry.roi import Roi
 
 
@@ -20,8 +20,8 @@ POINTS = np.array([[130, 100], [170, 120], [150, 160]], np.float32)
 
 def test_joints_are_followed_with_the_picture_also_into_another_region():
     image = textured()
-    before = take_picture(image, Roi(80, 40, 160, 160))
-    now = take_picture(shifted(image, 5, -3), Roi(86, 34, 170, 170))
+    before = take_thumbnail(image, Roi(80, 40, 160, 160))
+    now = take_thumbnail(shifted(image, 5, -3), Roi(86, 34, 170, 170))
     assert before.grey.shape == (SIDE, SIDE)
     moved, found = follow_points(POINTS, before, now)
     assert found.all()
@@ -30,8 +30,8 @@ def test_joints_are_followed_with_the_picture_also_into_another_region():
 
 def test_joints_that_are_not_there_move_along_with_the_others():
     image = textured()
-    before = take_picture(image, Roi(80, 40, 160, 160))
-    now = take_picture(shifted(image, 4, 2), Roi(80, 40, 160, 160))
+    before = take_thumbnail(image, Roi(80, 40, 160, 160))
+    now = take_thumbnail(shifted(image, 4, 2), Roi(80, 40, 160, 160))
     points = POINTS.copy()
     points[1] = np.nan
     moved, found = follow_points(points, before, now)
@@ -40,7 +40,7 @@ def test_joints_that_are_not_there_move_along_with_the_others():
 
 
 def test_without_any_joint_nothing_moves():
-    picture = take_picture(textured(), Roi(80, 40, 160, 160))
+    picture = take_thumbnail(textured(), Roi(80, 40, 160, 160))
     moved, found = follow_points(np.full((3, 2), np.nan, np.float32), picture, picture)
     assert not found.any()
     assert not moved.any()

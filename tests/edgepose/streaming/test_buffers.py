@@ -5,9 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import Looker
+from edgepose.inference.estimator import PoseEstimator, StageClock
 from edgepose.inference.model import load
-from edgepose.stats import StageClock
 from edgepose.testing import standing_person
 from edgepose.tracker import PoseTracker
 from edgepose.tracking.motion_prediction import MotionPredictor
@@ -37,7 +36,7 @@ def test_earlier_results_stay_as_they_were(model, puppet):
 
 
 def test_earlier_heatmaps_stay_as_they_were(model, puppet):
-    looker, clock = Looker(model), StageClock()
+    looker, clock = PoseEstimator(model), StageClock()
     frames = walk(puppet)
     looks = [looker.initialise(frames[0], Roi(40, 20, 200, 200), clock)]
     copies = [looks[0].estimate.heatmaps.copy()]

@@ -18,7 +18,7 @@ from edgepose.stats import StatsRecorder
 from edgepose.streaming.flow_control import _POLICIES, DropReason, FrameDrop, Latest, make_policy
 from edgepose.streaming.lifecycle import TRANSITIONS, State
 from edgepose.streaming.pipeline import Pipeline
-from edgepose.streaming.stream_queue import Lane
+from edgepose.streaming.stream_queue import StreamQueue
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import (
@@ -189,18 +189,18 @@ class TestResults:
 def test_frames_that_come_while_a_reset_waits_for_the_network_are_dropped_with_it():
     told = []
     pipeline = Pipeline(lambda _, notice: told.append(notice), workers=0)  # this thread works
-    lane = Lane(None, make_policy("every-frame"), StatsRecorder())
-    pipeline.add(lane)
+    queue = StreamQueue(None, make_policy("every-frame"), StatsRecorder())
+    pipeline.add(queue)
     pipeline.start()
-    pipeline.submit(lane, FRAME, 10.0)
+    pipeline.submit(queue, FRAME, 10.0)
     _, job = pipeline.next_job()
-    wait = in_thread(lambda: pipeline.reset(lane, StatsRecorder(), lambda: None))
-    while not (lane.has_notice or told):
+    wait = in_thread(lambda: pipeline.reset(queue, StatsRecorder(), lambda: None))
+    while not (queue.has_notice or told):
         pass  # the frame in work is being dropped, under the lock
-    pipeline.submit(lane, FRAME, 20.0)  # gets the lock when the reset waits
-    pipeline.finish(lane, job, [])
+    pipeline.submit(queue, FRAME, 20.0)  # gets the lock when the reset waits
+    pipeline.finish(queue, job, [])
     assert wait() is None
-    assert pipeline.submit(lane, FRAME, 0.0) == 0
+    assert pipeline.submit(queue, FRAME, 0.0) == 0
     pipeline.close(SECONDS, drain=False)
     assert told == [
         FrameDrop(0, 10.0, DropReason.RESET),
@@ -225,7 +225,7 @@ class TestPolicies:
         with make_tracker(method, **listener.callbacks) as tracker:
             method.gate.clear()
             waited = threading.Event()
-            lane = tracker._session.lane
+            queue = tracker._session.queue
             now = time.monotonic()
 
             def room():
@@ -233,14 +233,14 @@ class TestPolicies:
                 return go_on.is_set()
 
             go_on = threading.Event()
-            monkeypatch.setattr(type(lane), "has_room", property(lambda _: room()))
+            monkeypatch.setattr(type(queue), "has_room", property(lambda _: room()))
             monkeypatch.setattr(time, "monotonic", lambda: now)
             submitted = in_thread(lambda: tracker.submit(FRAME))
             assert waited.wait(SECONDS)
             monkeypatch.setattr(time, "monotonic", lambda: now + 60)
             go_on.set()
-            with tracker._session.pipeline._changed:
-                tracker._session.pipeline._changed.notify_all()
+            with tracker._session.scheduler.lifecycle.changed:
+                tracker._session.scheduler.lifecycle.changed.notify_all()
             assert submitted() == 0
             method.gate.set()
             monkeypatch.undo()

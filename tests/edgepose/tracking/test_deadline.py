@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from edgepose.inference.estimator import StageClock
 from edgepose.results import Origin
-from edgepose.stats import StageClock
-from edgepose.streaming.flow_control import PendingFrame
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.deadline import LONGEST_BLIND_RUN, Deadline, Effort
+from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import LONGEST_AHEAD_MS, MotionPredictor
-from edgepose.tracking.step import FrameWork
+from edgepose.tracking.step import TrackingStep
 from edgepose.tracking.stream import PoseStream
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
@@ -31,10 +31,10 @@ class TestChoice:
 
     def test_waiting_counts(self):
         assert deadline().choose(19.0, tracking=True, head_due=False) is Effort.LIGHT
-        assert deadline().choose(21.0, tracking=True, head_due=False) is Effort.NONE
+        assert deadline().choose(21.0, tracking=True, head_due=False) is Effort.SKIP
 
     def test_without_a_pose_to_go_on_from_it_is_the_head_or_nothing(self):
-        assert deadline().choose(0.0, tracking=False, head_due=True) is Effort.NONE
+        assert deadline().choose(0.0, tracking=False, head_due=True) is Effort.SKIP
 
     @pytest.mark.parametrize(("tracking", "best"), [(True, Effort.LIGHT), (False, Effort.FULL)])
     def test_after_some_blind_frames_one_is_looked_at_late_or_not(self, tracking, best):
@@ -43,7 +43,7 @@ class TestChoice:
         for _ in range(LONGEST_BLIND_RUN + 2):
             chosen.append(made.choose(0.0, tracking=tracking, head_due=True))
             made.observe(chosen[-1], 1000.0 if chosen[-1] else 0.1)
-        none = Effort.NONE
+        none = Effort.SKIP
         assert chosen == [none] * LONGEST_BLIND_RUN + [best, none]
 
     def test_one_slow_frame_changes_little_of_what_a_step_is_expected_to_take(self):
@@ -97,16 +97,16 @@ class TestPrediction:
 class TestStream:
     def track(self, efforts, interval=None):
         method = FakeMethod(reinitialise_every=interval)
-        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+        stream = PoseStream(fake_model(method))
         results = []
         for step, effort in enumerate(efforts):
             method.person = standing_person((100 + 4 * step, 120), 120)
             clock = StageClock()
-            results.append(stream.process(FRAME, step, 40.0 * step, None, clock, effort))
+            results.append(stream.process(Frame(step, FRAME, 40.0 * step), clock, effort))
         return method, results
 
     def test_a_predicted_pose_says_so_and_no_network_runs(self):
-        efforts = [Effort.FULL, Effort.FULL, Effort.NONE, Effort.NONE, Effort.FULL]
+        efforts = [Effort.FULL, Effort.FULL, Effort.SKIP, Effort.SKIP, Effort.FULL]
         method, results = self.track(efforts)
         assert [str(r.origin) for r in results] == [
             "initialised", "propagated", "predicted", "predicted", "propagated",
@@ -145,15 +145,15 @@ class TestStream:
     @pytest.mark.parametrize(("size", "ms"), [((60, 80), 40.0), ((240, 320), 5000.0)])
     def test_nothing_is_predicted_into_frames_of_another_size_or_long_after(self, size, ms):
         method = FakeMethod(standing_person((160, 120), 120))
-        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
-        stream.process(FRAME, 0, 0.0, None, StageClock())
+        stream = PoseStream(fake_model(method))
+        stream.process(Frame(0, FRAME, 0.0), StageClock())
         image = np.zeros((*size, 3), np.uint8)
-        result = stream.process(image, 1, ms, None, StageClock(), Effort.NONE)
+        result = stream.process(Frame(1, image, ms), StageClock(), Effort.SKIP)
         assert result.keypoints is None
         assert result.origin is None
 
     def test_without_a_track_there_is_no_pose_and_the_reason(self):
-        _, (result,) = self.track([Effort.NONE])
+        _, (result,) = self.track([Effort.SKIP])
         assert result.keypoints is None
         assert result.origin is None
         assert result.reason == "not looked at, to keep the deadline"
@@ -164,13 +164,12 @@ class TestStream:
 )
 def test_a_tracker_that_is_behind_predicts_unless_every_frame_counts(waiting_counts, last):
     method = FakeMethod(standing_person((160, 120), 120))
-    stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+    stream = PoseStream(fake_model(method))
     moments = iter([0.0, 0.0, 2000.0])
-    work = FrameWork(stream, deadline_ms=1e6, clock=lambda: next(moments))
-    work.waiting_counts = waiting_counts
+    step = TrackingStep(stream, 1e6, waiting_counts=waiting_counts, clock=lambda: next(moments))
     origins = []
     for number in range(3):
-        frame = PendingFrame(number, FRAME, 40.0 * number, arrived=0.0)
-        (result,) = work(frame)
+        frame = Frame(number, FRAME, 40.0 * number, arrived=0.0)
+        (result,) = step.run(frame)
         origins.append(result.origin)
     assert origins == [Origin.INITIALISED, Origin.PROPAGATED, last]

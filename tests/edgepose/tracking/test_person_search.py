@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import Looker
-from edgepose.stats import StageClock
+from edgepose.inference.estimator import PoseEstimator, StageClock
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.person_search import (
     CANDIDATES,
@@ -25,7 +24,7 @@ def method():
 
 @pytest.fixture
 def search(method):
-    return PersonSearch(Looker(fake_model(method)), FollowingSettings())
+    return PersonSearch(PoseEstimator(fake_model(method)), FollowingSettings())
 
 
 def find(search):
@@ -190,7 +189,7 @@ class Crowd(FakeMethod):
 
 def found_of(*people):
     """Return the joints (K, 2) of whoever a search finds of several people."""
-    look = find(PersonSearch(Looker(fake_model(Crowd(*people))), FollowingSettings()))
+    look = find(PersonSearch(PoseEstimator(fake_model(Crowd(*people))), FollowingSettings()))
     return look.keypoints[look.keypoints[:, 2] >= 0.3, :2]
 
 

@@ -232,7 +232,7 @@ def settle(tracker):
 def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
     tracker = make_tracker(method)
     opening, go_on = threading.Event(), threading.Event()
-    start_afresh = tracker._start_afresh
+    start_afresh = tracker._restart
 
     def slowly():
         opening.set()
@@ -243,7 +243,7 @@ def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
         with contextlib.suppress(ClosedError):
             deque(tracker.stream(itertools.repeat(FRAME)), maxlen=1)
 
-    monkeypatch.setattr(tracker, "_start_afresh", slowly)
+    monkeypatch.setattr(tracker, "_restart", slowly)
     looping = threading.Thread(target=loop, daemon=True)
     looping.start()
     assert opening.wait(SECONDS)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.tracking.timestamps import StreamTime
+from edgepose.tracking.frame import StreamTime
 from edgepose_runtime.errors import TimestampError
 
 NOW = 100.0  # seconds

@@ -1,0 +1,56 @@
+"""All errors of edgepose; every exception among them is an :class:`EdgePoseError`.
+
+The base and those that programs usually catch are also names of :mod:`edgepose` itself.
+"""
+
+from edgepose_runtime.errors import (
+    AccuracyError,
+    BackendError,
+    BackendUnavailableError,
+    BundleError,
+    BundleFormatError,
+    BundleHashError,
+    BundleNotFoundError,
+    BundleVersionError,
+    CheckpointError,
+    ClosedError,
+    CollapseError,
+    ConfigError,
+    DataError,
+    DeviceError,
+    EdgePoseError,
+    FrameError,
+    InferenceError,
+    OutputError,
+    RoiError,
+    ServerError,
+    ServerFault,
+    SourceError,
+    TimestampError,
+)
+
+__all__ = [
+    "AccuracyError",
+    "BackendError",
+    "BackendUnavailableError",
+    "BundleError",
+    "BundleFormatError",
+    "BundleHashError",
+    "BundleNotFoundError",
+    "BundleVersionError",
+    "CheckpointError",
+    "ClosedError",
+    "CollapseError",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "EdgePoseError",
+    "FrameError",
+    "InferenceError",
+    "OutputError",
+    "RoiError",
+    "ServerError",
+    "ServerFault",
+    "SourceError",
+    "TimestampError",
+]

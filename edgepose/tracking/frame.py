@@ -1,0 +1,156 @@
+"""One frame on its way through a tracker, and the numbers and times that frames get."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose_runtime.errors import TimestampError
+from edgepose_runtime.geometry.roi import RoiLike
+
+Image = NDArray[np.uint8]
+
+#: The least step between two times that are made up, in ms: what filters divide by.
+_LEAST_STEP_MS = 1e-6
+
+
+class StreamTime:
+    """Says when each frame of a stream was taken, in ms.
+
+    A frame without a timestamp gets one: the last one plus the time between the calls that
+    brought the two, on a clock that never runs backwards. Checking and accepting are two steps,
+    so that a frame which is refused for another reason leaves no trace. Not locked.
+    """
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._last_called = -math.inf
+
+    def check(self, timestamp_ms: float | None, called: float) -> float:
+        """Return the frame's timestamp.
+
+        Args:
+            timestamp_ms: the given one, in ms.
+            called: when it was given, in seconds of the clock. Calls of several threads may come
+                in another order than their frames: timestamps rise with the frames all the same.
+
+        Raises:
+            TimestampError: it is not a finite number, or not after the last one.
+        """
+        if timestamp_ms is None:
+            return self._next_stamp(called)
+        stamp = _finite(timestamp_ms)
+        if self._last is not None and stamp <= self._last:
+            raise TimestampError(
+                f"The frame's timestamp {stamp} ms does not come after that of the last frame, "
+                f"{self._last} ms; only this frame is refused. For a new stream call reset()."
+            )
+        return stamp
+
+    def accept(self, stamp: float, called: float) -> None:
+        """Take the timestamp of a frame, and the time of its call, as the last one."""
+        self._last = stamp
+        self._last_called = max(self._last_called, called)
+
+    def reset(self) -> None:
+        """Forget the last timestamp."""
+        self._last = None
+        self._last_called = -math.inf
+
+    def _next_stamp(self, called: float) -> float:
+        if self._last is None:
+            return called * 1e3
+        passed = (called - self._last_called) * 1e3
+        least = max(self._last + _LEAST_STEP_MS, math.nextafter(self._last, math.inf))
+        return max(self._last + passed, least)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A frame of a stream, made once when it is submitted and handed on whole.
+
+    Attributes:
+        frame_id: its number in the stream, from 0.
+        image: uint8 BGR (H, W, 3), contiguous.
+        timestamp_ms: when it was taken.
+        roi: the region to look at; ``None`` to find and follow the person.
+        restart: it follows a gap in the source: tracking starts anew.
+        arrived: when it was submitted, before any wait for room, in seconds of the monotonic
+            clock.
+        size: (width, height) in pixels.
+    """
+
+    frame_id: int
+    image: Image
+    timestamp_ms: float
+    roi: RoiLike | None = None
+    restart: bool = False
+    arrived: float = field(default_factory=time.monotonic)
+    size: tuple[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        height, width = self.image.shape[:2]
+        object.__setattr__(self, "size", (width, height))
+
+
+class FrameSequence:
+    """Numbers and times the frames of one stream. Not locked.
+
+    Creating a frame and accepting it are two steps, so that a frame which is refused for another
+    reason leaves no trace.
+    """
+
+    def __init__(self) -> None:
+        self._time = StreamTime()
+        self._next_id = 0
+
+    def create(
+        self,
+        image: Image,
+        timestamp_ms: float | None,
+        roi: RoiLike | None,
+        called: float,
+        *,
+        restart: bool = False,
+    ) -> Frame:
+        """Return the next frame.
+
+        Args:
+            image: uint8 BGR (H, W, 3), contiguous.
+            timestamp_ms: when it was taken, in ms; ``None`` for the time of the call.
+            roi: the region to look at.
+            called: when it was submitted, in seconds of the monotonic clock.
+            restart: it follows a gap in the source.
+
+        Raises:
+            TimestampError: the timestamp is not finite, or not after the last one.
+        """
+        stamp = self._time.check(timestamp_ms, called)
+        return Frame(self._next_id, image, stamp, roi, restart, called)
+
+    def accept(self, frame: Frame) -> None:
+        """Take a frame as the last one."""
+        self._time.accept(frame.timestamp_ms, frame.arrived)
+        self._next_id += 1
+
+    def reset(self) -> None:
+        """Begin again with frame 0 at any time."""
+        self._time.reset()
+        self._next_id = 0
+
+
+def _finite(timestamp_ms: float) -> float:
+    try:
+        stamp = float(timestamp_ms)
+    except (TypeError, ValueError, OverflowError):
+        stamp = math.nan
+    if not math.isfinite(stamp):
+        raise TimestampError(
+            f"A timestamp must be a finite number of milliseconds, got {timestamp_ms!r}; "
+            "only this frame is refused."
+        )
+    return stamp

@@ -1,0 +1,166 @@
+"""The parts of tracking that can be exchanged, as interfaces: key frames, head, refinement.
+
+Their implementations are in :mod:`edgepose.keyframes`, :mod:`edgepose.remote` and
+:mod:`edgepose.refinement`. What a stream does without them is in :mod:`edgepose.tracking.stream`
+and :mod:`edgepose.tracking.step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgepose.inference.estimator import Image, Keypoints, Observation, StageClock
+from edgepose.inference.model import PoseModel
+from edgepose.results import PoseResult
+from edgepose.tracking.frame import Frame
+from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.poses.optical_flow import FlowStep
+from edgepose_runtime.poses.smoothing import OneEuroSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PropagatedPose:
+    """A pose that was propagated into a frame by optical flow.
+
+    Attributes:
+        keypoints: float32 (K, 3): x, y in frame pixels, with the scores of the key frame.
+        is_key: the frame should be processed by the networks nevertheless.
+        step: the movement.
+    """
+
+    keypoints: Keypoints
+    is_key: bool
+    step: FlowStep
+
+
+class KeyFrameStrategy(Protocol):
+    """Chooses the frames of one stream that the networks process. For one thread at a time.
+
+    Attributes:
+        counts_age: the age of a pose is counted from the last key frame, not from the head.
+    """
+
+    counts_age: bool
+
+    def reset(self) -> None:
+        """Forget the person."""
+
+    def warmup(self) -> None:
+        """Run every kernel once."""
+
+    def propagate(self, image: Image) -> PropagatedPose | None:
+        """Return the pose expected in the next frame; ``None`` to process the frame.
+
+        This changes nothing: a frame that fails leaves no trace.
+        """
+
+    def marked(self, observation: Observation) -> Observation:
+        """Return the observation of a frame that was chosen, with its origin."""
+
+    def skipped(self, propagated: PropagatedPose) -> None:
+        """Take in that no network processed the frame."""
+
+    def observed(
+        self, image: Image, observation: Observation | None, propagated: PropagatedPose | None
+    ) -> None:
+        """Take in what the networks saw in a frame; ``None`` for nobody."""
+
+
+class HeadStrategy(Protocol):
+    """Decides when a heavy head runs, and what becomes of its answer. For one thread at a time."""
+
+    @property
+    def pending(self) -> Observation | None:
+        """What :meth:`merged` would return now."""
+
+    def use_light_network(self) -> bool:
+        """Return whether the light network starts a track, in place of the bundle's own head."""
+
+    def is_due(self, age: int | None) -> bool:
+        """Whether the bundle's own head should process the next frame.
+
+        Args:
+            age: frames since the head ran; ``None`` if nobody is tracked.
+        """
+
+    def merged(self) -> Observation | None:
+        """Return the observation to continue from, if a late answer is ready."""
+
+    def sustained(self, frame: Frame, observation: Observation, clock: StageClock) -> Observation:
+        """Return a frame's observation, corrected by an answer that was merged before."""
+
+    def observed(self, frame: Frame, observation: Observation | None, *, continues: bool) -> None:
+        """Take in what was seen in a frame.
+
+        Args:
+            frame: the frame.
+            observation: of the person, ``None`` for nobody.
+            continues: it is the person of the last frame.
+        """
+
+    def age_ms(self, timestamp_ms: float) -> float | None:
+        """Return how old the head's last answer for this track is; ``None`` if there is none."""
+
+    def forget_track(self) -> None:
+        """Forget the person."""
+
+    def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
+        """Return what happened to a server since the last call, with the time of this frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """A frame with what is known of it so far.
+
+    Attributes:
+        image: uint8 BGR (H, W, 3).
+        result: its pose as of now.
+        observation: of the networks; ``None`` where none ran, or nobody was found.
+    """
+
+    image: Image
+    result: PoseResult
+    observation: Observation | None
+
+
+class Refiner(Protocol):
+    """Holds frames back for a while, and improves them. One per stream, for one thread at a time.
+
+    Attributes:
+        lag_frames: how many frames it holds back at most.
+    """
+
+    lag_frames: int
+
+    def warmup(self) -> None:
+        """Run every kernel once, without touching the frames that are held back."""
+
+    def take(self, tracked: TrackedFrame) -> list[PoseResult]:
+        """Take in the next frame.
+
+        Returns:
+            The results that are final now, in the order of their frames; each frame that was taken
+            in comes out exactly once.
+        """
+
+    def flush(self) -> list[PoseResult]:
+        """Return the results of all frames that are held back: none will follow."""
+
+    def reset(self) -> None:
+        """Forget the frames that are held back."""
+
+
+class Refinement(Protocol):
+    """Settings from which a tracker makes refiners.
+
+    Attributes:
+        lag_frames: see :class:`Refiner`.
+    """
+
+    @property
+    def lag_frames(self) -> int:
+        """How many frames are held back at most."""
+
+    def new_refiner(self, model: PoseModel, smoothing: OneEuroSettings | None) -> Refiner:
+        """Return a refiner for one stream of a model, with the smoothing of its tracker."""
