@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepose.inference.model import PoseModel
+from edgepose.results import DropReason, FrameDrop
 from edgepose.stats import StatsRecorder
-from edgepose.streaming.flow_control import _POLICIES, DropReason, FrameDrop, Latest, make_policy
+from edgepose.streaming.flow_control import _POLICIES, Latest, make_policy
 from edgepose.streaming.lifecycle import TRANSITIONS, State
 from edgepose.streaming.pipeline import Pipeline
 from edgepose.streaming.stream_queue import StreamQueue
@@ -190,17 +191,17 @@ def test_frames_that_come_while_a_reset_waits_for_the_network_are_dropped_with_i
     told = []
     pipeline = Pipeline(lambda _, notice: told.append(notice), workers=0)  # this thread works
     queue = StreamQueue(None, make_policy("every-frame"), StatsRecorder())
-    pipeline.add(queue)
+    pipeline.scheduler.add(queue)
     pipeline.start()
-    pipeline.submit(queue, FRAME, 10.0)
-    _, job = pipeline.next_job()
-    wait = in_thread(lambda: pipeline.reset(queue, StatsRecorder(), lambda: None))
-    while not (queue.has_notice or told):
+    pipeline.scheduler.submit(queue, FRAME, 10.0)
+    _, job = pipeline.scheduler.next_job()
+    wait = in_thread(lambda: pipeline.scheduler.reset(queue, StatsRecorder(), lambda: None))
+    while not (queue.has_notification or told):
         pass  # the frame in work is being dropped, under the lock
-    pipeline.submit(queue, FRAME, 20.0)  # gets the lock when the reset waits
-    pipeline.finish(queue, job, [])
+    pipeline.scheduler.submit(queue, FRAME, 20.0)  # gets the lock when the reset waits
+    pipeline.scheduler.finish(queue, job, [])
     assert wait() is None
-    assert pipeline.submit(queue, FRAME, 0.0) == 0
+    assert pipeline.scheduler.submit(queue, FRAME, 0.0) == 0
     pipeline.close(SECONDS, drain=False)
     assert told == [
         FrameDrop(0, 10.0, DropReason.RESET),
