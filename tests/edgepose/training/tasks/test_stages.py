@@ -38,7 +38,7 @@ class Dots(nn.Module):
 
 
 def ppu():
-    return FlowPPU(JOINTS, channels=8, blocks=1, dilations=(1,), size=CELLS, gate=True)
+    return FlowPPU(JOINTS, channels=8, blocks=1, grid_stride=2, size=CELLS)
 
 
 @pytest.fixture
