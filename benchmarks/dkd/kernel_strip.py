@@ -1,12 +1,11 @@
-"""Draw what Dynamic Kernel Distillation remembers, and where it finds it (Fig. 3 of the paper).
+"""Draw the pose kernels of Dynamic Kernel Distillation and their responses (Fig. 3 of the paper).
 
-python samples/distilled_kernels.py MODEL VIDEO OUT.png [--joints head,left_wrist] [--every 5]
+    python -m benchmarks.dkd.kernel_strip MODEL VIDEO OUT.png [--joints head,left_wrist] [--every 5]
 
-MODEL is a bundle, or a checkpoint of `edgepose train`, for which PyTorch is needed; both take the
-package onnx. A column is a frame. Each joint has two rows: its pose kernel, distilled from the
-frame before (the kernels of all channels, added up with the joint's weights), and the heat-map of
-this frame: what that finds, with what the encoder sees where the model adds both. Where the pose
-initialiser ran instead there is no kernel.
+MODEL is a bundle, or a checkpoint of `edgepose train`, which needs PyTorch; both need the package
+onnx. Each column is a frame. Each joint has two rows: its pose kernel, distilled from the previous
+frame (the sum of all channels' kernels, weighted by the joint's row of U), and the heat-map of this
+frame. Frames on which the pose initialiser ran have no kernel.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ TILE, GAP, LABEL = 96, 4, 112
 
 
 class KernelStrip:
-    """Draws a column for every few frames; give it to a tracker as ``refine``. Changes no pose.
+    """Draws one column every N frames; passed to a tracker as ``refine``. It changes no pose.
 
     Args:
         weights: U of the model, (K, C).
         joints: indices of the joints to draw.
-        every: draw one frame of so many.
+        every: draw every N-th frame.
     """
 
     lag_frames = 0
@@ -92,7 +91,7 @@ class KernelStrip:
 
 
 def drawn_kernel(kernel: Floats) -> Picture:
-    """Draw a kernel: what speaks for the joint is bright, what speaks against it dark."""
+    """Draw a kernel: positive weights are bright, negative ones dark."""
     largest = max(float(np.abs(kernel).max()), 1e-9)
     levels = np.rint(127.5 * (1 + kernel / largest)).astype(np.uint8)
     large = cv2.resize(levels, (TILE, TILE), interpolation=cv2.INTER_NEAREST)
@@ -100,7 +99,7 @@ def drawn_kernel(kernel: Floats) -> Picture:
 
 
 def drawn_response(response: Floats, crop: Picture) -> Picture:
-    """Draw a response map over the picture, from its median (clear) to its highest value (red)."""
+    """Draw a response map over the crop, from its median (transparent) to its maximum (red)."""
     rest, top = float(np.median(response)), float(response.max())
     strength = np.clip((response - rest) / max(top - rest, 1e-9), 0, 1)
     large = cv2.resize(strength, (TILE, TILE), interpolation=cv2.INTER_LINEAR)
@@ -116,7 +115,7 @@ def framed(tile: Picture) -> Picture:
 
 
 def labelled(columns: list[Picture], joints: list[str]) -> Picture:
-    """Put columns side by side, with what their rows are on the left."""
+    """Join the columns and label the rows on the left."""
     strip = np.hstack(columns)
     margin = np.full((len(strip), LABEL, 3), 255, np.uint8)
     names = ["frame"]
@@ -129,16 +128,16 @@ def labelled(columns: list[Picture], joints: list[str]) -> Picture:
 
 
 def weights_of(bundle: Path) -> Floats:
-    """Return U of a bundle, (K, C): how much each channel says about each joint."""
+    """Return U of a bundle, (K, C): the weight of each channel for each joint."""
     manifest = load_bundle(bundle).manifest
     if manifest.method != "distillation":
-        sys.exit(f"{bundle} is no model of Dynamic Kernel Distillation.")
+        sys.exit(f"{bundle} is not a model of Dynamic Kernel Distillation.")
     graph = onnx.load(bundle / manifest.graphs["step"].file).graph
     for stored in graph.initializer:  # (1, 1, K, C, 1): matching multiplies kernels with it
         if len(stored.dims) == 5:
             weights: Any = onnx.numpy_helper.to_array(stored)
             return np.asarray(weights.reshape(weights.shape[2], -1), np.float32)
-    sys.exit(f"{bundle} remembers no kernels.")
+    sys.exit(f"{bundle} has no pose kernels.")
 
 
 def draw(bundle: Path, args: argparse.Namespace) -> None:
@@ -156,28 +155,32 @@ def draw(bundle: Path, args: argparse.Namespace) -> None:
     if not strip.columns:
         sys.exit(f"Nobody was found in {args.video}.")
     cv2.imwrite(str(args.out), labelled(strip.columns, names))
-    print(f"{args.out} is written.")
+    print(f"Wrote {args.out}.")
 
 
-def main(args: argparse.Namespace) -> None:
-    """Convert a checkpoint, if it is one, and draw."""
+def run(args: argparse.Namespace) -> None:
+    """Convert the model first if it is a checkpoint, then draw."""
     if args.model.suffix != ".pt":
         draw(bundle_path(args.model), args)
         return
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
-        if edgepose_command(["convert", str(args.model), str(bundle)]) == 0:
-            draw(bundle, args)
-        else:
+        if edgepose_command(["convert", str(args.model), str(bundle)]) != 0:
             sys.exit(1)
+        draw(bundle, args)
+
+
+def main(words: list[str]) -> None:
+    """Read the command line and draw."""
+    parser = argparse.ArgumentParser(description="Draw pose kernels and their responses.")
+    parser.add_argument("model", type=Path, help="a bundle of DKD, or a checkpoint (.pt)")
+    parser.add_argument("video", help="a video of one person")
+    parser.add_argument("out", type=Path, help="a PNG file")
+    parser.add_argument("--joints", default="head,left_wrist,right_ankle")
+    parser.add_argument("--every", type=int, default=5, help="draw every N-th frame")
+    parser.add_argument("--columns", type=int, default=12, help="number of frames to draw")
+    run(parser.parse_args(words))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Draw distilled kernels and what they find.")
-    parser.add_argument("model", type=Path, help="a bundle of DKD, or a checkpoint (.pt)")
-    parser.add_argument("video", help="of one person")
-    parser.add_argument("out", type=Path, help="a PNG file")
-    parser.add_argument("--joints", default="head,left_wrist,right_ankle")
-    parser.add_argument("--every", type=int, default=5, help="draw one frame of so many")
-    parser.add_argument("--columns", type=int, default=12, help="how many frames to draw")
-    main(parser.parse_args())
+    main(sys.argv[1:])
