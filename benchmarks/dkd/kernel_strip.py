@@ -20,12 +20,12 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
+from edgepose.refinement.base import Seen
 from numpy.typing import NDArray
 
 import edgepose
 from edgepose.cli.main import main as edgepose_command
 from edgepose.inference.model import bundle_path
-from edgepose.refinement.base import Seen
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.geometry.crop import crop_frame
