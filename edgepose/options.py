@@ -186,17 +186,17 @@ class Engine(Generic[Head]):
     Args:
         model: the networks.
         owned: they are closed on release; shared ones are not.
-        connect: opens the connection to the remote head, ``None`` for none.
+        connect: opens the connection to the remote head, or returns ``None`` for none.
     """
 
     def __init__(
-        self, model: PoseModel, *, owned: bool, connect: Callable[[PoseModel], Head] | None
+        self, model: PoseModel, *, owned: bool, connect: Callable[[PoseModel], Head | None]
     ) -> None:
         self.model = model
         self.head: Head | None = None
         self._owned = owned
         try:
-            self.head = None if connect is None else connect(model)
+            self.head = connect(model)
         except BaseException:
             self.release()
             raise

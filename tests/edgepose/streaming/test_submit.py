@@ -483,7 +483,7 @@ class TestClose:
     def test_in_a_callback_it_releases_the_networks_too(self, method, monkeypatch):
         released = threading.Event()
         model = PoseModel("owned", method, close=released.set)
-        monkeypatch.setattr("edgepose.tracker.load", lambda _: model)
+        monkeypatch.setattr("edgepose.options.load", lambda _: model)
         tracker = PoseTracker("owned", on_result=lambda _: tracker.close())
         tracker.submit(FRAME)
         assert released.wait(SECONDS)
@@ -491,7 +491,7 @@ class TestClose:
     def test_networks_in_use_are_released_only_afterwards(self, method, monkeypatch):
         released = threading.Event()
         model = PoseModel("owned", method, close=released.set)
-        monkeypatch.setattr("edgepose.tracker.load", lambda _: model)
+        monkeypatch.setattr("edgepose.options.load", lambda _: model)
         tracker = PoseTracker("owned", on_result=print)
         method.gate.clear()
         tracker.submit(FRAME)

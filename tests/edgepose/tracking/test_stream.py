@@ -224,7 +224,7 @@ def test_results_that_the_loop_did_not_come_to_are_counted_once(method):
 def settle(tracker):
     """Wait until a result is in the loop's hand, and the next one waits for it to be taken."""
     session = tracker._session
-    changed = session.pipeline._changed
+    changed = session.scheduler.lifecycle.changed
     with changed:
         assert changed.wait_for(lambda: tracker.stats.poses >= 3, SECONDS)
 
@@ -232,18 +232,18 @@ def settle(tracker):
 def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
     tracker = make_tracker(method)
     opening, go_on = threading.Event(), threading.Event()
-    start_afresh = tracker._start_afresh
+    restart = tracker._restart
 
-    def slowly():
+    def slowly(*policy):
         opening.set()
         assert go_on.wait(SECONDS)
-        start_afresh()
+        restart(*policy)
 
     def loop():
         with contextlib.suppress(ClosedError):
             deque(tracker.stream(itertools.repeat(FRAME)), maxlen=1)
 
-    monkeypatch.setattr(tracker, "_start_afresh", slowly)
+    monkeypatch.setattr(tracker, "_restart", slowly)
     looping = threading.Thread(target=loop, daemon=True)
     looping.start()
     assert opening.wait(SECONDS)
