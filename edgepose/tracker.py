@@ -24,10 +24,11 @@ from edgepose.streaming.flow_control import FlowPolicy, make_policy
 from edgepose.streaming.session import Session, SourceSession
 from edgepose.streaming.shutdown import DROP_TIMEOUT_S, ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import policy_for
-from edgepose.tracking.frame import FrameSequence, Image
+from edgepose.tracking.frame import Frame, FrameSequence, Image
 from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.geometry.roi import RoiLike
 from edgepose_runtime.poses.skeletons import Skeleton
@@ -165,11 +166,10 @@ class PoseTracker(ManagedResource):
             try:
                 image = as_bgr(frame)
                 taken = self._sequence.create(image, timestamp_ms, roi, called)
-                result, events = self._step.track(taken)
+                result, events = self._track(taken)
             except BaseException:  # Ctrl-C, too: each frame ends somehow
                 self._recorder.add_failed_frame()
                 raise
-            self._sequence.accept(taken)
             self._recorder.add_tracked_frame(result)
         for event in events:  # without the lock: the callback may call any method
             if self._callbacks.on_event is not None:
@@ -316,6 +316,13 @@ class PoseTracker(ManagedResource):
         if self._closed:
             return "PoseTracker(closed)"
         return f"PoseTracker({self._engine.model!r}, {self.stats.frames} frames)"
+
+    def _track(self, frame: Frame) -> tuple[PoseResult, list[StreamEvent]]:
+        try:
+            return self._step.track(frame)
+        except BaseException:
+            self._sequence.undo()
+            raise
 
     def _open(self, engine: EngineOptions, model: str | Path | PoseModel) -> Engine[HeadConnection]:
         options, remote = self._options, self._options.remote_head()

@@ -75,9 +75,9 @@ class StageClock:
         finally:
             self.add(name, start)
 
-    def add(self, name: str, start: float) -> None:
-        """Add the time since a moment of :func:`time.perf_counter` to a stage."""
-        elapsed = (time.perf_counter() - start) * 1e3
+    def add(self, name: str, start: float, end: float | None = None) -> None:
+        """Add the time between two moments of :func:`time.perf_counter` to a stage."""
+        elapsed = ((time.perf_counter() if end is None else end) - start) * 1e3
         self.stages[name] = self.stages.get(name, 0.0) + elapsed
 
     def latency(self) -> dict[str, float]:
@@ -128,9 +128,12 @@ class PoseEstimator:
 
     def advance(self, image: Image, roi: Roi, last: Observation, clock: StageClock) -> Observation:
         """Estimate the pose in a region, continuing from the last frame's observation."""
-        crop = self._crop(image, roi, clock)
-        with clock.stage("network"):
-            estimate = self._model.method.advance(crop, roi, last.estimate.state)
+        start = time.perf_counter()
+        crop = crop_frame(image, roi, len(self._buffer), self._buffer)
+        cropped = time.perf_counter()
+        estimate = self._model.method.advance(crop, roi, last.estimate.state)
+        clock.add("crop", start, cropped)
+        clock.add("network", cropped)
         age = 0 if estimate.origin is Origin.INITIALISED else last.key_frame_age + 1
         return self._observation(estimate, roi, age, clock)
 

@@ -162,7 +162,6 @@ class StreamQueue:
         except EdgePoseError:
             self.recorder.add_error()
             raise
-        self._sequence.accept(frame)
         self._gap = False
         self._drop(self._policy.put(frame), DropReason.SUPERSEDED)
         return frame.frame_id

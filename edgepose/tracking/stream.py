@@ -33,6 +33,10 @@ LOST = "person lost"
 POSTPONED = "not looked at, to keep the deadline"
 
 
+def _nothing(*_: object, **__: object) -> None:
+    """Do nothing: a part that a stream goes without."""
+
+
 class LocalHead:
     """The bundle's own head alone: it starts tracks and runs at a fixed interval.
 
@@ -41,6 +45,7 @@ class LocalHead:
     """
 
     pending = None
+    merged = observed = age_ms = forget_track = staticmethod(_nothing)
 
     def __init__(self, interval: int | None) -> None:
         self._interval = interval or None
@@ -53,21 +58,9 @@ class LocalHead:
         """Whether the head should process the next frame."""
         return age is None or (self._interval is not None and age + 1 >= self._interval)
 
-    def merged(self) -> None:
-        """Return nothing: no answer comes late."""
-
     def sustained(self, _frame: Frame, observation: Observation, _clock: StageClock) -> Observation:
         """Return the observation as it is."""
         return observation
-
-    def observed(self, *_: object, continues: bool) -> None:
-        """Do nothing."""
-
-    def age_ms(self, _timestamp_ms: float) -> None:
-        """Return nothing: the age is told for remote heads."""
-
-    def forget_track(self) -> None:
-        """Do nothing."""
 
     def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
         """Return nothing."""
@@ -78,25 +71,11 @@ class NoKeyFrames:
     """The networks process every frame."""
 
     counts_age = False
-
-    def reset(self) -> None:
-        """Do nothing."""
-
-    def warmup(self) -> None:
-        """Do nothing."""
-
-    def propagate(self, _image: object) -> None:
-        """Return nothing: the networks process the frame."""
-
-    def skipped(self, propagated: PropagatedPose) -> None:
-        """Do nothing."""
+    reset = warmup = propagate = skipped = observed = staticmethod(_nothing)
 
     def marked(self, observation: Observation) -> Observation:
         """Return the observation as it is."""
         return observation
-
-    def observed(self, *_: object) -> None:
-        """Do nothing."""
 
 
 class PoseStream:

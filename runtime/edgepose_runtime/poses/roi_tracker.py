@@ -209,27 +209,23 @@ class RoiFollower:
         if survey.is_nothing or self._misses > self.settings.patience:
             self.reset()
             return False
-        frame_size = frame_width, frame_height
-        if frame_size != self._frame_size or self._is_elsewhere(keypoints):
+        if (frame_width, frame_height) != self._frame_size:
             self.reset()
-        if found or not self.lost:
-            self._move(keypoints, frame_size, timestamp_ms)
+        self._move(keypoints, (frame_width, frame_height), timestamp_ms, found=found)
         return found
 
-    def _is_elsewhere(self, keypoints: Floats) -> bool:
-        """Say whether trusted joints are those of somebody found outside the last region."""
-        from edgepose_runtime.poses.kernels import middle_joint
-
-        if self._roi is None:
-            return False
-        return not self._roi.contains(middle_joint(keypoints, self.settings.score_threshold))
-
-    def _move(self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float) -> None:
+    def _move(
+        self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float, *, found: bool
+    ) -> None:
         """Move the region to the trusted joints and those that were trusted a moment ago."""
-        from edgepose_runtime.poses.kernels import carry_joints, extent_inside
+        from edgepose_runtime.poses.kernels import carry_joints, extent_inside, middle_joint
 
-        settings = self.settings
-        if self.lost:
+        settings, roi = self.settings, self._roi
+        if roi is not None and not roi.contains(middle_joint(keypoints, settings.score_threshold)):
+            self.reset()  # somebody else, outside the last region
+        if self._roi is None:
+            if not found:
+                return
             self._frame_size = frame_size
             self._joints = np.full((len(keypoints), 2), np.nan)
             self._seen_ms = np.full(len(keypoints), -math.inf)
