@@ -2,6 +2,7 @@
 #   make demo    track the sample clip          make lint    ruff and mypy
 #   make test    the test suite (ARGS="-k roi") make bench   measure, beside the peers
 #   make clean   remove outputs and caches      make distclean   and .venv
+#   make gif     the animation in README.md
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -11,7 +12,7 @@ ARGS   ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
-.PHONY: demo test lint bench clean distclean
+.PHONY: demo test lint bench gif clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.demo
@@ -28,6 +29,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/edgepose benchmark $(ARGS)
+
+gif: $(VENV)/.dev
+	@$(BIN)/python samples/animated_gif.py $(CLIP) docs/images/overlay.gif
 
 clean:
 	@rm -rf build dist *.egg-info demo.mp4 demo.jsonl .mypy_cache .pytest_cache .ruff_cache .hypothesis

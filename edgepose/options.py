@@ -201,6 +201,16 @@ class Engine(Generic[Head]):
             self.release()
             raise
 
+    @classmethod
+    def open(
+        cls,
+        options: EngineOptions,
+        model: str | Path | PoseModel,
+        connect: Callable[[PoseModel], Head | None],
+    ) -> Engine[Head]:
+        """Load a model, unless it is loaded already, and connect to the remote head."""
+        return cls(options.load(model), owned=not isinstance(model, PoseModel), connect=connect)
+
     def release(self) -> None:
         """Close the connection and the networks; only when no thread tracks any more."""
         if self.head is not None:

@@ -1,4 +1,4 @@
-"""Track a camera with callbacks, while the program does something else. Press Enter to stop.
+"""Track a camera with callbacks while the program does something else. Press Enter to stop.
 
 python samples/callbacks.py [CAMERA]
 """
@@ -12,23 +12,23 @@ import edgepose
 
 
 def on_result(result: edgepose.PoseResult) -> None:
-    """Say where the right wrist is."""
+    """Print the position of the right wrist."""
     wrist = result.joint("right_wrist")
-    where = result.reason if wrist is None else f"x {wrist[0]:.0f}, y {wrist[1]:.0f}"
-    print(f"{result.frame_id}: {where}")
+    text = result.reason if wrist is None else f"x {wrist[0]:.0f}, y {wrist[1]:.0f}"
+    print(f"{result.frame_id}: {text}")
 
 
 def on_error(failure: edgepose.TrackingFailure) -> None:
-    """Report an error and go on."""
+    """Print an error; tracking continues."""
     print(f"Frame {failure.frame_id}: {failure.error}", file=sys.stderr)
 
 
 def capture(camera: int, tracker: edgepose.PoseTracker, stop: threading.Event) -> None:
-    """Hand over frames until told to stop; under "latest" that never waits."""
+    """Submit frames until told to stop; with the policy "latest", submit() never blocks."""
     device = cv2.VideoCapture(camera)
     while not stop.is_set():
-        read, frame = device.read()
-        if not read:
+        ok, frame = device.read()
+        if not ok:
             print(f"Camera {camera} delivers no frames.", file=sys.stderr)
             break
         tracker.submit(frame)

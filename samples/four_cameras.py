@@ -1,4 +1,4 @@
-"""Track the person in front of each of several cameras, on one set of networks. Ctrl-C to stop.
+"""Track one person in front of each of several cameras with one model. Ctrl-C stops.
 
 python samples/four_cameras.py rtsp://camera/1 rtsp://camera/2 rtsp://camera/3 rtsp://camera/4
 """
@@ -7,23 +7,22 @@ import sys
 from collections import Counter
 
 import edgepose
-from edgepose_runtime.capture import LiveSettings, open_source
 
 poses: Counter[str] = Counter()
 
 
 def on_result(camera: str, result: edgepose.PoseResult) -> None:
-    """Count poses; callbacks come one at a time, so that nothing needs a lock."""
+    """Count poses; callbacks run one at a time, so no lock is needed."""
     poses[camera] += result.keypoints is not None
 
 
 def on_event(camera: str, event: edgepose.StreamEvent) -> None:
-    """Say when a camera is lost, back, or at its end."""
+    """Print that a camera was lost, is back, or ended."""
     print(f"{camera} is {event.kind}. {event.detail}")
 
 
 def on_error(camera: str, failure: edgepose.TrackingFailure) -> None:
-    """Report an error; the other cameras go on."""
+    """Print an error; the other cameras are not affected."""
     print(f"{camera}: {failure.error}", file=sys.stderr)
 
 
@@ -32,8 +31,9 @@ def main(sources: list[str]) -> None:
     callbacks = {"on_result": on_result, "on_event": on_event, "on_error": on_error}
     with edgepose.TrackerPool("ppn-swift", num_threads=1, **callbacks) as pool:
         for number, source in enumerate(sources, start=1):
-            # A camera that is off is waited for, and the others are tracked meanwhile.
-            camera = open_source(source, live=LiveSettings(retry_first=True))
+            # Retry a camera that is switched off; the others are tracked in the meantime.
+            live = edgepose.LiveSettings(retry_first=True)
+            camera = edgepose.open_source(source, live=live)
             pool.add(camera, name=f"camera {number}")
         try:
             pool.wait()

@@ -1,10 +1,10 @@
-"""Four cameras, one Triton: each source asks about its own frames, and the server joins them.
+"""Four cameras and one Triton server, which batches the requests of all cameras.
 
 On the machine with the GPU, or on this one:   edgepose serve ppn-swift
 Here:   python samples/four_cameras_one_server.py grpc://127.0.0.1:8001 \
             http://127.0.0.1:8002/metrics walk.mp4 rtsp://camera/1 0
 
-With fewer than four sources the last one is used again.
+With fewer than four sources, the last one is used several times.
 """
 
 import sys
@@ -16,13 +16,13 @@ CAMERAS = 4
 
 
 def show(name: str, result: edgepose.PoseResult) -> None:
-    """Say, now and then, how old the head's last word on a source is."""
+    """Print the age of the last server answer now and then."""
     if result.frame_id % 50 == 0:
-        print(f"{name}: frame {result.frame_id}, the head's word is {result.head_age_ms} ms old")
+        print(f"{name}: frame {result.frame_id}, server answer from {result.head_age_ms} ms ago")
 
 
 def batches(page: str) -> tuple[float, float]:
-    """Return how many requests Triton answered, and in how many inferences."""
+    """Return how many requests Triton answered, and with how many inferences."""
     found = {}
     with urllib.request.urlopen(page) as metrics:
         for line in metrics.read().decode().splitlines():
@@ -32,7 +32,7 @@ def batches(page: str) -> tuple[float, float]:
 
 
 def main(address: str, metrics: str, *sources: str) -> None:
-    """Track all sources side by side; print how many requests were joined to one inference."""
+    """Track all sources in parallel and print how many requests each inference served."""
     chosen = [*sources, *[sources[-1]] * CAMERAS][:CAMERAS]
     head = edgepose.RemoteHead(address, server=edgepose.ServerSettings(deadline_s=10.0))
     count, runs = batches(metrics)
@@ -41,8 +41,8 @@ def main(address: str, metrics: str, *sources: str) -> None:
             pool.add(source, f"camera {number}")
         pool.wait()
         for name, stats in pool.stats.items():
-            asked, merged = stats.head.requests, stats.head.merged
-            print(f"{name}: {stats.poses} poses; the head was asked {asked} times, {merged} merged")
+            requests, merged = stats.head.requests, stats.head.merged
+            print(f"{name}: {stats.poses} poses; {requests} requests, {merged} answers merged")
     after = batches(metrics)
     print(f"Triton answered {after[0] - count:.0f} requests in {after[1] - runs:.0f} inferences.")
 

@@ -1,38 +1,36 @@
-"""Track the person in a network camera's stream, for as long as it takes.
+"""Track the person in a network camera's stream.
 
 python samples/rtsp.py rtsp://user:password@192.168.1.20/stream [POSES.csv]
 
-The camera may go away and come back: tracking starts afresh then. Ctrl-C stops.
+The stream may break off and come back; tracking then starts over. Ctrl-C stops the program.
 """
 
 import contextlib
 import sys
 
 import edgepose
-from edgepose.sinks import CsvSink
-from edgepose_runtime.capture import StreamEvent
 
 
-def show_event(event: StreamEvent) -> None:
-    """Say what happened to the camera; the text has no password in it."""
+def show_event(event: edgepose.StreamEvent) -> None:
+    """Print what happened to the camera; the text contains no password."""
     print(f"{event.timestamp_ms / 1000:.1f} s: {event.kind} {event.detail}", flush=True)
 
 
 def show(result: edgepose.PoseResult) -> None:
-    """Print where the right wrist is."""
+    """Print the position of the right wrist."""
     wrist = result.joint("right_wrist")
-    where = result.reason if wrist is None else f"x {wrist[0]:.1f}, y {wrist[1]:.1f}"
-    print(f"{result.frame_id}: {where}")
+    text = result.reason if wrist is None else f"x {wrist[0]:.1f}, y {wrist[1]:.1f}"
+    print(f"{result.frame_id}: {text}")
 
 
-def main(address: str, table: str | None) -> None:
-    """Track until interrupted, and write each pose where asked to."""
-    with contextlib.ExitStack() as opened:
-        tracker = opened.enter_context(edgepose.PoseTracker("ppn-swift", on_event=show_event))
+def main(address: str, csv_file: str | None) -> None:
+    """Track until interrupted; print each pose or write it to a CSV file."""
+    with contextlib.ExitStack() as stack:
+        tracker = stack.enter_context(edgepose.PoseTracker("ppn-swift", on_event=show_event))
         tracker.warmup()
         write = show
-        if table is not None:
-            write = opened.enter_context(CsvSink(table, skeleton=tracker.skeleton)).write
+        if csv_file is not None:
+            write = stack.enter_context(edgepose.sinks.CsvSink(csv_file, skeleton=tracker.skeleton))
         with contextlib.suppress(KeyboardInterrupt):
             for result in tracker.stream(address):
                 write(result)

@@ -1,4 +1,4 @@
-"""Track the person in a video and print where the right wrist is.
+"""Track the person in a video frame by frame and print the right wrist.
 
 python samples/track_file.py samples/clips/balance.mp4
 """
@@ -12,15 +12,16 @@ import edgepose
 
 def main(path: str) -> None:
     """Track every frame of a video."""
-    video = cv2.VideoCapture(path)
-    if not video.isOpened():
+    capture = cv2.VideoCapture(path)
+    if not capture.isOpened():
         sys.exit(f"{path} is missing or not a video.")
     with edgepose.PoseTracker("ppn-swift") as tracker:
         while True:
-            read, frame = video.read()
-            if not read:
+            ok, frame = capture.read()
+            if not ok:
                 break
-            result = tracker.track(frame, timestamp_ms=video.get(cv2.CAP_PROP_POS_MSEC))
+            timestamp_ms = capture.get(cv2.CAP_PROP_POS_MSEC)
+            result = tracker.track(frame, timestamp_ms=timestamp_ms)
             wrist = result.joint("right_wrist")
             if wrist is None:
                 print(f"{result.frame_id}: {result.reason}")

@@ -1,9 +1,9 @@
-"""Track the person in front of a camera, live. Press q to stop.
+"""Track the person in front of a camera and show the pose live. Press q to stop.
 
 python samples/webcam.py [CAMERA]
 
-The camera is read on a thread of its own: a slow frame makes the picture skip, not lag. When the
-camera is unplugged the program waits for it to come back.
+A thread reads the camera and only the newest frame is tracked, so a slow frame causes a skipped
+frame and no delay. If the camera is unplugged, the program waits until it is back.
 """
 
 import sys
@@ -11,27 +11,23 @@ import sys
 import cv2
 
 import edgepose
-from edgepose_runtime.capture import StreamEvent, open_source
 
 
-def show_event(event: StreamEvent) -> None:
-    """Say that the camera was lost, or is back."""
+def show_event(event: edgepose.StreamEvent) -> None:
+    """Print that the camera was lost or is back."""
     print(f"{event.kind}: {event.detail}")
 
 
 def main(camera: int) -> None:
     """Track until q is pressed."""
-    with (
-        open_source(camera, on_event=show_event) as source,
-        edgepose.PoseTracker("ppn-swift") as tracker,
-    ):
+    with edgepose.PoseTracker("ppn-swift", on_event=show_event) as tracker:
         tracker.warmup()
-        for frame in source:
-            result = tracker.track(frame.image, timestamp_ms=frame.timestamp_ms)
-            cv2.imshow("edgepose", edgepose.draw_result(frame.image, result))
+        for frame, result in tracker.stream(camera, with_frames=True):
+            cv2.imshow("edgepose", edgepose.draw_result(frame, result))
             if cv2.waitKey(1) == ord("q"):
                 break
-        print(f"Half of the frames took up to {tracker.stats.latency['total'].p50:.1f} ms.")
+        if "total" in tracker.stats.latency:
+            print(f"Median latency: {tracker.stats.latency['total'].p50:.1f} ms.")
 
 
 if __name__ == "__main__":

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 # Before any test imports a numeric library: small work is faster on one thread, and repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
+from edgepose.datasets.clips import Clip
 from edgepose.datasets.root import data_root as find_data_root
+from edgepose.testing import standing_person
 from edgepose_runtime.errors import DataError
+from edgepose_runtime.poses.skeletons import PENN13
 
 # The first example may compile a kernel, and machines differ: time says nothing here.
 settings.register_profile("edgepose", deadline=None)
@@ -57,3 +62,27 @@ def _data_root_or_skip() -> Path:
         return find_data_root().resolve()
     except DataError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def make_clip():
+    """A function that makes a clip of T black frames and a person who walks to the right.
+
+    Other fields of `Clip` may be given.
+    """
+
+    def make(num_frames=6, **fields):
+        poses = [standing_person((120 + 2 * t, 120), height=120) for t in range(num_frames)]
+        clip = Clip(
+            name="walk",
+            film="film",
+            frames=lambda: iter(np.zeros((num_frames, 240, 320, 3), np.uint8)),
+            keypoints=np.stack(poses),
+            boxes=None,
+            skeleton=PENN13,
+            fps=25.0,
+            split="val",
+        )
+        return replace(clip, **fields)
+
+    return make

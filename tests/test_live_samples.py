@@ -12,7 +12,6 @@ import pytest
 
 import edgepose
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.capture import EventKind, StreamEvent
 from edgepose_runtime.capture.synthetic import SyntheticSource
 
 
@@ -60,14 +59,19 @@ def test_a_network_camera_is_tracked_into_a_table(sample, camera, tmp_path):
 
 def test_a_webcam_is_shown_until_it_ends(sample, camera, monkeypatch, capsys):
     module, shown = sample("webcam"), []
-    monkeypatch.setattr(module, "open_source", lambda _index, **_more: camera)
     monkeypatch.setattr(module.cv2, "imshow", lambda _title, image: shown.append(image.shape))
     monkeypatch.setattr(module.cv2, "waitKey", lambda _ms: -1)
-    module.main(0)
-    module.show_event(StreamEvent(EventKind.LOST, 0.0, "camera 0 stopped delivering frames."))
+    module.main(camera)
     assert shown == [(240, 320, 3)] * 5
-    said = capsys.readouterr().out
-    assert "lost: camera 0 stopped delivering frames." in said
+    assert "ended: " in capsys.readouterr().out
+
+
+def test_a_webcam_is_no_longer_shown_after_q(sample, camera, monkeypatch):
+    module, shown = sample("webcam"), []
+    monkeypatch.setattr(module.cv2, "imshow", lambda _title, image: shown.append(image))
+    monkeypatch.setattr(module.cv2, "waitKey", lambda _ms: ord("q"))
+    module.main(camera)
+    assert len(shown) == 1
 
 
 def test_four_cameras_are_tracked_in_one_process(sample, monkeypatch, capsys):
@@ -77,7 +81,7 @@ def test_four_cameras_are_tracked_in_one_process(sample, monkeypatch, capsys):
         patience.append((address, live.retry_first))
         return SyntheticSource(5, size=(320, 240))
 
-    monkeypatch.setattr(module, "open_source", open_source)
+    monkeypatch.setattr(edgepose, "open_source", open_source)
     module.main(["rtsp://a", "rtsp://b", "rtsp://c", "rtsp://d"])
     assert patience == [(f"rtsp://{name}", True) for name in "abcd"]
     lines = capsys.readouterr().out.splitlines()

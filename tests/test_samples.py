@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,19 @@ import cv2
 import pytest
 
 from tests.servers import free_port
+
+SAMPLES = sorted((Path(__file__).resolve().parent.parent / "samples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_samples_use_public_names_alone(path):
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module)
+    assert {name for name in imported if name.startswith("edgepose")} == {"edgepose"}
 
 
 @pytest.fixture
@@ -24,10 +38,10 @@ def run(project_root: Path):
 @pytest.fixture
 def short_clip(sample_clip, tmp_path) -> Path:
     """The first frames of the sample clip."""
-    video, path = cv2.VideoCapture(str(sample_clip)), tmp_path / "short.avi"
+    capture, path = cv2.VideoCapture(str(sample_clip)), tmp_path / "short.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (540, 960))
     for _ in range(6):
-        writer.write(video.read()[1])
+        writer.write(capture.read()[1])
     writer.release()
     return path
 
@@ -47,40 +61,13 @@ def test_plain_and_refined_poses_are_put_side_by_side(run, tmp_path, short_clip)
     assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 2 * 540
 
 
-def test_distilled_kernels_are_drawn(run, tmp_path, short_clip):
-    for package in ("torch", "onnx"):
-        pytest.importorskip(package)
-    bundle, target = untrained_dkd(tmp_path / "dkd"), tmp_path / "strip.png"
-    words = ("--joints", "head,left_wrist", "--every", "2")
-    done = run("distilled_kernels.py", str(bundle), str(short_clip), str(target), *words)
+def test_a_gif_shows_every_third_frame(run, tmp_path, short_clip):
+    image, target = pytest.importorskip("PIL.Image"), tmp_path / "overlay.gif"
+    done = run("animated_gif.py", str(short_clip), str(target))
     assert done.returncode == 0, done.stderr
-    # Three frames of six: the picture, then kernel and response of two joints.
-    assert cv2.imread(str(target)).shape == (5 * 100, 112 + 3 * 100, 3)
-
-
-def untrained_dkd(folder: Path) -> Path:
-    """A bundle that takes anything for a person."""
-    from edgepose.models import DKD
-    from edgepose.models.dkd.distillator import PoseKernels
-    from edgepose_converters.checkpoints.trained import TrainedModel
-    from edgepose_converters.export.bundling import BundleOptions, build_bundle
-    from edgepose_converters.export.verification import made_up_crops
-    from edgepose_runtime.bundles.manifest import HeatmapSpec
-    from edgepose_runtime.poses.skeletons import PENN13
-    from tests.converters.conftest import TinyEncoder, seen
-
-    network = seen(DKD(TinyEncoder(1), PoseKernels(13, 16)), (2, 3, 3, 256, 256))
-    model = TrainedModel(network, PENN13, 256, HeatmapSpec(32, 8.0, 3.5), {})
-    options = BundleOptions("dkd", score_threshold=0.01)
-    return build_bundle(model, folder, options, made_up_crops(256, 2))[0].path
-
-
-def test_only_models_with_kernels_have_them_drawn(run, project_root, short_clip, tmp_path):
-    pytest.importorskip("onnx")
-    other = project_root / "edgepose" / "bundles" / "ppn-swift"
-    done = run("distilled_kernels.py", str(other), str(short_clip), str(tmp_path / "strip.png"))
-    assert done.returncode == 1
-    assert "no model of Dynamic Kernel Distillation" in done.stderr
+    with image.open(target) as animation:
+        assert (animation.n_frames, animation.height) == (2, 420)
+        assert animation.info["duration"] == 100  # ms, at 30 frames per second
 
 
 @pytest.mark.parametrize(

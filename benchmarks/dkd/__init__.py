@@ -1,1 +1,1 @@
-"""Weights that the comparison of DKD with its published form starts from."""
+"""Dynamic Kernel Distillation: start weights of the published form, and pictures of kernels."""

@@ -137,15 +137,15 @@ class PoseEstimator:
         age = 0 if estimate.origin is Origin.INITIALISED else last.key_frame_age + 1
         return self._observation(estimate, roi, age, clock)
 
-    def warmup(self) -> int:
-        """Run each network once, on an empty picture; return the number of joints."""
+    def warmup(self) -> None:
+        """Run each network once on an empty picture, and the kernels for joints on a line."""
         image = np.full((240, 320, 3), 128, np.uint8)
         here, there = Roi(0, 0, 200, 200), Roi(8, 8, 180, 180)
         clock = StageClock()
         self.locate(image, here, clock)
         observation = self.initialise(image, here, clock)
         self.advance(image, there, observation, clock)
-        return len(observation.keypoints)
+        _warm_up_following(self._criteria, len(observation.keypoints))
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
@@ -162,7 +162,7 @@ class PoseEstimator:
         return Observation(roi, keypoints, estimate, age, survey)
 
 
-def warm_up_following(settings: FollowingSettings, joints: int) -> None:
+def _warm_up_following(settings: FollowingSettings, joints: int) -> None:
     """Use the kernels for joints on a line of them, in no stream's state."""
     line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
     follower, smoother = RoiFollower(settings), OneEuroFilter()

@@ -127,10 +127,10 @@ class FrameSequence:
         self._next_id += 1
         return frame
 
-    def undo(self) -> None:
-        """Forget the frame that was created last: it was refused, and leaves no trace."""
-        self._time = self._before
-        self._next_id -= 1
+    def undo(self, frame: Frame | None) -> None:
+        """Forget the frame that was created last, if it was: it is refused, and leaves no trace."""
+        if frame is not None:
+            self._time, self._next_id = self._before, frame.frame_id
 
     def reset(self) -> None:
         """Begin again with frame 0 at any time."""

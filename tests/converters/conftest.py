@@ -57,7 +57,7 @@ def network():
 
 @pytest.fixture
 def ppn():
-    ppu = FlowPPU(13, channels=8, blocks=1, dilations=(1, 2), grid_stride=2, size=8)
+    ppu = FlowPPU(13, channels=8, blocks=1, grid_stride=2, size=8)
     for layer in ppu.offsets:
         torch.nn.init.normal_(layer.weight, std=0.1)
     return PPN(TinyNetwork(1), TinyNetwork(2), ppu).eval()

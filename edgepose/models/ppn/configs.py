@@ -8,6 +8,7 @@ from typing import Any
 
 from edgepose.models.options import named_config
 from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
+from edgepose.models.ppn.flow_ppu import FlowPPU
 from edgepose.models.ppn.network import PPN
 from edgepose.models.ppn.ppu import PPUConfig, build_ppu
 from edgepose_runtime.errors import ConfigError
@@ -64,10 +65,8 @@ def build_ppn(config: PPNConfig | str | Options, joints: int) -> PPN:
             "give both networks the same, by the number of stages of their heads."
         )
     ppu = build_ppu(config.ppu, joints, config.input_size // body.stride)
-    if getattr(ppu, "gate", None) is not None and not config.skip:
-        raise ConfigError(
-            "A PPU with a gate needs the skip connection; leave skip on, or gate off."
-        )
+    if isinstance(ppu, FlowPPU) and not config.skip:
+        raise ConfigError("A PPU of form 'flow' needs the skip connection; leave skip on.")
     return PPN(head, body, ppu, config.skip)
 
 
@@ -77,15 +76,7 @@ _SWIFT = NetworkConfig("mobilenet_v2", head="duc", neck=256)
 _STABLE = NetworkConfig("resnet18", head="duc", neck=512)
 # One 16x16 field of flows for all joints: as accurate as more of them, and a quarter of the time
 # of three dilations for each joint (benchmarks/README.md, "Propagation units").
-_EDGE_PPU = PPUConfig(
-    "flow",
-    ppu_channels=16,
-    ppu_blocks=2,
-    dilations=(1,),
-    deform_groups=1,
-    grid_stride=4,
-    gate=True,
-)
+_EDGE_PPU = PPUConfig("flow", ppu_channels=16, ppu_blocks=2, grid_stride=4)
 
 
 def _deconv(depth: int, stages: int = 3) -> NetworkConfig:

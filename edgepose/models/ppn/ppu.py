@@ -16,6 +16,7 @@ from edgepose.models.ppn.flow_ppu import FlowPPU
 from edgepose_runtime.errors import ConfigError
 
 _KERNEL = 3
+_DILATIONS = (3, 6, 12, 18, 24)
 FORMS = ("deformable", "flow")
 
 
@@ -29,26 +30,22 @@ class PPUConfig:
         form: ``deformable`` as published, or ``flow`` for edge devices.
         ppu_channels: width of the features that the offsets are predicted from.
         ppu_blocks: how many residual blocks compute them.
-        dilations: one set of offsets each.
-        deform_groups: groups of maps that share offsets or flows, None for one per joint.
-        grid_stride: cells per cell of the grid that flows are predicted on; ``flow``.
-        gate: learn how far to trust the previous heat-maps; ``flow``.
+        dilations: one set of offsets each; ``deformable``.
+        grid_stride: cells per cell of the grid that the flow is predicted on; ``flow``.
     """
 
     form: str = "deformable"
     ppu_channels: int = 16
     ppu_blocks: int = 9
-    dilations: Sequence[int] = (3, 6, 12, 18, 24)
-    deform_groups: int | None = None
+    dilations: Sequence[int] = _DILATIONS
     grid_stride: int = 1
-    gate: bool = False
 
     def __post_init__(self) -> None:
         require_known("form of the PPU", self.form, FORMS)
-        if self.form == "deformable" and (self.grid_stride != 1 or self.gate):
-            raise ConfigError(
-                "A PPU of form 'deformable' has neither grid_stride nor gate; leave them out."
-            )
+        if self.form == "deformable" and self.grid_stride != 1:
+            raise ConfigError("A PPU of form 'deformable' has no grid_stride; leave it out.")
+        if self.form == "flow" and tuple(self.dilations) != _DILATIONS:
+            raise ConfigError("A PPU of form 'flow' has no dilations; leave them out.")
         if self.ppu_blocks < 1 or not self.dilations:
             raise ConfigError(
                 f"A PPU needs at least one block and one dilation; {self.ppu_blocks} blocks and "
@@ -60,7 +57,8 @@ class PPU(nn.Module):
     """Warp the previous heat-maps to this frame by deformable convolutions (PPN, Eq. 5).
 
     Residual blocks over the change between the two sets of maps predict, for every dilation,
-    offsets of a deformable 3x3 convolution of the previous maps; the results are added.
+    offsets of a deformable 3x3 convolution of the previous maps, of their own for each joint; the
+    results are added.
     At initialisation the offsets are zero and the kernels share out the identity, so that the
     previous heat-maps come out unchanged.
 
@@ -69,7 +67,6 @@ class PPU(nn.Module):
         channels: width of the features.
         blocks: how many residual blocks compute them, at least one.
         dilations: of the offset and of the deformable convolutions.
-        deform_groups: groups of maps that share offsets, a divisor of K; None for one per joint.
     """
 
     def __init__(
@@ -77,18 +74,14 @@ class PPU(nn.Module):
         joints: int,
         channels: int = 16,
         blocks: int = 9,
-        dilations: Sequence[int] = (3, 6, 12, 18, 24),
-        deform_groups: int | None = None,
+        dilations: Sequence[int] = _DILATIONS,
     ) -> None:
         super().__init__()
-        groups = deform_groups or joints
-        if joints % groups:
-            raise ConfigError(f"{groups} deform_groups do not divide {joints} joints.")
         self.dilations = tuple(dilations)
         widths = [joints] + [channels] * (blocks - 1)
         self.features = nn.Sequential(*(BasicBlock(width, channels) for width in widths))
         initialise_convolutions(self)
-        self.offsets = nn.ModuleList(_offsets(channels, groups, d) for d in dilations)
+        self.offsets = nn.ModuleList(_offsets(channels, joints, d) for d in dilations)
         self.kernels = nn.ParameterList(
             nn.Parameter(_shared_identity(joints, len(dilations))) for _ in dilations
         )
@@ -118,14 +111,14 @@ def build_ppu(config: PPUConfig | Mapping[str, Any], joints: int, size: int = 64
     """
     if not isinstance(config, PPUConfig):
         config = from_mapping(PPUConfig, "PPU", config)
-    shared = (joints, config.ppu_channels, config.ppu_blocks, config.dilations)
+    shared = (joints, config.ppu_channels, config.ppu_blocks)
     if config.form == "flow":
-        return FlowPPU(*shared, config.grid_stride, size, config.gate, config.deform_groups)
-    return PPU(*shared, deform_groups=config.deform_groups)
+        return FlowPPU(*shared, config.grid_stride, size)
+    return PPU(*shared, config.dilations)
 
 
-def _offsets(channels: int, groups: int, dilation: int) -> nn.Conv2d:
-    outputs = 2 * _KERNEL**2 * groups
+def _offsets(channels: int, joints: int, dilation: int) -> nn.Conv2d:
+    outputs = 2 * _KERNEL**2 * joints
     layer = nn.Conv2d(channels, outputs, _KERNEL, 1, dilation, dilation, bias=False)
     nn.init.zeros_(layer.weight)
     return layer

@@ -155,10 +155,59 @@ class TestLane:
         assert stats.unreported == 10
         assert stats.drops == {"superseded": QUEUED_NOTIFICATIONS + 10}
 
-    def test_the_first_frame_after_a_loss_starts_afresh(self):
+    def test_the_oldest_notice_makes_room_for_the_newest(self):
+        queue = make_lane()
+        events = [
+            StreamEvent(EventKind.LOST, float(step)) for step in range(QUEUED_NOTIFICATIONS + 2)
+        ]
+        for event in events:
+            queue.add_event(event)
+        assert told(queue) == events[2:]
+
+    def test_a_frame_with_a_wrong_timestamp_is_counted_as_an_error(self):
+        queue = make_lane()
+        queue.submit(IMAGE, 1.0)
+        with pytest.raises(TimestampError):
+            queue.submit(IMAGE, 1.0)
+        stats = queue.recorder.snapshot()
+        assert (stats.frames, stats.errors, stats.pending) == (2, 1, 1)
+
+    def test_a_frame_that_waited_too_long_is_told_and_the_next_starts_afresh_in_its_place(self):
+        clock = Clock()
+        queue = StreamQueue(HoldingWork(0), Latest(100, clock), StatsRecorder())
+        queue.add_event(StreamEvent(EventKind.LOST, 0.0))
+        told(queue)
+        queue.submit(IMAGE, 1.0, called=clock.now)
+        clock.now = 0.2
+        assert queue.take() is None
+        assert told(queue) == [FrameDrop(0, 1.0, DropReason.STALE)]
+        queue.submit(IMAGE, 2.0, called=clock.now)
+        assert queue.take().restart
+
+    def test_a_lane_that_starts_afresh_counts_frames_and_time_from_the_beginning(self):
+        queue = make_lane()
+        queue.submit(IMAGE, 1000.0)
+        queue.drop_all(DropReason.RESET)
+        queue.restart(StatsRecorder())
+        assert queue.submit(IMAGE, 0.0) == 0
+        assert queue.recorder.snapshot().frames == 1
+
+    def test_drops_and_errors_that_nobody_is_told_of_are_counted(self):
+        queue = make_lane()
+        for stamp in range(3):
+            queue.submit(IMAGE, float(stamp))
+        queue.refuse(InferenceError("no frame"))
+        queue.add_event(StreamEvent(EventKind.LOST, 3.0))
+        queue.drop_all(DropReason.CLOSED)
+        queue.discard_notifications()
+        assert told(queue) == []
+        assert queue.recorder.snapshot().unreported == 4
+
+    @pytest.mark.parametrize("kind", [EventKind.LOST, EventKind.RECONNECTED])
+    def test_the_first_frame_after_a_loss_starts_afresh(self, kind):
         queue = make_lane("every-frame")
         queue.submit(IMAGE, 0.0)
-        queue.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
+        queue.add_event(StreamEvent(kind, 1.0))
         queue.submit(IMAGE, 2.0)
         queue.submit(IMAGE, 3.0)
         afresh = []

@@ -14,8 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepose.inference.model import PoseModel
-from edgepose.streaming.flow_control import _POLICIES, Latest
+from edgepose.results import DropReason, FrameDrop
+from edgepose.stats import StatsRecorder
+from edgepose.streaming.flow_control import _POLICIES, Latest, make_policy
 from edgepose.streaming.lifecycle import TRANSITIONS, State
+from edgepose.streaming.pipeline import Pipeline
+from edgepose.streaming.stream_queue import StreamQueue
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import (
@@ -183,6 +187,29 @@ class TestResults:
         assert [str(result.origin) for result in listener.results] == ["initialised"]
 
 
+def test_frames_that_come_while_a_reset_waits_for_the_network_are_dropped_with_it():
+    told = []
+    pipeline = Pipeline(lambda _, notice: told.append(notice), workers=0)  # this thread works
+    queue = StreamQueue(None, make_policy("every-frame"), StatsRecorder())
+    pipeline.scheduler.add(queue)
+    pipeline.start()
+    pipeline.scheduler.submit(queue, FRAME, 10.0)
+    _, job = pipeline.scheduler.next_job()
+    wait = in_thread(lambda: pipeline.scheduler.reset(queue, StatsRecorder(), lambda: None))
+    while not (queue.has_notification or told):
+        pass  # the frame in work is being dropped, under the lock
+    pipeline.scheduler.submit(queue, FRAME, 20.0)  # gets the lock when the reset waits
+    pipeline.scheduler.finish(queue, job, [])
+    assert wait() is None
+    assert pipeline.scheduler.submit(queue, FRAME, 0.0) == 0
+    pipeline.close(SECONDS, drain=False)
+    assert told == [
+        FrameDrop(0, 10.0, DropReason.RESET),
+        FrameDrop(1, 20.0, DropReason.RESET),
+        FrameDrop(0, 0.0, DropReason.CLOSED),
+    ]
+
+
 class TestPolicies:
     def test_every_frame_makes_submit_wait(self, method, listener):
         with make_tracker(method, **listener.callbacks) as tracker:
@@ -199,7 +226,7 @@ class TestPolicies:
         with make_tracker(method, **listener.callbacks) as tracker:
             method.gate.clear()
             waited = threading.Event()
-            queue = tracker._session.queue
+            queue = tracker._stream._session.queue
             now = time.monotonic()
 
             def room():
@@ -213,8 +240,8 @@ class TestPolicies:
             assert waited.wait(SECONDS)
             monkeypatch.setattr(time, "monotonic", lambda: now + 60)
             go_on.set()
-            with tracker._session.scheduler.lifecycle.changed:
-                tracker._session.scheduler.lifecycle.changed.notify_all()
+            with tracker._stream._session.scheduler.lifecycle.changed:
+                tracker._stream._session.scheduler.lifecycle.changed.notify_all()
             assert submitted() == 0
             method.gate.set()
             monkeypatch.undo()
@@ -597,8 +624,8 @@ class TestClose:
         self, method, monkeypatch
     ):
         tracker = make_tracker(method)
-        with tracker._lock:  # as track() holds it, which does not go on in the child
-            monkeypatch.setattr(os, "getpid", lambda: tracker._process + 1)
+        with tracker._stream._lock:  # as track() holds it, which does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: tracker._stream._process + 1)
             assert isinstance(in_thread(lambda: tracker.track(FRAME))(), ClosedError)
             assert isinstance(in_thread(tracker.reset)(), ClosedError)
             monkeypatch.undo()
@@ -608,8 +635,8 @@ class TestClose:
         self, method, monkeypatch
     ):
         tracker = make_tracker(method)
-        with tracker._recorder._lock:  # held by a thread that does not go on in the child
-            monkeypatch.setattr(os, "getpid", lambda: tracker._process + 1)
+        with tracker._stream._recorder._lock:  # held by a thread that does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: tracker._stream._process + 1)
             assert isinstance(in_thread(lambda: tracker.stats)(), ClosedError)
             assert "another process" in in_thread(lambda: repr(tracker))()
             monkeypatch.undo()

@@ -226,7 +226,7 @@ def test_results_that_the_loop_did_not_come_to_are_counted_once(method):
 
 def settle(tracker):
     """Wait until a result is in the loop's hand, and the next one waits for it to be taken."""
-    session = tracker._session
+    session = tracker._stream._session
     changed = session.scheduler.lifecycle.changed
     with changed:
         assert changed.wait_for(lambda: tracker.stats.poses >= 3, SECONDS)
@@ -235,7 +235,7 @@ def settle(tracker):
 def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
     tracker = make_tracker(method)
     opening, go_on = threading.Event(), threading.Event()
-    restart = tracker._restart
+    restart = tracker._stream._restart
 
     def slowly(*policy):
         opening.set()
@@ -246,13 +246,13 @@ def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
         with contextlib.suppress(ClosedError):
             deque(tracker.stream(itertools.repeat(FRAME)), maxlen=1)
 
-    monkeypatch.setattr(tracker, "_restart", slowly)
+    monkeypatch.setattr(tracker._stream, "_restart", slowly)
     looping = threading.Thread(target=loop, daemon=True)
     looping.start()
     assert opening.wait(SECONDS)
     closing = threading.Thread(target=tracker.close, daemon=True)
     closing.start()
-    while not tracker._closed:
+    while not tracker._stream.closed:
         pass
     go_on.set()
     closing.join(SECONDS)

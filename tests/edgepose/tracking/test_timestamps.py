@@ -100,8 +100,7 @@ class TestFrames:
     def test_one_that_is_undone_leaves_no_trace(self):
         frames = FrameSequence()
         self.create(frames, 1.0)
-        self.create(frames, 1000.0)
-        frames.undo()
+        frames.undo(self.create(frames, 1000.0))
         again = self.create(frames, 2.0)
         assert (again.frame_id, again.timestamp_ms) == (1, 2.0)
 

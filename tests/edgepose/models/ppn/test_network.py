@@ -151,7 +151,7 @@ def test_a_configuration_can_be_written_out():
             {"base": "ppn-swift", "head": {"backbone": "resnet18", "stages": 2}},
             "head's heat-maps have stride 8, the body's 4",
         ),
-        ({"base": "ppn-swift", "skip": False}, "gate needs the skip connection"),
+        ({"base": "ppn-swift", "skip": False}, "'flow' needs the skip connection"),
     ],
 )
 def test_wrong_configurations_are_named(config, message):

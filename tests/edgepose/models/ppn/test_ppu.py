@@ -38,12 +38,6 @@ def test_pose_warpers_own_width_costs_far_more():
     assert gmac == pytest.approx(29.1, abs=0.1)
 
 
-def test_one_set_of_offsets_can_serve_all_joints():
-    ppu = build_ppu({"deform_groups": 1, "dilations": [3, 6]}, 15)
-    assert [layer.out_channels for layer in ppu.offsets] == [18, 18]
-    assert ppu(*maps(15)).shape == (2, 15, 16, 16)
-
-
 def test_offsets_move_a_joints_map_towards_where_they_point():
     ppu = PPU(2, channels=4, blocks=1, dilations=(3,)).eval()
     preliminary, previous = maps(2)
@@ -68,11 +62,11 @@ def test_gradients_reach_every_parameter_but_idle_ones():
     [
         ({"form": "warp"}, "no form of the PPU 'warp'"),
         ({"channels": 16}, "no PPU option 'channels'"),
-        ({"form": "flow", "deform_groups": 5}, "5 groups of flows do not divide 13 joints"),
-        ({"grid_stride": 2}, "neither grid_stride"),
+        ({"form": "flow", "dilations": (1, 3)}, "'flow' has no dilations"),
+        ({"form": "flow", "grid_stride": 5}, "stride of 5 does not divide heat-maps of 64 cells"),
+        ({"grid_stride": 2}, "'deformable' has no grid_stride"),
         ({"ppu_blocks": 0}, "at least one block"),
         ({"dilations": ()}, "at least one block and one dilation"),
-        ({"deform_groups": 5}, "5 deform_groups do not divide 13 joints"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -81,7 +75,7 @@ def test_wrong_options_are_named(options, message):
 
 
 def test_the_edge_form_is_built_by_name():
-    ppu = build_ppu({"form": "flow", "dilations": (1, 3), "grid_stride": 4}, 13, size=32)
+    ppu = build_ppu({"form": "flow", "grid_stride": 4}, 13, size=32)
     assert isinstance(ppu, FlowPPU)
     assert ppu.grid_size == 8
 
