@@ -186,20 +186,30 @@ class Engine(Generic[Head]):
     Args:
         model: the networks.
         owned: they are closed on release; shared ones are not.
-        connect: opens the connection to the remote head, ``None`` for none.
+        connect: opens the connection to the remote head, or returns ``None`` for none.
     """
 
     def __init__(
-        self, model: PoseModel, *, owned: bool, connect: Callable[[PoseModel], Head] | None
+        self, model: PoseModel, *, owned: bool, connect: Callable[[PoseModel], Head | None]
     ) -> None:
         self.model = model
         self.head: Head | None = None
         self._owned = owned
         try:
-            self.head = None if connect is None else connect(model)
+            self.head = connect(model)
         except BaseException:
             self.release()
             raise
+
+    @classmethod
+    def open(
+        cls,
+        options: EngineOptions,
+        model: str | Path | PoseModel,
+        connect: Callable[[PoseModel], Head | None],
+    ) -> Engine[Head]:
+        """Load a model, unless it is loaded already, and connect to the remote head."""
+        return cls(options.load(model), owned=not isinstance(model, PoseModel), connect=connect)
 
     def release(self) -> None:
         """Close the connection and the networks; only when no thread tracks any more."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -18,17 +16,14 @@ from edgepose.keyframes import KeyFrames
 from edgepose.options import Engine, EngineOptions, TrackingOptions
 from edgepose.remote import HeadConnection, RemoteHead
 from edgepose.results import PoseResult
-from edgepose.stats import StatsRecorder, TrackerStats
+from edgepose.stats import TrackerStats
 from edgepose.streaming.callbacks import Callback, Callbacks
-from edgepose.streaming.flow_control import FlowPolicy, make_policy
-from edgepose.streaming.session import Session, SourceSession
-from edgepose.streaming.shutdown import DROP_TIMEOUT_S, ManagedResource, close_at_exit
-from edgepose.streaming.source_reader import policy_for
-from edgepose.tracking.frame import FrameSequence, Image
+from edgepose.streaming.shutdown import ManagedResource
+from edgepose.streaming.single_stream import SingleStream
+from edgepose.tracking.frame import Image
 from edgepose.tracking.strategies import Refinement
-from edgepose_runtime.capture import FrameSource, open_source
-from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
-from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.capture import open_source
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import RoiLike
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.poses.smoothing import OneEuroSettings
@@ -94,17 +89,13 @@ class PoseTracker(ManagedResource):
             smoothing, reinitialise_every, deadline_ms, policy, head, head_local, key_frames, refine
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
-        self._engine = self._open(engine, model)
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-        self._recorder = StatsRecorder()
-        self._session: Session | None = None
-        self._unhandled: Exception | None = None  # by a stream whose loop was left
-        flow = None if on_result is None else make_policy(policy or "every-frame")
-        self._restart(flow)
-        if flow is not None:
-            self._adopt(Session(self._step, flow, self._recorder, self._callbacks))
-        self._closed = False
+        self._engine = Engine.open(engine, model, self._connect)
+        self._stream = SingleStream(
+            partial(self._options.new_step, self._engine.model, self._engine.head),
+            policy,
+            self._callbacks,
+            release=self._engine.release,
+        )
 
     @property
     def model(self) -> PoseModel:
@@ -123,8 +114,7 @@ class PoseTracker(ManagedResource):
         Raises:
             ClosedError: this is the child of a fork.
         """
-        self._require_own_process()
-        stats, head = self._recorder.snapshot(), self._engine.head
+        stats, head = self._stream.stats(), self._engine.head
         return stats if head is None else replace(stats, head=head.stats)
 
     def track(
@@ -158,23 +148,7 @@ class PoseTracker(ManagedResource):
             ConfigError: the tracker has ``on_result``, tracks a source, or holds frames back.
             ClosedError: the tracker or its model was closed.
         """
-        called = time.monotonic()
-        self._require_open()  # before: in the child of a fork the lock may be held for ever
-        with self._lock:
-            self._require_trackable()
-            try:
-                image = as_bgr(frame)
-                taken = self._sequence.create(image, timestamp_ms, roi, called)
-                result, events = self._step.track(taken)
-            except BaseException:  # Ctrl-C, too: each frame ends somehow
-                self._recorder.add_failed_frame()
-                raise
-            self._sequence.accept(taken)
-            self._recorder.add_tracked_frame(result)
-        for event in events:  # without the lock: the callback may call any method
-            if self._callbacks.on_event is not None:
-                self._callbacks.on_event(event)
-        return result
+        return self._stream.track(frame, timestamp_ms, roi)
 
     def submit(
         self,
@@ -204,12 +178,7 @@ class PoseTracker(ManagedResource):
             ConfigError: there is no ``on_result``, or this is a callback and the queue is full.
             ClosedError: the tracker was closed, also while this call waited.
         """
-        called = time.monotonic()
-        self._require_open()
-        session = self._session
-        if session is None or self._callbacks.on_result is None:
-            raise ConfigError("submit() needs on_result=, a function that gets the results.")
-        return session.submit(self._own_image(frame), timestamp_ms, roi, called)
+        return self._stream.submit(frame, timestamp_ms, roi)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until each frame has ended and the callbacks have returned.
@@ -225,11 +194,7 @@ class PoseTracker(ManagedResource):
             ConfigError: this is a callback, which would wait for itself, or the tracker has no
                 ``on_result``: the loop over a stream would, too.
         """
-        self._require_open()
-        session = self._session
-        if session is None or self._callbacks.on_result is None:
-            raise ConfigError("flush() waits for what submit() took, which needs on_result=.")
-        return session.scheduler.flush(timeout)
+        return self._stream.flush(timeout)
 
     @overload
     def stream(self, source: Any, *, with_frames: Literal[False] = ...) -> Iterator[PoseResult]: ...
@@ -268,13 +233,11 @@ class PoseTracker(ManagedResource):
             ConfigError: the tracker has ``on_result``, or tracks another source.
             ClosedError: the tracker was closed.
         """
-        self._require_open()
+        self._stream.require_open()
         if self._callbacks.on_result is not None:
             raise ConfigError("stream() returns the results; make a PoseTracker without on_result.")
-        opened = open_source(source)
-        if with_frames:
-            return self._pairs(opened)
-        return (result for _, result in self._results(opened, with_frames=False))
+        pairs = self._stream.results(open_source(source), with_frames=with_frames)
+        return pairs if with_frames else (result for _, result in pairs)
 
     def warmup(self) -> None:
         """Run every network and kernel once, so that the first frame is as quick as the others.
@@ -283,11 +246,7 @@ class PoseTracker(ManagedResource):
             InferenceError: a network failed.
             ClosedError: the tracker or its model was closed.
         """
-        self._require_open()
-        with self._lock:
-            self._require_open()
-            self._step.warmup()
-            self._recorder.warmed_up()
+        self._stream.warmup()
 
     def reset(self) -> None:
         """Forget the person, the timestamps and the statistics, as if newly made.
@@ -298,137 +257,19 @@ class PoseTracker(ManagedResource):
         Raises:
             ClosedError: the tracker was closed.
         """
-        self._require_open()
-        with self._lock:
-            self._require_open()
-            recorder = StatsRecorder()
-            if self._engine.head is not None:
-                self._engine.head.reset()
-            if self._session is None:
-                self._restart()
-            else:
-                self._session.reset(recorder)
-            self._recorder = recorder
+        self._stream.reset(None if self._engine.head is None else self._engine.head.reset)
 
     def __repr__(self) -> str:
-        if os.getpid() != self._process:
+        if not self._stream.is_of_this_process:
             return "PoseTracker(of another process)"
-        if self._closed:
+        if self._stream.closed:
             return "PoseTracker(closed)"
-        return f"PoseTracker({self._engine.model!r}, {self.stats.frames} frames)"
+        return f"PoseTracker({self.model!r}, {self.stats.frames} frames)"
 
-    def _open(self, engine: EngineOptions, model: str | Path | PoseModel) -> Engine[HeadConnection]:
-        options, remote = self._options, self._options.remote_head()
-
-        def connect(model: PoseModel) -> HeadConnection | None:
-            if remote is None:
-                return None
-            return HeadConnection(model, remote, local=options.uses_local_head)
-
-        return Engine(engine.load(model), owned=not isinstance(model, PoseModel), connect=connect)
-
-    def _pairs(self, source: FrameSource) -> Iterator[tuple[Image, PoseResult]]:
-        for image, result in self._results(source, with_frames=True):
-            if image is None:
-                raise RuntimeError("The image of a result was not kept.")
-            yield image, result
-
-    def _results(
-        self, source: FrameSource, *, with_frames: bool
-    ) -> Iterator[tuple[Image | None, PoseResult]]:
-        with source:
-            session = self._open_session(source, with_frames=with_frames)
-            try:
-                yield from session.results()
-            finally:
-                session.close(DROP_TIMEOUT_S)
-                self._finalizer.detach()
-                with self._lock:
-                    self._unhandled = self._take_unhandled(session)
-                    self._session = None
-                    if not self._closed:  # the networks may be gone
-                        self._restart()
-
-    def _open_session(self, source: FrameSource, *, with_frames: bool) -> SourceSession:
-        self._require_open()
-        with self._lock:
-            self._require_open()
-            if self._session is not None:
-                raise ConfigError("This tracker tracks a source already; make another one.")
-            flow = make_policy(policy_for(source, self._options.policy))
-            self._restart(flow)
-            session = SourceSession(
-                source,
-                self._step,
-                flow,
-                self._recorder,
-                self._callbacks,
-                with_frames=with_frames,
-            )
-            self._adopt(session)
-            return session
+    def _connect(self, model: PoseModel) -> HeadConnection | None:
+        remote, local = self._options.remote_head(), self._options.uses_local_head
+        return None if remote is None else HeadConnection(model, remote, local=local)
 
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
         """Close, and return the error that was not handled."""
-        if os.getpid() != self._process:
-            return None
-        self._closed = True
-        session = self._session
-        # Waits for a frame being tracked, which needs the networks, and for a stream that begins.
-        if session is None and self._lock.acquire(timeout=timeout):
-            try:
-                session = self._session
-                if session is None:
-                    self._engine.release()
-            finally:
-                self._lock.release()
-        if session is not None:
-            session.close(timeout, drain=drain, release=self._engine.release)
-        return self._take_unhandled(session)
-
-    def _take_unhandled(self, session: Session | None = None) -> Exception | None:
-        error, self._unhandled = self._unhandled, None
-        return error or (None if session is None else session.take_unhandled())
-
-    def _own_image(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        try:
-            image = as_bgr(frame)
-        except EdgePoseError:
-            self._recorder.add_failed_frame()
-            raise
-        return image.copy() if np.may_share_memory(image, frame) else image
-
-    def _adopt(self, session: Session) -> None:
-        self._session = session
-        self._finalizer = close_at_exit(self, session.scheduler.lifecycle.abandon)
-
-    def _restart(self, policy: FlowPolicy | None = None) -> None:
-        # Not the old ones reset: a thread that does not return may hold them.
-        self._step = self._options.new_step(self._engine.model, self._engine.head, policy)
-        self._sequence = FrameSequence()
-
-    def _require_trackable(self) -> None:
-        self._require_open()
-        if self._session is not None:
-            raise ConfigError(
-                "track() cannot be mixed with on_result or stream(), which track on a thread "
-                "of their own; use submit(), or another PoseTracker."
-            )
-        if self._step.lag_frames:
-            raise ConfigError(
-                f"track() returns the pose of the frame it is given, but this tracker returns "
-                f"poses {self._step.lag_frames} frames later (lag_frames); use submit() "
-                "or stream()."
-            )
-
-    def _require_own_process(self) -> None:
-        if os.getpid() != self._process:
-            raise ClosedError(
-                "The tracker was made in another process and does not survive a fork; make a new "
-                "PoseTracker in this one."
-            )
-
-    def _require_open(self) -> None:
-        self._require_own_process()
-        if self._closed:
-            raise ClosedError("The tracker was closed; make a new PoseTracker.")
+        return self._stream._close(timeout, drain=drain)

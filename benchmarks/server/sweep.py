@@ -23,7 +23,7 @@ from edgepose.evaluation.metrics.scoring import (
 )
 from edgepose.inference.estimator import Observation, StageClock
 from edgepose.inference.model import PoseModel
-from edgepose.remote import HeadConnection, RemoteHead
+from edgepose.remote import HeadConnection, RemoteHead, RemoteHeadTracker
 from edgepose.stats import HeadStats
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.stream import PoseStream
@@ -109,8 +109,9 @@ class Sweep:
         link = HeadConnection(
             self._model, RemoteHead("grpc://simulated"), local=False, network=network
         )
-        stream = PoseStream(self._model, head=link.new_tracker(self._every))
-        poses = np.stack(list(_poses(setting, clip, stream, server)))
+        head = link.new_tracker(self._every)
+        stream = PoseStream(self._model, head=head)
+        poses = np.stack(list(_poses(setting, clip, stream, head, server)))
         return poses, link.stats
 
 
@@ -128,7 +129,11 @@ def _lost(setting: Setting, frames: int, clip: int) -> tuple[bool, ...]:
 
 
 def _poses(
-    setting: Setting, clip: Clip, stream: PoseStream, server: SimulatedServer
+    setting: Setting,
+    clip: Clip,
+    stream: PoseStream,
+    head: RemoteHeadTracker,
+    server: SimulatedServer,
 ) -> Iterator[NDArray[np.float32]]:
     for index, (frame, box) in enumerate(zip(clip.frames(), person_boxes(clip), strict=True)):
         now = index * 1000 / FPS
@@ -137,7 +142,7 @@ def _poses(
         look: Observation | None = None
         if setting.instant:
             server.advance(now)
-            look = stream.pending_observation
+            look = head.pending
         look = look or stream.last_observation
         yield np.full((13, 3), np.nan, np.float32) if look is None else look.keypoints
 

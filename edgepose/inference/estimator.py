@@ -75,9 +75,9 @@ class StageClock:
         finally:
             self.add(name, start)
 
-    def add(self, name: str, start: float) -> None:
-        """Add the time since a moment of :func:`time.perf_counter` to a stage."""
-        elapsed = (time.perf_counter() - start) * 1e3
+    def add(self, name: str, start: float, end: float | None = None) -> None:
+        """Add the time between two moments of :func:`time.perf_counter` to a stage."""
+        elapsed = ((time.perf_counter() if end is None else end) - start) * 1e3
         self.stages[name] = self.stages.get(name, 0.0) + elapsed
 
     def latency(self) -> dict[str, float]:
@@ -128,21 +128,24 @@ class PoseEstimator:
 
     def advance(self, image: Image, roi: Roi, last: Observation, clock: StageClock) -> Observation:
         """Estimate the pose in a region, continuing from the last frame's observation."""
-        crop = self._crop(image, roi, clock)
-        with clock.stage("network"):
-            estimate = self._model.method.advance(crop, roi, last.estimate.state)
+        start = time.perf_counter()
+        crop = crop_frame(image, roi, len(self._buffer), self._buffer)
+        cropped = time.perf_counter()
+        estimate = self._model.method.advance(crop, roi, last.estimate.state)
+        clock.add("crop", start, cropped)
+        clock.add("network", cropped)
         age = 0 if estimate.origin is Origin.INITIALISED else last.key_frame_age + 1
         return self._observation(estimate, roi, age, clock)
 
-    def warmup(self) -> int:
-        """Run each network once, on an empty picture; return the number of joints."""
+    def warmup(self) -> None:
+        """Run each network once on an empty picture, and the kernels for joints on a line."""
         image = np.full((240, 320, 3), 128, np.uint8)
         here, there = Roi(0, 0, 200, 200), Roi(8, 8, 180, 180)
         clock = StageClock()
         self.locate(image, here, clock)
         observation = self.initialise(image, here, clock)
         self.advance(image, there, observation, clock)
-        return len(observation.keypoints)
+        _warm_up_following(self._criteria, len(observation.keypoints))
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
@@ -159,7 +162,7 @@ class PoseEstimator:
         return Observation(roi, keypoints, estimate, age, survey)
 
 
-def warm_up_following(settings: FollowingSettings, joints: int) -> None:
+def _warm_up_following(settings: FollowingSettings, joints: int) -> None:
     """Use the kernels for joints on a line of them, in no stream's state."""
     line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
     follower, smoother = RoiFollower(settings), OneEuroFilter()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn, cast
 
 from edgepose.inference.compile_cache import with_cache
 from edgepose.methods import Method, build_method
@@ -33,6 +34,11 @@ class PoseModel(Closable):
     Trackers share a model: it keeps nothing of any stream. :func:`load` makes one.
     Any call may come from any thread.
 
+    Attributes:
+        method: the method with its networks; using it raises :class:`ClosedError` once the model
+            was closed.
+        skeleton: names and order of the joints.
+
     Args:
         name: what the model is called in results.
         method: does the estimating.
@@ -59,35 +65,31 @@ class PoseModel(Closable):
         self.precision = precision
         self.springs = springs
         self.manifest = manifest
-        self._method = method
+        self.method = method
+        self.skeleton: Skeleton = method.spec.skeleton
         self._close = close
         self._closed = False
-
-    @property
-    def method(self) -> Method:
-        """The method with its networks.
-
-        Raises:
-            ClosedError: the model was closed.
-        """
-        if self._closed:
-            raise ClosedError(f"The model {self.name!r} was closed; load it again.")
-        return self._method
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """Names and order of the joints."""
-        return self._method.spec.skeleton
 
     def close(self) -> None:
         """Release the networks; trackers that use them fail from here on. A second call is fine."""
         if not self._closed:
             self._closed = True
+            self.method = cast(Method, _ClosedMethod(self.name))
             if self._close is not None:
                 self._close()
 
     def __repr__(self) -> str:
         return f"PoseModel({self.name!r}, device={self.device!r}, precision={self.precision!r})"
+
+
+class _ClosedMethod:
+    """Stands in for the method of a closed model: any use of it is an error."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise ClosedError(f"The model {self._name!r} was closed; load it again.")
 
 
 def load(

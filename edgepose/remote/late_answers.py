@@ -161,7 +161,7 @@ class RemoteHeadTracker:
         self._merged = ready
         return ready.frame.observation
 
-    def sustained(self, frame: Frame, observation: Observation, clock: StageClock) -> Observation:
+    def sustained(self, observation: Observation, frame: Frame, clock: StageClock) -> Observation:
         """Return a frame's observation, corrected by the answer that was merged before.
 
         Without one, or once it is too old to be trusted, the observation comes back as it is.

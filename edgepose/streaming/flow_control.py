@@ -26,12 +26,11 @@ class FlowPolicy(Protocol):
 
     Attributes:
         drops: whether frames may be dropped while the stream runs; else senders have to wait.
+        frames: those that wait, to be read only.
     """
 
     drops: bool
-
-    def __len__(self) -> int:
-        """Return how many frames wait."""
+    frames: deque[Frame]
 
     @property
     def has_room(self) -> bool:
@@ -58,29 +57,26 @@ class EveryFrame:
 
     def __init__(self, capacity: int = QUEUED_FRAMES) -> None:
         self._capacity = capacity
-        self._frames: deque[Frame] = deque()
-
-    def __len__(self) -> int:
-        return len(self._frames)
+        self.frames: deque[Frame] = deque()
 
     @property
     def has_room(self) -> bool:
         """Whether fewer frames wait than may."""
-        return len(self._frames) < self._capacity
+        return len(self.frames) < self._capacity
 
     def put(self, frame: Frame) -> list[Frame]:
         """Take a frame in; none is superseded."""
-        self._frames.append(frame)
+        self.frames.append(frame)
         return []
 
     def take(self) -> tuple[Frame | None, list[Frame]]:
         """Return the oldest frame; none is too old."""
-        return (self._frames.popleft() if self._frames else None), []
+        return (self.frames.popleft() if self.frames else None), []
 
     def clear(self) -> list[Frame]:
         """Let go of all frames."""
-        frames = list(self._frames)
-        self._frames.clear()
+        frames = list(self.frames)
+        self.frames.clear()
         return frames
 
 
@@ -98,15 +94,12 @@ class Latest:
     def __init__(self, max_age_ms: float = MAX_AGE_MS, clock: Clock = time.monotonic) -> None:
         self._max_age = max_age_ms / 1e3
         self._clock = clock
-        self._frame: Frame | None = None
-
-    def __len__(self) -> int:
-        return 0 if self._frame is None else 1
+        self.frames: deque[Frame] = deque()
 
     def put(self, frame: Frame) -> list[Frame]:
         """Take a frame in instead of the one that waits."""
         superseded = self.clear()
-        self._frame = frame
+        self.frames.append(frame)
         return superseded
 
     def take(self) -> tuple[Frame | None, list[Frame]]:
@@ -118,8 +111,8 @@ class Latest:
 
     def clear(self) -> list[Frame]:
         """Let go of the frame that waits."""
-        frames = [] if self._frame is None else [self._frame]
-        self._frame = None
+        frames = list(self.frames)
+        self.frames.clear()
         return frames
 
 

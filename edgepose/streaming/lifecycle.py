@@ -36,25 +36,6 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 
 
-class Lifecycle:
-    """A state that changes along the table only. Not locked."""
-
-    def __init__(self) -> None:
-        self.state = State.NEW
-
-    def move(self, state: State) -> bool:
-        """Go to a state; return False, and stay, where the table has no such way."""
-        if state not in TRANSITIONS[self.state]:
-            return False
-        self.state = state
-        return True
-
-    @property
-    def ended(self) -> bool:
-        """Whether no frame will be processed any more."""
-        return self.state in (State.FAILED, State.CLOSED)
-
-
 class LockedLifecycle:
     """A lock with a lifecycle, for what several threads share.
 
@@ -63,31 +44,20 @@ class LockedLifecycle:
 
     Attributes:
         changed: the lock, and the condition that waiting threads are notified of.
+        state: where it is in its life.
+        is_running: frames are taken.
+        ended: no frame will be processed any more.
         callback_thread: number of the thread that calls callbacks, ``None`` before it runs.
     """
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.callback_thread: int | None = None
-        self._life = Lifecycle()
+        self.state = State.NEW
+        self.is_running = self.ended = False
         self._process = os.getpid()
         self._failure: BaseException | None = None
         self._unreported: BaseException | None = None
-
-    @property
-    def state(self) -> State:
-        """Where it is in its life."""
-        return self._life.state
-
-    @property
-    def ended(self) -> bool:
-        """Whether no frame will be processed any more."""
-        return self._life.ended
-
-    @property
-    def is_running(self) -> bool:
-        """Whether frames are taken."""
-        return self._life.state is State.RUNNING
 
     @property
     def is_in_callback(self) -> bool:
@@ -141,8 +111,13 @@ class LockedLifecycle:
             yield
 
     def move(self, state: State) -> bool:
-        """Go to a state; return False, and stay, where that is not allowed."""
-        return self._life.move(state)
+        """Go to a state; return False, and stay, where the table has no such transition."""
+        if state not in TRANSITIONS[self.state]:
+            return False
+        self.state = state
+        self.is_running = state is State.RUNNING
+        self.ended = state in (State.FAILED, State.CLOSED)
+        return True
 
     def wait(self, call: str, condition: Callable[[], bool], timeout: float | None) -> bool:
         """Wait until a condition holds, and return whether it does; the lock is held.
@@ -164,7 +139,7 @@ class LockedLifecycle:
 
     def fail(self, error: BaseException) -> bool:
         """End with the error of a thread; return False where it had ended already."""
-        if not self._life.move(State.FAILED):
+        if not self.move(State.FAILED):
             return False
         self._failure = self._unreported = error
         return True
@@ -183,7 +158,7 @@ class LockedLifecycle:
         """End without waiting or counting: no callback is left. Safe in a finaliser."""
         if self.is_of_this_process:
             with self.changed:
-                self._life.move(State.CLOSED)
+                self.move(State.CLOSED)
                 self.changed.notify_all()
 
     def closed_error(self) -> ClosedError:

@@ -15,68 +15,60 @@ class NotificationQueue:
     """Results, and other notifications between them. Not locked.
 
     How many results may wait is up to the stream's queue; of the others, the oldest makes room.
+
+    Attributes:
+        entries: what waits, to be read only.
+        results: how many of them are results.
     """
 
     def __init__(self) -> None:
-        self._notifications: deque[Notification] = deque()
-        self._results = 0
-
-    def __len__(self) -> int:
-        return len(self._notifications)
-
-    @property
-    def results(self) -> int:
-        """How many results wait."""
-        return self._results
+        self.entries: deque[Notification] = deque()
+        self.results = 0
 
     @property
     def ended_frames(self) -> int:
-        """How many of the notifications tell of a drop or an error."""
-        return sum(isinstance(n, (FrameDrop, TrackingFailure)) for n in self._notifications)
+        """How many of the notifications report a drop or an error."""
+        return sum(isinstance(n, (FrameDrop, TrackingFailure)) for n in self.entries)
 
     def put_result(self, result: PoseResult) -> None:
         """Add a result."""
-        self._notifications.append(result)
-        self._results += 1
+        self.entries.append(result)
+        self.results += 1
 
     def put(self, notification: FrameDrop | TrackingFailure | StreamEvent) -> Notification | None:
         """Add another notification; return the one that had to make room for it."""
         oldest = None
-        if len(self._notifications) - self._results >= QUEUED_NOTIFICATIONS:
-            oldest = next(n for n in self._notifications if not isinstance(n, PoseResult))
-            self._notifications.remove(oldest)
-        self._notifications.append(notification)
+        if len(self.entries) - self.results >= QUEUED_NOTIFICATIONS:
+            oldest = next(n for n in self.entries if not isinstance(n, PoseResult))
+            self.entries.remove(oldest)
+        self.entries.append(notification)
         return oldest
 
     def take(self) -> Notification:
         """Take out what comes next; there must be something."""
-        notification = self._notifications.popleft()
-        self._results -= isinstance(notification, PoseResult)
+        notification = self.entries.popleft()
+        self.results -= isinstance(notification, PoseResult)
         return notification
 
     def take_oldest_result(self) -> PoseResult:
         """Take out the result that has waited longest; there must be one."""
         oldest = next(
-            notification
-            for notification in self._notifications
-            if isinstance(notification, PoseResult)
+            notification for notification in self.entries if isinstance(notification, PoseResult)
         )
-        self._notifications.remove(oldest)
-        self._results -= 1
+        self.entries.remove(oldest)
+        self.results -= 1
         return oldest
 
     def take_results(self) -> list[PoseResult]:
         """Take out all results."""
         results = [
-            notification
-            for notification in self._notifications
-            if isinstance(notification, PoseResult)
+            notification for notification in self.entries if isinstance(notification, PoseResult)
         ]
-        self._notifications = deque(n for n in self._notifications if not isinstance(n, PoseResult))
-        self._results = 0
+        self.entries = deque(n for n in self.entries if not isinstance(n, PoseResult))
+        self.results = 0
         return results
 
     def clear(self) -> None:
         """Take out everything."""
-        self._notifications.clear()
-        self._results = 0
+        self.entries.clear()
+        self.results = 0

@@ -57,6 +57,8 @@ class Pipeline:
             EdgePoseError: the system has no more threads.
             ClosedError: it was closed.
         """
+        if self._lifecycle.is_running:
+            return
         with self._lifecycle.locked():
             if not self._lifecycle.move(State.RUNNING):
                 self._lifecycle.require_running()

@@ -16,6 +16,7 @@ from edgepose.streaming.lifecycle import LockedLifecycle, State
 from edgepose.streaming.stream_queue import Job, StreamQueue
 from edgepose_runtime.errors import ClosedError, ConfigError
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.roi import RoiLike
 
 logger = logging.getLogger("edgepose")
 
@@ -53,7 +54,7 @@ class StreamScheduler:
         queue: StreamQueue,
         image: NDArray[np.uint8],
         timestamp_ms: float | None,
-        roi: object = None,
+        roi: RoiLike | None = None,
         called: float | None = None,
     ) -> int:
         """Hand a frame to a queue, waiting where every frame counts and there is no room.
@@ -66,8 +67,9 @@ class StreamScheduler:
             ConfigError: it would wait for the callback that calls it.
         """
         called = time.monotonic() if called is None else called  # the wait is not part of it
-        with self.lifecycle.locked():
-            if self.lifecycle.is_in_callback and not queue.has_room:
+        self.lifecycle.require_own_process()
+        with self._changed:
+            if not queue.has_room and self.lifecycle.is_in_callback:
                 raise ConfigError(
                     "submit() was called in a callback while the queue was full, and would wait "
                     "for that callback to return; use policy='latest' or another thread."
@@ -249,7 +251,8 @@ class StreamScheduler:
         self._changed.wait_for(
             lambda: queue.has_room or not self.lifecycle.is_running or not queue.takes_frames
         )
-        self.lifecycle.require_running()
+        if not self.lifecycle.is_running:
+            self.lifecycle.require_running()
         if not queue.takes_frames:
             raise ClosedError("The source was removed; its frames are not tracked any more.")
 

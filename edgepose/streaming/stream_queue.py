@@ -103,13 +103,13 @@ class StreamQueue:
         """Whether the next frame is taken without waiting."""
         return self._policy.drops or (
             self._policy.has_room
-            and len(self._notifications) < QUEUED_RESULTS + QUEUED_NOTIFICATIONS
+            and len(self._notifications.entries) < QUEUED_RESULTS + QUEUED_NOTIFICATIONS
         )
 
     @property
     def has_frames(self) -> bool:
         """Whether frames wait."""
-        return len(self._policy) > 0
+        return bool(self._policy.frames)
 
     @property
     def is_ready(self) -> bool:
@@ -120,7 +120,7 @@ class StreamQueue:
     @property
     def has_notification(self) -> bool:
         """Whether there is a notification to deliver."""
-        return len(self._notifications) > 0 or (self._end is not None and self.is_drained)
+        return bool(self._notifications.entries) or (self._end is not None and self.is_drained)
 
     @property
     def takes_frames(self) -> bool:
@@ -162,7 +162,6 @@ class StreamQueue:
         except EdgePoseError:
             self.recorder.add_error()
             raise
-        self._sequence.accept(frame)
         self._gap = False
         self._drop(self._policy.put(frame), DropReason.SUPERSEDED)
         return frame.frame_id
@@ -221,7 +220,7 @@ class StreamQueue:
 
     def next_notification(self) -> Notification | None:
         """Return the next notification."""
-        if len(self._notifications):
+        if self._notifications.entries:
             notification = self._notifications.take()
             if isinstance(notification, PoseResult):
                 self.recorder.add_result(notification)

@@ -18,17 +18,20 @@ Image = NDArray[np.uint8]
 _LEAST_STEP_MS = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
 class StreamTime:
-    """Says when each frame of a stream was taken, in ms.
+    """The time of a stream's last frame, from which that of the next one follows.
 
     A frame without a timestamp gets one: the last one plus the time between the calls that
-    brought the two, on a clock that never runs backwards. Checking and accepting are two steps,
-    so that a frame which is refused for another reason leaves no trace. Not locked.
+    brought the two, on a clock that never runs backwards.
+
+    Attributes:
+        last_ms: timestamp of the last frame, ``None`` before the first.
+        last_called: when the latest frame was submitted, in seconds of the clock.
     """
 
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._last_called = -math.inf
+    last_ms: float | None = None
+    last_called: float = -math.inf
 
     def check(self, timestamp_ms: float | None, called: float) -> float:
         """Return the frame's timestamp.
@@ -44,29 +47,23 @@ class StreamTime:
         if timestamp_ms is None:
             return self._next_stamp(called)
         stamp = _finite(timestamp_ms)
-        if self._last is not None and stamp <= self._last:
+        if self.last_ms is not None and stamp <= self.last_ms:
             raise TimestampError(
                 f"The frame's timestamp {stamp} ms does not come after that of the last frame, "
-                f"{self._last} ms; only this frame is refused. For a new stream call reset()."
+                f"{self.last_ms} ms; only this frame is refused. For a new stream call reset()."
             )
         return stamp
 
-    def accept(self, stamp: float, called: float) -> None:
-        """Take the timestamp of a frame, and the time of its call, as the last one."""
-        self._last = stamp
-        self._last_called = max(self._last_called, called)
-
-    def reset(self) -> None:
-        """Forget the last timestamp."""
-        self._last = None
-        self._last_called = -math.inf
+    def after(self, stamp: float, called: float) -> StreamTime:
+        """Return the time after a frame with this timestamp and time of its call."""
+        return StreamTime(stamp, max(self.last_called, called))
 
     def _next_stamp(self, called: float) -> float:
-        if self._last is None:
+        if self.last_ms is None:
             return called * 1e3
-        passed = (called - self._last_called) * 1e3
-        least = max(self._last + _LEAST_STEP_MS, math.nextafter(self._last, math.inf))
-        return max(self._last + passed, least)
+        passed = (called - self.last_called) * 1e3
+        least = max(self.last_ms + _LEAST_STEP_MS, math.nextafter(self.last_ms, math.inf))
+        return max(self.last_ms + passed, least)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,15 +95,10 @@ class Frame:
 
 
 class FrameSequence:
-    """Numbers and times the frames of one stream. Not locked.
-
-    Creating a frame and accepting it are two steps, so that a frame which is refused for another
-    reason leaves no trace.
-    """
+    """Numbers and times the frames of one stream. Not locked."""
 
     def __init__(self) -> None:
-        self._time = StreamTime()
-        self._next_id = 0
+        self.reset()
 
     def create(
         self,
@@ -130,16 +122,19 @@ class FrameSequence:
             TimestampError: the timestamp is not finite, or not after the last one.
         """
         stamp = self._time.check(timestamp_ms, called)
-        return Frame(self._next_id, image, stamp, roi, restart, called)
-
-    def accept(self, frame: Frame) -> None:
-        """Take a frame as the last one."""
-        self._time.accept(frame.timestamp_ms, frame.arrived)
+        frame = Frame(self._next_id, image, stamp, roi, restart, called)
+        self._before, self._time = self._time, self._time.after(stamp, called)
         self._next_id += 1
+        return frame
+
+    def undo(self, frame: Frame | None) -> None:
+        """Forget the frame that was created last, if it was: it is refused, and leaves no trace."""
+        if frame is not None:
+            self._time, self._next_id = self._before, frame.frame_id
 
     def reset(self) -> None:
         """Begin again with frame 0 at any time."""
-        self._time.reset()
+        self._time = self._before = StreamTime()
         self._next_id = 0
 
 

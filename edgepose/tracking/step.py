@@ -135,7 +135,7 @@ class TrackingStep:
             return Effort.FULL
         stream = self.stream
         return self._deadline.choose(
-            waited_ms, tracking=stream.is_tracking, head_due=stream.head_is_due
+            waited_ms, tracking=stream.head_age is not None, head_due=stream.head_is_due
         )
 
 

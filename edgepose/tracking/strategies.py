@@ -70,10 +70,6 @@ class KeyFrameStrategy(Protocol):
 class HeadStrategy(Protocol):
     """Decides when a heavy head runs, and what becomes of its answer. For one thread at a time."""
 
-    @property
-    def pending(self) -> Observation | None:
-        """What :meth:`merged` would return now."""
-
     def use_light_network(self) -> bool:
         """Return whether the light network starts a track, in place of the bundle's own head."""
 
@@ -87,7 +83,7 @@ class HeadStrategy(Protocol):
     def merged(self) -> Observation | None:
         """Return the observation to continue from, if a late answer is ready."""
 
-    def sustained(self, frame: Frame, observation: Observation, clock: StageClock) -> Observation:
+    def sustained(self, observation: Observation, frame: Frame, clock: StageClock) -> Observation:
         """Return a frame's observation, corrected by an answer that was merged before."""
 
     def observed(self, frame: Frame, observation: Observation | None, *, continues: bool) -> None:

@@ -11,7 +11,6 @@ from edgepose.inference.estimator import (
     PoseEstimator,
     StageClock,
     person_criteria,
-    warm_up_following,
 )
 from edgepose.inference.model import PoseModel
 from edgepose.results import Origin, PoseResult
@@ -31,6 +30,16 @@ NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"
 LOST = "person lost"
 POSTPONED = "not looked at, to keep the deadline"
+#: The best observation of a person there is, and the reason for no pose if it shows none.
+Found = tuple[Observation | None, str]
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Do nothing: a part that a stream goes without."""
+
+
+def _unchanged(observation: Observation, *_: object) -> Observation:
+    return observation
 
 
 class LocalHead:
@@ -40,7 +49,8 @@ class LocalHead:
         interval: run it every N frames; 0 or ``None`` for only at the start of a track.
     """
 
-    pending = None
+    merged = observed = age_ms = forget_track = staticmethod(_nothing)
+    sustained = staticmethod(_unchanged)
 
     def __init__(self, interval: int | None) -> None:
         self._interval = interval or None
@@ -53,22 +63,6 @@ class LocalHead:
         """Whether the head should process the next frame."""
         return age is None or (self._interval is not None and age + 1 >= self._interval)
 
-    def merged(self) -> None:
-        """Return nothing: no answer comes late."""
-
-    def sustained(self, _frame: Frame, observation: Observation, _clock: StageClock) -> Observation:
-        """Return the observation as it is."""
-        return observation
-
-    def observed(self, *_: object, continues: bool) -> None:
-        """Do nothing."""
-
-    def age_ms(self, _timestamp_ms: float) -> None:
-        """Return nothing: the age is told for remote heads."""
-
-    def forget_track(self) -> None:
-        """Do nothing."""
-
     def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
         """Return nothing."""
         return []
@@ -78,25 +72,8 @@ class NoKeyFrames:
     """The networks process every frame."""
 
     counts_age = False
-
-    def reset(self) -> None:
-        """Do nothing."""
-
-    def warmup(self) -> None:
-        """Do nothing."""
-
-    def propagate(self, _image: object) -> None:
-        """Return nothing: the networks process the frame."""
-
-    def skipped(self, propagated: PropagatedPose) -> None:
-        """Do nothing."""
-
-    def marked(self, observation: Observation) -> Observation:
-        """Return the observation as it is."""
-        return observation
-
-    def observed(self, *_: object) -> None:
-        """Do nothing."""
+    reset = warmup = propagate = skipped = observed = staticmethod(_nothing)
+    marked = staticmethod(_unchanged)
 
 
 class PoseStream:
@@ -122,12 +99,12 @@ class PoseStream:
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
-        self._criteria = person_criteria(spec.score_threshold)
+        criteria = person_criteria(spec.score_threshold)
         self._head = head or LocalHead(spec.reinitialise_every)
         self._key_frames = key_frames or NoKeyFrames()
         self._estimator = PoseEstimator(model, self._head.use_light_network)
-        self._search = PersonSearch(self._estimator, self._criteria)
-        self._follower = RoiFollower(self._criteria)
+        self._search = PersonSearch(self._estimator, criteria)
+        self._follower = RoiFollower(criteria)
         self._smoother = PoseSmoother(smoothing)
         self._predictor = MotionPredictor()
         self._track: Track | None = None
@@ -139,20 +116,14 @@ class PoseStream:
         return track.observation if track is not None and not track.skipped_frames else None
 
     @property
-    def pending_observation(self) -> Observation | None:
-        """The last frame as a remote head's answer corrects it, before the next continues there."""
-        return self._head.pending
-
-    @property
-    def is_tracking(self) -> bool:
-        """Whether there is a pose to continue from."""
-        return self._track is not None
+    def head_age(self) -> int | None:
+        """Frames since a head ran; ``None`` if nobody is tracked."""
+        return None if self._track is None else self._track.observation.key_frame_age
 
     @property
     def head_is_due(self) -> bool:
         """Whether the next frame is one for the bundle's own head."""
-        track = self._track
-        return self._head.is_due(None if track is None else track.observation.key_frame_age)
+        return self._head.is_due(self.head_age)
 
     def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
         """Return what happened to a remote head since the last call."""
@@ -168,7 +139,7 @@ class PoseStream:
 
     def warmup(self) -> None:
         """Run every network and kernel once, on an empty picture."""
-        warm_up_following(self._criteria, self._estimator.warmup())
+        self._estimator.warmup()
         self._key_frames.warmup()
 
     def process(self, frame: Frame, clock: StageClock, effort: Effort = Effort.FULL) -> PoseResult:
@@ -193,11 +164,12 @@ class PoseStream:
         if effort is Effort.SKIP:
             return self._predict(frame, clock)
         if roi is None:
-            observation, miss = self._find_or_follow(frame, clock, effort)
+            found = self._find_or_follow(frame, clock, effort)
         else:
-            observation, miss = self._observe(frame, roi, clock, effort), NOBODY_IN_ROI
+            found = self._observe(frame, roi, clock, effort), NOBODY_IN_ROI
+        observation, _ = found
         if observation is None or not observation.survey.is_person:
-            return self._miss(frame, observation, miss, propagated, clock)
+            return self._miss(frame, found, propagated, clock)
         roi = observation.roi
         start = time.perf_counter()
         keypoints = self._commit(frame, observation, propagated)
@@ -245,12 +217,11 @@ class PoseStream:
             return self._result(frame, clock.latency(), None, reason=POSTPONED)
         return self._expected(frame, keypoints, track, clock)
 
-    def _find_or_follow(
-        self, frame: Frame, clock: StageClock, effort: Effort
-    ) -> tuple[Observation | None, str]:
-        """Return the best observation of a person, and what to say if it shows none."""
+    def _find_or_follow(self, frame: Frame, clock: StageClock, effort: Effort) -> Found:
+        """Observe the region of the last pose, or search the frame."""
         self._follow_propagated()
-        roi = self._follower.next_roi(*frame.size)
+        follower = self._follower
+        roi = follower.roi if follower.frame_size == frame.size else None
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
         observation = self._observe(frame, roi, clock, effort)
@@ -274,7 +245,7 @@ class PoseStream:
             last = track.observation_for(frame, roi)
         if last is not None:
             observation = self._estimator.advance(frame.image, roi, last, clock)
-            observation = self._head.sustained(frame, observation, clock)
+            observation = self._head.sustained(observation, frame, clock)
             if effort is Effort.LIGHT or observation.survey.is_person:
                 return self._key_frames.marked(observation)
         return self._estimator.initialise(frame.image, roi, clock)
@@ -297,14 +268,10 @@ class PoseStream:
         return smoothed
 
     def _miss(
-        self,
-        frame: Frame,
-        observation: Observation | None,
-        reason: str,
-        propagated: PropagatedPose | None,
-        clock: StageClock,
+        self, frame: Frame, found: Found, propagated: PropagatedPose | None, clock: StageClock
     ) -> PoseResult:
         """Make a frame without a person the last one; return its result."""
+        observation, reason = found
         with clock.stage("follow"):
             self._key_frames.observed(frame.image, None, propagated)
             if observation is not None:

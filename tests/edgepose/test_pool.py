@@ -337,7 +337,7 @@ class TestPool:
         assert stats.frames == stats.poses + sum(stats.drops.values())
 
 
-def test_lanes_take_turns_at_work_and_at_telling():
+def test_queues_take_turns_at_tracking_and_delivery():
     worked, told = [], []
 
     class Work:
@@ -346,7 +346,7 @@ def test_lanes_take_turns_at_work_and_at_telling():
         def __init__(self, name):
             self.name = name
 
-        def __call__(self, frame):
+        def run(self, frame):
             worked.append(self.name)
             stamp = frame.timestamp_ms
             return [PoseResult(frame.frame_id, stamp, None, "nobody", None, None, None, {}, PENN13)]
@@ -357,9 +357,9 @@ def test_lanes_take_turns_at_work_and_at_telling():
         for _ in range(frames):
             queue.submit(FRAME, None)
         queue.end(None)
-        pipeline.add(queue)
+        pipeline.scheduler.add(queue)
     pipeline.start()
-    assert pipeline.wait_for_end(SECONDS)
+    assert pipeline.scheduler.wait_for_end(SECONDS)
     pipeline.close(SECONDS)
     assert worked == ["first", "second", "third"] * 2 + ["first", "second"] * 2
     assert sorted(told) == sorted([*worked, "first", "second", "third"])

@@ -298,7 +298,7 @@ class TestBadFrames:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(tracker._step, "track", interrupted)
+        monkeypatch.setattr(tracker._stream._step, "track", interrupted)
         with pytest.raises(KeyboardInterrupt):
             tracker.track(FRAME)
         assert (tracker.stats.frames, tracker.stats.errors) == (1, 1)

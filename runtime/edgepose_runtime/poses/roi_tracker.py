@@ -150,6 +150,10 @@ def _tile_starts(length: int, side: float) -> list[float]:
 class RoiFollower:
     """Keeps a region around one person from pose to pose. Not for several threads at once.
 
+    Attributes:
+        roi: the square region around the person; ``None`` if there is nobody to follow.
+        frame_size: (width, height) of the frame that it belongs to.
+
     Args:
         settings: what counts as a person, and how the region follows.
     """
@@ -160,8 +164,8 @@ class RoiFollower:
 
     def reset(self) -> None:
         """Forget the person."""
-        self._roi: Roi | None = None
-        self._frame_size = (0, 0)
+        self.roi: Roi | None = None
+        self.frame_size = (0, 0)
         self._misses = 0
         self._updated_ms = -math.inf
         self._joints = np.zeros((0, 2))
@@ -170,14 +174,14 @@ class RoiFollower:
     @property
     def lost(self) -> bool:
         """Whether there is nobody to follow: none found yet, or lost."""
-        return self._roi is None
+        return self.roi is None
 
     def next_roi(self, frame_width: int, frame_height: int) -> Roi | None:
         """Return the square region to crop from the next frame.
 
         ``None`` if there is nobody to follow, or the frame's size is not that of the last one.
         """
-        return self._roi if self._frame_size == (frame_width, frame_height) else None
+        return self.roi if self.frame_size == (frame_width, frame_height) else None
 
     def update(
         self,
@@ -209,28 +213,24 @@ class RoiFollower:
         if survey.is_nothing or self._misses > self.settings.patience:
             self.reset()
             return False
-        frame_size = frame_width, frame_height
-        if frame_size != self._frame_size or self._is_elsewhere(keypoints):
+        if (frame_width, frame_height) != self.frame_size:
             self.reset()
-        if found or not self.lost:
-            self._move(keypoints, frame_size, timestamp_ms)
+        self._move(keypoints, (frame_width, frame_height), timestamp_ms, found=found)
         return found
 
-    def _is_elsewhere(self, keypoints: Floats) -> bool:
-        """Say whether trusted joints are those of somebody found outside the last region."""
-        from edgepose_runtime.poses.kernels import middle_joint
-
-        if self._roi is None:
-            return False
-        return not self._roi.contains(middle_joint(keypoints, self.settings.score_threshold))
-
-    def _move(self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float) -> None:
+    def _move(
+        self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float, *, found: bool
+    ) -> None:
         """Move the region to the trusted joints and those that were trusted a moment ago."""
-        from edgepose_runtime.poses.kernels import carry_joints, extent_inside
+        from edgepose_runtime.poses.kernels import carry_joints, extent_inside, middle_joint
 
-        settings = self.settings
-        if self.lost:
-            self._frame_size = frame_size
+        settings, roi = self.settings, self.roi
+        if roi is not None and not roi.contains(middle_joint(keypoints, settings.score_threshold)):
+            self.reset()  # somebody else, outside the last region
+        if self.roi is None:
+            if not found:
+                return
+            self.frame_size = frame_size
             self._joints = np.full((len(keypoints), 2), np.nan)
             self._seen_ms = np.full(len(keypoints), -math.inf)
         memory = self._joints, self._seen_ms
@@ -240,10 +240,10 @@ class RoiFollower:
         box = Roi(left + 0.5, top + 0.5, right - left, bottom - top)
         roi = box_roi(box, settings.margin)
         if roi is not None:
-            side, last = roi.width, 0.0 if self._roi is None else self._roi.width
+            side, last = roi.width, 0.0 if self.roi is None else self.roi.width
             if side < last and settings.shrink_ms:  # grow at once, shrink over time in log size
                 elapsed = timestamp_ms - self._updated_ms
                 part = 1 - math.exp(-elapsed / settings.shrink_ms)
                 side = float(last * (side / last) ** part)
-            self._roi = Roi.around(roi.center, side)
+            self.roi = Roi.around(roi.center, side)
         self._updated_ms = timestamp_ms

@@ -104,14 +104,14 @@ def test_a_closed_model_refuses_and_closing_twice_is_fine(puppet_bundle):
     model.close()
     model.close()
     with pytest.raises(ClosedError):
-        _ = model.method
+        _ = model.method.spec
 
 
 def test_a_tracker_closes_only_a_model_of_its_own(puppet_bundle):
     own = PoseTracker(puppet_bundle.path)
     own.close()
     with pytest.raises(ClosedError):
-        _ = own.model.method
+        _ = own.model.method.spec
     with load(puppet_bundle.path) as shared:
         PoseTracker(shared).close()
         assert shared.method

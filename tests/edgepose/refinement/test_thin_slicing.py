@@ -28,6 +28,10 @@ FRAME = np.full((240, 320, 3), 100, np.uint8)
 PERSON = standing_person((160, 120), 120)
 
 
+def tracked(tracker, result):
+    return TrackedFrame(FRAME, result, tracker._stream._step.stream.last_observation)
+
+
 @pytest.fixture
 def springs():
     """Messages in time only, along stiff springs: three frames vote."""
@@ -52,7 +56,7 @@ def follow(method):
             method.person = person
             frame = FRAME if frames is None else frames[index]
             result = tracker.track(frame, timestamp_ms=index * step_ms)
-            look = tracker._step.stream.last_observation
+            look = tracker._stream._step.stream.last_observation
             given.append(refiner.take(TrackedFrame(frame, result, look)))
         return [*given, refiner.flush()]
 
@@ -182,7 +186,7 @@ def test_reset_forgets_what_is_held_back(method, springs):
     refiner = ThinSlicing(2, springs).new_refiner(fake_model(method), None)
     tracker = PoseTracker(fake_model(method))
     result = tracker.track(FRAME)
-    assert refiner.take(TrackedFrame(FRAME, result, tracker._step.stream.last_observation)) == []
+    assert refiner.take(tracked(tracker, result)) == []
     refiner.reset()
     assert refiner.flush() == []
 
@@ -195,7 +199,7 @@ def test_a_flow_that_fails_costs_its_frame_alone(method, springs):
 
     def take(ms):
         result = tracker.track(FRAME, timestamp_ms=ms)
-        return refiner.take(TrackedFrame(FRAME, result, tracker._step.stream.last_observation))
+        return refiner.take(tracked(tracker, result))
 
     assert numbers([take(0.0), take(40.0)]) == [[], [0]]
     with pytest.raises(AttributeError):

@@ -8,7 +8,7 @@ from edgepose.remote.propagation import PropagatedAnswer, RememberedFrame
 from edgepose.remote.thumbnails import Thumbnail
 from edgepose.results import Origin
 from edgepose.stats import LateReason
-from edgepose.testing import standing_person
+from edgepose.testing import FakeMethod, standing_person
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import FollowingSettings
 
@@ -18,7 +18,8 @@ SETTINGS = FollowingSettings(score_threshold=0.3)
 
 def frame(person):
     nothing = np.zeros((13, 64, 64), np.float32)
-    look = Observation(ROI, person, Estimate(nothing, None, Origin.PROPAGATED), 1)
+    estimate = Estimate(nothing, None, Origin.PROPAGATED)
+    look = Observation.of(FakeMethod().spec, ROI, person, estimate, 1)
     return RememberedFrame(5, 0.0, look, Thumbnail(np.zeros((160, 160), np.uint8), ROI))
 
 

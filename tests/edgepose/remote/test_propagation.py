@@ -1,4 +1,4 @@
-"""What becomes of a head's word beside the method's own, joint by joint."""
+"""A head's answer beside the method's own estimate, joint by joint."""
 
 import numpy as np
 import pytest
@@ -37,11 +37,12 @@ def frame(method, number, person=HERE):
     method.person = person
     size = method.spec.input_size
     estimate = method.begin(np.zeros((size, size, 3), np.uint8), ROI)
-    look = Observation(ROI, method.spec.decode(estimate.heatmaps, ROI), estimate, number)
+    keypoints = method.spec.decode(estimate.heatmaps, ROI)
+    look = Observation.of(method.spec, ROI, keypoints, estimate, number)
     return RememberedFrame(number, 40.0 * number, look, take_thumbnail(SCENE, ROI))
 
 
-def word(method, person):
+def answer_of(method, person):
     """Return what a head says that sees somebody."""
     method.person = person
     return method.heatmaps(ROI)
@@ -49,21 +50,21 @@ def word(method, person):
 
 def off(carried):
     """Return how far the knee of the merged pose is from where the light network has it."""
-    return float(carried.frame.look.keypoints[KNEE, 0] - HERE[KNEE, 0])
+    return float(carried.frame.observation.keypoints[KNEE, 0] - HERE[KNEE, 0])
 
 
-def test_where_both_mean_the_same_place_both_have_a_say(method, cell):
-    merged = begin(method, word(method, moved(0.8 * cell)), frame(method, 0))
+def test_where_both_peaks_are_at_the_same_place_they_are_averaged(method, cell):
+    merged = begin(method, answer_of(method, moved(0.8 * cell)), frame(method, 0))
     assert 0.15 * cell < off(merged) < 0.75 * cell
 
 
-def test_where_they_mean_different_places_the_head_is_believed(method, cell):
-    merged = begin(method, word(method, moved(8 * cell)), frame(method, 0))
+def test_where_the_peaks_differ_the_head_is_believed(method, cell):
+    merged = begin(method, answer_of(method, moved(8 * cell)), frame(method, 0))
     assert off(merged) == pytest.approx(8 * cell, abs=cell)
 
 
 def test_a_joint_that_the_light_network_loses_step_by_step_stays_with_the_picture(method, cell):
-    carried = begin(method, word(method, HERE), frame(method, 0))
+    carried = begin(method, answer_of(method, HERE), frame(method, 0))
     for number in range(1, 6):
         drifted = moved(2 * number * cell)
         carried = propagate_to(method, carried, frame(method, number, drifted))
@@ -71,8 +72,8 @@ def test_a_joint_that_the_light_network_loses_step_by_step_stays_with_the_pictur
     assert carried.frames_late == 5
 
 
-def test_the_word_of_the_head_is_not_that_of_the_merged_pose(method, cell):
-    heatmaps = word(method, moved(0.8 * cell))
+def test_the_propagated_heatmaps_are_not_those_of_the_merged_pose(method, cell):
+    heatmaps = answer_of(method, moved(0.8 * cell))
     merged = begin(method, heatmaps, frame(method, 0))
-    said = method.spec.decode(merged.word, ROI)[KNEE, 0] - HERE[KNEE, 0]
+    said = method.spec.decode(merged.heatmaps, ROI)[KNEE, 0] - HERE[KNEE, 0]
     assert said > off(merged)

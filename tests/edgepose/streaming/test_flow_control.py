@@ -85,7 +85,7 @@ class TestLatest:
         first, second = pending(0), pending(1)
         policy.put(first)
         assert policy.put(second) == [first]
-        assert len(policy) == 1
+        assert len(policy.frames) == 1
 
     def test_a_frame_that_waited_too_long_is_not_worth_the_work(self):
         clock = Clock()

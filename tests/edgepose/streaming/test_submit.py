@@ -226,7 +226,7 @@ class TestPolicies:
         with make_tracker(method, **listener.callbacks) as tracker:
             method.gate.clear()
             waited = threading.Event()
-            queue = tracker._session.queue
+            queue = tracker._stream._session.queue
             now = time.monotonic()
 
             def room():
@@ -240,8 +240,8 @@ class TestPolicies:
             assert waited.wait(SECONDS)
             monkeypatch.setattr(time, "monotonic", lambda: now + 60)
             go_on.set()
-            with tracker._session.scheduler.lifecycle.changed:
-                tracker._session.scheduler.lifecycle.changed.notify_all()
+            with tracker._stream._session.scheduler.lifecycle.changed:
+                tracker._stream._session.scheduler.lifecycle.changed.notify_all()
             assert submitted() == 0
             method.gate.set()
             monkeypatch.undo()
@@ -510,7 +510,7 @@ class TestClose:
     def test_in_a_callback_it_releases_the_networks_too(self, method, monkeypatch):
         released = threading.Event()
         model = PoseModel("owned", method, close=released.set)
-        monkeypatch.setattr("edgepose.tracker.load", lambda _: model)
+        monkeypatch.setattr("edgepose.options.load", lambda _: model)
         tracker = PoseTracker("owned", on_result=lambda _: tracker.close())
         tracker.submit(FRAME)
         assert released.wait(SECONDS)
@@ -518,7 +518,7 @@ class TestClose:
     def test_networks_in_use_are_released_only_afterwards(self, method, monkeypatch):
         released = threading.Event()
         model = PoseModel("owned", method, close=released.set)
-        monkeypatch.setattr("edgepose.tracker.load", lambda _: model)
+        monkeypatch.setattr("edgepose.options.load", lambda _: model)
         tracker = PoseTracker("owned", on_result=print)
         method.gate.clear()
         tracker.submit(FRAME)
@@ -624,8 +624,8 @@ class TestClose:
         self, method, monkeypatch
     ):
         tracker = make_tracker(method)
-        with tracker._lock:  # as track() holds it, which does not go on in the child
-            monkeypatch.setattr(os, "getpid", lambda: tracker._process + 1)
+        with tracker._stream._lock:  # as track() holds it, which does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: tracker._stream._process + 1)
             assert isinstance(in_thread(lambda: tracker.track(FRAME))(), ClosedError)
             assert isinstance(in_thread(tracker.reset)(), ClosedError)
             monkeypatch.undo()
@@ -635,8 +635,8 @@ class TestClose:
         self, method, monkeypatch
     ):
         tracker = make_tracker(method)
-        with tracker._recorder._lock:  # held by a thread that does not go on in the child
-            monkeypatch.setattr(os, "getpid", lambda: tracker._process + 1)
+        with tracker._stream._recorder._lock:  # held by a thread that does not go on in the child
+            monkeypatch.setattr(os, "getpid", lambda: tracker._stream._process + 1)
             assert isinstance(in_thread(lambda: tracker.stats)(), ClosedError)
             assert "another process" in in_thread(lambda: repr(tracker))()
             monkeypatch.undo()

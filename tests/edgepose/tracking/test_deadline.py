@@ -51,7 +51,7 @@ class TestChoice:
         made.observe(Effort.LIGHT, 60.0)
         assert made.choose(0.0, tracking=True, head_due=False) is Effort.LIGHT
         made.observe(Effort.LIGHT, 60.0)
-        assert made.choose(0.0, tracking=True, head_due=False) is Effort.NONE
+        assert made.choose(0.0, tracking=True, head_due=False) is Effort.SKIP
 
     def test_one_slow_frame_is_not_held_against_a_step_for_ever(self):
         made = deadline(head_ms=1000.0)
@@ -124,21 +124,21 @@ class TestStream:
 
     def test_a_light_frame_costs_one_run_of_the_light_network_also_where_nobody_is_seen(self):
         method = FakeMethod(standing_person((160, 120), 120))
-        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
-        stream.process(FRAME, 0, 0.0, None, StageClock())
+        stream = PoseStream(fake_model(method))
+        stream.process(Frame(0, FRAME, 0.0), StageClock())
         method.calls.clear()
         method.person = None
-        result = stream.process(FRAME, 1, 40.0, None, StageClock(), Effort.LIGHT)
+        result = stream.process(Frame(1, FRAME, 40.0), StageClock(), Effort.LIGHT)
         assert [call.kind for call in method.calls] == ["advance"]
         assert result.keypoints is None
 
     def test_a_jump_from_one_roi_to_another_is_not_predicted_to_go_on(self):
         method, rois = FakeMethod(), ((0, 40, 160, 160), (160, 40, 160, 160))
-        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+        stream = PoseStream(fake_model(method))
         for step, (x, roi) in enumerate(zip((80, 240), rois, strict=True)):
             method.person = standing_person((x, 120), 120)
-            stream.process(FRAME, step, 40.0 * step, roi, StageClock())
-        result = stream.process(FRAME, 2, 80.0, rois[1], StageClock(), Effort.NONE)
+            stream.process(Frame(step, FRAME, 40.0 * step, roi), StageClock())
+        result = stream.process(Frame(2, FRAME, 80.0, rois[1]), StageClock(), Effort.SKIP)
         assert result.origin is Origin.PREDICTED
         np.testing.assert_allclose(result.keypoints[:, :2], method.person[:, :2], atol=1.0)
 

@@ -3,13 +3,16 @@
 import contextlib
 import itertools
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from edgepose.streaming.flow_control import _POLICIES, Latest
+from edgepose.keyframes import KeyFrames
+from edgepose.streaming.flow_control import _POLICIES, QUEUED_FRAMES, Latest
+from edgepose.streaming.stream_queue import QUEUED_RESULTS
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import FrameSource
@@ -223,8 +226,8 @@ def test_results_that_the_loop_did_not_come_to_are_counted_once(method):
 
 def settle(tracker):
     """Wait until a result is in the loop's hand, and the next one waits for it to be taken."""
-    session = tracker._session
-    changed = session.pipeline._changed
+    session = tracker._stream._session
+    changed = session.scheduler.lifecycle.changed
     with changed:
         assert changed.wait_for(lambda: tracker.stats.poses >= 3, SECONDS)
 
@@ -232,24 +235,24 @@ def settle(tracker):
 def test_a_loop_that_begins_while_the_tracker_closes_ends(method, monkeypatch):
     tracker = make_tracker(method)
     opening, go_on = threading.Event(), threading.Event()
-    start_afresh = tracker._restart
+    restart = tracker._stream._restart
 
-    def slowly():
+    def slowly(*policy):
         opening.set()
         assert go_on.wait(SECONDS)
-        start_afresh()
+        restart(*policy)
 
     def loop():
         with contextlib.suppress(ClosedError):
             deque(tracker.stream(itertools.repeat(FRAME)), maxlen=1)
 
-    monkeypatch.setattr(tracker, "_restart", slowly)
+    monkeypatch.setattr(tracker._stream, "_restart", slowly)
     looping = threading.Thread(target=loop, daemon=True)
     looping.start()
     assert opening.wait(SECONDS)
     closing = threading.Thread(target=tracker.close, daemon=True)
     closing.start()
-    while not tracker._closed:
+    while not tracker._stream.closed:
         pass
     go_on.set()
     closing.join(SECONDS)
@@ -333,3 +336,92 @@ def test_a_callback_that_ends_its_thread_ends_the_loop(method):
     with pytest.raises(ClosedError, match="gone"):
         list(tracker.stream(ScriptedSource(script)))
     tracker.close()
+
+
+class HoldBack:
+    """A refinement that changes nothing, some frames late."""
+
+    def __init__(self, lag_frames):
+        self.lag_frames = lag_frames
+        self.reset()
+
+    def new_refiner(self, _model, _smoothing):
+        return HoldBack(self.lag_frames)
+
+    def warmup(self):
+        pass
+
+    def take(self, tracked):
+        self._held.append(tracked.result)
+        return [self._held.popleft()] if len(self._held) > self.lag_frames else []
+
+    def flush(self):
+        held = list(self._held)
+        self._held.clear()
+        return held
+
+    def reset(self):
+        self._held = deque()
+
+
+class TestWithFrames:
+    """``stream(source, with_frames=True)`` pairs each result with its own image."""
+
+    @staticmethod
+    def numbered(count):
+        """Frames whose number is written into their pixels."""
+        return [np.full(FRAME.shape, number, np.uint8) for number in range(count)]
+
+    @staticmethod
+    def numbers(pairs):
+        return [(int(frame[0, 0, 0]), result.frame_id) for frame, result in pairs]
+
+    def test_each_result_comes_with_its_frame(self, method):
+        with make_tracker(method) as tracker:
+            pairs = list(tracker.stream(self.numbered(30), with_frames=True))
+        assert self.numbers(pairs) == [(number, number) for number in range(30)]
+        assert all(frame.dtype == np.uint8 and frame.shape == FRAME.shape for frame, _ in pairs)
+
+    @pytest.mark.parametrize(
+        "options", [{"key_frames": KeyFrames(lag_frames=5)}, {"refine": HoldBack(7)}]
+    )
+    def test_results_that_are_held_back_come_with_their_own_frames(self, method, options):
+        with PoseTracker(fake_model(method), **options) as tracker:
+            pairs = list(tracker.stream(self.numbered(20), with_frames=True))
+        assert self.numbers(pairs) == [(number, number) for number in range(20)]
+
+    def test_grey_frames_come_as_bgr(self, method):
+        with make_tracker(method) as tracker:
+            ((frame, _),) = tracker.stream([FRAME[:, :, 0]], with_frames=True)
+        assert frame.shape == FRAME.shape
+
+    def test_frames_in_memory_are_bounded(self, method):
+        alive = 0
+
+        def freed():
+            nonlocal alive
+            alive -= 1
+
+        def frames():
+            nonlocal alive
+            for _ in range(200):
+                frame = FRAME.copy()
+                alive += 1
+                weakref.finalize(frame, freed)
+                yield frame
+
+        most = 0
+        with make_tracker(method) as tracker:
+            for _pair in tracker.stream(frames(), with_frames=True):
+                most = max(most, alive)
+        assert most <= QUEUED_RESULTS + QUEUED_FRAMES + 6
+
+    def test_a_reset_in_the_loop_pairs_what_follows(self, method):
+        with make_tracker(method) as tracker:
+            pairs = tracker.stream(self.numbered(200), with_frames=True)
+            for _ in range(3):
+                next(pairs)
+            tracker.reset()
+            first, second = next(pairs), next(pairs)
+        assert [result.frame_id for _, result in (first, second)] == [0, 1]
+        assert int(second[0][0, 0, 0]) == int(first[0][0, 0, 0]) + 1
