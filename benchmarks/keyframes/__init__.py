@@ -1,4 +1,4 @@
-"""Key frames: which are best, how many it takes, how they stand spoilt frames, and what is saved.
+"""Key frames: which are best, how many it takes, how they stand degraded frames, and what is saved.
 
 ``python -m benchmarks keyframes --help`` lists the options. Writes ``keyframes.json`` and
 ``keyframes.png``.
@@ -87,7 +87,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(json.dumps(content, indent=1))
 
 
-def _by_poses(args: argparse.Namespace, judge: SelectionScorer) -> dict[str, Any]:
+def _by_poses(args: argparse.Namespace, scorer: SelectionScorer) -> dict[str, Any]:
     found: dict[str, Any] = {}
     ways: dict[str, Choose] = {
         "even steps": even_steps,
@@ -100,15 +100,15 @@ def _by_poses(args: argparse.Namespace, judge: SelectionScorer) -> dict[str, Any
             continue
         from benchmarks.keyframes.networks import Networks
 
-        networks = Networks(path, args.out / "keyframes-features", judge.clips)
+        networks = Networks(path, args.out / "keyframes-features", scorer.clips)
         networks.name = _unused(networks.name, ways, path)
         ways[networks.name] = networks.choose
         if "online" in args.parts:
-            found.setdefault("online", {})[networks.name] = networks.online_table(judge)
+            found.setdefault("online", {})[networks.name] = networks.online_table(scorer)
     if "selection" in args.parts:
-        found["selection"] = selection_table(judge, ways)
+        found["selection"] = selection_table(scorer, ways)
     if "robustness" in args.parts:
-        found["robustness"] = robustness_table(judge)
+        found["robustness"] = robustness_table(scorer)
     return found
 
 

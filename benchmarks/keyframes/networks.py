@@ -54,11 +54,11 @@ class Networks:
             self._said[name] = self._loaded.predict(self._features(clip))
         return self._loaded.chosen(self._said[name], count)
 
-    def online_table(self, judge: SelectionScorer) -> dict[str, Any]:
+    def online_table(self, scorer: SelectionScorer) -> dict[str, Any]:
         """Compare decisions from the past alone with those from whole windows (Table 3)."""
-        batch = [self._loaded.choose(self._features(clip)) for clip in judge.clips]
-        online = [self._online(clip) for clip in judge.clips]
-        return {"batch": _row(judge, batch), "online": _row(judge, online)}
+        batch = [self._loaded.choose(self._features(clip)) for clip in scorer.clips]
+        online = [self._online(clip) for clip in scorer.clips]
+        return {"batch": _row(scorer, batch), "online": _row(scorer, online)}
 
     def _online(self, clip: FrameWisePoses) -> list[int]:
         loaded = self._loaded
@@ -73,11 +73,11 @@ class Networks:
         return self._kept[clip.clip.name]
 
 
-def _row(judge: SelectionScorer, keys: list[list[int]]) -> dict[str, float]:
-    poses = [judge.path(c.poses[CLEAN], k) for c, k in zip(judge.clips, keys, strict=True)]
-    rates = [LENGTH * len(k) / len(c.clip) for c, k in zip(judge.clips, keys, strict=True)]
+def _row(scorer: SelectionScorer, keys: list[list[int]]) -> dict[str, float]:
+    poses = [scorer.path(c.poses[CLEAN], k) for c, k in zip(scorer.clips, keys, strict=True)]
+    rates = [LENGTH * len(k) / len(c.clip) for c, k in zip(scorer.clips, keys, strict=True)]
     return {
-        "pck": judge.pck(poses),
+        "pck": scorer.pck(poses),
         "keys_of_40": float(np.mean(rates)),
         "deviation": float(np.std(rates)),
     }

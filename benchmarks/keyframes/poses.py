@@ -1,4 +1,4 @@
-"""What the network says of every frame by itself, clean and spoilt: computed once, then kept."""
+"""What the network says of every frame by itself, clean and degraded: computed once, then kept."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def blur(image: Image, _roi: Roi, _random: np.random.Generator) -> Image:
 def occlusion(image: Image, roi: Roi, random: np.random.Generator) -> Image:
     """Put a black square about the middle of the person's box."""
     x, y = (round(c + random.integers(-SHIFT, SHIFT + 1) - SQUARE / 2) for c in roi.center)
-    spoilt = image.copy()
-    spoilt[max(y, 0) : max(y + SQUARE, 0), max(x, 0) : max(x + SQUARE, 0)] = 0
-    return spoilt
+    degraded = image.copy()
+    degraded[max(y, 0) : max(y + SQUARE, 0), max(x, 0) : max(x + SQUARE, 0)] = 0
+    return degraded
 
 
 PERTURBATIONS: dict[str, Callable[[Image, Roi, np.random.Generator], Image]] = {

@@ -1,4 +1,4 @@
-"""Which key frames are best, how many it takes, and what happens when frames are spoilt."""
+"""Which key frames are best, how many it takes, and what happens when frames are degraded."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ALPHA = 0.2
 COUNTS = (2, 3, 4, 6, 8, 10, 13, 16, 20, 26, 32)
 RANDOM_COUNTS, TRIALS = (6, 10), 100
 LENGTH = 40
-#: Key frames per 40 frames where some of them are spoilt, and the parts that are.
-ROBUST_COUNT, SPOILT = 16, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+#: Key frames per 40 frames where some of them are degraded, and the parts that are.
+ROBUST_COUNT, DEGRADED = 16, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 Choose = Callable[[FrameWisePoses, int], list[int]]
 Poses = Sequence[Floats]
@@ -93,17 +93,17 @@ def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
 EVEN_STEPS = EvenSteps()
 
 
-def selection_table(judge: SelectionScorer, ways: dict[str, Choose]) -> dict[str, Any]:
+def selection_table(scorer: SelectionScorer, ways: dict[str, Choose]) -> dict[str, Any]:
     """Return the PCK of every way at every count, and of random frames (Table 2)."""
-    every = judge.pck([clip.poses[CLEAN] for clip in judge.clips])
+    every = scorer.pck([clip.poses[CLEAN] for clip in scorer.clips])
     table: dict[str, Any] = {
-        name: {count: judge.by_keys(choose, count) for count in COUNTS}
+        name: {count: scorer.by_keys(choose, count) for count in COUNTS}
         for name, choose in ways.items()
     }
     table["random, best of 100"] = {}
     table["random, mean"] = {}
     for count in RANDOM_COUNTS:
-        trials = [judge.by_keys(_random(seed), count) for seed in range(TRIALS)]
+        trials = [scorer.by_keys(_random(seed), count) for seed in range(TRIALS)]
         table["random, best of 100"][count] = max(trials)
         table["random, mean"][count] = float(np.mean(trials))
     return {
@@ -113,34 +113,34 @@ def selection_table(judge: SelectionScorer, ways: dict[str, Choose]) -> dict[str
     }
 
 
-def robustness_table(judge: SelectionScorer) -> dict[str, dict[str, list[float]]]:
-    """Return the PCK over the part of spoilt frames (Table 5)."""
+def robustness_table(scorer: SelectionScorer) -> dict[str, dict[str, list[float]]]:
+    """Return the PCK over the part of degraded frames (Table 5)."""
     return {
         kind: {
-            "frame-wise": [judge.pck(_spoilt(judge, kind, part)[0]) for part in SPOILT],
+            "frame-wise": [scorer.pck(_degraded(scorer, kind, part)[0]) for part in DEGRADED],
             f"{ROBUST_COUNT} key frames of 40": [
-                judge.pck(_by_spoilt_keys(judge, kind, part)) for part in SPOILT
+                scorer.pck(_by_degraded_keys(scorer, kind, part)) for part in DEGRADED
             ],
         }
         for kind in PERTURBATIONS
     }
 
 
-def _spoilt(judge: SelectionScorer, kind: str, part: float) -> tuple[list[Floats], list[Floats]]:
-    """Return poses and thumbnails of all clips with a part of the frames spoilt."""
+def _degraded(scorer: SelectionScorer, kind: str, part: float) -> tuple[list[Floats], list[Floats]]:
+    """Return poses and thumbnails of all clips with a part of the frames degraded."""
     poses, small = [], []
     random = np.random.default_rng(1)
-    for clip in judge.clips:
+    for clip in scorer.clips:
         bad = _chosen(random, len(clip.clip), part)
         poses.append(np.where(bad[:, None, None], clip.poses[kind], clip.poses[CLEAN]))
         small.append(np.where(bad[:, None], clip.thumbnails[kind], clip.thumbnails[CLEAN]))
     return poses, small
 
 
-def _by_spoilt_keys(judge: SelectionScorer, kind: str, part: float) -> list[Floats]:
-    poses, small = _spoilt(judge, kind, part)
+def _by_degraded_keys(scorer: SelectionScorer, kind: str, part: float) -> list[Floats]:
+    poses, small = _degraded(scorer, kind, part)
     return [
-        judge.path(each, EVEN_STEPS(looks, scaled(ROBUST_COUNT, len(each))))
+        scorer.path(each, EVEN_STEPS(looks, scaled(ROBUST_COUNT, len(each))))
         for each, looks in zip(poses, small, strict=True)
     ]
 

@@ -36,7 +36,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--parts", default=",".join(groups()), help="default: %(default)s")
     parser.add_argument(
-        "--contenders",
+        "--candidates",
         default=",".join(CONTENDERS),
         help="tracker and gt-box are ways of the model, others peers (default: %(default)s)",
     )
@@ -77,7 +77,7 @@ def _measured(args: argparse.Namespace) -> list[Row]:
         )
     clips = selection(args)
     work = partial(measure, Setup(args.model, args.backend, args.weights, clips, parts))
-    who = args.contenders.split(",")
+    who = args.candidates.split(",")
     if args.jobs == 1:
         return list(chain.from_iterable(map(work, who)))
     with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:

@@ -27,7 +27,7 @@ class Condition:
         name: as printed, unique.
         group: of conditions that differ in degree.
         apply: returns the harder clip, always with the same pixels.
-        share: of the frames that are spoilt, 0 to 1.
+        share: of the frames that are degraded, 0 to 1.
     """
 
     name: str

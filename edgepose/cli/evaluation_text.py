@@ -11,10 +11,12 @@ from edgepose.evaluation.paper_tables import paper_rows
 from edgepose.evaluation.protocols.runner import Run
 from edgepose.evaluation.report import Table, average_table, measure_table, summary_table
 from edgepose.evaluation.splits import average_runs
+from edgepose.evaluation.uncertainty import Row, figure_names, uncertainty_tables
 
 
 def evaluation_text(
     runs: Sequence[Sequence[Run]],
+    rows: Sequence[Sequence[Row]],
     parts: Sequence[Selection],
     measures: Sequence[Measure],
     as_published: bool,
@@ -23,24 +25,36 @@ def evaluation_text(
 
     Args:
         runs: the results of each part.
+        rows: the same, resampled.
         parts: how their clips were chosen.
         measures: what was measured.
         as_published: whether papers report on these clips: beside the mean, if there is one.
     """
     data = data_set(parts[0].data)
-    rows = {each: paper_rows(parts[0].data, *each) if as_published else () for each in measures}
+    published = {
+        each: paper_rows(parts[0].data, *each) if as_published else () for each in measures
+    }
     if len(parts) == 1:
-        tables = [measure_table(runs[0], measure, rows[measure]) for measure in measures]
-        return _tables([*tables, summary_table(runs[0], data.headline)])
+        tables = [measure_table(runs[0], measure, published[measure]) for measure in measures]
+        return tables_text([*tables, *_summary(runs[0], rows[0], measures, data.headline)])
     text = ""
-    for part, done in zip(parts, runs, strict=True):
+    for part, done, row in zip(parts, runs, rows, strict=True):
         tables = [measure_table(done, measure) for measure in measures]
-        text += f"{part.split}\n\n{_tables([*tables, summary_table(done, data.headline)])}\n"
+        tables += _summary(done, row, measures, data.headline)
+        text += f"{part.split}\n\n{tables_text(tables)}\n"
     averages = average_runs(runs)
-    return text + _tables([average_table(averages, each, rows[each]) for each in measures])
+    return text + tables_text([average_table(averages, each, published[each]) for each in measures])
 
 
-def _tables(tables: Sequence[Table]) -> str:
+def tables_text(tables: Sequence[Table]) -> str:
+    """Return tables below each other, each under its title."""
     return "\n".join(
         f"{table.title}\n{format_table((table.header, *table.rows))}" for table in tables
     )
+
+
+def _summary(
+    runs: Sequence[Run], rows: Sequence[Row], measures: Sequence[Measure], headline: str
+) -> list[Table]:
+    summary = summary_table(runs, headline)
+    return [summary, *uncertainty_tables(rows, figure_names(measures), "films")]

@@ -9,6 +9,8 @@ from pathlib import Path
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers import sub_jhmdb as published_jhmdb
 from edgepose.datasets.readers.damaged_files import read_each, refuse, skip
+from edgepose.datasets.readers.everyday import read_everyday_clips
+from edgepose.datasets.readers.jhmdb import SPLITS as JHMDB_SPLITS
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.readers.penn import read_penn_clips
 from edgepose.datasets.root import data_root
@@ -33,11 +35,15 @@ class DataSet:
     headline: str
 
 
+EVERYDAY = "everyday"
+"""People in photos: a clip of one frame each, with a protocol of its own."""
+
 DATA_SETS: dict[str, DataSet] = {
-    "jhmdb": DataSet(read_jhmdb_clips, ("val", "train"), "limbs12"),
+    "jhmdb": DataSet(read_jhmdb_clips, JHMDB_SPLITS, "limbs12"),
     "penn": DataSet(read_penn_clips, ("test", "train"), "micro"),
     "sub-jhmdb": DataSet(published_jhmdb.read_sub_jhmdb_clips, published_jhmdb.SPLITS, "mean7"),
     "full-jhmdb": DataSet(published_jhmdb.read_full_jhmdb_clips, published_jhmdb.SPLITS, "mean7"),
+    EVERYDAY: DataSet(read_everyday_clips, ("val",), "limbs12"),
 }
 
 

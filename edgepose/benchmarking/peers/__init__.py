@@ -68,6 +68,17 @@ class Peer:
         paths = (each / self.file for each in weight_folders(folder))
         return next((path for path in paths if path.is_file()), None)
 
+    def require_weights(self, folder: Path | None = None) -> Path:
+        """Return what :meth:`weights` finds.
+
+        Raises:
+            DataError: it finds nothing.
+        """
+        path = self.weights(folder)
+        if path is None:
+            raise DataError(f"{self.name} cannot take part: {self.how_to_get()}.")
+        return path
+
     def how_to_get(self) -> str:
         """Say what is missing and what to do."""
         return (

@@ -167,8 +167,7 @@ def _peers(args: argparse.Namespace) -> Sequence[Peer]:
         return ()
     chosen = choose_peers(args.peers)
     for peer in chosen:
-        if peer.weights(args.weights) is None:
-            raise DataError(f"{peer.name} cannot take part: {peer.how_to_get()}.")
+        peer.require_weights(args.weights)
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""``edgepose evaluate``: accuracy on annotated clips."""
+"""``edgepose evaluate``: accuracy on annotated clips, and on people in photos."""
 
 from __future__ import annotations
 
@@ -10,31 +10,48 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edgepose.cli.evaluation_text import evaluation_text
+from edgepose.benchmarking.peers import PEERS, choose_peers
+from edgepose.cli.evaluation_text import evaluation_text, tables_text
 from edgepose.evaluation.data_sets import (
     DATA_SETS,
+    EVERYDAY,
     Selection,
+    data_set,
     select_clips,
 )
+from edgepose.evaluation.everyday_report import everyday_as_json, everyday_tables
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
-from edgepose.evaluation.protocols.runner import Contender, run_all
+from edgepose.evaluation.protocols.everyday import InPhotos, score_all
+from edgepose.evaluation.protocols.runner import Contender, Run, run_all
 from edgepose.evaluation.report import as_json, averages_as_json
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
-from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
+from edgepose.evaluation.uncertainty import (
+    Row,
+    figure_names,
+    resample_score,
+    uncertainty_as_json,
+)
+from edgepose.inference.model import DEFAULT_MODEL, DEFAULT_THREADS, PoseModel, load
 from edgepose.utils.arguments import listed, whole
+from edgepose.utils.machine import usable_cores
 from edgepose.utils.output_files import check_writable, create_file
+from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.errors import ConfigError
 
 DEFAULT_SEGMENTS: tuple[Segment, ...] = ("body", 5, None)
+DEFAULT_ALPHAS = (0.2, 0.1)
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "evaluate",
-        help="measure accuracy on annotated clips",
-        epilog="Example: edgepose evaluate ppn-swift --grade A --segment-length body,5,never",
+        help="measure accuracy on annotated clips and people",
+        description="Prints accuracy with 95 % confidence intervals (bootstrap over films or "
+        "photos), and of several models the differences with theirs.",
+        epilog="Examples: edgepose evaluate ppn-swift --grade A --segment-length body,5,never; "
+        "edgepose evaluate ppn-swift --dataset everyday --peers movenet,rtmpose",
     )
     parser.add_argument(
         "model",
@@ -42,6 +59,7 @@ def add_parser(subparsers: Any) -> None:
         default=[DEFAULT_MODEL],
         help="name or folder of a bundle; with --split all maybe one for each split",
     )
+    _add_comparison_options(parser)
     _add_data_options(parser)
     _add_protocol_options(parser)
     parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
@@ -51,16 +69,51 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
 
 
+def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("comparison, on the same clips or people")
+    group.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="another model; may be given several times",
+    )
+    group.add_argument(
+        "--peers",
+        type=listed(str),
+        default=(),
+        metavar="NAME,...",
+        help=f"other networks in the annotated boxes: {', '.join(peer.option for peer in PEERS)}",
+    )
+    group.add_argument("--weights", type=Path, metavar="DIR", help="folder of the peers' weights")
+
+
 def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
-    group.add_argument("--data", choices=DATA_SETS, default="jhmdb", help="the annotated set")
     group.add_argument(
-        "--root", type=Path, metavar="DIR", help="its folder (default: EDGEPOSE_DATA)"
+        "--dataset",
+        choices=DATA_SETS,
+        default="jhmdb",
+        help="the annotated set; everyday holds people in photos, with a protocol of its own "
+        "(default: jhmdb)",
+    )
+    place = group.add_mutually_exclusive_group()
+    place.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help="the folder with a folder for each set (default: EDGEPOSE_DATA)",
+    )
+    place.add_argument(
+        "--root", type=Path, metavar="DIR", help="the folder of the set, if it has another name"
     )
     group.add_argument(
         "--split",
         help="part of the set, or all for every test split and their mean, to be compared with "
-        "papers where one model was trained for each (default: the first test or validation part)",
+        "papers where one model was trained for each (default: the first test or validation part; "
+        "of jhmdb this is val, all validation films, on which published figures are; it consists "
+        "of selection, to choose models and settings by, and final, for figures that no choice "
+        "was made on)",
     )
     group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
     group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
@@ -75,8 +128,8 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--protocol",
         choices=("gt-box", "tracker"),
-        default="gt-box",
-        help="crop around the annotated person, or track the whole video without annotation",
+        help="crop around the annotated person, or track the whole video without annotation "
+        "(default: gt-box)",
     )
     group.add_argument(
         "--segment-length",
@@ -95,9 +148,8 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--alpha",
         type=listed(float),
-        default=(0.2, 0.1),
         metavar="A,...",
-        help="tolerances of PCK",
+        help="tolerances of PCK (default: 0.2,0.1)",
     )
 
 
@@ -105,26 +157,77 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the JSON; return the exit code."""
     if args.json:
         check_writable(args.json)
-    selection, measures = _selection(args), measures_for(args.alpha)
+    content = _evaluate_people(args) if args.dataset == EVERYDAY else _evaluate_clips(args)
+    if args.json:
+        _write_json(args.json, content)
+    return 0
+
+
+def _evaluate_clips(args: argparse.Namespace) -> dict[str, Any]:
+    """Print the tables of clips; return all figures as plain data."""
+    selection, measures = _selection(args), measures_for(args.alpha or DEFAULT_ALPHAS)
     parts = parts_of(selection)
     models = _one_for_each(args.model, parts)
     clips = [select_clips(part) for part in parts]
     with ExitStack() as opened:
-        loaded = {name: opened.enter_context(_load(name, args)) for name in models}
+        loaded = _load_all([*models, *args.compare], args, opened)
         in_use = {name: model.precision for name, model in loaded.items()}
-        contenders = [_contenders(loaded[name], args) for name in models]
+        compared = [each for name in args.compare for each in _contenders(loaded[name], args)]
+        compared += _peers(args, opened)
+        contenders = [[*_contenders(loaded[name], args), *compared] for name in models]
         _require_alike(contenders)
         runs = [run_all(*part, measures) for part in zip(contenders, clips, strict=True)]
-    as_published = args.protocol == "gt-box" and are_as_published(parts)
-    sys.stdout.write(evaluation_text(runs, parts, measures, as_published))
-    if args.json:
-        each = [
-            as_json(done, read, part, **_settings(args, name), precision_in_use=in_use[name])
-            for done, read, part, name in zip(runs, clips, parts, models, strict=True)
+    rows = [_resampled(done, args.dataset) for done in runs]
+    as_published = _protocol(args) == "gt-box" and are_as_published(parts)
+    sys.stdout.write(evaluation_text(runs, rows, parts, measures, as_published))
+    names = figure_names(measures)
+    each = [
+        as_json(
+            done,
+            read,
+            part,
+            **_settings(args, name),
+            precision_in_use=in_use[name],
+            uncertainty=uncertainty_as_json(row, names, "films"),
+        )
+        for done, row, read, part, name in zip(runs, rows, clips, parts, models, strict=True)
+    ]
+    return averages_as_json(average_runs(runs), each, selection) if len(parts) > 1 else each[0]
+
+
+def _evaluate_people(args: argparse.Namespace) -> dict[str, Any]:
+    """Print the tables of people in photos; return all figures as plain data."""
+    _refuse_for_people(args)
+    (name,) = _one_for_each(args.model, [_selection(args)])
+    people = select_clips(_selection(args))
+    with ExitStack() as opened:
+        models = _load_all([name, *args.compare], args, opened)
+        candidates = [
+            *(Contender(models[each].name, InPhotos(models[each])) for each in models),
+            *_peers(args, opened),
         ]
-        averaged = averages_as_json(average_runs(runs), each, selection)
-        _write_json(args.json, averaged if len(parts) > 1 else each[0])
-    return 0
+        scores = score_all(candidates, people)
+        precision = models[name].precision
+    rows = [Row(score.label, score.resampled()) for score in scores]
+    sys.stdout.write(tables_text(everyday_tables(scores, rows)))
+    settings = {**_settings(args, name), "protocol": EVERYDAY, "precision_in_use": precision}
+    return everyday_as_json(scores, rows, **settings)
+
+
+def _refuse_for_people(args: argparse.Namespace) -> None:
+    """Refuse options that mean something for clips alone."""
+    names = ("protocol", "segment_length", "flip", "scales", "alpha", "grade", "full_body")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)} cannot be used with --dataset {EVERYDAY}: people in photos are "
+            "evaluated one by one in their annotated boxes. Leave that out."
+        )
+
+
+def _resampled(runs: Sequence[Run], dataset: str) -> list[Row]:
+    headline = data_set(dataset).headline
+    return [Row(run.contender.label, resample_score(run.score, headline)) for run in runs]
 
 
 def _one_for_each(models: Sequence[str], parts: Sequence[Selection]) -> Sequence[str]:
@@ -134,6 +237,19 @@ def _one_for_each(models: Sequence[str], parts: Sequence[Selection]) -> Sequence
             "or one for each with --split all."
         )
     return models if len(models) == len(parts) else [*models] * len(parts)
+
+
+def _load_all(
+    names: Sequence[str], args: argparse.Namespace, opened: ExitStack
+) -> dict[str, PoseModel]:
+    """Load each model once; one to compare with has its own name in the tables."""
+    models: dict[str, PoseModel] = {}
+    for name in dict.fromkeys(names):
+        model = opened.enter_context(_load(name, args))
+        if name in args.compare and model.name in (each.name for each in models.values()):
+            model.name = name  # as it was typed: both bundles say that they are called the same
+        models[name] = model
+    return models
 
 
 def _load(model: str, args: argparse.Namespace) -> PoseModel:
@@ -146,6 +262,24 @@ def _load(model: str, args: argparse.Namespace) -> PoseModel:
     )
 
 
+def _peers(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
+    """Open other networks, as they are published: in float32."""
+    threads = args.threads or min(DEFAULT_THREADS, usable_cores())
+    settings = BackendSettings(
+        device=args.device, precision="float32", num_threads=threads, batch=1
+    )
+    chosen = [(peer, peer.require_weights(args.weights)) for peer in choose_peers(args.peers)]
+    backend = get_backend(args.backend)
+    return [
+        Contender(
+            peer.name,
+            peer.predictor(opened.enter_context(backend.load(path, settings=settings))),
+            peer.note,
+        )
+        for peer, path in chosen
+    ]
+
+
 def _require_alike(contenders: Sequence[Sequence[Contender]]) -> None:
     kinds = {tuple(each.predictor.skeleton.name for each in part) for part in contenders}
     if len(kinds) > 1:
@@ -155,14 +289,20 @@ def _require_alike(contenders: Sequence[Sequence[Contender]]) -> None:
 
 
 def _settings(args: argparse.Namespace, model: str) -> dict[str, Any]:
-    names = ("protocol", "backend", "device", "precision", "flip", "scales")
-    return {"model": model, **{name: getattr(args, name) for name in names}}
+    names = ("backend", "device", "precision", "flip", "scales", "compare", "peers")
+    chosen = {name: getattr(args, name) for name in names}
+    return {"model": model, "protocol": _protocol(args), **chosen}
+
+
+def _protocol(args: argparse.Namespace) -> str:
+    return args.protocol or "gt-box"
 
 
 def _selection(args: argparse.Namespace) -> Selection:
+    root = args.root if args.data_root is None else args.data_root / args.dataset
     return Selection(
-        data=args.data,
-        root=args.root,
+        data=args.dataset,
+        root=root,
         split=args.split,
         grade=args.grade,
         full_body=args.full_body,
@@ -172,7 +312,7 @@ def _selection(args: argparse.Namespace) -> Selection:
 
 
 def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
-    if args.protocol == "gt-box":
+    if _protocol(args) == "gt-box":
         segments = args.segment_length or DEFAULT_SEGMENTS
         return in_boxes(model, segments, flip=args.flip, scales=args.scales or (1.0,))
     if args.segment_length or args.flip or args.scales:

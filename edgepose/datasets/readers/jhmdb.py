@@ -23,6 +23,11 @@ from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import HALPE26, JHMDB15, Skeleton
 
 SIZE = (320, 240)
+SPLITS = ("val", "selection", "final", "train")
+"""Validation is also there in two parts: films to choose by, and films for final figures alone."""
+
+FINAL_FILMS = Path(__file__).parent.parent / "splits" / "jhmdb-final.txt"
+"""The validation films on which no choice is made."""
 
 
 def read_jhmdb_clips(
@@ -34,7 +39,8 @@ def read_jhmdb_clips(
 
     Args:
         root: the folder that holds ``joints.npz`` and ``clips/``.
-        split: "val" (films that training never sees) or "train".
+        split: "val" (films that training never sees), of these "selection" (choices are made on
+            them) or "final" (none is), or "train".
         grade: "A" or "B" to keep only those.
         on_broken: is given a `DataError` for each broken clip, which is left out.
 
@@ -42,10 +48,10 @@ def read_jhmdb_clips(
         DataError: a file is missing or damaged.
         ConfigError: there is no such split.
     """
-    if split not in ("train", "val"):
-        raise ConfigError(f"The JHMDB clips have the splits train and val, but no {split!r}.")
+    if split not in SPLITS:
+        raise ConfigError(f"The JHMDB clips have the splits {', '.join(SPLITS)}, not {split!r}.")
     table = _annotation(root)
-    chosen = table["val"] == (split == "val")
+    chosen = _in_split(table, split)
     if grade is not None:
         chosen &= table["grade"] == grade
 
@@ -53,6 +59,12 @@ def read_jhmdb_clips(
         return checked_clip(_clip(root, table, index, split))
 
     return list(read_each(np.flatnonzero(chosen).tolist(), read, on_broken))
+
+
+def final_films() -> tuple[str, ...]:
+    """Return the names of the validation films on which no choice is made."""
+    lines = FINAL_FILMS.read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def read_jhmdb_people(
@@ -103,6 +115,15 @@ def _annotation(root: Path) -> Table:
         root / "joints.npz",
         *("clips", "offsets", "joints", "frame_ok", "grade", "film", "val", "full_body"),
     )
+
+
+def _in_split(table: Table, split: str) -> NDArray[np.bool_]:
+    """Which clips belong to a split."""
+    val = np.asarray(table["val"], bool)
+    if split in ("val", "train"):
+        return val if split == "val" else ~val
+    final = np.isin(table["film"], final_films())
+    return val & (final if split == "final" else ~final)
 
 
 def _clip(root: Path, table: Table, index: int, split: str) -> Clip:

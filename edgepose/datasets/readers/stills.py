@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.labels import absent_keypoints, mask_missing, reconcile, weights_from_scores
+from edgepose.datasets.readers.archives import open_archive, read_member
 from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.readers.tables import load_table
 from edgepose.datasets.records import Keypoints, PersonImage
@@ -81,7 +81,7 @@ def read_backgrounds(
         DataError: the archive is missing or damaged.
     """
     absent = absent_keypoints(skeleton.num_joints)
-    with _open_archive(root / "images.zip") as archive:
+    with open_archive(root / "images.zip") as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
     for still in _read_zip(root / "images.zip", names, [absent] * len(names), on_broken):
         yield replace(still, nobody=True)
@@ -104,24 +104,12 @@ def _check_counts(root: Path, names: NDArray[np.str_], *labels: NDArray[np.float
 def _read_zip(
     path: Path, names: list[str], labels: list[Keypoints] | Keypoints, on_broken: OnBroken
 ) -> Iterator[PersonImage]:
-    with _open_archive(path) as archive:
+    with open_archive(path) as archive:
         rows = zip(names, labels, strict=True)
         yield from read_each(rows, partial(_read_member, archive, path), on_broken)
 
 
-def _open_archive(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise DataError(f"The archive of pictures '{path}' is missing.") from None
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"The archive of pictures '{path}' cannot be read: {error}.") from error
-
-
 def _read_member(archive: zipfile.ZipFile, path: Path, row: tuple[str, Keypoints]) -> PersonImage:
     name, keypoints = row
-    try:
-        picture = archive.read(name)
-    except (KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"The picture {name} in '{path}' cannot be read: {error}.") from error
+    picture = read_member(archive, path, name)
     return PersonImage(f"{path.parent.name}/{name}", picture, keypoints)

@@ -48,6 +48,7 @@ class ClipScore:
 
     Attributes:
         name: the clip.
+        film: what it was cut from.
         frames: how many frames have an annotation.
         without_pose: how many of them have no predicted joint at all.
         followed: how many of them have a pose whose middle lies in the annotated box.
@@ -57,6 +58,7 @@ class ClipScore:
     """
 
     name: str
+    film: str
     frames: int
     without_pose: int
     followed: int
@@ -144,6 +146,7 @@ def score_clip(
     found = np.isfinite(poses[..., :2].sum(axis=-1)).any(axis=1)
     return ClipScore(
         name=clip.name,
+        film=clip.film,
         frames=int(annotated.sum()),
         without_pose=int((annotated & ~found).sum()),
         followed=int((annotated & found & _middle_inside(poses, corners)).sum()),
