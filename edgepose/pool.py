@@ -61,7 +61,7 @@ class TrackerPool(ManagedResource):
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
             ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames`` and ``refine``,
             for all sources. A remote head has one connection for all of them; each has counts of
-            its own, ``stats[name].head``, and is told when the server goes and comes.
+            its own, ``stats[name].head``, and gets an event when the server is lost or back.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.

@@ -16,20 +16,20 @@ from edgepose_runtime.poses.skeletons import Skeleton
 class Origin(str, Enum):
     """How a pose came about.
 
-    A pose is exactly as fresh as this says: nothing is called ``initialised`` that was carried
-    over from an earlier frame.
+    A pose is exactly as fresh as this says: nothing is called ``initialised`` that was
+    propagated from an earlier frame.
     """
 
     INITIALISED = "initialised"
     """The head ran on this very frame."""
     PROPAGATED = "propagated"
-    """The last frame's pose was carried into this one by the light network."""
+    """The last frame's pose was propagated to this one by the light network."""
     MATCHED = "matched"
     """Found by matching the pose kernels of the last frame."""
     KEY_FRAME = "key_frame"
     """The pose network ran because this frame was chosen as a key frame."""
     PREDICTED = "predicted"
-    """Carried on from earlier frames; no network saw this one."""
+    """Extrapolated, or propagated by optical flow; no network processed this frame."""
     INTERPOLATED = "interpolated"
     """Computed from the key frames before and after."""
     REFINED = "refined"
@@ -58,7 +58,7 @@ class PoseResult:
             last of those; 0 on the frame itself, ``None`` if there is no pose.
         latency: what each stage took on this frame, in ms; ``"total"`` is the whole call.
         skeleton: names and order of the joints.
-        head_age_ms: how long ago the frame was taken that a head last looked at in this track,
+        head_age_ms: how long ago the frame was taken that a head last processed in this track,
             where the tracker has a remote one; ``None`` if none did.
     """
 
@@ -118,7 +118,7 @@ class FrameDrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackingFailure:
-    """An error that no caller could be told by raising it.
+    """An error that could not be raised to a caller.
 
     Attributes:
         error: what was raised.

@@ -1,4 +1,4 @@
-"""Helpers for tests of programs that track poses: a model that sees what it is told to see.
+"""Helpers for tests of programs that track poses: a model that sees what a test puts there.
 
 ::
 
@@ -35,7 +35,7 @@ _STANDING = (
 def standing_person(
     center: tuple[float, float], height: float, score: float = 1.0
 ) -> NDArray[np.float32]:
-    """Return the joints (13, 3) of somebody who stands around a point, in pixels, with scores."""
+    """Return the joints (13, 3) of a person who stands around a point, in pixels, with scores."""
     joints = np.asarray(_STANDING) * height + center
     return np.column_stack([joints, np.full(len(joints), score)]).astype(np.float32)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,7 +237,9 @@ class PoseTracker(ManagedResource):
         if self._callbacks.on_result is not None:
             raise ConfigError("stream() returns the results; make a PoseTracker without on_result.")
         pairs = self._stream.results(open_source(source), with_frames=with_frames)
-        return pairs if with_frames else (result for _, result in pairs)
+        if with_frames:
+            return cast("Iterator[tuple[Image, PoseResult]]", pairs)
+        return (result for _, result in pairs)
 
     def warmup(self) -> None:
         """Run every network and kernel once, so that the first frame is as quick as the others.

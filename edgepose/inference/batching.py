@@ -38,8 +38,8 @@ class _Call:
 class BatchCoordinator:
     """The threads that work on frames: a batch is full when each of them waits for one.
 
-    No clock decides how long to wait for company: whoever works will either ask for an inference
-    too, or be done with its frame. Any thread may call.
+    There is no timeout: each participating thread will either ask for an inference too, or be done
+    with its frame. Any thread may call.
 
     Args:
         largest: samples in a batch, at most.

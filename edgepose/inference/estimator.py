@@ -90,6 +90,9 @@ class PoseEstimator:
 
     All its crops share one buffer: nothing that a method returns refers to a crop.
 
+    Attributes:
+        criteria: what counts as a person.
+
     Args:
         model: its networks.
         use_light_network: called before each start: whether the light network has to do, because
@@ -104,7 +107,7 @@ class PoseEstimator:
         self._spec = model.method.spec
         size = self._spec.input_size
         self._buffer: Crop = np.empty((size, size, 3), np.uint8)
-        self._criteria = person_criteria(self._spec.score_threshold)
+        self.criteria = person_criteria(self._spec.score_threshold)
 
     def locate(self, image: Image, roi: Roi, clock: StageClock) -> Keypoints:
         """Return the joints (K, 3) that the light network finds in a region, roughly."""
@@ -145,7 +148,7 @@ class PoseEstimator:
         self.locate(image, here, clock)
         observation = self.initialise(image, here, clock)
         self.advance(image, there, observation, clock)
-        _warm_up_following(self._criteria, len(observation.keypoints))
+        _warm_up_following(self.criteria, len(observation.keypoints))
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
@@ -158,7 +161,7 @@ class PoseEstimator:
         with clock.stage("decode"):
             joints = decode_heatmaps(estimate.heatmaps)
             keypoints = cells_to_frame(joints, roi, spec.heatmap_size, spec.stride, spec.offset)
-        survey = PoseSurvey.of(keypoints, self._criteria, roi.width)
+        survey = PoseSurvey.of(keypoints, self.criteria, roi.width)
         return Observation(roi, keypoints, estimate, age, survey)
 
 

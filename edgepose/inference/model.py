@@ -120,7 +120,7 @@ def load(
         BackendError: the backend is not installed, or has no such device.
         ConfigError: an option has a value that nothing knows.
     """
-    # A tracker looks at one region at a time, and a fixed batch runs some percent faster.
+    # A tracker processes one region at a time, and a fixed batch runs some percent faster.
     threads = min(DEFAULT_THREADS, usable_cores()) if num_threads is None else num_threads
     settings = BackendSettings(device=device, precision=precision, num_threads=threads, batch=1)
     return open_model(model, backend, settings)

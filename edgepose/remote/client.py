@@ -59,8 +59,8 @@ class HeadConnection(Closable):
         model: its method must be able to propagate heat-maps.
         settings: where the head is, and when to send requests.
         local: the bundle's own head steps in while the remote one is away.
-        network: in place of a connection of its own, which is then not told of: whoever has the
-            connection calls :meth:`note`.
+        network: in place of a connection of its own; whoever has the connection then calls
+            :meth:`note`.
 
     Raises:
         ConfigError: the model's method cannot, or the token would be sent in the clear.
@@ -150,7 +150,8 @@ def connect(
     Args:
         model: the bundle.
         settings: where the head is.
-        listener: told whether the server is there, and a sentence for people; on any thread.
+        listener: called with whether the server is there, and a sentence for people; on any
+            thread.
 
     Raises:
         ConfigError: the model's method cannot propagate answers, or the token would be sent in the

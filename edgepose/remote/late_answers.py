@@ -102,7 +102,7 @@ class RemoteHeadTracker:
         self._ready: PropagatedAnswer | None = None
         self._merged: PropagatedAnswer | None = None
         self._latest: RememberedFrame | None = (
-            None  # the newest that a head looked at in this track
+            None  # the newest that a head processed in this track
         )
         self._failed = False
         self._light = True
@@ -136,7 +136,7 @@ class RemoteHeadTracker:
         return None if self._latest is None else timestamp_ms - self._latest.timestamp_ms
 
     def forget_track(self) -> None:
-        """Forget the person, as after a loss: later answers are about somebody else."""
+        """Forget the person, as after a loss: later answers are about another person."""
         with self._lock:
             self._frames.clear()
             self._track_begins = self._number

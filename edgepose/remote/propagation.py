@@ -21,7 +21,7 @@ from edgepose.methods.base import Estimate, Heatmaps, MethodSpec, PropagatingMet
 from edgepose.remote.thumbnails import Thumbnail, follow_points
 from edgepose_runtime.geometry.roi import Roi
 
-#: How far the head's own heat-maps are trusted on the frame that it looked at.
+#: How far the head's own heat-maps are trusted on the frame that it processed.
 FIRST_TRUST = 0.95
 #: What is left of the trust in a joint after each frame, if it was followed, and if it was not.
 FOLLOWED, NOT_FOLLOWED = 0.96, 0.92
@@ -60,7 +60,7 @@ class PropagatedAnswer:
         frame: that frame, with the look that follows from the head's answer.
         heatmaps: the head's estimate for it, (K, h, w), before it is merged with the method's.
         trust: in each joint, (K,) from 0 to 1.
-        asked: the frame that the head looked at.
+        asked: the frame that the head processed.
     """
 
     frame: RememberedFrame

@@ -25,7 +25,7 @@ class HeadRecorder:
             self._era = object()
 
     def add_request(self) -> object:
-        """Count a request; return what its end must be told with."""
+        """Count a request; return the token with which its end is counted."""
         with self._lock:
             self._requests += 1
             return self._era

@@ -23,8 +23,8 @@ MOST_IN_FLIGHT = 256
 class SharedHeadConnection(Closable):
     """A connection that many streams ask, each with counts, events and limits of its own.
 
-    What one stream finds out about the server holds for all: when it is given up, all are told,
-    and one probe finds out for all of them that it is back.
+    What one stream finds out about the server holds for all: when it is given up, all get an
+    event, and one probe finds out for all of them that it is back.
 
     Args:
         model: see :class:`HeadConnection`, like the others.
@@ -41,14 +41,14 @@ class SharedHeadConnection(Closable):
         self._settings = settings
         self._local = local
         self._lock = threading.Lock()
-        # Weakly: a stream that ended must not be kept for the sake of what it will not be told.
+        # Weakly: a stream that ended must not be kept for events that it will not deliver.
         self._connections: weakref.WeakSet[HeadConnection] = weakref.WeakSet()
         self._lost: str | None = None
         together = replace(settings.server, in_flight=MOST_IN_FLIGHT)
         self._network = connect(model, replace(settings, server=together), self._note)
 
     def new_connection(self) -> HeadConnection:
-        """Return the connection as one stream has it; a server that is away is told of at once."""
+        """Return the connection as one stream has it; a server that is away is reported at once."""
         share = _Share(self._network, self._settings.server.in_flight)
         connection = HeadConnection(self._model, self._settings, local=self._local, network=share)
         with self._lock:

@@ -32,7 +32,7 @@ class Callbacks:
     Attributes:
         on_result: gets each :class:`PoseResult`.
         on_drop: gets each :class:`FrameDrop`.
-        on_error: gets each :class:`TrackingFailure`; when it returns, the error is dealt with.
+        on_error: gets each :class:`TrackingFailure`; when it returns, the error is handled.
         on_event: gets each :class:`StreamEvent`.
         on_end: gets a :class:`StreamEnd` when a source ended and everything is delivered.
 
@@ -89,7 +89,7 @@ class Dispatcher:
             self._callback_failed(queue, name, notification, error)
 
     def take_unhandled(self) -> Exception | None:
-        """Return the first error that no ``on_error`` dealt with, once."""
+        """Return the first error that no ``on_error`` handled, once."""
         error, self._unhandled = self._unhandled, None
         return error
 

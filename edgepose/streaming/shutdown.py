@@ -35,7 +35,7 @@ class ManagedResource(ABC):
             timeout: seconds for what waits.
 
         Raises:
-            Exception: the first error that no ``on_error`` dealt with.
+            Exception: the first error that no ``on_error`` handled.
         """
         error = self._close(timeout, drain=True)
         if error is not None:

@@ -75,8 +75,8 @@ class SourceReader:
             for frame in self._source:
                 if not self._submit(frame.image, frame.timestamp_ms):
                     break
-        except Exception as raised:  # noqa: BLE001 - it reaches whoever waits for the frames
-            # Whoever closed the source here before its first frame knows that.
+        except Exception as raised:  # noqa: BLE001 - it reaches those who wait for the frames
+            # Closing the source before its first frame is no error.
             error = None if self._closing and isinstance(raised, ClosedError) else raised
         finally:
             self._scheduler.end(self._queue, error)

@@ -7,7 +7,7 @@ from enum import IntEnum
 from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 
-#: After this many frames in a row that no network saw, one is looked at, late or not.
+#: After this many skipped frames in a row, the networks process one, late or not.
 LONGEST_BLIND_RUN = 4
 #: The weight of the latest frame in what a step is expected to take.
 _WEIGHT = 0.3

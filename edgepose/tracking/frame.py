@@ -74,7 +74,7 @@ class Frame:
         frame_id: its number in the stream, from 0.
         image: uint8 BGR (H, W, 3), contiguous.
         timestamp_ms: when it was taken.
-        roi: the region to look at; ``None`` to find and follow the person.
+        roi: the region to process; ``None`` to find and follow the person.
         restart: it follows a gap in the source: tracking starts anew.
         arrived: when it was submitted, before any wait for room, in seconds of the monotonic
             clock.
@@ -114,7 +114,7 @@ class FrameSequence:
         Args:
             image: uint8 BGR (H, W, 3), contiguous.
             timestamp_ms: when it was taken, in ms; ``None`` for the time of the call.
-            roi: the region to look at.
+            roi: the region to process.
             called: when it was submitted, in seconds of the monotonic clock.
             restart: it follows a gap in the source.
 

@@ -1,4 +1,4 @@
-"""Where joints will be, from where they were."""
+"""Extrapolation of joints at constant speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORTEST_STEP_MS = 4.0
 
 
 class MotionPredictor:
-    """Carries joints on at their last speed. Not locked."""
+    """Extrapolates joints at their last speed. Not locked."""
 
     def __init__(self) -> None:
         self.reset()

@@ -11,14 +11,14 @@ from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEsti
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
 from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person, person_roi, search_rois
 
-#: Regions looked at per frame while nobody is found, at least: what a frame without a person costs.
+#: Regions searched per frame while nobody is found, at least: the cost of a frame without a person.
 REGIONS_PER_FRAME = 4
-#: In so many frames every region of the search is looked at, where there are not too many.
+#: In so many frames every region is searched once, where there are not too many.
 FRAMES_PER_ROUND = 5
-#: Regions looked at in the first frame, at most, and then within a round: a screen twice as wide as
-#: usual has 50, but a panorama may have hundreds. The others are looked at later.
+#: Regions searched in the first frame, at most, and then within a round: a screen twice as wide as
+#: usual has 50, but a panorama may have hundreds. The others are searched later.
 MOST_REGIONS = 64
-#: The most promising of them, which are looked at more closely.
+#: The best of them, which are refined.
 CANDIDATES = 3
 #: How often a candidate's region is replaced by a better one, at most.
 CLOSER_LOOKS = 3
@@ -49,11 +49,11 @@ class PersonSearch:
         self._expected: tuple[Roi, tuple[int, ...]] | None = None
 
     def expect(self, roi: Roi, image: Image) -> None:
-        """Look at a region of frames like this one first: the person was lost there."""
+        """Search a region of frames of this size first: the person was lost there."""
         self._expected = roi, image.shape
 
     def find(self, image: Image, clock: StageClock) -> Observation | None:
-        """Return a first look at a person, or ``None`` if none was found in this frame's turn."""
+        """Return a first observation of a person, or ``None`` if none was found in this frame's turn."""
         with clock.stage("search"):
             roi = self._region_of_person(image)
         if roi is None:
@@ -69,7 +69,7 @@ class PersonSearch:
         """Return the region that suits the best person in this frame's turn of regions."""
         rough = [self._locate(image, roi) for roi in self._turn(image)]
         rough.sort(key=self._quality, reverse=True)
-        # Rough poses tell little of who is the best: a region that suits nobody has low scores.
+        # Rough poses do not rank people well: in a region that suits nobody scores are low.
         closer = [self._look_closer(image, keypoints) for keypoints in rough[:CANDIDATES]]
         best = max(closer, key=self._quality)
         return self._region(image, best) if self._is_person(best) else None
@@ -91,7 +91,7 @@ class PersonSearch:
         return keypoints
 
     def _turn(self, image: Image) -> list[Roi]:
-        """Return the regions to look at in this frame, and move on."""
+        """Return the regions to search in this frame, and move on."""
         height, width = image.shape[:2]
         regions = search_rois(width, height)
         start, count = self._next, _regions_per_frame(len(regions))

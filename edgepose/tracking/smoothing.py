@@ -12,7 +12,7 @@ Keypoints = NDArray[np.float32]
 
 
 class PoseSmoother:
-    """Smooths joints in time, and starts afresh where the region jumps. Not locked.
+    """Smooths joints in time, and resets where the region jumps. Not locked.
 
     Args:
         settings: how much to smooth, ``None`` for not at all.
@@ -40,7 +40,7 @@ class PoseSmoother:
         if self._filter is None:
             return keypoints
         if self._region is not None and not self._region.contains(region.center):
-            self._filter.reset()  # somebody else, or somewhere else
+            self._filter.reset()  # another person, or another place
         self._region = region
         keypoints[:, :2] = self._filter.apply(keypoints[:, :2], timestamp_ms, region.width)
         return keypoints

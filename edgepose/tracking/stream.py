@@ -5,13 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from edgepose.inference.estimator import (
-    Keypoints,
-    Observation,
-    PoseEstimator,
-    StageClock,
-    person_criteria,
-)
+from edgepose.inference.estimator import Keypoints, Observation, PoseEstimator, StageClock
 from edgepose.inference.model import PoseModel
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
@@ -99,10 +93,10 @@ class PoseStream:
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
-        criteria = person_criteria(spec.score_threshold)
         self._head = head or LocalHead(spec.reinitialise_every)
         self._key_frames = key_frames or NoKeyFrames()
         self._estimator = PoseEstimator(model, self._head.use_light_network)
+        criteria = self._estimator.criteria
         self._search = PersonSearch(self._estimator, criteria)
         self._follower = RoiFollower(criteria)
         self._smoother = PoseSmoother(smoothing)
@@ -132,10 +126,10 @@ class PoseStream:
     def reset(self) -> None:
         """Forget the person."""
         self._track = None
-        for part in (self._search, self._follower, self._predictor, self._smoother):
-            part.reset()
         self._head.forget_track()
-        self._key_frames.reset()
+        parts = self._search, self._follower, self._predictor, self._smoother, self._key_frames
+        for part in parts:
+            part.reset()
 
     def warmup(self) -> None:
         """Run every network and kernel once, on an empty picture."""
@@ -167,7 +161,7 @@ class PoseStream:
             found = self._find_or_follow(frame, clock, effort)
         else:
             found = self._observe(frame, roi, clock, effort), NOBODY_IN_ROI
-        observation, _ = found
+        observation = found[0]
         if observation is None or not observation.survey.is_person:
             return self._miss(frame, found, propagated, clock)
         roi = observation.roi
