@@ -158,7 +158,7 @@ def test_the_error_tree_can_be_caught_by_one_name() -> None:
     ]
     assert len(tree) > 1
     assert [e for e in tree if not issubclass(e, edgepose.EdgePoseError)] == []
-    assert [e for e in tree if getattr(edgepose, e.__name__, None) is not e] == []
+    assert [e for e in tree if getattr(edgepose.errors, e.__name__, None) is not e] == []
 
 
 def test_the_library_does_not_print() -> None:
