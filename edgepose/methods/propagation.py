@@ -69,11 +69,8 @@ class PropagationMethod:
 
     def advance(self, crop: Crop, roi: Roi, state: PropagationState) -> Estimate:
         """Run one step that starts from the last frame's heat-maps."""
-        feeds = {
-            "image": crop[None],
-            "previous": self._realigned(state.heatmaps, state.roi, roi)[None],
-        }
-        found = self._step.infer(feeds)
+        previous = self._realigned(state.heatmaps, state.roi, roi)
+        found = self._step.infer({"image": crop[None], "previous": previous[None]})
         heatmaps = found["heatmaps"][0]
         return Estimate(
             heatmaps, PropagationState(heatmaps, roi, found["preliminary"][0]), Origin.PROPAGATED

@@ -98,7 +98,8 @@ class FrameSequence:
     """Numbers and times the frames of one stream. Not locked."""
 
     def __init__(self) -> None:
-        self.reset()
+        self._time = self._before = StreamTime()
+        self._next_id = 0
 
     def create(
         self,
