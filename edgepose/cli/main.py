@@ -13,6 +13,7 @@ from typing import Any
 
 from edgepose import __version__
 from edgepose_runtime.errors import ConfigError, EdgePoseError
+from edgepose_runtime.telemetry import no_telemetry
 
 #: Subcommands, each a module of :mod:`edgepose.cli.commands` with ``add_parser(subparsers)`` and
 #: ``run(args)``. Only the one that is called is imported, so that help comes at once.
@@ -38,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not debug:
         _silence_opencv()
     try:
-        args = build_parser(words).parse_args([word for word in words if word != "--debug"])
-        return int(_module(args.command).run(args))
+        # Also what a command imports later, and what that imports.
+        with no_telemetry():
+            args = build_parser(words).parse_args([word for word in words if word != "--debug"])
+            return int(_module(args.command).run(args))
     except KeyboardInterrupt:
         return _fail("Stopped by Ctrl-C.", FAILED, debug)
     except ConfigError as error:

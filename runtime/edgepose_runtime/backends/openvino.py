@@ -29,6 +29,7 @@ from edgepose_runtime.errors import (
     DeviceError,
     InferenceError,
 )
+from edgepose_runtime.telemetry import no_telemetry
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 
 # OpenVINO's names of what edgepose calls a precision; a device lists the first, a hint the second.
@@ -140,7 +141,8 @@ class OpenVinoNetwork(Network):
 def _core() -> Any:
     """Return the one core of the process: it holds plugins that are slow to load."""
     try:
-        import openvino
+        with no_telemetry():
+            import openvino
     except ImportError as error:
         raise BackendUnavailableError(
             "The backend openvino needs the package openvino; install it with "
