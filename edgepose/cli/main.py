@@ -13,6 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
 
 from edgepose import __version__
+from edgepose.utils.standard_streams import reliable_streams
 from edgepose_runtime.errors import ConfigError, EdgePoseError
 from edgepose_runtime.redaction import redact, redact_words
 from edgepose_runtime.telemetry import no_telemetry
@@ -32,11 +33,22 @@ COMMANDS = {
 #: Entry points of this group are subcommands of other packages, such as ``edgepose_converters``.
 COMMAND_GROUP = "edgepose.commands"
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
+#: By Ctrl-C, as shells count: 128 and the number of the signal.
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 2 wrong usage, 1 anything else."""
+    """Run the command line and return its exit code.
+
+    That is 0 done, 2 wrong usage, 130 stopped by Ctrl-C, 1 any other failure; a command that a
+    signal stopped may return 128 and the signal's number.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
+    with reliable_streams():
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     if "--debug" not in words:
         _silence_opencv()
     try:
@@ -45,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = build_parser(words).parse_args([word for word in words if word != "--debug"])
             return int(_module(args.command).run(args))
     except KeyboardInterrupt:
-        return _fail("Stopped by Ctrl-C.", FAILED, words)
+        return _fail("Stopped by Ctrl-C.", INTERRUPTED, words)
     except ConfigError as error:
         return _fail(str(error), WRONG_USAGE, words)
     except EdgePoseError as error:

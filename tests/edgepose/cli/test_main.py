@@ -39,7 +39,7 @@ def test_the_exit_code_is_the_commands(command, code):
     [
         (BundleNotFoundError("There is no model."), 1, "There is no model."),
         (ConfigError("No such backend."), 2, "No such backend."),
-        (KeyboardInterrupt(), 1, "Stopped by Ctrl-C."),
+        (KeyboardInterrupt(), 130, "Stopped by Ctrl-C."),
         (RuntimeError("odd"), 1, "(RuntimeError: odd)"),
     ],
 )
@@ -54,7 +54,7 @@ def test_an_error_is_one_sentence_and_no_traceback(command, capsys, error, code,
 
 def test_ctrl_c_while_a_command_is_imported_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(cli, "build_parser", fail(KeyboardInterrupt()))
-    assert cli.main(["models"]) == 1
+    assert cli.main(["models"]) == 130
     assert capsys.readouterr().err == "edgepose: Stopped by Ctrl-C.\n"
 
 
