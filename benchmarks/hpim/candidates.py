@@ -12,6 +12,13 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from edgepose.models.published import load_published_dictionary
 from edgepose_runtime.interpolation.dictionary import Dictionary, MatrixDictionary, pole_atoms
+from edgepose_runtime.interpolation.hpim import (
+    equal_atoms,
+    fista_numpy,
+    in_pose_units,
+    interpolate_numpy,
+    prepare_numpy,
+)
 from edgepose_runtime.interpolation.interpolator import WINDOW, PoseInterpolator
 
 Doubles = NDArray[np.floating]
@@ -19,9 +26,11 @@ Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]
 
 #: Poles that nobody trained, as in SPEC section 5.4: slow, around the unit circle.
 UNTRAINED_POLES, SLOWEST = 80, 0.4
+#: λ of FISTA, for poses in sides of the person's box.
+SPARSITY = 0.01
 
 
-class Contender(NamedTuple):
+class Candidate(NamedTuple):
     """A way to interpolate.
 
     Attributes:
@@ -34,20 +43,20 @@ class Contender(NamedTuple):
     interpolate: Interpolate
 
 
-def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
+def candidates(dictionary: Dictionary, published: Path) -> list[Candidate]:
     """Return all of them: splines, Eq. 17 with the published dictionaries, and ours."""
     found = [
-        Contender("linear", along_frames(_linear)),
-        Contender("cubic", along_frames(_spline(CubicSpline))),
-        Contender("PCHIP", along_frames(_spline(PchipInterpolator))),
-        *(Contender(name, _by(use)) for name, use in _published(published)),
-        Contender("untrained poles, ridge", _by(_ridge(untrained()))),
+        Candidate("linear", along_frames(_linear)),
+        Candidate("cubic", along_frames(_spline(CubicSpline))),
+        Candidate("PCHIP", along_frames(_spline(PchipInterpolator))),
+        *_published(published),
+        Candidate("untrained poles, ridge", _each(_ridge(untrained()))),
     ]
     ours = PoseInterpolator(dictionary)
     return [
         *found,
-        Contender("ours, noise known", _by(ours)),
-        Contender("ours, noise unknown", _by(ours, known=False)),
+        Candidate("ours, noise known", _by(ours)),
+        Candidate("ours, noise unknown", _by(ours, known=False)),
     ]
 
 
@@ -61,7 +70,7 @@ def untrained() -> MatrixDictionary:
 
 
 def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
-    """Turn a function of keys (n,) and values (n, C) without gaps into a contender's."""
+    """Turn a function of keys (n,) and values (n, C) without gaps into a candidate's."""
 
     def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
         out = np.full((len(poses), WINDOW, *poses.shape[2:]), np.nan)
@@ -119,15 +128,41 @@ def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
     return interpolate
 
 
-def _ridge(dictionary: Dictionary) -> PoseInterpolator:
+def _each(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
+    """Turn a function of the key frames (r,) and key poses (r, K, 3) of a window into a way."""
+
+    def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
+        scored = np.concatenate([poses, np.ones_like(poses[..., :1])], axis=-1)
+        return np.stack([one(*given) for given in zip(keys, scored, strict=True)])
+
+    return interpolate
+
+
+def _ridge(dictionary: Dictionary) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
     """Interpolate with the ridge of 0.01 that SPEC section 5.4 was measured with."""
+    prior = equal_atoms(dictionary, WINDOW)
+    return lambda keys, poses: interpolate_numpy(prior, keys, poses, scale=1.0, fixed=0.01)[0]
+
+
+def _fista(dictionary: Dictionary) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
+    """Interpolate by sparse codes, as the released code does."""
     atoms = dictionary.atoms(WINDOW)
-    return PoseInterpolator(dictionary, method="ridge", ridge=0.01 * WINDOW / (atoms**2).sum())
+
+    def interpolate(keys: NDArray[np.int64], poses: Doubles) -> Doubles:
+        given = prepare_numpy(poses, scale=1.0)
+        values = given.values.transpose(0, 2, 1).reshape(len(keys), -1)
+        seen = np.repeat(given.scores > 0, 2, axis=1)
+        paths = atoms @ fista_numpy(atoms[keys], values, SPARSITY, seen=seen)
+        mean = paths.reshape(WINDOW, -1, 2).transpose(1, 2, 0)
+        return in_pose_units(mean, np.zeros(mean[:, 0].shape), given)[0]
+
+    return interpolate
 
 
-def _published(folder: Path) -> Iterator[tuple[str, PoseInterpolator]]:
+def _published(folder: Path) -> Iterator[Candidate]:
     for name, file in (("JHMDB", "jhmdb_T40_N161.mat"), ("Penn", "penn_T60_N161.mat")):
         if (folder / file).is_file():
             dictionary = load_published_dictionary(folder / file)
-            yield f"Eq. 17, {name}", PoseInterpolator(dictionary, method="least-squares")
-            yield f"FISTA, {name}", PoseInterpolator(dictionary, method="fista")
+            plain = PoseInterpolator(dictionary, method="least-squares")
+            yield Candidate(f"Eq. 17, {name}", _by(plain))
+            yield Candidate(f"FISTA, {name}", _each(_fista(dictionary)))

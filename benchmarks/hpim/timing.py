@@ -13,9 +13,7 @@ from edgepose_runtime.interpolation.dictionary import PoleDictionary
 from edgepose_runtime.interpolation.hpim import (
     equal_atoms,
     expected_movement,
-    fista_numpy,
     interpolate_numpy,
-    prepare_numpy,
 )
 from edgepose_runtime.interpolation.interpolator import WINDOW, Interpolation, PoseInterpolator
 
@@ -23,8 +21,6 @@ Keys = NDArray[np.int64]
 Poses = NDArray[np.float32]
 
 JOINTS, KEYS, NOISE = 13, 16, 0.02
-#: λ for which FISTA takes all its steps.
-LITTLE = 1e-6
 #: Turns, and calls in each.
 ROUNDS, CALLS = 40, 12
 
@@ -87,14 +83,6 @@ def _published_times(keys: Keys, poses: Poses) -> Iterator[Times]:
         "least squares (Eq. 17)",
         lambda: plain.interpolate(keys, poses, out=buffers),
         lambda: interpolate_numpy(equal, keys, poses, fixed=0.0),
-    )
-    # In pixels, with so little sparsity, nothing but the limit of iterations ends it.
-    sparse = PoseInterpolator(poles, method="fista", sparsity=LITTLE)
-    atoms, values = poles.atoms(WINDOW)[keys], prepare_numpy(poses, 1.0).values
-    yield _time(
-        "FISTA, 161 atoms, 100 iterations",
-        lambda: sparse.interpolate(keys, poses, scale=1.0, out=buffers),
-        lambda: fista_numpy(atoms, values.reshape(KEYS, -1), LITTLE),
     )
 
 

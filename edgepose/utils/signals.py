@@ -83,6 +83,6 @@ def _is_ignored_hangup(number: signal.Signals) -> bool:
     return number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN
 
 
-def leave_signals_alone(worker: int) -> None:  # noqa: ARG001 - as DataLoader says
+def ignore_signals(worker: int) -> None:  # noqa: ARG001 - as DataLoader says
     """Make a process that prepares batches ignore Ctrl-C, which a terminal sends to all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

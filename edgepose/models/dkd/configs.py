@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edgepose.models.backbones.cpm import SmallCPM
-from edgepose.models.dkd.distillator import KERNEL_NORMS, ConvLstm, PoseKernels, kernel_size
+from edgepose.models.dkd.distillator import ConvLstm, PoseKernels, kernel_size
 from edgepose.models.dkd.network import DKD, Encoder, Memory
 from edgepose.models.options import named_config, require_known
 from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
@@ -27,7 +27,7 @@ class DKDConfig:
             last layer count, or ``small_cpm``.
         initialiser: P, the network that starts a sequence, or None where the encoder does that too.
         memory: ``kernels``; for the ablations ``lstm``, or ``none`` for the encoder alone.
-        kernel_norm, pooling, narrow: see `PoseKernels`.
+        pooling, narrow: see `PoseKernels`.
         channels: of the kernels, or of the LSTM; None for as many as the features have.
         skip: see `DKD`.
         input_size: side of the square image in pixels.
@@ -36,7 +36,6 @@ class DKDConfig:
     encoder: NetworkConfig | Options | Literal["small_cpm"]
     initialiser: NetworkConfig | Options | None = None
     memory: str = "kernels"
-    kernel_norm: str = "none"
     pooling: int = 1
     narrow: bool = False
     channels: int | None = None
@@ -47,7 +46,6 @@ class DKDConfig:
         require_known("memory", self.memory, MEMORIES)
         if isinstance(self.encoder, str):
             require_known("encoder", self.encoder, (SMALL_CPM,))
-        require_known("kernel_norm", self.kernel_norm, KERNEL_NORMS)
         if self.pooling < 1 or (self.channels is not None and self.channels < 1):
             raise ConfigError(
                 "A DKD needs 'pooling' and 'channels' of at least 1; got "
@@ -118,8 +116,7 @@ def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
 
 def _memory(config: DKDConfig, joints: int, features: int) -> Memory | None:
     if config.memory == "kernels":
-        how = config.kernel_norm, config.pooling, config.narrow
-        return PoseKernels(joints, features, config.channels, *how)
+        return PoseKernels(joints, features, config.channels, config.pooling, config.narrow)
     if config.memory == "lstm":
         return ConvLstm(joints, features, config.channels, config.pooling)
     return None

@@ -9,9 +9,6 @@ from torch.nn import functional
 from edgepose.models.backbones.blocks import initialise_convolutions
 from edgepose_runtime.errors import ConfigError
 
-#: Side of the kernels that a grid of 32 cells gives.
-KERNEL_SIZE = 7
-KERNEL_NORMS = ("none", "scale")
 # Targets are empty but for one small peak, so that maps of deviation 1 would be far off at first.
 _FIRST_DEVIATION = 0.1
 
@@ -101,14 +98,9 @@ class PoseKernels(nn.Module):
         joints: K.
         features: F, channels of the features.
         channels: C of the kernels; as many as published where it is None.
-        kernel_norm: ``none`` as published; ``scale`` divides the kernels by S·√C, which keeps the
-            response near 1 whatever their size.
         pooling: kernels are distilled from, and matched against, means over squares of so many
             cells a side, and what they find is enlarged again; 1 as published.
         narrow: Φ sees V's C channels of the features in place of all F; published without.
-
-    Raises:
-        ConfigError: another ``kernel_norm``.
     """
 
     def __init__(
@@ -116,17 +108,12 @@ class PoseKernels(nn.Module):
         joints: int,
         features: int,
         channels: int | None = None,
-        kernel_norm: str = "none",
         pooling: int = 1,
         narrow: bool = False,
     ) -> None:
         super().__init__()
-        if kernel_norm not in KERNEL_NORMS:
-            raise ConfigError(
-                f"There is no kernel norm {kernel_norm!r}; choose one of {', '.join(KERNEL_NORMS)}."
-            )
         channels = channels or features
-        self.kernel_norm, self.pooling, self.narrow = kernel_norm, pooling, narrow
+        self.pooling, self.narrow = pooling, narrow
         self.distillator = Distillator(joints, channels if narrow else features, channels)
         self.v = nn.Conv2d(features, channels, 1, bias=False)
         self.u = nn.Conv2d(channels, joints, 1, bias=False)
@@ -143,9 +130,6 @@ class PoseKernels(nn.Module):
     def distil(self, seen: Tensor, heatmaps: Tensor, _: Tensor | None = None) -> Tensor:
         """Return the kernels ``(B, C, s, s)``; what was remembered before plays no part."""
         kernels: Tensor = self.distillator(seen, pooled(heatmaps, self.pooling))
-        if self.kernel_norm == "scale":
-            channels, side = (int(size) for size in kernels.shape[1:3])  # a constant in a graph
-            kernels = kernels / (side * channels**0.5)
         return kernels
 
     def respond(self, seen: Tensor, kernels: Tensor) -> Tensor:

@@ -85,8 +85,6 @@ class DYAN(nn.Module):
         poles: number N of poles in the first quadrant; the dictionary has 1 + 4 N atoms.
         sparsity: λ of the encoder.
         iterations: of the encoder, at most.
-        unrolled: whether gradients reach the poles through the encoder's steps as well, instead of
-            through the decoder alone.
         seed: of the poles to start from.
 
     Raises:
@@ -98,7 +96,6 @@ class DYAN(nn.Module):
         poles: int = 40,
         sparsity: float = 0.01,
         iterations: int = 100,
-        unrolled: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -109,18 +106,19 @@ class DYAN(nn.Module):
                 f"got {iterations} and {sparsity}."
             )
         self.radius, self.angle = nn.Parameter(radius), nn.Parameter(angle)
-        self.sparsity, self.iterations, self.unrolled = sparsity, iterations, unrolled
+        self.sparsity, self.iterations = sparsity, iterations
 
     def atoms(self, length: int) -> Tensor:
         """Return the dictionary for so many frames, (T, 1 + 4 N)."""
         return build_atoms(self.radius, self.angle, length)
 
     def encode(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the codes (..., 1 + 4 N, L) of sequences (..., T, L); see `fista` for the mask."""
-        atoms = self.atoms(values.shape[-2])
-        if self.unrolled:
-            return fista(atoms, values, self.sparsity, self.iterations, mask)
+        """Return the codes (..., 1 + 4 N, L) of sequences (..., T, L); see `fista` for the mask.
+
+        No gradient reaches the poles through them: these learn by the decoder alone.
+        """
         with torch.no_grad():
+            atoms = self.atoms(values.shape[-2])
             return fista(atoms, values, self.sparsity, self.iterations, mask)
 
     def decode(self, codes: Tensor, length: int) -> Tensor:

@@ -30,7 +30,6 @@ class DynamicsConfig:
         milestones: parts of a training for reconstruction after which the rate is a tenth.
         hits: for interpolation, what a miss at 5 % of the box costs, in mean errors.
         sparsity: λ of the encoder, for reconstruction.
-        unrolled: whether its steps are learned through, for reconstruction.
         seed: of everything that is drawn.
     """
 
@@ -48,7 +47,6 @@ class DynamicsConfig:
     milestones: tuple[float, ...] = ()
     hits: float = 1.0
     sparsity: float = 0.01
-    unrolled: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -53,8 +53,7 @@ class SliceSettings:
         rounds: of messages.
         springs: a file of springs to start from (.json), or a bundle that has some; their reach and
             rounds are taken. Empty for soft ones without direction.
-        loss: ``hinge`` as published, ``balanced``, or ``choice``; see
-            `edgepose.training.springs.losses`.
+        loss: ``hinge`` as published, or ``choice``; see `edgepose.training.springs.losses`.
         before_sigmoid: where heat-maps end in a sigmoid, exchange messages about what is before
             it; see `SliceNetwork`.
         flow: ``dis``, ``farneback`` or ``none``.
@@ -64,7 +63,7 @@ class SliceSettings:
     reach: int = 1
     rounds: int = 3
     springs: str = ""
-    loss: Literal["choice", "hinge", "balanced"] = "hinge"
+    loss: Literal["choice", "hinge"] = "hinge"
     before_sigmoid: bool = True
     flow: str = "dis"
 

@@ -106,9 +106,7 @@ class ReconstructionTask:
     def __init__(self, config: DynamicsConfig, root: Path) -> None:
         self._config = config
         self._paths, self._present = _normalised(_sequences(config, root), config.length)
-        self._model = DYAN(
-            config.poles, config.sparsity, unrolled=config.unrolled, seed=config.seed
-        )
+        self._model = DYAN(config.poles, config.sparsity, seed=config.seed)
         self.module: nn.Module = self._model
 
     def groups(self, config: DynamicsConfig) -> list[dict[str, object]]:  # noqa: ARG002

@@ -18,7 +18,7 @@ from edgepose_runtime.thin_slicing.distance import LEAST_STIFFNESS
 from edgepose_runtime.thin_slicing.graph import PoseGraph
 from edgepose_runtime.thin_slicing.springs import Springs, initial_springs
 
-Loss = Literal["choice", "hinge", "balanced"]
+Loss = Literal["choice", "hinge"]
 
 #: Parameters of message passing that may stay as they are.
 PARTS = ("spatial", "temporal", "spatial_weight", "temporal_weight", "gain", "bias")
@@ -35,8 +35,7 @@ class SpringSettings:
         batch: slices per update.
         length: frames per slice.
         learning_rate: of Adam; it falls to zero.
-        loss: ``"choice"`` of the right cell, the published ``"hinge"``, or the hinge with both
-            classes ``"balanced"``.
+        loss: ``"choice"`` of the right cell, or the published ``"hinge"``.
         frozen: what is not learned; names of ``PARTS``.
         seed: of the samples.
     """
@@ -140,7 +139,7 @@ def slice_loss(scores: torch.Tensor, joints: torch.Tensor, loss: Loss) -> torch.
     scale = scores.shape[-1] / 46
     if loss == "choice":
         return choice_loss(scores, places, weights, spread=scores.shape[-1] / 46)
-    return hinge_loss(scores, places, weights, radius=1.5 * scale, balanced=loss == "balanced")
+    return hinge_loss(scores, places, weights, radius=1.5 * scale)
 
 
 def _measured(windows: SliceWindows, edge: tuple[int, int], strength: float) -> list[float]:

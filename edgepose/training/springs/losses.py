@@ -15,7 +15,6 @@ def hinge_loss(
     weight: Tensor,
     *,
     radius: float = RADIUS,
-    balanced: bool = False,
 ) -> Tensor:
     """Mean of max(0, 1 - score * I) over all cells; I is 1 at the joint and -1 elsewhere.
 
@@ -24,15 +23,9 @@ def hinge_loss(
         joints: (..., K, 2), x and y in cells.
         weight: (..., K), 0 for joints that are unknown.
         radius: of what counts as the joint, in cells.
-        balanced: let the cells of a joint, about 0.2 percent of all, count as much as the others.
-            The published loss does not.
     """
     inside = (_squared_distance(scores, joints) <= radius**2).to(scores.dtype)
     losses = torch.relu(1 - scores * (2 * inside - 1))
-    if balanced:
-        here = (losses * inside).sum((-2, -1)) / inside.sum((-2, -1)).clamp_min(1)
-        elsewhere = (losses * (1 - inside)).sum((-2, -1)) / (1 - inside).sum((-2, -1)).clamp_min(1)
-        return _weighted((here + elsewhere) / 2, weight)
     return _weighted(losses.mean((-2, -1)), weight)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.interpolation.dictionary import Dictionary, load_dictionary
-from edgepose_runtime.interpolation.hpim import equal_atoms, expected_movement, frobenius_step
+from edgepose_runtime.interpolation.hpim import equal_atoms, expected_movement
 from edgepose_runtime.interpolation.key_poses import (
     SINGLE,
     KeyFrames,
@@ -18,7 +18,7 @@ from edgepose_runtime.interpolation.key_poses import (
     require_measures,
 )
 
-Method = Literal["weighted", "ridge", "least-squares", "fista"]
+Method = Literal["weighted", "least-squares"]
 
 #: Frames of a window, as in the paper.
 WINDOW = 40
@@ -34,8 +34,8 @@ class Interpolation:
         poses: float32 (T, K, 2) x, y in the unit of the key poses. NaN for a joint that no key pose
             has.
         uncertainty: float32 (T, K) standard deviation of each coordinate in the same unit. Infinite
-            for a joint that no key pose has; NaN with the methods that know none (all but
-            ``"weighted"``) or where it was not asked for.
+            for a joint that no key pose has; NaN with ``"least-squares"``, which
+            knows none, or where it was not asked for.
     """
 
     poses: NDArray[np.float32]
@@ -59,13 +59,8 @@ class PoseInterpolator:
         dictionary: how people move; the shipped one by default.
         length: frames T of a window; shorter sequences are fine, see `interpolate`.
         method: ``"weighted"`` takes the dictionary's weights for what to expect of a movement and
-            each key pose for a measurement with noise, and says how uncertain the result is. The
-            others are the paper's: ``"least-squares"`` is Eq. 17, which keeps key poses as they
-            are; ``"ridge"`` adds `ridge` to its diagonal; ``"fista"`` is the sparse form of the
-            released code.
-        ridge: for ``"ridge"``, as a part of the diagonal's mean.
-        sparsity: λ of ``"fista"``, for poses in sides of the person's box.
-        iterations: the most steps of ``"fista"``.
+            each key pose for a measurement with noise, and says how uncertain the result is;
+            ``"least-squares"`` is Eq. 17 of the paper, which keeps key poses as they are.
 
     Raises:
         ConfigError: an option is out of its range, or the dictionary is too short for the window.
@@ -77,21 +72,14 @@ class PoseInterpolator:
         length: int = WINDOW,
         *,
         method: Method = "weighted",
-        ridge: float = 1e-2,
-        sparsity: float = 0.01,
-        iterations: int = 100,
     ) -> None:
-        _require_options(method, length, ridge, sparsity, iterations)
+        _require_options(method, length)
         self.dictionary = dictionary if dictionary is not None else load_dictionary()
         self.length, self.method = length, method
         expect = expected_movement if method == "weighted" else equal_atoms
         self._prior = expect(self.dictionary, length)
-        diagonal = float(np.trace(self._prior.covariances[0])) / length
-        self._fixed = {"ridge": ridge * diagonal, "least-squares": 0.0}.get(method, -1.0)
-        self._atoms = self.dictionary.atoms(length).astype(np.float32)
-        self._sparsity, self._iterations = sparsity, iterations
+        self._fixed = 0.0 if method == "least-squares" else -1.0
         self._work, self._shape = np.zeros(0), (0, 0)
-        self._sparse_work = np.zeros(0, np.float32)
 
     def interpolate(
         self,
@@ -200,9 +188,6 @@ class PoseInterpolator:
         rows, joints = poses.shape[:2]
         if (rows, joints) != self._shape:
             self._grow(rows, joints)
-        if self.method == "fista":
-            self._solve_sparsely(keys, poses, first, scale or 0.0, out)
-            return
         interpolate_keys(
             self._prior.covariances,
             self._prior.log_odds,
@@ -219,38 +204,6 @@ class PoseInterpolator:
             out.uncertainty,
         )
 
-    def _solve_sparsely(
-        self,
-        keys: NDArray[np.int64],
-        poses: NDArray[np.float32],
-        first: int,
-        scale: float,
-        out: Interpolation,
-    ) -> None:
-        from edgepose_runtime.interpolation.kernels.sparse import (
-            interpolate_sparsely,
-            sparse_work_size,
-        )
-
-        atoms = self._atoms[keys]
-        count = sparse_work_size(atoms.shape[1], len(keys), poses.shape[1])
-        if len(self._sparse_work) < count:
-            self._sparse_work = np.empty(count, np.float32)
-        interpolate_sparsely(
-            self._atoms,
-            atoms,
-            frobenius_step(atoms),
-            self._sparsity,
-            self._iterations,
-            poses,
-            scale,
-            first,
-            self._work,
-            self._sparse_work,
-            out.poses,
-            out.uncertainty,
-        )
-
     def _grow(self, rows: int, joints: int) -> None:
         from edgepose_runtime.interpolation.kernels.posterior import work_size
 
@@ -260,19 +213,14 @@ class PoseInterpolator:
         self._shape = rows, joints
 
 
-def _require_options(
-    method: Method, length: int, ridge: float, sparsity: float, iterations: int
-) -> None:
+def _require_options(method: Method, length: int) -> None:
     if method not in get_args(Method):
         raise ConfigError(
             f"The interpolation method {method!r} is not known; choose one of "
             f"{', '.join(get_args(Method))}."
         )
-    if length < 1 or iterations < 1 or not (ridge >= 0 and sparsity >= 0):
-        raise ConfigError(
-            "Interpolation needs a window and iterations of at least 1, and a ridge and sparsity "
-            f"of at least 0; got {length}, {iterations}, {ridge} and {sparsity}."
-        )
+    if length < 1:
+        raise ConfigError(f"Interpolation needs a window of at least 1 frame; got {length}.")
 
 
 def _checked_buffers(out: Interpolation | None, frames: int, joints: int) -> Interpolation:

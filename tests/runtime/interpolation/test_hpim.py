@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +8,6 @@ from hypothesis import strategies as st
 from edgepose_runtime.interpolation import hpim
 from edgepose_runtime.interpolation.dictionary import Kinds, PoleDictionary, pole_atoms
 from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, PoseInterpolator
-from edgepose_runtime.interpolation.kernels.sparse import fista
 
 POLES = PoleDictionary(np.linspace(0.95, 1.02, 20), np.linspace(0.01, 1.5, 20))
 
@@ -56,28 +57,12 @@ def test_the_weighted_kernel_does_what_numpy_does_with_very_many_keys(equal):
 
 @settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 40), st.booleans())
-def test_the_ridge_kernel_does_what_numpy_does(seed, keys, equal):
+def test_the_least_squares_kernel_does_what_numpy_does(seed, keys, equal):
     frames, poses = random_task(seed, keys, equal=equal)
-    result = PoseInterpolator(POLES, method="ridge", ridge=0.01).interpolate(frames, poses)
-    prior = hpim.equal_atoms(POLES, 40)
-    fixed = 0.01 * np.trace(prior.covariances[0]) / 40
-    expected, _ = hpim.interpolate_numpy(prior, frames, poses, fixed=fixed)
+    result = PoseInterpolator(POLES, method="least-squares").interpolate(frames, poses)
+    expected, _ = hpim.interpolate_numpy(hpim.equal_atoms(POLES, 40), frames, poses, fixed=0.0)
     np.testing.assert_allclose(result.poses, expected, atol=2e-3)
     assert np.isnan(result.uncertainty[np.isfinite(result.poses[..., 0])]).all()
-
-
-@settings(max_examples=20)
-@given(st.integers(0, 1000), st.integers(1, 40))
-def test_the_sparse_kernel_does_what_numpy_does(seed, keys):
-    frames, poses = random_task(seed, keys)
-    result = PoseInterpolator(POLES, method="fista").interpolate(frames, poses)
-    prepared = hpim.prepare_numpy(poses, None)
-    values = prepared.values.transpose(0, 2, 1).reshape(keys, -1)
-    seen = np.repeat(prepared.scores > 0, 2, axis=1)
-    codes = hpim.fista_numpy(POLES.atoms(40)[frames], values, 0.01, 100, seen)
-    mean = (POLES.atoms(40) @ codes).reshape(40, 5, 2).transpose(1, 2, 0)
-    expected, _ = hpim.in_pose_units(mean, np.full((5, 40), np.nan), prepared)
-    np.testing.assert_allclose(result.poses, expected, atol=0.05)
 
 
 def test_least_squares_is_equation_17():
@@ -90,6 +75,89 @@ def test_least_squares_is_equation_17():
     np.testing.assert_allclose(
         result.poses.reshape(40, -1), gain @ (keys - centre) + centre, atol=1e-2
     )
+
+
+def test_equation_17_knows_no_weights():
+    frames, poses = random_task(0, 10, equal=True)
+    plain, weighted = (
+        PoseInterpolator(dictionary, method="least-squares").interpolate(frames, poses)
+        for dictionary in (POLES, several_kinds(0))
+    )
+    np.testing.assert_array_equal(weighted.poses, plain.poses)
+
+
+def two_kinds(odds, trust):
+    """Movements of a range of 1 that take long, and of a range of 2 that are over at once."""
+    apart = np.subtract.outer(np.arange(40.0), np.arange(40.0))
+    slow, fast = np.exp(-((apart / 20) ** 2)), 4 * np.exp(-((apart / 2) ** 2))
+    return hpim.Prior(np.stack([slow, fast]) + 1e-6 * np.eye(40), np.log(odds), trust)
+
+
+def test_the_prior_of_a_dictionary_has_its_odds_and_trust():
+    dictionary = several_kinds(3)
+    prior = hpim.expected_movement(dictionary, 40)
+    np.testing.assert_array_equal(prior.log_odds, dictionary.kinds.log_odds)
+    assert prior.trust == dictionary.kinds.trust == 0.5
+
+
+def test_the_mean_over_the_kinds_counts_each_as_common_as_it_is():
+    prior = two_kinds([3.0, 1.0], 1.0)
+    slow, fast = prior.covariances
+    np.testing.assert_allclose(prior.mean_covariance(), 0.75 * slow + 0.25 * fast)
+
+
+def test_without_trust_in_the_likelihood_kinds_are_mixed_by_their_odds():
+    frames = np.array([5, 20])
+    values, variances = np.array([[[0.5], [0.0]], [[-0.5], [0.2]]]), np.full((2, 1), 1e-4)
+    prior = two_kinds([3.0, 1.0], 0.0)
+
+    def posterior(kinds, odds):
+        return hpim.posterior_numpy(
+            hpim.Prior(prior.covariances[kinds], np.log(odds), 0.0), frames, values, variances
+        )
+
+    (slow, least), (fast, most) = posterior([0], [1.0]), posterior([1], [1.0])
+    mean, variance = posterior([0, 1], [3.0, 1.0])
+    np.testing.assert_allclose(mean, 0.75 * slow + 0.25 * fast)
+    spread = 0.75 * 0.25 * ((slow - fast) ** 2).mean(axis=1)
+    np.testing.assert_allclose(variance, 0.75 * least + 0.25 * most + spread)
+
+
+def test_a_joint_follows_the_kind_of_movement_that_its_key_poses_look_like():
+    frames = np.arange(0, 40, 2)
+    swinging = np.where(np.arange(20) % 2, 1.5, -1.5)
+    values = np.zeros((20, 2, 2))
+    values[:, 0, 0], values[:, 0, 1] = np.linspace(-0.2, 0.2, 20), swinging
+    variances = np.full((20, 2), 1e-4)
+    prior = two_kinds([1.0, 1.0], 1.0)
+    mean, _ = hpim.posterior_numpy(prior, frames, values, variances)
+    for joint, kind in enumerate(prior.covariances):
+        alone = hpim.Prior(kind[None], np.zeros(1), 1.0)
+        expected, _ = hpim.posterior_numpy(alone, frames, values, variances)
+        np.testing.assert_allclose(mean[joint], expected[joint], atol=1e-6)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(-200, 200), min_size=5, max_size=5))
+def test_between_near_key_poses_paths_hardly_leave_their_range(places):
+    frames = np.array([0, 9, 18, 29, 39])
+    poses = np.zeros((5, 2, 2))
+    poses[:, 0, 0], poses[:, 1] = places, 300
+    path = PoseInterpolator().interpolate(frames, poses, noise=0.0).poses[:, 0, 0]
+    for before, after in pairwise(frames):
+        low, high = np.sort(path[[before, after]])
+        between, slack = path[before : after + 1], 0.1 * (high - low) + 1e-2
+        assert low - slack <= between.min()
+        assert between.max() <= high + slack
+
+
+def test_between_far_key_poses_paths_swing_as_they_may():
+    """Who goes on after a key pose at a pace comes back to the next one, if that is far away."""
+    frames, places = np.array([0, 4, 8, 12, 36]), np.array([0.0, 20, 60, 120, 120])
+    poses = np.full((5, 2, 2), 300.0)
+    poses[:, 0, 0] = places
+    path = PoseInterpolator().interpolate(frames, poses, noise=0.0).poses[:, 0, 0]
+    assert path[12:37].max() > 125
 
 
 @pytest.mark.parametrize("keys", [1, 10, 40])
@@ -138,17 +206,6 @@ def test_fista_gives_nothing_for_too_much_sparsity_and_gets_better_by_steps():
         return ((values - atoms @ codes) ** 2).sum() / 2 + 0.1 * np.abs(codes).sum()
 
     assert objective(1) > objective(10) > objective(100)
-
-
-def test_the_fista_kernel_keeps_to_values_that_are_seen():
-    random = np.random.default_rng(2)
-    atoms = random.normal(size=(9, 21)).astype(np.float32)
-    values = random.normal(size=(9, 32)).astype(np.float32)
-    seen = (random.random((9, 32)) < 0.7).astype(np.float32)
-    codes, work = np.empty((21, 32), np.float32), np.empty(32 * 32, np.float32)
-    fista(atoms, values * seen, seen, hpim.frobenius_step(atoms), 0.1, 100, 32, work, codes)
-    expected = hpim.fista_numpy(atoms, values, 0.1, 100, seen > 0)
-    np.testing.assert_allclose(codes, expected, atol=1e-4)
 
 
 def test_known_noise_is_found_out():

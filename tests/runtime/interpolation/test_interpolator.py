@@ -87,7 +87,7 @@ def test_a_low_score_pulls_less(interpolator):
     st.floats(-1000, 1000),
     st.floats(-1000, 1000),
     st.floats(0.1, 10),
-    st.sampled_from(["weighted", "ridge"]),
+    st.sampled_from(["weighted", "least-squares"]),
 )
 def test_place_and_size_of_the_person_do_not_matter(x, y, size, method):
     interpolator = PoseInterpolator(method=method)
@@ -113,7 +113,7 @@ def test_longer_windows_are_possible():
 
 
 @pytest.mark.parametrize("joints", [1, 13, 15, 17, 33])
-@pytest.mark.parametrize("method", ["weighted", "ridge", "least-squares", "fista"])
+@pytest.mark.parametrize("method", ["weighted", "least-squares"])
 def test_any_number_of_joints_is_possible(joints, method):
     keys = np.array([0, 10, 25, 39])
     poses = np.random.default_rng(0).uniform(0, 100, (4, joints, 2))
@@ -122,7 +122,7 @@ def test_any_number_of_joints_is_possible(joints, method):
     assert np.isfinite(result.poses).all()
 
 
-@pytest.mark.parametrize("method", ["weighted", "ridge", "least-squares", "fista"])
+@pytest.mark.parametrize("method", ["weighted", "least-squares"])
 def test_a_singular_system_is_solved(method):
     # A pole that stands still tells no two frames apart.
     still = PoleDictionary([1.0], [0.0])
@@ -204,7 +204,7 @@ def test_no_further_than_the_window_is_predicted(interpolator, ahead):
 
 @pytest.mark.parametrize(
     "options",
-    [{"method": "magic"}, {"length": 0}, {"ridge": -1.0}, {"sparsity": np.nan}, {"iterations": 0}],
+    [{"method": "magic"}, {"method": "fista"}, {"length": 0}],
 )
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError):

@@ -96,14 +96,6 @@ def test_matching_finds_where_the_remembered_pattern_went():
     assert divmod(int(heatmaps.argmax()), 32) == (23, 11)
 
 
-def test_scaled_kernels_are_the_plain_ones_divided():
-    plain, scaled = PoseKernels(2, 4), PoseKernels(2, 4, kernel_norm="scale")
-    scaled.load_state_dict(plain.state_dict())
-    given = torch.rand(2, 4, 32, 32), torch.rand(2, 2, 32, 32)
-    expected = plain.eval().distil(*given) / (7 * 2)
-    torch.testing.assert_close(scaled.eval().distil(*given), expected)
-
-
 def test_pooled_kernels_are_matched_with_means_and_what_they_find_is_enlarged():
     plain, halved = PoseKernels(2, 4), PoseKernels(2, 4, pooling=2)
     halved.load_state_dict(plain.state_dict())
@@ -125,11 +117,6 @@ def test_a_narrow_distillator_sees_the_features_that_are_matched():
     kernels = memory.distil(seen, maps)
     assert kernels.shape == (1, 4, 7, 7)
     torch.testing.assert_close(memory.respond(seen, kernels), correlate(seen, kernels))
-
-
-def test_an_unknown_kernel_norm_is_refused():
-    with pytest.raises(ConfigError, match="kernel norm 'softmax'"):
-        PoseKernels(2, 4, kernel_norm="softmax")
 
 
 def test_the_lstm_carries_more_than_one_frame():

@@ -31,11 +31,10 @@ def test_first_poles_differ_and_lie_in_the_ring():
     assert angle.min() > 0 and angle.max() < np.pi / 2
 
 
-@pytest.mark.parametrize("unrolled", [True, False])
-def test_training_expresses_movements_better(unrolled):
+def test_training_expresses_movements_better():
     time = torch.arange(30.0)
     values = torch.stack([torch.sin(0.31 * time), torch.cos(0.17 * time)], 1)[None]
-    model = DYAN(6, sparsity=0.05, iterations=30, unrolled=unrolled)
+    model = DYAN(6, sparsity=0.05, iterations=30)
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
 
     def loss():
