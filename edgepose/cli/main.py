@@ -7,12 +7,16 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 from edgepose import __version__
+from edgepose.utils.standard_streams import reliable_streams
 from edgepose_runtime.errors import ConfigError, EdgePoseError
+from edgepose_runtime.redaction import redact, redact_words
+from edgepose_runtime.telemetry import no_telemetry
 
 #: Subcommands, each a module of :mod:`edgepose.cli.commands` with ``add_parser(subparsers)`` and
 #: ``run(args)``. Only the one that is called is imported, so that help comes at once.
@@ -29,27 +33,39 @@ COMMANDS = {
 #: Entry points of this group are subcommands of other packages, such as ``edgepose_converters``.
 COMMAND_GROUP = "edgepose.commands"
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
+#: By Ctrl-C, as shells count: 128 and the number of the signal.
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 2 wrong usage, 1 anything else."""
+    """Run the command line and return its exit code.
+
+    That is 0 done, 2 wrong usage, 130 stopped by Ctrl-C, 1 any other failure; a command that a
+    signal stopped may return 128 and the signal's number.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words
-    if not debug:
+    with reliable_streams():
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
+    if "--debug" not in words:
         _silence_opencv()
     try:
-        args = build_parser(words).parse_args([word for word in words if word != "--debug"])
-        return int(_module(args.command).run(args))
+        # Also what a command imports later, and what that imports.
+        with no_telemetry():
+            args = build_parser(words).parse_args([word for word in words if word != "--debug"])
+            return int(_module(args.command).run(args))
     except KeyboardInterrupt:
-        return _fail("Stopped by Ctrl-C.", FAILED, debug)
+        return _fail("Stopped by Ctrl-C.", INTERRUPTED, words)
     except ConfigError as error:
-        return _fail(str(error), WRONG_USAGE, debug)
+        return _fail(str(error), WRONG_USAGE, words)
     except EdgePoseError as error:
-        return _fail(str(error), FAILED, debug)
+        return _fail(str(error), FAILED, words)
     except Exception as error:  # noqa: BLE001 - the edge of the program: nobody else will tell
         kind = type(error).__name__
         sentence = f"Something went wrong inside edgepose ({kind}: {error}); --debug shows where."
-        return _fail(sentence, FAILED, debug)
+        return _fail(redact(sentence), FAILED, words)
 
 
 def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -58,12 +74,14 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     Args:
         words: the command line; only the subcommand it names gets its options.
     """
-    parser = argparse.ArgumentParser(
-        prog="edgepose", description="Human pose tracking in video on edge devices."
+    parser = _Parser(
+        words, prog="edgepose", description="Human pose tracking in video on edge devices."
     )
     parser.add_argument("--version", action="version", version=f"edgepose {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, parser_class=partial(_Parser, words)
+    )
     called = next((word for word in words if not word.startswith("-")), None)
     for command in (*COMMANDS, *_installed_commands()):
         if command == called:
@@ -71,6 +89,18 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         else:
             subparsers.add_parser(command, help=_summary(command))
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Does not repeat the passwords of a command line that it refuses."""
+
+    def __init__(self, words: Sequence[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._words = words
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and leave."""
+        super().error(redact(redact_words(message, self._words)))
 
 
 def _silence_opencv() -> None:
@@ -99,8 +129,8 @@ def _installed_commands() -> dict[str, EntryPoint]:
     return {name: entry for name, entry in sorted(found.items()) if name not in COMMANDS}
 
 
-def _fail(sentence: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    sys.stderr.write(f"edgepose: {sentence}\n")
+def _fail(sentence: str, code: int, words: Sequence[str]) -> int:
+    if "--debug" in words:
+        sys.stderr.write(redact_words(traceback.format_exc(), words))
+    sys.stderr.write(f"edgepose: {redact_words(sentence, words)}\n")
     return code

@@ -10,6 +10,7 @@ from edgepose.methods.framewise import FramewiseMethod
 from edgepose.methods.propagation import PropagationMethod
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.bundles.validation import check_network
 from edgepose_runtime.errors import BundleFormatError
 
 Networks = Mapping[str, Network]
@@ -31,11 +32,14 @@ def build_method(manifest: Manifest, networks: Networks) -> Method:
         networks: its graphs by name.
 
     Raises:
-        BundleFormatError: this release does not know the method.
+        BundleFormatError: this release does not know the method, or a graph is not what the
+            manifest says.
     """
     if manifest.method not in _BUILDERS:
         raise BundleFormatError(
             f"The bundle {manifest.name!r} is for the method {manifest.method!r}; "
             f"this release knows {', '.join(_BUILDERS)}."
         )
+    for name in networks.keys() & manifest.graphs.keys():
+        check_network(name, manifest.graphs[name], networks[name].inputs, networks[name].outputs)
     return _BUILDERS[manifest.method](MethodSpec.from_manifest(manifest), networks)

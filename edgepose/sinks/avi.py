@@ -45,12 +45,11 @@ class AviWriter:
         fps: float,
         longest_riff: int = _LONGEST_RIFF,
     ) -> None:
-        self._file = AppendedFile(path)
+        self._file = AppendedFile(path, _header(size, fps))
         self._longest_riff = longest_riff
         self._riff, self._movi = 0, _MOVI_SIZE
         self._num_frames = 0
         self._index = bytearray()
-        self._file.append(_header(size, fps))
 
     def write(self, frame: Image) -> None:
         """Append a frame, uint8 BGR (H, W, 3).

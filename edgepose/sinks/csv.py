@@ -35,10 +35,9 @@ class CsvSink(LineSink):
     """
 
     def __init__(self, path: str | Path, *, skeleton: Skeleton) -> None:
-        super().__init__(path)
         self._num_joints = skeleton.num_joints
         joints = (f"{name}_{part}" for name in skeleton.joints for part in ("x", "y", "score"))
-        self._write_row([*_COLUMNS, *joints])
+        super().__init__(path, _row([*_COLUMNS, *joints]))
 
     def write(self, result: PoseResult) -> None:
         """Append a result; see :meth:`LineSink.write`."""
@@ -50,17 +49,18 @@ class CsvSink(LineSink):
             result.key_frame_age,
         ]
         roi = [None] * 4 if result.roi is None else [_number(value) for value in result.roi]
-        self._write_row([*facts, *roi, *self._joint_cells(result)])
+        self._file.append(_row([*facts, *roi, *self._joint_cells(result)]))
 
     def _joint_cells(self, result: PoseResult) -> list[float | None]:
         if result.keypoints is None:
             return [None] * (3 * self._num_joints)
         return [_number(value) for value in result.keypoints.astype(float).ravel().tolist()]
 
-    def _write_row(self, cells: Iterable[object]) -> None:
-        row = io.StringIO()
-        csv.writer(row, lineterminator="\n").writerow(cells)
-        self._file.append(row.getvalue().encode())
+
+def _row(cells: Iterable[object]) -> bytes:
+    row = io.StringIO()
+    csv.writer(row, lineterminator="\n").writerow(cells)
+    return row.getvalue().encode()
 
 
 def _number(value: float) -> float | None:

@@ -44,7 +44,6 @@ class JsonlSink(LineSink):
         source: str,
         engine: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(path)
         header: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -55,16 +54,17 @@ class JsonlSink(LineSink):
         }
         if engine:
             header["engine"] = dict(engine)
-        self._write_line(header)
+        super().__init__(path, _line(header))
 
     def write(self, result: PoseResult) -> None:
         """Append a result; see :meth:`LineSink.write`."""
-        self._write_line(result_record(result))
+        self._file.append(_line(result_record(result)))
 
-    def _write_line(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, allow_nan=False, ensure_ascii=False)
-        # A path that is not UTF-8 holds lone surrogates, which JSON can only have escaped.
-        self._file.append(line.encode(errors="backslashreplace") + b"\n")
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    line = json.dumps(record, allow_nan=False, ensure_ascii=False)
+    # A path that is not UTF-8 holds lone surrogates, which JSON can only have escaped.
+    return line.encode(errors="backslashreplace") + b"\n"
 
 
 def result_record(result: PoseResult) -> dict[str, Any]:

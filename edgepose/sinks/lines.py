@@ -16,14 +16,15 @@ class LineSink(Closable):
     An instance is also a function of one result, and so an ``on_result``.
 
     Args:
-        path: the file; one that exists is replaced.
+        path: the file; one that exists is replaced when the first result is written.
+        head: the first line.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._file = AppendedFile(path)
+    def __init__(self, path: str | Path, head: bytes) -> None:
+        self._file = AppendedFile(path, head)
 
     @abstractmethod
     def write(self, result: PoseResult) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.sinks.avi import AviWriter
-from edgepose.utils.output_files import create_file
+from edgepose.utils.output_files import check_writable
+from edgepose_runtime.capture.containers import missing_bytes
 from edgepose_runtime.capture.video import has_utf8_name
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
@@ -40,10 +41,12 @@ class VideoSink(Closable):
 
     Frames of another size are scaled into it, with black borders where the shape differs. An
     ``.avi`` is readable at any time, frame by frame, also when the program is killed; an ``.mp4``
-    is smaller, and becomes readable when it is closed. For one thread at a time.
+    is smaller, grows beside its place (as ``name.unfinished.mp4``) and is moved there when it is
+    closed and whole. For one thread at a time.
 
     Args:
-        path: a ``.mp4`` or ``.avi`` file; one that exists is replaced.
+        path: a ``.mp4`` or ``.avi`` file; one that exists is replaced, an ``.avi`` with the first
+            frame.
         fps: frames per second.
 
     Raises:
@@ -58,59 +61,100 @@ class VideoSink(Closable):
             raise ConfigError(f"A video needs a rate above 0 and below 1000 fps, got {fps}.")
         self._fps = fps
         self._size: tuple[int, int] | None = None
+        self._writer: Encoder | None = None
+        self._num_frames = 0
         self._closed = False
-        create_file(self._path).close()
-        try:
-            # Finds out before the work, rather than after the first frame, that nothing encodes.
-            self._writer: Encoder = self._open((_SMALLEST_SIDE, _SMALLEST_SIDE))
-        except OutputError:
-            self._path.unlink()
-            raise
+        check_writable(self._path)
+        self._target = self._path.resolve()
+        self._is_avi = self._path.suffix.lower() == ".avi"
+        if not self._is_avi:
+            self._target = self._target.with_name(f"{self._target.stem}.unfinished.mp4")
+            _require_encoder(self._target, fps)
 
     def write(self, frame: Image) -> None:
         """Append a frame, uint8 BGR (H, W, 3).
 
         Raises:
             FrameError: the frame is empty, or of another type.
-            OutputError: the encoder refuses the size of the first frame, or the disk is full; the
-                latter is noticed with ``.avi`` files alone.
+            OutputError: the encoder refuses the size of the first frame, or the disk is full; of
+                ``.mp4`` files the latter is noticed at the end.
             ClosedError: the sink was closed.
         """
         if self._closed:
             raise ClosedError(f"The video '{self._path}' was closed; open a new sink.")
         frame = as_bgr(frame)
-        if self._size is None:
-            self._writer.release()
+        if self._writer is None or self._size is None:
             self._size = _canvas_size(frame)
             self._writer = self._open(self._size)
         self._writer.write(fit_into(frame, self._size))
+        self._num_frames += 1
 
     def close(self) -> None:
-        """Finish the file; a second call does nothing. Without frames no file is left.
+        """Finish the file; a second call does nothing. Without frames nothing is written.
 
         Raises:
-            OutputError: the file could not be finished, as when the disk is full.
+            OutputError: the file could not be finished, as when the disk is full. An earlier one
+                at its place is then still there.
         """
         if self._closed:
             return
         self._closed = True
+        if self._writer is None:
+            return
         self._writer.release()
-        if self._size is None:
-            self._path.unlink(missing_ok=True)
-        elif not self._path.is_file() or not self._path.stat().st_size:
-            raise OutputError(f"The video '{self._path}' could not be finished: is the disk full?")
+        if not self._is_avi:
+            self._move_into_place()
+
+    def _move_into_place(self) -> None:
+        """OpenCV's encoder says nothing of a full disk, so that the file itself is asked."""
+        readable = _count_frames(self._target)
+        if readable < self._num_frames:
+            self._target.unlink(missing_ok=True)
+            raise OutputError(
+                f"The video '{self._path}' could not be finished: {readable} of {self._num_frames} "
+                "frames can be read. Is the disk full? A .avi keeps what was written."
+            )
+        try:
+            self._target.replace(self._path.resolve())
+        except OSError as error:
+            raise OutputError(
+                f"The video '{self._target}' cannot be moved to '{self._path}': {error.strerror}."
+            ) from error
 
     def _open(self, size: tuple[int, int]) -> Encoder:
-        if self._path.suffix.lower() == ".avi":
+        if self._is_avi:
             return AviWriter(self._path, size, self._fps)
-        code = cv2.VideoWriter.fourcc(*_MP4_CODEC)
-        writer = cv2.VideoWriter(str(self._path), code, self._fps, size)
-        if not writer.isOpened():
-            raise OutputError(
-                f"This OpenCV cannot encode '{self._path}' as {_MP4_CODEC} with "
-                f"{size[0]}x{size[1]} pixels; try a .avi file."
-            )
-        return writer
+        return _open_encoder(self._target, self._fps, size)
+
+
+def _open_encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_MP4_CODEC), fps, size)
+    if not writer.isOpened():
+        raise OutputError(
+            f"This OpenCV cannot encode '{path}' as {_MP4_CODEC} with {size[0]}x{size[1]} pixels, "
+            "or the disk is full; try a .avi file."
+        )
+    encoder: Encoder = writer
+    return encoder
+
+
+def _require_encoder(path: Path, fps: float) -> None:
+    """Find out before the work, rather than after the first frame, that nothing encodes."""
+    try:
+        _open_encoder(path, fps, (_SMALLEST_SIDE, _SMALLEST_SIDE)).release()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _count_frames(path: Path) -> int:
+    """Return how many frames of a whole MP4 file can be read, 0 if it is not whole."""
+    if not path.is_file() or missing_bytes(path):
+        return 0
+    capture = cv2.VideoCapture(str(path))
+    try:
+        return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    finally:
+        capture.release()
 
 
 def fit_into(frame: Image, size: tuple[int, int]) -> Image:

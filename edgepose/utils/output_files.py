@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import BinaryIO
 
 from edgepose_runtime.errors import ClosedError, OutputError
+from edgepose_runtime.files import exists, shown
 
 
 class AppendedFile:
     """A file that grows piece by piece: each is with the system, or gone, when the call returns.
 
-    A killed process leaves all pieces that it wrote; a full disk leaves no half of one, except in
-    a pipe. For one thread at a time.
+    What lies at the path stays until the first piece is written whole: a program that fails before
+    it, or finds the disk full, destroys nothing. A killed process leaves all pieces that it wrote;
+    a full disk leaves no half of one, except in a pipe. For one thread at a time.
 
     Args:
         path: the file; one that exists is replaced.
+        head: what comes before the first piece, written together with it.
 
     Attributes:
         path: the file.
-        size: how many bytes were appended.
+        size: how many bytes were appended, the head included.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, head: bytes = b"") -> None:
         self.path = Path(path)
-        self.size = 0
-        self._file = create_file(self.path)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._file.closed
+        check_writable(self.path)
+        self.closed = False
+        self.size = len(head)
+        self._head = head
+        self._file: BinaryIO | None = None
 
     def append(self, piece: bytes) -> None:
         """Write a piece at the end.
@@ -45,11 +47,11 @@ class AppendedFile:
             ClosedError: the file was closed.
         """
         self.require_open()
-        written = self._write(piece)
-        if written != len(piece):
-            self._take_back(written)
-            raise OutputError(f"Cannot write to '{self.path}': the disk is full.")
-        self.size += written
+        if self._file is None:
+            self._file = self._begin(self._head + piece)
+        else:
+            self._write_whole(self._file, piece)
+        self.size += len(piece)
 
     def patch(self, position: int, piece: bytes) -> None:
         """Replace bytes that were written before.
@@ -58,12 +60,14 @@ class AppendedFile:
             OutputError: the disk is gone.
             ClosedError: the file was closed.
         """
-        self.require_open()
-        self._file.seek(position)
-        try:
-            self._write(piece)
-        finally:
-            self._file.seek(self.size)
+        self.append(b"")
+        file = self._file
+        if file is not None:
+            file.seek(position)
+            try:
+                self._write(file, piece)
+            finally:
+                file.seek(self.size)
 
     def require_open(self) -> None:
         """Refuse to go on with a closed file.
@@ -75,20 +79,73 @@ class AppendedFile:
             raise ClosedError(f"The file '{self.path}' was closed; open a new sink.")
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        self._file.close()
+        """Close the file; a second call does nothing.
 
-    def _write(self, piece: bytes) -> int:
+        Where nothing was appended, what lies at the path stays, and else the head is written.
+
+        Raises:
+            OutputError: the disk is full or gone.
+        """
+        if self.closed:
+            return
         try:
-            return self._file.write(piece)
+            if self._file is None and self._head and not exists(self.path):
+                self.append(b"")
+        finally:
+            self.closed = True
+            if self._file is not None:
+                self._file.close()
+
+    def _begin(self, piece: bytes) -> BinaryIO:
+        """Write the first piece beside the file, and put that in its place."""
+        target = self.path.resolve()
+        beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+        # Pipes and devices have no place to take, and Windows moves no file that is open.
+        if os.name == "nt" or (exists(target) and not target.is_file()):
+            return self._begin_in(target, piece)
+        try:
+            file = self._begin_in(beside, piece)
+        except OutputError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            return self._begin_in(target, piece)  # a folder in which only this file may change
+        try:
+            beside.replace(target)
+        except OSError as error:
+            file.close()
+            beside.unlink(missing_ok=True)
+            raise OutputError(f"Cannot write to '{self.path}': {error.strerror}.") from error
+        return file
+
+    def _begin_in(self, path: Path, piece: bytes) -> BinaryIO:
+        file = create_file(path)
+        try:
+            self._write_whole(file, piece)
+        except OutputError:
+            file.close()
+            if path.is_file() and path != self.path.resolve():
+                path.unlink()
+            raise
+        return file
+
+    def _write_whole(self, file: BinaryIO, piece: bytes) -> None:
+        written = self._write(file, piece)
+        if written != len(piece):
+            _take_back(file, written)
+            raise OutputError(f"Cannot write to '{self.path}': the disk is full.")
+
+    def _write(self, file: BinaryIO, piece: bytes) -> int:
+        try:
+            return file.write(piece)
         except OSError as error:
             raise OutputError(f"Cannot write to '{self.path}': {error.strerror}.") from error
 
-    def _take_back(self, written: int) -> None:
-        """Remove the part of a piece that still fitted on the disk; a pipe keeps it."""
-        with contextlib.suppress(OSError):
-            self._file.seek(-written, os.SEEK_CUR)
-            self._file.truncate()
+
+def _take_back(file: BinaryIO, written: int) -> None:
+    """Remove the part of a piece that still fitted on the disk; a pipe keeps it."""
+    with contextlib.suppress(OSError):
+        file.seek(-written, os.SEEK_CUR)
+        file.truncate()
 
 
 def create_file(path: str | Path) -> BinaryIO:
@@ -103,8 +160,8 @@ def create_file(path: str | Path) -> BinaryIO:
     path = Path(path)
     try:
         return path.open("wb", buffering=0)
-    except OSError as error:
-        raise OutputError(f"Cannot write to '{path}': {_why(path, error)}.") from error
+    except (OSError, ValueError) as error:
+        raise OutputError(f"Cannot write to '{shown(path)}': {_why(path, error)}.") from error
 
 
 def check_writable(path: str | Path) -> None:
@@ -116,18 +173,22 @@ def check_writable(path: str | Path) -> None:
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    existed = path.exists()
-    if path.is_fifo():
+    existed = exists(path)
+    if existed and path.is_fifo():
         return
     try:
         path.open("ab").close()
-    except OSError as error:
-        raise OutputError(f"Cannot write to '{path}': {_why(path, error)}.") from error
-    if not existed:
-        path.unlink()
+        if not existed:
+            path.resolve().unlink()  # what a link leads to, and not the link
+    except (OSError, ValueError) as error:
+        raise OutputError(f"Cannot write to '{shown(path)}': {_why(path, error)}.") from error
 
 
-def _why(path: Path, error: OSError) -> str:
+def _why(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return "no file can have that name"
+    if error.errno == errno.ENAMETOOLONG:
+        return "the name is too long"
     if path.is_dir():
         return "it is a folder; give the name of a file"
     if not path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that let the step or frame in hand be finished."""
+"""Ctrl-C, SIGTERM and a lost terminal that let the step or frame in hand be finished."""
 
 from __future__ import annotations
 
@@ -8,23 +8,32 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP comes when the terminal is closed; Windows has none.
+_HANGUP = getattr(signal, "SIGHUP", None)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([] if _HANGUP is None else [_HANGUP]))
+#: What shells add to the number of the signal that ended a program.
+SIGNALLED = 128
 
 
 class StopSignals:
-    """Notes SIGINT and SIGTERM inside its ``with`` block; a second one interrupts at once.
+    """Notes SIGINT, SIGTERM and SIGHUP inside its ``with`` block; a second one interrupts at once.
 
     Files can so be finished with whole frames in them, and runs with a checkpoint. Only the main
-    thread can listen to signals; in others the block does nothing.
+    thread can listen to signals; in others the block does nothing. A SIGHUP that is ignored, as
+    ``nohup`` does, stays so.
 
     Args:
         message: what the first signal writes to the standard error; empty for nothing.
+
+    Attributes:
+        received: the first signal, None as long as there was none.
     """
 
     def __init__(self, message: str = "") -> None:
         self._message = message
         self._event = threading.Event()
         self._before: dict[signal.Signals, Any] = {}
+        self.received: signal.Signals | None = None
 
     @property
     def stopped(self) -> bool:
@@ -35,9 +44,22 @@ class StopSignals:
         """Say so from the program."""
         self._event.set()
 
+    def exit_code(self, *, is_live: bool) -> int:
+        """Return the program's exit code: 0 where the work came to its end.
+
+        A live source has no end of its own: SIGTERM, with which services are stopped, and a
+        closed terminal are one. All else is 128 plus the signal's number, as in shells.
+        """
+        if not self.stopped:
+            return 0
+        if self.received is None:
+            return 1
+        return 0 if is_live and self.received != signal.SIGINT else SIGNALLED + self.received
+
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            listened = [number for number in _SIGNALS if not _is_ignored_hangup(number)]
+            self._before = {number: signal.signal(number, self._note) for number in listened}
         return self
 
     def __exit__(
@@ -52,8 +74,13 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as signal says
         if self.stopped:
             raise KeyboardInterrupt
+        self.received = signal.Signals(number)
         self.stop()
         sys.stderr.write(self._message)
+
+
+def _is_ignored_hangup(number: signal.Signals) -> bool:
+    return number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 def ignore_signals(worker: int) -> None:  # noqa: ARG001 - as DataLoader says

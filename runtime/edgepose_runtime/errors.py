@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from edgepose_runtime.redaction import redact
+
 
 class ServerFault(str, Enum):
     """How an inference server failed."""
@@ -55,7 +57,13 @@ class ServerFault(str, Enum):
 
 
 class EdgePoseError(Exception):
-    """Root of every error that edgepose raises on purpose."""
+    """Root of every error that edgepose raises on purpose.
+
+    No message of one holds a password, wherever it comes from: it is redacted here.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redact(each) if isinstance(each, str) else each for each in args))
 
 
 class ConfigError(EdgePoseError, ValueError):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+_logger = logging.getLogger("edgepose_runtime")
+_warned: set[str] = set()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,24 +52,89 @@ def summing_kernel(function: Function) -> Function:
 
 
 def _compiled(function: Function, **options: Any) -> Function:
-    try:
-        compiled = njit(nogil=True, cache=True, **options)(function)
-    except RuntimeError:  # what numba raises when no folder can hold the cache
-        compiled = njit(nogil=True, **options)(function)
-    _tie_to_all_sources(compiled)
+    compiled = njit(nogil=True, **options)(function)
+    # Without a folder that can hold the cache, and where NUMBA_DISABLE_JIT is set, there is none.
+    with suppress(RuntimeError):
+        if hasattr(compiled, "_cache"):
+            compiled._cache = _KernelCache(function)
     return cast(Function, compiled)
 
 
-def _tie_to_all_sources(compiled: Any) -> None:
-    """Let machine code on disk count only as long as all sources are those that it was made of.
+class _KernelCache(FunctionCache):  # type: ignore[misc]
+    """Machine code on disk that is never a reason not to run.
 
-    numba looks at a kernel's own file alone. But other kernels that it calls, and constants of
-    other modules, are part of its machine code, and that outlives an update of this package.
+    numba gives up on a cache that was cut off when the power went, and on a full disk. Here the
+    kernel is compiled again, and kept if that is possible.
     """
-    index = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    stamp = getattr(index, "_source_stamp", None)
-    if index is not None and stamp is not None:
-        index._source_stamp = stamp, sources_hash()
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        numbas = self._cache_file
+        # numba looks at a kernel's own file alone. But other kernels that it calls, and constants
+        # of other modules, are part of its machine code, and that outlives an update.
+        stamp = numbas._source_stamp, sources_hash()
+        self._cache_file = _CheckedFiles(self.cache_path, self._impl.filename_base, stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the machine code for a signature, None where it is not there or damaged."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # noqa: BLE001 - a damaged pickle raises whatever it likes
+            _warn_once(
+                "Compiled kernels are damaged and are compiled again", self.cache_path, error
+            )
+            with suppress(OSError):
+                self.flush()
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code, if that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # noqa: BLE001 - it was compiled: nothing may stop it now
+            _warn_once(
+                "Compiled kernels cannot be kept, so that each start compiles them again (name "
+                "another folder in NUMBA_CACHE_DIR)",
+                self.cache_path,
+                error,
+            )
+
+
+class _CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+    """Files that know whether they are whole: LLVM crashes of machine code that is not."""
+
+    def _dump(self, obj: Any) -> bytes:
+        content: bytes = super()._dump(obj)
+        return sha256(content).digest() + content
+
+    def _load_index(self) -> Any:
+        try:
+            with Path(self._index_path).open("rb") as file:
+                version = pickle.load(file)
+                content = file.read()
+        except FileNotFoundError:
+            return {}
+        if version != self._version:
+            return {}
+        stamp, overloads = pickle.loads(_checked(content))
+        return overloads if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        return pickle.loads(_checked(Path(self._data_path(name)).read_bytes()))
+
+
+def _checked(content: bytes) -> bytes:
+    size = sha256().digest_size
+    if sha256(content[size:]).digest() != content[:size]:
+        raise ValueError("the file is not what was written")
+    return content[size:]
+
+
+def _warn_once(what: str, folder: str, error: Exception) -> None:
+    """Say it for the first of many kernels."""
+    if what not in _warned:
+        _warned.add(what)
+        _logger.warning("%s: '%s' (%s: %s).", what, folder, type(error).__name__, error)
 
 
 @cache

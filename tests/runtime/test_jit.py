@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,18 +11,32 @@ KERNEL = """
 from edgepose_runtime.geometry.crop_kernels import area_taps
 print(area_taps(0.5, 2.0, 8, 2)[0].tolist())
 """
-LIGHT = ["crop", "decoding", "errors", "following", "geometry", "skeletons", "smoothing"]
+LIGHT = [
+    "geometry.crop",
+    "heatmaps.decoding",
+    "errors",
+    "poses.roi_tracker",
+    "geometry.roi",
+    "poses.skeletons",
+    "poses.smoothing",
+]
 HEAVY = ["cv2", "numba", "onnx", "onnxruntime", "openvino", "torch", "edgepose"]
 
 
-def python(code, **environment):
-    return subprocess.run(
+def python_says(code, **environment):
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        check=True,
-    ).stdout.strip()
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+def python(code, **environment):
+    return python_says(code, **environment)[0]
 
 
 def test_kernels_work_where_no_folder_can_hold_the_cache(tmp_path):
@@ -41,6 +56,71 @@ def test_compiled_kernels_are_kept_where_a_folder_can_be_written(tmp_path):
     assert list(tmp_path.rglob("*.nbc"))
 
 
+TWO_KERNELS = """
+from edgepose_runtime.jit import kernel
+@kernel
+def double(number):
+    return number + number
+@kernel
+def treble(number):
+    return double(number) + number
+"""
+TWO_CALLS = """
+import logging, sys
+logging.basicConfig()
+sys.path.insert(0, {folder!r})
+from two_kernels import double, treble
+print(double(2), treble(2))
+"""
+
+
+@pytest.fixture(scope="module")
+def two_calls(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kernels")
+    (folder / "two_kernels.py").write_text(TWO_KERNELS)
+    return TWO_CALLS.format(folder=str(folder))
+
+
+def cut_off(content):
+    return content[: len(content) // 2]
+
+
+def lose_a_block(content):
+    return content[: len(content) // 2].ljust(len(content), b"\0")
+
+
+@pytest.fixture(scope="module")
+def warm_cache(tmp_path_factory, two_calls):
+    folder = tmp_path_factory.mktemp("cache")
+    python(two_calls, NUMBA_CACHE_DIR=str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage"), [("nbi", cut_off), ("nbc", lose_a_block), ("nbc", lambda _: b"")]
+)
+def test_a_damaged_cache_is_made_again_and_that_is_said_once(
+    tmp_path, two_calls, warm_cache, kind, damage
+):
+    folder = shutil.copytree(warm_cache, tmp_path / "cache")
+    for file in folder.rglob(f"*.{kind}"):
+        file.write_bytes(damage(file.read_bytes()))
+    output, said = python_says(two_calls, NUMBA_CACHE_DIR=str(folder))
+    assert output == "4 6"
+    assert said.count("damaged and are compiled again") == 1
+    assert python_says(two_calls, NUMBA_CACHE_DIR=str(folder)) == (output, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot limit the size of files")
+def test_kernels_work_where_the_disk_is_full_and_that_is_said_once(tmp_path, two_calls):
+    # What a process may write to a file is a disk that is full for it alone.
+    full = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    full += "resource.setrlimit(resource.RLIMIT_FSIZE, (0, -1))\n"
+    output, said = python_says(full + two_calls, NUMBA_CACHE_DIR=str(tmp_path))
+    assert output == "4 6"
+    assert said.count("cannot be kept") == 1
+
+
 @pytest.mark.parametrize(
     ("change", "hits"),
     [
@@ -51,7 +131,7 @@ def test_compiled_kernels_are_kept_where_a_folder_can_be_written(tmp_path):
 )
 def test_kept_kernels_count_only_for_the_sources_they_are_made_of(tmp_path, change, hits):
     python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
-    code = f"from edgepose_runtime.kernels import compiling\n{change}\n{KERNEL}"
+    code = f"from edgepose_runtime import jit as compiling\n{change}\n{KERNEL}"
     counted = f"{code}\nprint(sum(area_taps.stats.cache_hits.values()))"
     assert python(counted, NUMBA_CACHE_DIR=str(tmp_path)).split("\n")[-1] == str(hits)
 

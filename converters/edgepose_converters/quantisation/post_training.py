@@ -7,14 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 
-import nncf
 import onnx
-from nncf.common.quantization.structs import QuantizationPreset, QuantizationScheme
-from nncf.quantization.advanced_parameters import (
-    AdvancedQuantizationParameters,
-    OverflowFix,
-    QuantizationParameters,
-)
 from onnx import helper
 
 from edgepose_converters.quantisation.cleaning import (
@@ -27,7 +20,17 @@ from edgepose_converters.quantisation.cleaning import (
 from edgepose_converters.quantisation.pixels import keep_pixels_exact
 from edgepose_converters.quantisation.symmetric import make_portable
 from edgepose_runtime.errors import BackendError
+from edgepose_runtime.telemetry import no_telemetry
 from edgepose_runtime.tensors import Array
+
+with no_telemetry():
+    import nncf
+    from nncf.common.quantization.structs import QuantizationPreset, QuantizationScheme
+    from nncf.quantization.advanced_parameters import (
+        AdvancedQuantizationParameters,
+        OverflowFix,
+        QuantizationParameters,
+    )
 
 Feeds = Mapping[str, Array]
 

@@ -7,15 +7,20 @@ where edgepose is not installed.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from runpy import run_path
 from typing import Any
 
 import numpy as np
-import openvino
+
+# As if it were not installed: OpenVINO would send usage data when it is imported.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
 
 # Triton puts this module there when it starts the backend.
-import triton_python_backend_utils as utils  # type: ignore[import-not-found]
+import triton_python_backend_utils as utils  # type: ignore[import-not-found]  # noqa: E402
 
 
 class TritonPythonModel:

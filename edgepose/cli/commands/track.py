@@ -41,7 +41,10 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "track",
         help="track a person in a video, images, a camera or a stream",
-        epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl",
+        epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl. Exit "
+        "code: 0 when the source ended, or SIGTERM stopped a live one; 1 after an error, 2 after "
+        "wrong usage, 130 after Ctrl-C, 143 after SIGTERM before the end of a file. A signal lets "
+        "the frame in hand and the files be finished.",
     )
     parser.add_argument(
         "source",
@@ -159,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
                 sys.stderr.write(summary(tracker.stats, model))
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
-    return 1 if stop.stopped else 0
+    return stop.exit_code(is_live=source.is_live)
 
 
 def _open(source: str, fps: float | None) -> FrameSource:

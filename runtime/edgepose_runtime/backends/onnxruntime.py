@@ -19,6 +19,7 @@ from edgepose_runtime.backends.base import (
     require_precision,
     specs_by_name,
 )
+from edgepose_runtime.backends.onnx_checks import read_checked
 from edgepose_runtime.backends.tensorrt import engine_folder, tensorrt_options
 from edgepose_runtime.errors import (
     BackendError,
@@ -157,9 +158,10 @@ def _session(model: Path | bytes, settings: BackendSettings) -> Any:
         options.intra_op_num_threads = settings.num_threads
     if settings.batch is not None:
         options.add_free_dimension_override_by_name("N", settings.batch)
-    source = model if isinstance(model, bytes) else str(model)
     try:
-        return package.InferenceSession(source, options, providers=_providers(model, settings))
+        return package.InferenceSession(
+            read_checked(model), options, providers=_providers(model, settings)
+        )
     except _errors() as error:
         named = "given as bytes" if isinstance(model, bytes) else str(model)
         raise BackendError(f"ONNX Runtime cannot run the model {named}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,7 @@ from edgepose_runtime.backends.base import (
     require_precision,
     specs_by_name,
 )
+from edgepose_runtime.backends.onnx_checks import LARGEST_TENSOR, read_checked
 from edgepose_runtime.backends.openvino_int8 import use_unsigned_steps
 from edgepose_runtime.errors import (
     BackendError,
@@ -29,6 +31,7 @@ from edgepose_runtime.errors import (
     DeviceError,
     InferenceError,
 )
+from edgepose_runtime.telemetry import no_telemetry
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 
 # OpenVINO's names of what edgepose calls a precision; a device lists the first, a hint the second.
@@ -140,7 +143,8 @@ class OpenVinoNetwork(Network):
 def _core() -> Any:
     """Return the one core of the process: it holds plugins that are slow to load."""
     try:
-        import openvino
+        with no_telemetry():
+            import openvino
     except ImportError as error:
         raise BackendUnavailableError(
             "The backend openvino needs the package openvino; install it with "
@@ -165,12 +169,27 @@ def _precisions(device: str) -> tuple[str, ...]:
 
 def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> Any:
     core = _core()
-    graph = core.read_model(model)
+    # As bytes: no path that it cannot open, no other file beside the model.
+    graph = core.read_model(read_checked(model))
+    _refuse_huge_tensors(graph)
     use_unsigned_steps(graph)
     if settings.batch is not None:
         shapes = {port: [settings.batch, *port.partial_shape[1:]] for port in graph.inputs}
         graph.reshape(shapes)
     return core.compile_model(graph, device, _options(device, settings))
+
+
+def _refuse_huge_tensors(graph: Any) -> None:
+    """Refuse sizes that a graph computes, before compiling allocates them."""
+    for node in graph.get_ordered_ops():
+        for port in node.outputs():
+            shape = port.partial_shape
+            elements = math.prod(side.get_length() for side in shape) if shape.is_static else 0
+            if elements > LARGEST_TENSOR:
+                raise BackendError(
+                    f"The model's layer {node.friendly_name!r} makes a tensor of {elements:.3g} "
+                    f"elements; {LARGEST_TENSOR:.3g} are the most that edgepose runs."
+                )
 
 
 def _options(device: str, settings: BackendSettings) -> dict[str, Any]:

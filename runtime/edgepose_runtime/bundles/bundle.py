@@ -169,6 +169,11 @@ def _verify(file: Path, graph: GraphSpec | FileSpec, kind: str = "graph") -> Non
         raise BundleFormatError(
             f"The {kind} {file} is cut off: it has {size} of {graph.num_bytes} bytes."
         )
+    if size > graph.num_bytes:
+        raise BundleHashError(
+            f"The {kind} {file} is not the one that the manifest describes: it has {size} bytes "
+            f"instead of {graph.num_bytes}."
+        )
     try:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:

@@ -6,7 +6,7 @@ poses that are wrong without looking wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from edgepose_runtime.bundles.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, GraphSpec, Manifest
@@ -29,6 +29,53 @@ def check_manifest(manifest: Manifest) -> None:
     _check_sizes(manifest)
     _check_threshold(manifest.score_threshold)
     _check_graphs(manifest)
+
+
+def check_network(
+    name: str,
+    graph: GraphSpec,
+    inputs: Mapping[str, TensorSpec],
+    outputs: Mapping[str, TensorSpec],
+) -> None:
+    """Refuse a loaded graph that is not the one its manifest describes.
+
+    Heat-maps of another size, or of as many channels in another tensor, would be decoded to poses
+    that are wrong without looking wrong.
+
+    Args:
+        name: of the graph, for the error.
+        graph: what the manifest says.
+        inputs: what the network takes, by name.
+        outputs: what it returns, by name.
+
+    Raises:
+        BundleFormatError: a tensor is missing, not in the manifest, or of another type or shape.
+    """
+    for kind, described, found in (
+        ("takes", graph.inputs, inputs),
+        ("returns", graph.outputs, outputs),
+    ):
+        fits = {spec.name for spec in described} == found.keys() and all(
+            _is_as_described(spec, found[spec.name]) for spec in described
+        )
+        if not fits:
+            raise BundleFormatError(
+                f"The graph {name!r} is not what the manifest says: it {kind} "
+                f"{_listed(found.values())} instead of {_listed(described)}. Convert the "
+                "checkpoint again."
+            )
+
+
+def _is_as_described(described: TensorSpec, found: TensorSpec) -> bool:
+    """Whether sizes that both know are equal; a network may have fixed the batch, or left it."""
+    return (
+        described.dtype == found.dtype
+        and len(described.shape) == len(found.shape)
+        and all(
+            wanted == size or isinstance(wanted, str) or (axis == 0 and isinstance(size, str))
+            for axis, (wanted, size) in enumerate(zip(described.shape, found.shape, strict=True))
+        )
+    )
 
 
 def _check_sizes(manifest: Manifest) -> None:

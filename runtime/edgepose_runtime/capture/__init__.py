@@ -14,6 +14,7 @@ from edgepose_runtime.capture.base import DEFAULT_FPS, CapturedFrame, FrameSourc
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
+from edgepose_runtime.files import exists, is_printable_utf8, shown
 from edgepose_runtime.redaction import redact
 
 # OpenCV takes no larger number.
@@ -82,10 +83,12 @@ def _open_named(
     if not source:
         raise SourceError("The source is an empty path; give that of a video or of images.")
     path = Path(source)
-    if source.isdecimal() and not path.exists():
-        return _open_camera(int(source), live)
-    if "://" in source and not path.exists():
-        return _open_address(source, live)
+    if not exists(path):
+        if source.isdecimal():
+            return _open_camera(int(source), live)
+        if "://" in source:
+            return _open_address(source, live)
+        raise SourceError(f"There is no file {shown(source)}; check the path.")
     from edgepose_runtime.capture import images, video
 
     if path.is_dir():
@@ -110,8 +113,13 @@ def _open_address(address: str, live: LiveSettings | None) -> FrameSource:
 
     if address.partition("://")[0].lower() not in SCHEMES:
         raise SourceError(
-            f"{redact(address)} cannot be opened; an address begins with one of "
+            f"{shown(address)} cannot be opened; an address begins with one of "
             f"{', '.join(SCHEMES)}."
+        )
+    if not is_printable_utf8(address):
+        raise SourceError(
+            f"{shown(address)} cannot be opened: an address is UTF-8 text without control "
+            "characters; write others as % and two hexadecimal digits."
         )
     settings = live or LiveSettings()
     return LiveSource(address, partial(connect_address, address, settings), settings=settings)

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgepose_runtime.capture.base import FrameSource
 from edgepose_runtime.errors import SourceError
+from edgepose_runtime.files import exists, shown
 from edgepose_runtime.tensors import Array
 
 #: Endings, in lower case, of the files that are read as images.
@@ -63,8 +64,8 @@ def open_image(path: Path, *, fps: float | None) -> FrameSource:
     Raises:
         SourceError: there is no such file.
     """
-    if not path.exists():
-        raise SourceError(f"There is no file {path}; check the path.")
+    if not exists(path):
+        raise SourceError(f"There is no file {shown(path)}; check the path.")
     return ImageSource(str(path), [path], fps=fps, allow_damaged=False)
 
 

@@ -12,6 +12,7 @@ import cv2
 from edgepose_runtime.capture.base import FrameSource, logger
 from edgepose_runtime.capture.containers import missing_bytes
 from edgepose_runtime.errors import SourceError
+from edgepose_runtime.files import exists, shown
 from edgepose_runtime.tensors import Array
 
 # A frame that cannot be decoded reads like the end of the file, but later reads succeed.
@@ -114,8 +115,8 @@ def has_utf8_name(path: Path) -> bool:
 def _require_file(path: Path) -> None:
     if not has_utf8_name(path):
         raise SourceError(f"OpenCV cannot open {str(path)!a}: the name is not UTF-8; rename it.")
-    if not path.exists():
-        raise SourceError(f"There is no file {path}; check the path.")
+    if not exists(path):
+        raise SourceError(f"There is no file {shown(path)}; check the path.")
     if not path.is_file():
         raise SourceError(
             f"{path} is a pipe or a device, and a video must be a file; save the video first, or "

@@ -39,7 +39,7 @@ def test_the_exit_code_is_the_commands(command, code):
     [
         (BundleNotFoundError("There is no model."), 1, "There is no model."),
         (ConfigError("No such backend."), 2, "No such backend."),
-        (KeyboardInterrupt(), 1, "Stopped by Ctrl-C."),
+        (KeyboardInterrupt(), 130, "Stopped by Ctrl-C."),
         (RuntimeError("odd"), 1, "(RuntimeError: odd)"),
     ],
 )
@@ -54,7 +54,7 @@ def test_an_error_is_one_sentence_and_no_traceback(command, capsys, error, code,
 
 def test_ctrl_c_while_a_command_is_imported_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(cli, "build_parser", fail(KeyboardInterrupt()))
-    assert cli.main(["models"]) == 1
+    assert cli.main(["models"]) == 130
     assert capsys.readouterr().err == "edgepose: Stopped by Ctrl-C.\n"
 
 
@@ -117,3 +117,42 @@ def test_a_camera_that_is_not_there_is_one_line(monkeypatch):
     assert done.returncode == 1
     assert done.stderr.startswith("edgepose: The camera 1000 cannot be opened")
     assert done.stderr.count("\n") == 1
+
+
+SECRET = "rtsp://me:top se\tcret@camera/1"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [SECRET],
+        ["track", "a.mp4", SECRET],
+        ["track", "a.mp4", "u: top se\tcret@camera"],
+        ["track", "a.mp4", "--roi", SECRET],
+        ["track", SECRET, "--fps", "3"],
+        ["track", "CLIP", "--fps", SECRET],
+        ["track", SECRET.replace("//", "/")],
+        ["track", "me:top se\tcret@camera"],
+        ["track", SECRET.replace("rtsp", "rtmpx")],
+        ["track", SECRET + "x" * 5000 + "\0"],
+        ["track", "CLIP", "--model", SECRET],
+        ["track", "CLIP", "--jsonl", SECRET],
+        ["track", "CLIP", "--video", SECRET],
+        ["track", "CLIP", "--video", SECRET + ".mp4"],
+        ["track", "CLIP", "--springs", SECRET, "--refine", "thin-slicing"],
+        ["track", "CLIP", "--head", SECRET],
+        ["track", "CLIP", "--backend", SECRET],
+        ["track", "CLIP", "--device", SECRET],
+        ["--debug", "track", "CLIP", "--model", SECRET],
+    ],
+    ids=lambda words: " ".join(word[:12] for word in words),
+)
+def test_no_message_repeats_a_password(words, sample_clip, capsys):
+    try:
+        code = cli.main([str(sample_clip) if word == "CLIP" else word for word in words])
+    except SystemExit as end:
+        code = end.code
+    assert code in (1, 2)
+    said = capsys.readouterr().err
+    assert "cret" not in said
+    assert "top se" not in said

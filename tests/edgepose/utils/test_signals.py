@@ -36,3 +36,34 @@ def test_other_threads_leave_signals_as_they_are():
     thread.start()
     thread.join()
     assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_live", "code"),
+    [
+        ("SIGINT", True, 130),
+        ("SIGINT", False, 130),
+        ("SIGTERM", True, 0),
+        ("SIGTERM", False, 143),
+        ("SIGHUP", True, 0),
+        ("SIGHUP", False, 129),
+    ],
+)
+def test_the_exit_code_says_whether_the_work_came_to_its_end(name, is_live, code):
+    if not hasattr(signal, name):
+        pytest.skip(f"this system has no {name}")
+    with StopSignals() as stop:
+        assert stop.exit_code(is_live=is_live) == 0
+        signal.raise_signal(getattr(signal, name))
+    assert stop.exit_code(is_live=is_live) == code
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop.stopped
+    finally:
+        signal.signal(signal.SIGHUP, before)

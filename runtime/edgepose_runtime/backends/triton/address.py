@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.files import is_printable_utf8, shown
 from edgepose_runtime.redaction import redact
 
 #: What an address begins with, and whether the connection is encrypted.
@@ -42,10 +43,11 @@ class ServerAddress:
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port = None, None
-        if host is None or parts.scheme not in SCHEMES or parts.query or parts.fragment:
+        is_address = host is not None and parts.scheme in SCHEMES and is_printable_utf8(text)
+        if host is None or not is_address or parts.query or parts.fragment:
             raise ConfigError(
                 f"A server's address looks like grpc://host:8001 or grpcs://host:8001/model; got "
-                f"{redact(text)!r}."
+                f"'{shown(text)}'."
             )
         if parts.username is not None:
             raise ConfigError(

@@ -1,5 +1,8 @@
 import json
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -132,18 +135,26 @@ def test_the_head_runs_as_often_as_asked(track, puppet_video, tmp_path):
     assert ages == [0, 1, 2, 3] * 3
 
 
-def test_ctrl_c_leaves_whole_readable_files(track, puppet_video, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
+)
+def test_a_signal_leaves_whole_readable_files(
+    track, puppet_video, tmp_path, monkeypatch, name, exit_code
+):
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip(f"this system has no {name}")
     jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
     write = Outputs.write
 
     def write_and_interrupt(self, frame, result):
         if result.frame_id == 4:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return write(self, frame, result)
 
     monkeypatch.setattr(Outputs, "write", write_and_interrupt)
     code, said = track(puppet_video, "--jsonl", jsonl, "--video", video)
-    assert code == 1
+    assert code == exit_code
     assert "the results up to there are complete" in said
     assert len(records(jsonl)) == 1 + 5
     assert count_frames(video) == 5
@@ -164,7 +175,7 @@ def test_a_second_ctrl_c_stops_at_once_and_files_stay_readable(
 
     monkeypatch.setattr(Outputs, "write", write_and_interrupt)
     code, _ = track(puppet_video, "--jsonl", jsonl, "--video", video)
-    assert code == 1
+    assert code == 130
     assert len(records(jsonl)) == 1 + 4
     assert count_frames(video) == 4
 
@@ -331,3 +342,14 @@ def test_a_lost_camera_is_said(capsys):
     assert reconnected.startswith("edgepose: Reconnected:")
     assert head_lost.startswith("edgepose: Head lost:")
     assert head_reconnected.startswith("edgepose: Head reconnected:")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows closes streams in another way")
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(puppet_bundle, puppet_video, tmp_path, closed):
+    jsonl = tmp_path / "poses.jsonl"
+    words = [sys.executable, "-m", "edgepose", "track", puppet_video, "--jsonl", jsonl]
+    words += ["--model", puppet_bundle.path, "--threads", "1"]
+    done = subprocess.run(f"{shlex.join(map(str, words))} {closed}", shell=True, check=False)
+    assert done.returncode == 0
+    assert len(records(jsonl)) == 1 + 12
