@@ -79,8 +79,9 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edgepose {__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    make_parser: Any = partial(_Parser, words)
     subparsers = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=partial(_Parser, words)
+        dest="command", metavar="COMMAND", required=True, parser_class=make_parser
     )
     called = next((word for word in words if not word.startswith("-")), None)
     for command in (*COMMANDS, *_installed_commands()):

@@ -60,7 +60,7 @@ def _compiled(function: Function, **options: Any) -> Function:
     return cast(Function, compiled)
 
 
-class _KernelCache(FunctionCache):  # type: ignore[misc]
+class _KernelCache(FunctionCache):
     """Machine code on disk that is never a reason not to run.
 
     numba gives up on a cache that was cut off when the power went, and on a full disk. Here the
@@ -100,7 +100,7 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
             )
 
 
-class _CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+class _CheckedFiles(IndexDataCacheFile):
     """Files that know whether they are whole: LLVM crashes of machine code that is not."""
 
     def _dump(self, obj: Any) -> bytes:
