@@ -51,7 +51,7 @@ def draw_counts(
         raise ConfigError(
             f"A bootstrap needs at least 1 item and 1 resample, not {len(groups)} and {resamples}."
         )
-    names, group_of_item = np.unique(np.asarray(groups), return_inverse=True)
+    names, group_of_item = np.unique(list(groups), return_inverse=True)
     chances = np.full(len(names), 1 / len(names))
     counts = np.random.default_rng(seed).multinomial(len(names), chances, size=resamples)
     return np.asarray(counts[:, group_of_item.ravel()], np.int64)

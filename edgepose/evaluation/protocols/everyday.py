@@ -149,6 +149,7 @@ def _score(label: str, poses: FloatArray, people: Sequence[Clip]) -> PeopleScore
     corners = np.stack([person.boxes[0] for person in people if person.boxes is not None])
     sides = (corners[:, 2:] - corners[:, :2]).astype(np.float64)
     errors = np.linalg.norm(poses - truth[..., :2], axis=-1)
+    located: NDArray[np.bool_] = np.isfinite(errors)
     reached = (errors <= TOLERANCE * body_lengths(corners)[:, None]) & labelled
     return PeopleScore(
         label=label,
@@ -156,5 +157,5 @@ def _score(label: str, poses: FloatArray, people: Sequence[Clip]) -> PeopleScore
         photos=tuple(person.film for person in people),
         oks=keypoint_similarity(errors, labelled, BOX_TO_AREA * sides.prod(axis=1), LIMB_SIGMAS),
         hits=reached.sum(axis=1) / labelled.sum(axis=1),
-        found=np.isfinite(poses).all(axis=-1).any(axis=1),
+        found=located.any(axis=1),
     )

@@ -26,7 +26,7 @@ def show_puppets(files, puppet):
 def test_penn(puppet_bundle, penn, poses, puppet, capsys):
     root = penn(x=poses[..., 0], y=poses[..., 1], bbox=np.tile([90.0, 35, 200, 210], (3, 1)))
     show_puppets(root.glob("frames/0001/*.jpg"), puppet)
-    words = ["--data", "penn", "--root", str(root), "--segment-length", "5"]
+    words = ["--dataset", "penn", "--root", str(root), "--segment-length", "5"]
     assert main(["evaluate", str(puppet_bundle.path), *words]) == 0
     printed = capsys.readouterr().out
     assert "100.0" in printed
@@ -59,7 +59,7 @@ def _masks():
 
 def test_one_split_of_sub_jhmdb(puppet_bundle, sub_jhmdb, capsys):
     root = sub_jhmdb("some_clip", "211")
-    words = ["--data", "sub-jhmdb", "--root", str(root), "--segment-length", "never"]
+    words = ["--dataset", "sub-jhmdb", "--root", str(root), "--segment-length", "never"]
     assert main(["evaluate", str(puppet_bundle.path), *words]) == 0
     printed = capsys.readouterr().out
     assert "100.0" in printed
@@ -70,7 +70,7 @@ def test_one_split_of_sub_jhmdb(puppet_bundle, sub_jhmdb, capsys):
 def test_all_splits_of_sub_jhmdb_and_their_mean(puppet_bundle, sub_jhmdb, capsys, tmp_path, models):
     sub_jhmdb("right", "222")
     root, file = sub_jhmdb("wrong", "112", off=60), tmp_path / "out.json"
-    words = ["--data", "sub-jhmdb", "--root", str(root), "--split", "all", "--json", str(file)]
+    words = ["--dataset", "sub-jhmdb", "--root", str(root), "--split", "all", "--json", str(file)]
     words += ["--segment-length", "never", "--alpha", "0.2"]
     assert main(["evaluate", *[str(puppet_bundle.path)] * models, *words]) == 0
     printed = capsys.readouterr().out
@@ -88,6 +88,6 @@ def test_all_splits_of_sub_jhmdb_and_their_mean(puppet_bundle, sub_jhmdb, capsys
 @pytest.mark.parametrize("split", ["all", "test1"])
 def test_models_that_do_not_match_the_splits_are_refused(puppet_bundle, sub_jhmdb, capsys, split):
     root = sub_jhmdb("right", "222")
-    words = ["--data", "sub-jhmdb", "--root", str(root), "--split", split]
+    words = ["--dataset", "sub-jhmdb", "--root", str(root), "--split", split]
     assert main(["evaluate", *[str(puppet_bundle.path)] * 2, *words]) == 2
     assert "2 models were given" in capsys.readouterr().err

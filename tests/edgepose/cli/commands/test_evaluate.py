@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from edgepose.cli.commands import evaluate
 from edgepose.cli.main import main
 from edgepose.datasets.clips import Clip
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import COCO17, PENN13
 
 
 @pytest.fixture
@@ -41,6 +43,8 @@ def test_tables_and_json_hold_a_row_for_every_segment_length(method, tmp_path, c
     methods = [result["method"] for result in content["results"]]
     assert methods == ["fake body alone", "fake T=2", "fake T=never"]
     assert content["results"][1]["pck"]["PCK-body@0.2"]["micro"] == 100
+    assert [row["method"] for row in content["uncertainty"]["intervals"]] == methods
+    assert [row["reference"] for row in content["uncertainty"]["differences"]] == methods[:1] * 2
 
 
 def test_the_tracker_protocol_runs_without_boxes(method, capsys):
@@ -89,5 +93,91 @@ def test_a_tolerance_that_means_nothing_is_wrong_usage(method, capsys, alpha):
 def test_published_rows_stand_only_beside_the_same_clips_and_boxes(
     method, capsys, words, published
 ):
-    assert main(["evaluate", "fake", "--data", "penn", "--alpha", "0.2", *words]) == 0
+    assert main(["evaluate", "fake", "--dataset", "penn", "--alpha", "0.2", *words]) == 0
     assert ("PPN-Swift (published)" in capsys.readouterr().out) == published
+
+
+def test_another_model_is_compared_on_the_same_clips(method, capsys):
+    words = ["evaluate", "fake", "--compare", "other", "--segment-length", "2", "--alpha", "0.2"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "difference to fake T=2" in printed
+    assert "other T=2" in printed, "two models of one name are told apart"
+    assert method.count("initialise") == 4, "frames 0 and 2 of each"
+
+
+@pytest.mark.parametrize("option", [["--data-root", "{}"], ["--root", "{}/penn"]])
+def test_the_folder_of_all_sets_or_of_this_one_may_be_given(monkeypatch, method, tmp_path, option):
+    asked = []
+    (clip,) = evaluate.select_clips(None)
+    monkeypatch.setattr(evaluate, "select_clips", lambda chosen: asked.append(chosen) or [clip])
+    words = [word.format(tmp_path) for word in option]
+    assert main(["evaluate", "fake", "--dataset", "penn", *words]) == 0
+    assert asked[0].root == tmp_path / "penn"
+
+
+def test_both_folders_at_once_are_wrong_usage():
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "fake", "--data-root", ".", "--root", "."])
+    assert stopped.value.code == 2
+
+
+def test_help_says_which_part_of_validation_is_evaluated(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "this is val, all validation films, on which published figures are" in words
+
+
+def test_a_peer_without_weights_is_an_error_that_says_where_to_get_them(method, capsys, tmp_path):
+    words = ["--peers", "blazepose-heavy", "--weights", str(tmp_path)]
+    assert main(["evaluate", "fake", *words]) == 1
+    assert "pose_landmark_heavy.tflite" in capsys.readouterr().err
+    assert main(["evaluate", "fake", "--peers", "openpose"]) == 2
+
+
+@pytest.fixture
+def people(method, monkeypatch):
+    """Two photos of the person that the model sees."""
+    (clip,) = evaluate.select_clips(None)
+    labels = convert_keypoints(clip.keypoints[:1], PENN13, COCO17)
+    person = replace(
+        clip,
+        frames=lambda: iter(np.zeros((1, 240, 320, 3), np.uint8)),
+        keypoints=labels,
+        boxes=np.array([[130, 55, 190, 185]], np.float32),
+        skeleton=COCO17,
+    )
+    both = [replace(person, name=f"{film}#0", film=film) for film in ("a.jpg", "b.jpg")]
+    monkeypatch.setattr(evaluate, "select_clips", lambda _: both)
+    return method
+
+
+def test_people_in_photos_have_figures_and_tables_of_their_own(people, tmp_path, capsys):
+    file = tmp_path / "out.json"
+    words = ["evaluate", "fake", "--dataset", "everyday", "--compare", "other"]
+    assert main([*words, "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "2 people in 2 photos" in printed
+    assert "difference to fake" in printed
+    content = json.loads(file.read_text())
+    assert (content["protocol"], content["model"]) == ("everyday", "fake")
+    assert [result["method"] for result in content["results"]] == ["fake", "other"]
+    assert (content["results"][0]["AR12"], content["results"][0]["people"]) == (100, 2)
+    assert content["uncertainty"]["intervals"][0]["AR12"]["low"] == 100
+
+
+def test_people_whom_a_model_does_not_see_are_counted(people, capsys):
+    people.person = None
+    assert main(["evaluate", "fake", "--dataset", "everyday"]) == 0
+    assert "2/2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--protocol", "tracker"], ["--flip"], ["--alpha", "0.1"], ["--segment-length", "never"]],
+)
+def test_options_for_clips_are_refused_for_people(people, capsys, words):
+    assert main(["evaluate", "fake", "--dataset", "everyday", *words]) == 2
+    assert f"{words[0]} cannot be used" in capsys.readouterr().err
+    assert not people.calls

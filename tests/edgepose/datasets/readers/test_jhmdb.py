@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from edgepose.datasets.readers import jhmdb
-from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_people, read_jhmdb_videos
+from edgepose.datasets.readers.jhmdb import (
+    final_films,
+    read_jhmdb_clips,
+    read_jhmdb_people,
+    read_jhmdb_videos,
+)
+from edgepose.datasets.readers.tables import load_table
 from edgepose.datasets.records import PersonClip
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import PENN13
@@ -133,3 +139,27 @@ def test_nothing_of_a_real_validation_film_is_trained_on(data_root, monkeypatch)
     names = [Path(clip.name).name for clip in read_jhmdb_people(root, PENN13)]
     assert len(names) == 419
     assert [name for name in names if name.startswith(films)] == []
+
+
+def test_a_validation_film_is_for_choosing_unless_it_is_listed_as_final(root, monkeypatch):
+    assert [clip.name for clip in read_jhmdb_clips(root, "selection")] == [CLIP]
+    assert read_jhmdb_clips(root, "final") == []
+    monkeypatch.setattr(jhmdb, "final_films", lambda: ("held_out", "seen"))
+    assert read_jhmdb_clips(root, "selection") == []
+    (final,) = read_jhmdb_clips(root, "final")
+    assert (final.name, final.split) == (CLIP, "final"), "training films are never final"
+
+
+def test_every_third_validation_film_is_final(data_root):
+    table = load_table(data_root / "jhmdb" / "joints.npz", "film", "val")
+    films = sorted(set(table["film"][table["val"]].tolist()))
+    assert final_films() == tuple(films[2::3])
+
+
+def test_selection_and_final_are_all_of_validation(data_root):
+    names = {
+        split: [clip.name for clip in read_jhmdb_clips(data_root / "jhmdb", split)]
+        for split in ("val", "selection", "final")
+    }
+    assert sorted(names["selection"] + names["final"]) == sorted(names["val"])
+    assert (len(names["selection"]), len(names["final"])) == (24, 11)
