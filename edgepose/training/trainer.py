@@ -104,7 +104,7 @@ class Trainer:
         if settings.resume and settings.checkpoint.is_file():
             self._state.restore(settings.checkpoint)
         self._log = TrainingLog(settings.folder, self._state.step)
-        self._means, self._signals = RunningMean(), StopSignals()
+        self._running, self._signals = RunningMean(), StopSignals()
 
     def stop(self) -> None:
         """Ask the run to end after the present step, with a checkpoint."""
@@ -173,7 +173,7 @@ class Trainer:
         images = batch["keypoints"].shape[:-2].numel()
         state.step, state.images = state.step + 1, state.images + images
         measured = {name: float(value.detach()) for name, value in losses.items()}
-        self._means.add({**measured, "gradient": float(norm)}, images)
+        self._running.add({**measured, "gradient": float(norm)}, images)
         self._watch(measured)
 
     def _set_learning_rates(self) -> None:
@@ -189,7 +189,7 @@ class Trainer:
             return
         logger.warning("Step %d: %s", self._state.step, fault)
         if self._config.on_collapse == "stop":
-            self._log.add({"step": self._state.step, **self._means.means()})
+            self._log.add({"step": self._state.step, **self._running.means()})
             self._log.plot(self._settings.folder / "curves.png")
             raise CollapseError(
                 f"{fault} The run was stopped at step {self._state.step}; --set on_collapse=warn "
@@ -210,13 +210,13 @@ class Trainer:
         last = step == self._config.total_steps
         metrics: dict[str, float] = {}
         if last or step % REPORT_STEPS == 0:
-            metrics = self._means.means()
+            metrics = self._running.means()
             metrics["learning_rate"] = self._state.optimiser.param_groups[-1]["lr"]
             metrics["seen"] = self._state.images
         if self._validate is not None and every and (last or step % every == 0):
             with self._state.average.applied_to(self._state.module):
                 metrics.update(self._validate(self._state.module))
-            self._means.restart_clock()
+            self._running.restart_clock()
         if metrics:
             self._log.add({"step": step, **metrics})
         return metrics
@@ -224,4 +224,4 @@ class Trainer:
     def _save(self) -> None:
         self._state.save(self._settings.checkpoint)
         self._log.plot(self._settings.folder / "curves.png")
-        self._means.restart_clock()
+        self._running.restart_clock()
