@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.clip_options import add_clip_options, selection
-from edgepose.benchmarking.timing import to_and_fro
+from edgepose.benchmarking.timing import forward_and_backward
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.data_sets import select_clips
@@ -68,13 +68,13 @@ def followed(method: Method, clips: Sequence[Clip]) -> Row:
         clips: walked to and fro in their annotated boxes.
     """
     protocol = GtBox(method)
-    poses = [protocol.predict(to_and_fro_clip(clip, max(WAYS))) for clip in clips]
+    poses = [protocol.predict(forward_and_backward_clip(clip, max(WAYS))) for clip in clips]
     return {way: _pck(protocol, clips, poses, way) for way in WAYS}
 
 
-def to_and_fro_clip(clip: Clip, ways: int) -> Clip:
+def forward_and_backward_clip(clip: Clip, ways: int) -> Clip:
     """Return the clip forward, backward, and so on; where it turns no frame comes twice."""
-    order = [to_and_fro(step, len(clip)) for step in range(ways * (len(clip) - 1) + 1)]
+    order = [forward_and_backward(step, len(clip)) for step in range(ways * (len(clip) - 1) + 1)]
 
     def frames() -> Iterator[Image]:
         pictures = list(clip.frames())

@@ -53,7 +53,7 @@ class Case:
     back: int
 
 
-class Finding(NamedTuple):
+class RecoveryResult(NamedTuple):
     """What became of one case.
 
     Attributes:
@@ -88,12 +88,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parts = _parts(args.parts)
     args.out.mkdir(parents=True, exist_ok=True)
     clips = select_clips(selection(args, args.split))
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[RecoveryResult]] = {}
     with load(args.model, num_threads=1) as model:
         tracked = Tracked(model.skeleton, lambda: PoseTracker(model))
         for part in parts:
             cases = CASES[part](clips)
-            found[part] = [judge(case, tracked.predict(case.clip)) for case in cases]
+            found[part] = [score(case, tracked.predict(case.clip)) for case in cases]
             print(markdown(table({part: found[part]})), flush=True)
     content = {
         "format": "edgepose.recovery",
@@ -171,7 +171,7 @@ def widened(case: Case) -> Case:
     return replace(case, clip=replace(clip, frames=frames, keypoints=keypoints))
 
 
-def judge(case: Case, poses: NDArray[np.floating]) -> Finding:
+def score(case: Case, poses: NDArray[np.floating]) -> RecoveryResult:
     """Compare poses (T, K, 3) with the annotation."""
     clip = case.clip
     shown = np.asarray((clip.keypoints[..., 2] > 0).any(axis=1))
@@ -181,7 +181,7 @@ def judge(case: Case, poses: NDArray[np.floating]) -> Finding:
         for pose, there, box in zip(poses, seen, person_boxes(clip), strict=True)
     ]
     after = np.array(on[case.back :], bool)
-    return Finding(
+    return RecoveryResult(
         clip.name,
         int(after.argmax()) + 1 if after.any() else None,
         int((shown & ~seen).sum()),
@@ -190,7 +190,7 @@ def judge(case: Case, poses: NDArray[np.floating]) -> Finding:
     )
 
 
-def table(found: dict[str, list[Finding]]) -> Table:
+def table(found: dict[str, list[RecoveryResult]]) -> Table:
     """Return a row for each part."""
     header = (
         "",
@@ -206,7 +206,7 @@ def table(found: dict[str, list[Finding]]) -> Table:
     return Table("", header, tuple(_row(part, rows) for part, rows in found.items()))
 
 
-def _row(part: str, rows: Sequence[Finding]) -> tuple[str, ...]:
+def _row(part: str, rows: Sequence[RecoveryResult]) -> tuple[str, ...]:
     frames = [row.frames_to_found for row in rows]
     known = [count for count in frames if count is not None]
     return (

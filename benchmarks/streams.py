@@ -37,7 +37,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=4, metavar="N")
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="use no more than these")
     parser.add_argument("--frames", type=int, default=50, metavar="N", help="of each stream")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="by turns (median)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="interleaved (median)")
     parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR")
     return parser.parse_args(words)
 

@@ -64,7 +64,7 @@ def untrained_dkd(folder: Path) -> Path:
     from edgepose.models.dkd.distillator import PoseKernels
     from edgepose_converters.checkpoints.trained import TrainedModel
     from edgepose_converters.export.bundling import BundleOptions, build_bundle
-    from edgepose_converters.export.verification import made_up_crops
+    from edgepose_converters.export.verification import synthetic_crops
     from edgepose_runtime.bundles.manifest import HeatmapSpec
     from edgepose_runtime.poses.skeletons import PENN13
     from tests.converters.conftest import TinyEncoder, seen
@@ -72,7 +72,7 @@ def untrained_dkd(folder: Path) -> Path:
     network = seen(DKD(TinyEncoder(1), PoseKernels(13, 16)), (2, 3, 3, 256, 256))
     model = TrainedModel(network, PENN13, 256, HeatmapSpec(32, 8.0, 3.5), {})
     options = BundleOptions("dkd", score_threshold=0.01)
-    return build_bundle(model, folder, options, made_up_crops(256, 2))[0].path
+    return build_bundle(model, folder, options, synthetic_crops(256, 2))[0].path
 
 
 def test_only_models_with_kernels_have_them_drawn(run, project_root, short_clip, tmp_path):

@@ -186,7 +186,7 @@ def test_late_answers_are_merged_through_kill_freeze_and_restart(start, light, m
 
         assert kinds(events) == ["head_lost", "head_reconnected"] * 2
         stats = tracker.stats.head
-        assert set(stats.failed) <= {"unreachable", "timeout", "resting", "overloaded"}
+        assert set(stats.failed) <= {"unreachable", "timeout", "circuit_open", "overloaded"}
     assert not [t for t in threading.enumerate() if t.name == "edgepose-server"]
 
 

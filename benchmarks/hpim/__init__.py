@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.hpim.candidates import Contender, contenders
+from benchmarks.hpim.candidates import Candidate, candidates
 from benchmarks.hpim.timing import Times, measure_times
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
 from edgepose.datasets.readers.sequences import read_penn_sequences
@@ -74,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> None:
         root = args.root or data_root()
         _, apart = set_apart(read_penn_sequences(root / "penn"))
         windows = cut_windows(apart, WINDOW, args.stride)
-        figures = measure_accuracy(windows, contenders(dictionary, root / "dyan"))
+        figures = measure_accuracy(windows, candidates(dictionary, root / "dyan"))
         content["windows"] = len(windows)
         content["settings"] = [asdict(setting) for setting in SETTINGS]
         content["mean_error_and_hits_percent"] = figures
@@ -85,7 +85,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(text)
 
 
-def measure_accuracy(windows: MotionWindows, methods: Sequence[Contender]) -> Figures:
+def measure_accuracy(windows: MotionWindows, methods: Sequence[Candidate]) -> Figures:
     """Return mean error and hits in percent for each method, in the order of `SETTINGS`."""
     figures: Figures = {method.name: [] for method in methods}
     for number, setting in enumerate(SETTINGS):
@@ -97,7 +97,7 @@ def measure_accuracy(windows: MotionWindows, methods: Sequence[Contender]) -> Fi
 
 
 def score(
-    method: Contender, windows: MotionWindows, trial: Trial, noise: float
+    method: Candidate, windows: MotionWindows, trial: Trial, noise: float
 ) -> tuple[float, float]:
     """Return the mean error and the hits in percent, over all frames and visible joints."""
     poses = np.where(trial.seen[..., None], trial.key_poses, np.nan)

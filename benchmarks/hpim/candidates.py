@@ -30,7 +30,7 @@ UNTRAINED_POLES, SLOWEST = 80, 0.4
 SPARSITY = 0.01
 
 
-class Contender(NamedTuple):
+class Candidate(NamedTuple):
     """A way to interpolate.
 
     Attributes:
@@ -43,20 +43,20 @@ class Contender(NamedTuple):
     interpolate: Interpolate
 
 
-def contenders(dictionary: Dictionary, published: Path) -> list[Contender]:
+def candidates(dictionary: Dictionary, published: Path) -> list[Candidate]:
     """Return all of them: splines, Eq. 17 with the published dictionaries, and ours."""
     found = [
-        Contender("linear", along_frames(_linear)),
-        Contender("cubic", along_frames(_spline(CubicSpline))),
-        Contender("PCHIP", along_frames(_spline(PchipInterpolator))),
+        Candidate("linear", along_frames(_linear)),
+        Candidate("cubic", along_frames(_spline(CubicSpline))),
+        Candidate("PCHIP", along_frames(_spline(PchipInterpolator))),
         *_published(published),
-        Contender("untrained poles, ridge", _each(_ridge(untrained()))),
+        Candidate("untrained poles, ridge", _each(_ridge(untrained()))),
     ]
     ours = PoseInterpolator(dictionary)
     return [
         *found,
-        Contender("ours, noise known", _by(ours)),
-        Contender("ours, noise unknown", _by(ours, known=False)),
+        Candidate("ours, noise known", _by(ours)),
+        Candidate("ours, noise unknown", _by(ours, known=False)),
     ]
 
 
@@ -70,7 +70,7 @@ def untrained() -> MatrixDictionary:
 
 
 def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
-    """Turn a function of keys (n,) and values (n, C) without gaps into a contender's."""
+    """Turn a function of keys (n,) and values (n, C) without gaps into a candidate's."""
 
     def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
         out = np.full((len(poses), WINDOW, *poses.shape[2:]), np.nan)
@@ -159,10 +159,10 @@ def _fista(dictionary: Dictionary) -> Callable[[NDArray[np.int64], Doubles], Dou
     return interpolate
 
 
-def _published(folder: Path) -> Iterator[Contender]:
+def _published(folder: Path) -> Iterator[Candidate]:
     for name, file in (("JHMDB", "jhmdb_T40_N161.mat"), ("Penn", "penn_T60_N161.mat")):
         if (folder / file).is_file():
             dictionary = load_published_dictionary(folder / file)
             plain = PoseInterpolator(dictionary, method="least-squares")
-            yield Contender(f"Eq. 17, {name}", _by(plain))
-            yield Contender(f"FISTA, {name}", _each(_fista(dictionary)))
+            yield Candidate(f"Eq. 17, {name}", _by(plain))
+            yield Candidate(f"FISTA, {name}", _each(_fista(dictionary)))

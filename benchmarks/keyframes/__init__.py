@@ -19,7 +19,7 @@ from benchmarks.keyframes.selection import (
     COUNTS,
     LENGTH,
     Choose,
-    Judge,
+    SelectionScorer,
     even_steps,
     even_times,
     robustness_table,
@@ -80,14 +80,14 @@ def main(words: Sequence[str] | None = None) -> None:
         if set(args.parts) - {"live", "cost"}:
             kept = args.poses or args.out / "keyframes-poses"
             poses = frame_wise_poses(model, clips, kept)
-            content.update(_by_poses(args, Judge(poses, model.skeleton)))
+            content.update(_by_poses(args, SelectionScorer(poses, model.skeleton)))
     path.write_text(json.dumps(content, indent=1) + "\n")
     if "selection" in content:
         plot(content["selection"], args.out / "keyframes.png")
     print(json.dumps(content, indent=1))
 
 
-def _by_poses(args: argparse.Namespace, judge: Judge) -> dict[str, Any]:
+def _by_poses(args: argparse.Namespace, judge: SelectionScorer) -> dict[str, Any]:
     found: dict[str, Any] = {}
     ways: dict[str, Choose] = {
         "even steps": even_steps,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
-from benchmarks.keyframes.selection import LENGTH, Judge
+from benchmarks.keyframes.selection import LENGTH, SelectionScorer
 from edgepose.models.keyframes.kfpn import KFPN
 from edgepose.models.keyframes.online import StreamKeys
 from edgepose.training.selectors.checkpoints import load_selectors
@@ -51,10 +51,10 @@ class Networks:
         """Choose so many frames."""
         name = clip.clip.name
         if name not in self._said:
-            self._said[name] = self._loaded.says(self._features(clip))
+            self._said[name] = self._loaded.predict(self._features(clip))
         return self._loaded.chosen(self._said[name], count)
 
-    def online_table(self, judge: Judge) -> dict[str, Any]:
+    def online_table(self, judge: SelectionScorer) -> dict[str, Any]:
         """Compare decisions from the past alone with those from whole windows (Table 3)."""
         batch = [self._loaded.choose(self._features(clip)) for clip in judge.clips]
         online = [self._online(clip) for clip in judge.clips]
@@ -73,7 +73,7 @@ class Networks:
         return self._kept[clip.clip.name]
 
 
-def _row(judge: Judge, keys: list[list[int]]) -> dict[str, float]:
+def _row(judge: SelectionScorer, keys: list[list[int]]) -> dict[str, float]:
     poses = [judge.path(c.poses[CLEAN], k) for c, k in zip(judge.clips, keys, strict=True)]
     rates = [LENGTH * len(k) / len(c.clip) for c, k in zip(judge.clips, keys, strict=True)]
     return {

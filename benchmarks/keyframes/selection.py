@@ -28,7 +28,7 @@ Choose = Callable[[FrameWisePoses, int], list[int]]
 Poses = Sequence[Floats]
 
 
-class Judge:
+class SelectionScorer:
     """Scores poses of all clips.
 
     Args:
@@ -93,7 +93,7 @@ def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
 EVEN_STEPS = EvenSteps()
 
 
-def selection_table(judge: Judge, ways: dict[str, Choose]) -> dict[str, Any]:
+def selection_table(judge: SelectionScorer, ways: dict[str, Choose]) -> dict[str, Any]:
     """Return the PCK of every way at every count, and of random frames (Table 2)."""
     every = judge.pck([clip.poses[CLEAN] for clip in judge.clips])
     table: dict[str, Any] = {
@@ -113,7 +113,7 @@ def selection_table(judge: Judge, ways: dict[str, Choose]) -> dict[str, Any]:
     }
 
 
-def robustness_table(judge: Judge) -> dict[str, dict[str, list[float]]]:
+def robustness_table(judge: SelectionScorer) -> dict[str, dict[str, list[float]]]:
     """Return the PCK over the part of spoilt frames (Table 5)."""
     return {
         kind: {
@@ -126,7 +126,7 @@ def robustness_table(judge: Judge) -> dict[str, dict[str, list[float]]]:
     }
 
 
-def _spoilt(judge: Judge, kind: str, part: float) -> tuple[list[Floats], list[Floats]]:
+def _spoilt(judge: SelectionScorer, kind: str, part: float) -> tuple[list[Floats], list[Floats]]:
     """Return poses and thumbnails of all clips with a part of the frames spoilt."""
     poses, small = [], []
     random = np.random.default_rng(1)
@@ -137,7 +137,7 @@ def _spoilt(judge: Judge, kind: str, part: float) -> tuple[list[Floats], list[Fl
     return poses, small
 
 
-def _by_spoilt_keys(judge: Judge, kind: str, part: float) -> list[Floats]:
+def _by_spoilt_keys(judge: SelectionScorer, kind: str, part: float) -> list[Floats]:
     poses, small = _spoilt(judge, kind, part)
     return [
         judge.path(each, EVEN_STEPS(looks, scaled(ROBUST_COUNT, len(each))))

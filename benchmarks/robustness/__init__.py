@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clip_options import add_clip_options, selection
-from benchmarks.robustness.measuring import BOXES, TRACKER, Row, Setup, groups, measure
-from benchmarks.robustness.picture import draw
-from edgepose.evaluation.conditions import conditions
+from benchmarks.robustness.conditions import conditions
+from benchmarks.robustness.measurement import BOXES, TRACKER, Row, Setup, groups, measure
+from benchmarks.robustness.plot import draw
 from edgepose.evaluation.report import Table, figure, markdown
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.utils.machine import describe_machine

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.slicing.accuracy import Outcome, refined_outcome
-from benchmarks.slicing.contenders import unaries
+from benchmarks.slicing.candidates import unaries
 from benchmarks.slicing.data import Unaries, collect
 from benchmarks.slicing.plot import plot
 from benchmarks.slicing.speed import Speed, measure_speed

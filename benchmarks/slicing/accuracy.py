@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.slicing.data import Unaries
+from benchmarks.slicing.swaps import SwapCounts, count_swaps
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
-from edgepose.evaluation.swaps import SwapCounts, count_swaps
 from edgepose.methods.base import MethodSpec
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import PENN13

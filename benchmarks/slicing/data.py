@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.slicing.contenders import Unary
+from benchmarks.slicing.candidates import Unary
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.perturbation import Perturbation, perturbed

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgepose.benchmarking.candidates import PEER, STEP, Entrant
+from edgepose.benchmarking.candidates import PEER, STEP, BenchmarkModel
 from edgepose.benchmarking.peers import PEERS
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.data_sets import Selection, data_set, select_clips
@@ -30,7 +30,7 @@ BOXES, TRACKER, HEAD_ALONE = "boxes", "tracker", "head"
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How accurate one entrant is: whatever has its networks and precision has the same.
+    """How accurate one model_entry is: whatever has its networks and precision has the same.
 
     Attributes:
         name: of the model or peer.
@@ -48,9 +48,9 @@ class Accuracy:
     digest: str
     pck: Mapping[str, Mapping[str, float]]
 
-    def is_of(self, entrant: Entrant) -> bool:
-        """Say whether it holds for an entrant, on whatever backend and threads."""
-        used = (entrant.name, entrant.engine.precision, entrant.digest)
+    def is_of(self, model_entry: BenchmarkModel) -> bool:
+        """Say whether it holds for an model_entry, on whatever backend and threads."""
+        used = (model_entry.name, model_entry.engine.precision, model_entry.digest)
         return (self.name, self.precision, self.digest) == used
 
 
@@ -64,18 +64,18 @@ class AccuracyReport:
     headline: str
     results: tuple[Accuracy, ...]
 
-    def of(self, entrant: Entrant) -> Accuracy | None:
-        """Return what holds for an entrant, if it was measured."""
-        return next((each for each in self.results if each.is_of(entrant)), None)
+    def of(self, model_entry: BenchmarkModel) -> Accuracy | None:
+        """Return what holds for an model_entry, if it was measured."""
+        return next((each for each in self.results if each.is_of(model_entry)), None)
 
 
 def measure_accuracy(
-    entrants: Iterable[Entrant], root: Path | None = None, *, heads: bool = False
+    model_entries: Iterable[BenchmarkModel], root: Path | None = None, *, heads: bool = False
 ) -> AccuracyReport:
     """Evaluate each model and peer once for each precision that it is timed in.
 
     Args:
-        entrants: who is timed.
+        model_entries: who is timed.
         root: the data folder; ``None`` for :func:`~edgepose.datasets.root.data_root`.
         heads: evaluate the heavy networks by themselves as well.
 
@@ -85,13 +85,13 @@ def measure_accuracy(
     selection = Selection(DATA, root=(root or data_root()) / DATA, grade="A")
     clips = select_clips(selection)
     headline = data_set(DATA).headline
-    chosen = _one_each(entrants)
+    chosen = _one_each(model_entries)
     with ExitStack() as opened:
-        ways = [_ways(entrant, heads, opened) for entrant in chosen]
+        ways = [_ways(model_entry, heads, opened) for model_entry in chosen]
         runs = iter(run_all([way for each in ways for way in each], clips, measures_for(ALPHAS)))
         results = tuple(
-            _accuracy(entrant, [next(runs) for _ in each], headline)
-            for entrant, each in zip(chosen, ways, strict=True)
+            _accuracy(model_entry, [next(runs) for _ in each], headline)
+            for model_entry, each in zip(chosen, ways, strict=True)
         )
     frames = sum(len(clip) for clip in clips)
     part = f"{DATA} {clips[0].split}, grade A"
@@ -120,45 +120,47 @@ def as_plain(report: AccuracyReport | None) -> dict[str, object] | None:
     return None if report is None else asdict(report)
 
 
-def _one_each(entrants: Iterable[Entrant]) -> list[Entrant]:
-    """Return the first entrant of each model or peer and precision, and of those the most threads.
+def _one_each(model_entries: Iterable[BenchmarkModel]) -> list[BenchmarkModel]:
+    """Return one entry of each model or peer and precision: the first with the most threads.
 
-    Threads do not change what comes out.
+    Threads do not change the results.
     """
-    found: dict[tuple[str, str, str], Entrant] = {}
-    for entrant in entrants:
-        if entrant.part in (STEP, PEER):
-            key = entrant.name, entrant.engine.precision, entrant.digest
-            first = found.setdefault(key, entrant)
-            same = first.asked.backend == entrant.asked.backend
-            if same and first.asked.threads < entrant.asked.threads:
-                found[key] = entrant
+    found: dict[tuple[str, str, str], BenchmarkModel] = {}
+    for model_entry in model_entries:
+        if model_entry.part in (STEP, PEER):
+            key = model_entry.name, model_entry.engine.precision, model_entry.digest
+            first = found.setdefault(key, model_entry)
+            same = first.asked.backend == model_entry.asked.backend
+            if same and first.asked.threads < model_entry.asked.threads:
+                found[key] = model_entry
     return list(found.values())
 
 
-def _ways(entrant: Entrant, heads: bool, opened: ExitStack) -> Sequence[Contender]:
-    """Return an entrant in the ways that it is evaluated."""
-    backend, settings = entrant.asked.backend, entrant.asked.settings
-    if entrant.part == STEP:
-        model = opened.enter_context(open_model(entrant.source, backend, settings))
-        alone = _head_alone(entrant, model, opened) if heads else []
+def _ways(model_entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequence[Contender]:
+    """Return an model_entry in the ways that it is evaluated."""
+    backend, settings = model_entry.asked.backend, model_entry.asked.settings
+    if model_entry.part == STEP:
+        model = opened.enter_context(open_model(model_entry.source, backend, settings))
+        alone = _head_alone(model_entry, model, opened) if heads else []
         return [*in_boxes(model, (None,)), as_tracker(model), *alone]
-    peer = next(peer for peer in PEERS if peer.name == entrant.name)
-    network = get_backend(backend).load(Path(entrant.source), settings=settings)
+    peer = next(peer for peer in PEERS if peer.name == model_entry.name)
+    network = get_backend(backend).load(Path(model_entry.source), settings=settings)
     return [Contender(peer.name, peer.predictor(opened.enter_context(network)), peer.note)]
 
 
-def _head_alone(entrant: Entrant, model: PoseModel, opened: ExitStack) -> list[Contender]:
-    bundle = load_bundle(Path(entrant.source))
+def _head_alone(
+    model_entry: BenchmarkModel, model: PoseModel, opened: ExitStack
+) -> list[Contender]:
+    bundle = load_bundle(Path(model_entry.source))
     if "head" not in bundle.manifest.graphs:
         return []
-    backend, settings = get_backend(entrant.asked.backend), entrant.asked.settings
+    backend, settings = get_backend(model_entry.asked.backend), model_entry.asked.settings
     network = opened.enter_context(backend.load(bundle.graph_path("head"), settings=settings))
     method = FramewiseMethod(model.method.spec, network)
     return [Contender(f"{model.name} head", GtBox(method))]
 
 
-def _accuracy(entrant: Entrant, runs: Sequence[Run], headline: str) -> Accuracy:
+def _accuracy(model_entry: BenchmarkModel, runs: Sequence[Run], headline: str) -> Accuracy:
     pck = {
         protocol: {
             measure.label: round(float(getattr(run.score.pck(measure), headline)), 2)
@@ -166,5 +168,5 @@ def _accuracy(entrant: Entrant, runs: Sequence[Run], headline: str) -> Accuracy:
         }
         for protocol, run in zip((BOXES, TRACKER, HEAD_ALONE), runs, strict=False)
     }
-    engine = entrant.engine
-    return Accuracy(entrant.name, engine.backend, engine.precision, entrant.digest, pck)
+    engine = model_entry.engine
+    return Accuracy(model_entry.name, engine.backend, engine.precision, model_entry.digest, pck)

@@ -56,7 +56,7 @@ def engines(
 
 
 @dataclass(frozen=True)
-class Entrant:
+class BenchmarkModel:
     """One row of the results.
 
     Attributes:
@@ -80,14 +80,14 @@ class Entrant:
 
     @property
     def label(self) -> str:
-        """Unique among the entrants."""
+        """Unique among the model_entries."""
         part = "" if self.part in (STEP, PEER) else f" {self.part}"
         asked = "" if self.asked == self.engine else f" (asked: {self.asked.precision})"
         return f"{self.name}{part}, {self.engine}{asked}"
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SkippedModel:
     """Somebody who does not take part, and why."""
 
     name: str

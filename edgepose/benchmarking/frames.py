@@ -19,7 +19,7 @@ SAMPLE_CLIP = Path(__file__).resolve().parents[2] / "samples" / "clips" / "balan
 
 
 @dataclass(frozen=True)
-class Footage:
+class BenchmarkFrames:
     """Frames of one clip with the box around the person in each.
 
     Attributes:
@@ -35,7 +35,7 @@ class Footage:
     interval_ms: float
 
 
-def read_footage(clip: Path, count: int, model: PoseModel) -> Footage:
+def read_benchmark_frames(clip: Path, count: int, model: PoseModel) -> BenchmarkFrames:
     """Read the first frames of a clip, and find the person in them.
 
     Args:
@@ -50,7 +50,7 @@ def read_footage(clip: Path, count: int, model: PoseModel) -> Footage:
     with open_source(clip) as source:
         frames = [frame.image for frame in islice(source, count)]
         interval = 1e3 / (source.fps or DEFAULT_FPS)
-    return Footage(clip.name, frames, _boxes(frames, interval, model, clip), interval)
+    return BenchmarkFrames(clip.name, frames, _boxes(frames, interval, model, clip), interval)
 
 
 def _boxes(frames: Sequence[Image], interval: float, model: PoseModel, clip: Path) -> list[Roi]:

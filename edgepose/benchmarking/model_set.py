@@ -9,8 +9,16 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgepose.benchmarking.candidates import BODY, HEAD, PEER, STEP, Engine, Entrant, LeftOut
-from edgepose.benchmarking.frames import Footage
+from edgepose.benchmarking.candidates import (
+    BODY,
+    HEAD,
+    PEER,
+    STEP,
+    BenchmarkModel,
+    Engine,
+    SkippedModel,
+)
+from edgepose.benchmarking.frames import BenchmarkFrames
 from edgepose.benchmarking.peers import Peer
 from edgepose.benchmarking.tasks import NetworkTask, PeerTask, TrackerTask
 from edgepose.benchmarking.timing import Task, TimedNetwork
@@ -25,48 +33,50 @@ PRELIMINARY = "preliminary"
 
 
 @dataclass
-class Lineup:
+class ModelSet:
     """Everybody, ready to run. Close it at the end.
 
     Attributes:
-        tasks: what to time, by entrant.
-        left_out: who does not take part.
+        tasks: what to time, by model_entry.
+        skipped: who does not take part.
         opened: closes the networks.
     """
 
-    tasks: dict[Entrant, Task] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
+    tasks: dict[BenchmarkModel, Task] = field(default_factory=dict)
+    skipped: list[SkippedModel] = field(default_factory=list)
     opened: ExitStack = field(default_factory=ExitStack)
 
-    def add_model(self, name: str, engine: Engine, footage: Footage) -> None:
+    def add_model(self, name: str, engine: Engine, benchmark_frames: BenchmarkFrames) -> None:
         """Add the step of a tracker, and the model's head and body by themselves.
 
         An engine that is not to be had is left out, with the reason.
         """
         bundle = load_bundle(bundle_path(name))
         try:
-            self._add_step(bundle, engine, footage)
-            self._add_networks(bundle, engine, footage)
+            self._add_step(bundle, engine, benchmark_frames)
+            self._add_networks(bundle, engine, benchmark_frames)
         except BackendError as error:
-            self.leave_out(f"{bundle.manifest.name}, {engine}", str(error))
+            self.skip(f"{bundle.manifest.name}, {engine}", str(error))
 
-    def add_peer(self, peer: Peer, path: Path, engine: Engine, footage: Footage) -> None:
+    def add_peer(
+        self, peer: Peer, path: Path, engine: Engine, benchmark_frames: BenchmarkFrames
+    ) -> None:
         """Add a peer's network, or leave it out where the engine cannot run it."""
         try:
             network = self._timed(path, engine)
         except BackendError as error:
-            self.leave_out(f"{peer.name}, {engine}", str(error))
+            self.skip(f"{peer.name}, {engine}", str(error))
             return
         used = engine.using(network.device, network.precision)
         digest = file_digest(path)
-        entrant = Entrant(peer.name, PEER, engine, used, digest, str(path), peer.note)
-        self.tasks[entrant] = PeerTask(peer.estimator(network), network, footage)
+        model_entry = BenchmarkModel(peer.name, PEER, engine, used, digest, str(path), peer.note)
+        self.tasks[model_entry] = PeerTask(peer.estimator(network), network, benchmark_frames)
 
-    def leave_out(self, name: str, reason: str) -> None:
+    def skip(self, name: str, reason: str) -> None:
         """Remember who does not take part."""
-        self.left_out.append(LeftOut(name, reason))
+        self.skipped.append(SkippedModel(name, reason))
 
-    def _add_step(self, bundle: Bundle, engine: Engine, footage: Footage) -> None:
+    def _add_step(self, bundle: Bundle, engine: Engine, benchmark_frames: BenchmarkFrames) -> None:
         networks: list[TimedNetwork] = []
 
         def timed(network: Network) -> Network:
@@ -75,26 +85,30 @@ class Lineup:
 
         model = open_model(bundle.path, engine.backend, engine.settings, timed)
         self.opened.enter_context(model)
-        entrant = _entrant(bundle, STEP, engine, model)
-        self.tasks[entrant] = TrackerTask(model, networks, footage)
+        model_entry = _model_entry(bundle, STEP, engine, model)
+        self.tasks[model_entry] = TrackerTask(model, networks, benchmark_frames)
 
-    def _add_networks(self, bundle: Bundle, engine: Engine, footage: Footage) -> None:
+    def _add_networks(
+        self, bundle: Bundle, engine: Engine, benchmark_frames: BenchmarkFrames
+    ) -> None:
         size = bundle.manifest.input.size
-        pairs = zip(footage.frames, footage.boxes, strict=True)
+        pairs = zip(benchmark_frames.frames, benchmark_frames.boxes, strict=True)
         crops = [crop_frame(frame, box.squared(), size) for frame, box in pairs]
         for part, graph in _single_networks(bundle):
             network = self._timed(graph, engine)
-            self.tasks[_entrant(bundle, part, engine, network)] = NetworkTask(network, crops)
+            self.tasks[_model_entry(bundle, part, engine, network)] = NetworkTask(network, crops)
 
     def _timed(self, graph: Path | bytes, engine: Engine) -> TimedNetwork:
         network = get_backend(engine.backend).load(graph, settings=engine.settings)
         return TimedNetwork(self.opened.enter_context(network))
 
 
-def _entrant(bundle: Bundle, part: str, engine: Engine, used: PoseModel | Network) -> Entrant:
+def _model_entry(
+    bundle: Bundle, part: str, engine: Engine, used: PoseModel | Network
+) -> BenchmarkModel:
     in_use = engine.using(used.device, used.precision)
     digest, folder = bundle_digest(bundle), str(bundle.path)
-    return Entrant(bundle.manifest.name, part, engine, in_use, digest, folder)
+    return BenchmarkModel(bundle.manifest.name, part, engine, in_use, digest, folder)
 
 
 def _single_networks(bundle: Bundle) -> Iterator[tuple[str, Path | bytes]]:
@@ -129,13 +143,13 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def open_lineup(
+def open_model_set(
     models: Sequence[str],
     peers: Sequence[Peer],
     weights: Path | None,
     plan: Sequence[Engine],
-    footage: Footage,
-) -> Lineup:
+    benchmark_frames: BenchmarkFrames,
+) -> ModelSet:
     """Open all models with all engines, and all peers with those in float32.
 
     Raises:
@@ -143,20 +157,20 @@ def open_lineup(
         ConfigError: there is no such backend or precision.
         BackendError: not a single model can be run; says why.
     """
-    lineup = Lineup()
+    model_set = ModelSet()
     for engine in plan:
         for model in models:
-            lineup.add_model(model, engine, footage)
-    if not lineup.tasks:
-        raise BackendError(f"No model can be run. {lineup.left_out[0].reason}")
+            model_set.add_model(model, engine, benchmark_frames)
+    if not model_set.tasks:
+        raise BackendError(f"No model can be run. {model_set.skipped[0].reason}")
     for peer in peers:
         path = peer.weights(weights)
         if path is None:
-            lineup.leave_out(peer.name, peer.how_to_get())
+            model_set.skip(peer.name, peer.how_to_get())
             continue
         for engine in _as_published(plan):
-            lineup.add_peer(peer, path, engine, footage)
-    return lineup
+            model_set.add_peer(peer, path, engine, benchmark_frames)
+    return model_set
 
 
 def _as_published(plan: Sequence[Engine]) -> Sequence[Engine]:

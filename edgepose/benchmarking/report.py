@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgepose.benchmarking.accuracy import ALPHAS, BOXES, HEAD_ALONE, TRACKER
-from edgepose.benchmarking.candidates import BODY, HEAD, PEER, STEP, Entrant
-from edgepose.benchmarking.result import YARDSTICK, Outcome
+from edgepose.benchmarking.candidates import BODY, HEAD, PEER, STEP, BenchmarkModel
+from edgepose.benchmarking.result import REFERENCE, Outcome
 from edgepose.benchmarking.tasks import INFERENCE
 from edgepose.evaluation.report import Table, markdown
 from edgepose.stats import TOTAL, StageLatency
@@ -24,34 +24,36 @@ def as_text(outcome: Outcome) -> str:
 def main_table(outcome: Outcome) -> Table:
     """Everybody from frame to joints: ms, the ratio to the yardstick, and accuracy."""
     header: tuple[str, ...] = ("frame to joints, ms", "p50", "p95", "p99", "networks alone")
-    header += (f"to {YARDSTICK}'s network",)
+    header += (f"to {REFERENCE}'s network",)
     if outcome.accuracy is not None:
         header += tuple(f"{measure[4:]} in boxes" for measure in _MEASURES)
         header += (f"{_MEASURES[0][4:]} tracker",)
     rows = tuple(
-        _main_row(outcome, entrant) for entrant in outcome.latency if entrant.part in (STEP, PEER)
+        _main_row(outcome, model_entry)
+        for model_entry in outcome.latency
+        if model_entry.part in (STEP, PEER)
     )
     return Table("Speed and accuracy", header, rows)
 
 
 def stage_table(outcome: Outcome) -> Table:
     """The percentiles of the stages of each step."""
-    steps = [entrant for entrant in outcome.latency if entrant.part == STEP]
+    steps = [model_entry for model_entry in outcome.latency if model_entry.part == STEP]
     stages = list(
         dict.fromkeys(
             stage
-            for entrant in steps
-            for stage in outcome.latency[entrant]
+            for model_entry in steps
+            for stage in outcome.latency[model_entry]
             if stage not in (TOTAL, INFERENCE)
         )
     )
     shown = (*stages, TOTAL)
     rows = tuple(
         (
-            entrant.label,
-            *(" / ".join(_percentiles(outcome.latency[entrant].get(each))) for each in shown),
+            model_entry.label,
+            *(" / ".join(_percentiles(outcome.latency[model_entry].get(each))) for each in shown),
         )
-        for entrant in steps
+        for model_entry in steps
     )
     return Table("Stages of a step", ("ms, p50 / p95 / p99", *shown), rows)
 
@@ -70,24 +72,24 @@ def part_table(outcome: Outcome) -> Table:
     )
     rows = tuple(
         (
-            entrant.label,
-            _ms(outcome.p50(entrant)),
-            _ms(outcome.part(entrant, BODY)),
-            _percent(outcome.propagation_share(entrant)),
-            _ms(outcome.part(entrant, HEAD)),
-            _figure(_pck(outcome, entrant, HEAD_ALONE)),
-            _times(outcome.to_one_thread(entrant)),
-            _times(outcome.to_first_model(entrant)),
+            model_entry.label,
+            _ms(outcome.p50(model_entry)),
+            _ms(outcome.part(model_entry, BODY)),
+            _percent(outcome.propagation_share(model_entry)),
+            _ms(outcome.part(model_entry, HEAD)),
+            _figure(_pck(outcome, model_entry, HEAD_ALONE)),
+            _times(outcome.speedup_over_one_thread(model_entry)),
+            _times(outcome.relative_to_first_model(model_entry)),
         )
-        for entrant in outcome.latency
-        if entrant.part == STEP
+        for model_entry in outcome.latency
+        if model_entry.part == STEP
     )
     return Table("Parts of a step", header, rows)
 
 
 def notes(outcome: Outcome) -> Iterator[str]:
     """Say who was left out, what accuracy stands on, and what holds of the peers."""
-    for absent in outcome.left_out:
+    for absent in outcome.skipped:
         yield f"Left out: {absent.name}: {absent.reason.rstrip('.')}."
     accuracy = outcome.accuracy
     if accuracy is None:
@@ -97,32 +99,34 @@ def notes(outcome: Outcome) -> Iterator[str]:
             f"Accuracy in percent, {accuracy.headline}, {accuracy.clips} clips "
             f"({accuracy.data}), {accuracy.frames} frames."
         )
-    peers = {entrant.name: entrant.note for entrant in outcome.latency if entrant.note}
+    peers = {
+        model_entry.name: model_entry.note for model_entry in outcome.latency if model_entry.note
+    }
     for name, note in peers.items():
         yield f"{name}: {note}."
 
 
-def _main_row(outcome: Outcome, entrant: Entrant) -> tuple[str, ...]:
+def _main_row(outcome: Outcome, model_entry: BenchmarkModel) -> tuple[str, ...]:
     row = (
-        entrant.label,
-        *_percentiles(outcome.latency[entrant].get(TOTAL)),
-        _ms(outcome.p50(entrant, INFERENCE)),
-        _times(outcome.to_yardstick(entrant)),
+        model_entry.label,
+        *_percentiles(outcome.latency[model_entry].get(TOTAL)),
+        _ms(outcome.p50(model_entry, INFERENCE)),
+        _times(outcome.relative_to_reference(model_entry)),
     )
-    return row + _accuracy_columns(outcome, entrant)
+    return row + _accuracy_columns(outcome, model_entry)
 
 
-def _accuracy_columns(outcome: Outcome, entrant: Entrant) -> tuple[str, ...]:
+def _accuracy_columns(outcome: Outcome, model_entry: BenchmarkModel) -> tuple[str, ...]:
     if outcome.accuracy is None:
         return ()
-    figures = [_pck(outcome, entrant, BOXES, measure) for measure in _MEASURES]
-    return tuple(map(_figure, [*figures, _pck(outcome, entrant, TRACKER)]))
+    figures = [_pck(outcome, model_entry, BOXES, measure) for measure in _MEASURES]
+    return tuple(map(_figure, [*figures, _pck(outcome, model_entry, TRACKER)]))
 
 
 def _pck(
-    outcome: Outcome, entrant: Entrant, protocol: str, measure: str = _MEASURES[0]
+    outcome: Outcome, model_entry: BenchmarkModel, protocol: str, measure: str = _MEASURES[0]
 ) -> float | None:
-    accuracy = outcome.accuracy_of(entrant)
+    accuracy = outcome.accuracy_of(model_entry)
     return None if accuracy is None else accuracy.pck.get(protocol, {}).get(measure)
 
 

@@ -1,4 +1,4 @@
-"""What is timed of each entrant."""
+"""What is timed of each model_entry."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgepose.benchmarking.frames import Footage
+from edgepose.benchmarking.frames import BenchmarkFrames
 from edgepose.benchmarking.peers import Estimator
-from edgepose.benchmarking.timing import TimedNetwork, to_and_fro
+from edgepose.benchmarking.timing import TimedNetwork, forward_and_backward
 from edgepose.inference.model import PoseModel
 from edgepose.methods.base import Crop
 from edgepose.stats import TOTAL
@@ -28,25 +28,27 @@ class TrackerTask:
     Args:
         model: made of the timed networks.
         networks: those of the model.
-        footage: tracked to and fro.
+        benchmark_frames: tracked forward and backward.
     """
 
     def __init__(
-        self, model: PoseModel, networks: Sequence[TimedNetwork], footage: Footage
+        self, model: PoseModel, networks: Sequence[TimedNetwork], benchmark_frames: BenchmarkFrames
     ) -> None:
-        self._networks, self._footage = networks, footage
+        self._networks, self._footage = networks, benchmark_frames
         self._tracker = PoseTracker(model)
         self._tracker.warmup()
         self._number = 0
 
     def __call__(self, step: int) -> Mapping[str, float]:
         """Return ms by stage; nothing if the person was looked for anew."""
-        footage = self._footage
+        benchmark_frames = self._footage
         for network in self._networks:
             network.milliseconds = 0.0
-        frame = footage.frames[to_and_fro(step, len(footage.frames))]
+        frame = benchmark_frames.frames[forward_and_backward(step, len(benchmark_frames.frames))]
         self._number += 1
-        result = self._tracker.track(frame, timestamp_ms=self._number * footage.interval_ms)
+        result = self._tracker.track(
+            frame, timestamp_ms=self._number * benchmark_frames.interval_ms
+        )
         if result.keypoints is None or EXTRAORDINARY & result.latency.keys():
             return {}
         inference = sum(network.milliseconds for network in self._networks)
@@ -56,12 +58,14 @@ class TrackerTask:
 class PeerTask:
     """A peer's network with its own crop and decoding, in the box around the person."""
 
-    def __init__(self, estimator: Estimator, network: TimedNetwork, footage: Footage) -> None:
-        self._estimator, self._network, self._footage = estimator, network, footage
+    def __init__(
+        self, estimator: Estimator, network: TimedNetwork, benchmark_frames: BenchmarkFrames
+    ) -> None:
+        self._estimator, self._network, self._footage = estimator, network, benchmark_frames
 
     def __call__(self, step: int) -> Mapping[str, float]:
         """Return ms by stage."""
-        place = to_and_fro(step, len(self._footage.frames))
+        place = forward_and_backward(step, len(self._footage.frames))
         self._network.milliseconds = 0.0
         start = time.perf_counter()
         self._estimator(self._footage.frames[place], self._footage.boxes[place])
@@ -82,7 +86,7 @@ class NetworkTask:
 
     def __call__(self, step: int) -> Mapping[str, float]:
         """Return ms by stage."""
-        crop = self._crops[to_and_fro(step, len(self._crops))]
+        crop = self._crops[forward_and_backward(step, len(self._crops))]
         self._network.milliseconds = 0.0
         self._network.infer({"image": crop[None], **self._others})
         return {TOTAL: self._network.milliseconds, INFERENCE: self._network.milliseconds}

@@ -1,4 +1,4 @@
-"""Timing several contenders by turns, so that a noisy machine favours none of them."""
+"""Timing several candidates interleaved, so that a noisy machine favours none of them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def measure(
     on_turn: Callable[[Key], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Key, dict[str, StageLatency]]:
-    """Run tasks by turns.
+    """Run tasks interleaved.
 
     Args:
         tasks: what to time.
@@ -109,7 +109,7 @@ def _add(samples: dict[str, list[float]], stages: Mapping[str, float]) -> None:
         samples.setdefault(stage, []).append(milliseconds)
 
 
-def to_and_fro(step: int, count: int) -> int:
+def forward_and_backward(step: int, count: int) -> int:
     """Return the place of a step on a walk over ``count`` places that turns round at the ends."""
     if count == 1:
         return 0

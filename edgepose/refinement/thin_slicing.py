@@ -17,10 +17,10 @@ from edgepose.methods import MethodSpec
 from edgepose.refinement.base import Refinement, Seen
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
+from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
-from edgepose_runtime.thin_slicing.files import read_springs
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, consistent, optical_flow
 from edgepose_runtime.thin_slicing.sliding import SlidingSlice
 from edgepose_runtime.thin_slicing.springs import Springs, resized

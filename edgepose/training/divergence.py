@@ -11,7 +11,7 @@ DROWNED = 3.0
 _DECAY = 0.98
 
 
-class CollapseWatch:
+class DivergenceMonitor:
     """Smooths the measures of a run and says when they look like a collapse.
 
     A step's measures are read where they are there: ``against_empty``, the loss of the heat-maps
@@ -26,7 +26,7 @@ class CollapseWatch:
         self._patience, self._steps = patience, 0
         self._means: dict[str, float] = {}
 
-    def see(self, measures: Mapping[str, float]) -> str | None:
+    def update(self, measures: Mapping[str, float]) -> str | None:
         """Take in one step; return what is wrong in a sentence, or None."""
         for name in ("against_empty", "against_heatmaps"):
             if name in measures:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 
-class WeightAverage:
+class ExponentialMovingAverage:
     """A running average of a module's parameters and buffers.
 
     The decay grows with the number of updates, so that early random weights are forgotten.

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgepose_runtime.errors import CheckpointError, OutputError
 
 
-class Meter:
+class RunningMean:
     """Means of what is measured at every step, and how fast steps go."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class Meter:
         return means
 
 
-class Journal:
+class TrainingLog:
     """Appends rows to ``log.csv``; rows past the step that a run resumes from are dropped.
 
     Args:

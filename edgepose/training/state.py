@@ -12,8 +12,8 @@ from torch import nn
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
 from edgepose.training.config.loader import parse_config
 from edgepose.training.config.settings import TrainConfig
-from edgepose.training.divergence import CollapseWatch
-from edgepose.training.ema import WeightAverage
+from edgepose.training.divergence import DivergenceMonitor
+from edgepose.training.ema import ExponentialMovingAverage
 from edgepose.training.optimiser import build_optimiser
 from edgepose.training.tasks.adversary import Adversary
 from edgepose_runtime.errors import CheckpointError
@@ -40,9 +40,9 @@ class TrainingState:
     ) -> None:
         self._config = config
         self.module, self.adversary = module, adversary
-        self.watch = CollapseWatch()
+        self.divergence = DivergenceMonitor()
         self.optimiser = build_optimiser(module, config.optimiser)
-        self.average = WeightAverage(module, config.optimiser.ema)
+        self.average = ExponentialMovingAverage(module, config.optimiser.ema)
         self.step = self.images = 0
 
     def save(self, path: Path) -> None:
@@ -58,7 +58,7 @@ class TrainingState:
             "step": self.step,
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict(),
-            "watch": self.watch.state_dict(),
+            "watch": self.divergence.state_dict(),
             "training": {
                 "recipe": self._config.name,
                 "images": self.images,
@@ -94,7 +94,7 @@ class TrainingState:
 
     def _restore_contest(self, content: Mapping[str, Any], path: Path) -> None:
         if "watch" in content:  # not in files of earlier releases
-            self.watch.load_state_dict(content["watch"])
+            self.divergence.load_state_dict(content["watch"])
         if self.adversary is None:
             return
         if "adversary" in content:

@@ -17,11 +17,11 @@ from edgepose.datasets.sampling.batches import Batches, BatchPlan
 from edgepose.datasets.sampling.sampler import Sampler, Source
 from edgepose.training.config.settings import TrainConfig
 from edgepose.training.devices import find_device, move
-from edgepose.training.log import Journal, Meter
+from edgepose.training.log import RunningMean, TrainingLog
 from edgepose.training.optimiser import schedule, set_learning_rate
 from edgepose.training.state import TrainingState
 from edgepose.training.tasks.stages import Task
-from edgepose.utils.signals import StopSignals, leave_signals_alone
+from edgepose.utils.signals import StopSignals, ignore_signals
 from edgepose_runtime.errors import CheckpointError, CollapseError, DataError
 
 logger = logging.getLogger(__name__)
@@ -103,8 +103,8 @@ class Trainer:
         self._batches = Batches(sampler, plan, config.seed, task.length)
         if settings.resume and settings.checkpoint.is_file():
             self._state.restore(settings.checkpoint)
-        self._journal = Journal(settings.folder, self._state.step)
-        self._meter, self._signals = Meter(), StopSignals()
+        self._log = TrainingLog(settings.folder, self._state.step)
+        self._means, self._signals = RunningMean(), StopSignals()
 
     def stop(self) -> None:
         """Ask the run to end after the present step, with a checkpoint."""
@@ -144,7 +144,7 @@ class Trainer:
             sampler=range(self._state.step, len(self._batches)),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
-            worker_init_fn=leave_signals_alone if workers else None,
+            worker_init_fn=ignore_signals if workers else None,
             pin_memory=self._device.type == "cuda",
         )
         try:
@@ -173,7 +173,7 @@ class Trainer:
         images = batch["keypoints"].shape[:-2].numel()
         state.step, state.images = state.step + 1, state.images + images
         measured = {name: float(value.detach()) for name, value in losses.items()}
-        self._meter.add({**measured, "gradient": float(norm)}, images)
+        self._means.add({**measured, "gradient": float(norm)}, images)
         self._watch(measured)
 
     def _set_learning_rates(self) -> None:
@@ -184,13 +184,13 @@ class Trainer:
 
     def _watch(self, measured: Metrics) -> None:
         """Say that a run has collapsed, and end it without overwriting its checkpoint."""
-        fault = self._state.watch.see(measured)
+        fault = self._state.divergence.update(measured)
         if fault is None:
             return
         logger.warning("Step %d: %s", self._state.step, fault)
         if self._config.on_collapse == "stop":
-            self._journal.add({"step": self._state.step, **self._meter.means()})
-            self._journal.plot(self._settings.folder / "curves.png")
+            self._log.add({"step": self._state.step, **self._means.means()})
+            self._log.plot(self._settings.folder / "curves.png")
             raise CollapseError(
                 f"{fault} The run was stopped at step {self._state.step}; --set on_collapse=warn "
                 "goes on regardless."
@@ -210,18 +210,18 @@ class Trainer:
         last = step == self._config.total_steps
         metrics: dict[str, float] = {}
         if last or step % REPORT_STEPS == 0:
-            metrics = self._meter.means()
+            metrics = self._means.means()
             metrics["learning_rate"] = self._state.optimiser.param_groups[-1]["lr"]
             metrics["seen"] = self._state.images
         if self._validate is not None and every and (last or step % every == 0):
             with self._state.average.applied_to(self._state.module):
                 metrics.update(self._validate(self._state.module))
-            self._meter.restart_clock()
+            self._means.restart_clock()
         if metrics:
-            self._journal.add({"step": step, **metrics})
+            self._log.add({"step": step, **metrics})
         return metrics
 
     def _save(self) -> None:
         self._state.save(self._settings.checkpoint)
-        self._journal.plot(self._settings.folder / "curves.png")
-        self._meter.restart_clock()
+        self._log.plot(self._settings.folder / "curves.png")
+        self._means.restart_clock()

@@ -56,6 +56,6 @@ class StopSignals:
         sys.stderr.write(self._message)
 
 
-def leave_signals_alone(worker: int) -> None:  # noqa: ARG001 - as DataLoader says
+def ignore_signals(worker: int) -> None:  # noqa: ARG001 - as DataLoader says
     """Make a process that prepares batches ignore Ctrl-C, which a terminal sends to all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Patience(Protocol):
+class BackoffPolicy(Protocol):
     """How long to wait between attempts, in seconds, and how many there are."""
 
     @property
@@ -33,7 +33,9 @@ class Backoff:
         randomness: numbers from 0 to 1.
     """
 
-    def __init__(self, settings: Patience, randomness: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, settings: BackoffPolicy, randomness: Callable[[], float] = random.random
+    ) -> None:
         self._settings = settings
         self._randomness = randomness
         self._failures = 0

@@ -47,8 +47,8 @@ class ServerFault(str, Enum):
     """It has no such model, or another one of that name."""
     BAD_ANSWER = "bad_answer"
     """The answer is of another size or type, too large, or not finite."""
-    RESTING = "resting"
-    """It failed several times: it is left alone for a while."""
+    CIRCUIT_OPEN = "circuit_open"
+    """It failed several times in a row: the circuit breaker sends nothing for a while."""
 
     def __str__(self) -> str:
         return self.value

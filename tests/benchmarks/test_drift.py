@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.drift import WAYS, followed, table, to_and_fro_clip
+from benchmarks.drift import WAYS, followed, forward_and_backward_clip, table
 from edgepose.datasets.clips import Clip
 from edgepose.inference.model import load
 from edgepose.methods import Estimate
@@ -46,7 +46,7 @@ class Fading:
 
 
 def test_a_clip_turns_round_without_showing_a_frame_twice(clip):
-    long = to_and_fro_clip(clip, 3)
+    long = forward_and_backward_clip(clip, 3)
     assert [int(frame[0, 0, 0]) for frame in long.frames()] == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
     assert np.array_equal(long.keypoints[4:7], clip.keypoints[[2, 1, 0]])
 

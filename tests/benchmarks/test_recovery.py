@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.recovery import WIDE, Finding, cut, interrupted, judge, main, table, widened
+from benchmarks.recovery import WIDE, RecoveryResult, cut, interrupted, main, score, table, widened
 from edgepose import PoseTracker
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.protocols.tracker import Tracked
@@ -47,14 +47,14 @@ def test_frames_are_counted_from_the_return_of_the_person():
     case = interrupted(make_clip(), 2)
     poses = case.clip.keypoints.copy()
     poses[3:7, :, :2] = np.nan
-    assert judge(case, poses) == Finding("a", 3, 2, 0, 0)
+    assert score(case, poses) == RecoveryResult("a", 3, 2, 0, 0)
 
 
 def test_a_pose_elsewhere_finds_nobody_and_one_in_blank_frames_is_invented():
     case = interrupted(make_clip(), 2)
     poses = np.stack([make_clip().keypoints[0]] * 8)
     poses[5:, :, 0] += 200
-    assert judge(case, poses) == Finding("a", None, 0, 3, 2)
+    assert score(case, poses) == RecoveryResult("a", None, 0, 3, 2)
 
 
 @pytest.mark.parametrize(("blank", "to"), [(1, (120, 120)), (45, (120, 120)), (2, (240, 120))])
@@ -83,7 +83,11 @@ def test_the_tracker_finds_a_person_again_within_five_frames(blank, to):
 
 
 def test_the_table_counts_what_was_found_in_time():
-    rows = [Finding("a", 1, 0, 0, 0), Finding("b", 7, 6, 1, 2), Finding("c", None, 9, 0, 0)]
+    rows = [
+        RecoveryResult("a", 1, 0, 0, 0),
+        RecoveryResult("b", 7, 6, 1, 2),
+        RecoveryResult("c", None, 9, 0, 0),
+    ]
     (row,) = table({"cut": rows}).rows
     assert row == ("cut", "3", "1", "1", "7", "1", "15", "1", "2")
 

@@ -254,6 +254,12 @@ class TestRoi:
         result = tracker.track(FRAME, roi=(230, 70, 90, 90), timestamp_ms=40)
         assert result.origin is Origin.INITIALISED
 
+    def test_a_roi_of_a_frame_of_another_size_starts_afresh(self, tracker):
+        tracker.track(FRAME, roi=(80, 40, 160, 160), timestamp_ms=0)
+        larger = np.zeros((480, 640, 3), np.uint8)
+        result = tracker.track(larger, roi=(80, 40, 160, 160), timestamp_ms=40)
+        assert result.origin is Origin.INITIALISED
+
     def test_the_person_in_a_roi_is_followed_without_one(self, tracker, method):
         tracker.track(FRAME, roi=(80, 40, 160, 160), timestamp_ms=0)
         assert tracker.track(FRAME, timestamp_ms=40).origin is Origin.PROPAGATED

@@ -43,7 +43,7 @@ _SKELETONS = {skeleton.num_joints: skeleton for skeleton in (MPII16, COCO17)}
 
 
 @dataclass(frozen=True)
-class KeyFate:
+class ImportedKey:
     """What became of one weight.
 
     Attributes:
@@ -64,13 +64,13 @@ class KeyFate:
 class ImportReport:
     """What became of every weight of a file and of a network."""
 
-    fates: tuple[KeyFate, ...]
+    fates: tuple[ImportedKey, ...]
 
     def count(self, fate: str) -> int:
         """Return how many weights have that fate."""
         return Counter(each.fate for each in self.fates)[fate]
 
-    def of(self, *fates: str) -> list[KeyFate]:
+    def of(self, *fates: str) -> list[ImportedKey]:
         """Return the weights with one of those fates."""
         return [each for each in self.fates if each.fate in fates]
 
@@ -168,17 +168,17 @@ def _report(
     ]
     covered = {fate.target for fate in fates}
     fates += [
-        KeyFate("", name, MISSING, tuple(value.shape))
+        ImportedKey("", name, MISSING, tuple(value.shape))
         for name, value in wanted.items()
         if name not in covered
     ]
     return ImportReport(tuple(fates))
 
 
-def _fate(key: str, target: str, changed: bool, wanted: Weights, value: Tensor) -> KeyFate:
+def _fate(key: str, target: str, changed: bool, wanted: Weights, value: Tensor) -> ImportedKey:
     if target not in wanted:
-        return KeyFate(key, "", UNUSED, tuple(value.shape))
-    return KeyFate(key, target, CONVERTED if changed else MATCHED, tuple(wanted[target].shape))
+        return ImportedKey(key, "", UNUSED, tuple(value.shape))
+    return ImportedKey(key, target, CONVERTED if changed else MATCHED, tuple(wanted[target].shape))
 
 
 def _require_complete(report: ImportReport, path: str | Path) -> None:

@@ -11,7 +11,6 @@ from torch import nn
 
 from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.networks import load_trained
-from edgepose_converters.export.networks import Geometry
 from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -33,11 +32,6 @@ class TrainedModel:
     input_size: int
     heatmap: HeatmapSpec
     training: Mapping[str, Any]
-
-    @property
-    def geometry(self) -> Geometry:
-        """The sizes of the graphs that can be exported from it."""
-        return Geometry(self.input_size, self.heatmap.size, self.skeleton.num_joints)
 
 
 def load_model(path: str | Path) -> TrainedModel:

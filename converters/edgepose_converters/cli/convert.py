@@ -135,7 +135,7 @@ def _add_int8_options(parser: argparse.ArgumentParser) -> None:
         "--limit-clips", type=whole(1), metavar="N", help="measure on N validation clips only"
     )
     group.add_argument(
-        "--data",
+        "--data-root",
         type=Path,
         metavar="DIR",
         help="folder that holds jhmdb, for calibration and measurement, and people, whose pictures "
@@ -183,7 +183,7 @@ def _add_manifest_options(parser: argparse.ArgumentParser) -> None:
         help="after how many frames the head should run again (default: never)",
     )
     group.add_argument(
-        "--card",
+        "--model-card",
         type=Path,
         metavar="FILE",
         help="JSON with objects training, accuracy, latency and licence for the manifest",

@@ -37,7 +37,7 @@ from edgepose_converters.export.bundling import (
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.export.verification import Crop, crops_of, made_up_crops
+from edgepose_converters.export.verification import Crop, crops_from_clips, synthetic_crops
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
@@ -77,7 +77,7 @@ def _make_int8(args: argparse.Namespace) -> int:
 
     options = Int8Options(
         name=args.name or args.out.resolve().name,
-        data=args.data or data_root(),
+        data=args.data_root or data_root(),
         max_drop=args.max_drop,
         float_layers=tuple(args.float_layers),
         int8_layers=tuple(args.int8_layers),
@@ -105,7 +105,7 @@ def _import_backbone(args: argparse.Namespace) -> int:
 def _import_movenet(args: argparse.Namespace) -> int:
     skeleton = get_skeleton(args.skeleton or COCO17.name)
     network = import_movenet(args.source, skeleton)
-    restore_norms(network, statistics_pictures(args.data or data_root()))
+    restore_norms(network, statistics_pictures(args.data_root or data_root()))
     save_weights(network, args.out)
     sys.stdout.write(f"Wrote the weights {args.out}, with the joints of {skeleton.name}.\n")
     return 0
@@ -135,7 +135,7 @@ def _options(args: argparse.Namespace) -> BundleOptions:
         weights=args.weights,
         score_threshold=args.score_threshold,
         reinitialise_every=args.reinitialise_every,
-        card={} if args.card is None else _read_card(args.card),
+        card={} if args.model_card is None else _read_card(args.model_card),
         overwrite=args.overwrite,
     )
 
@@ -163,8 +163,8 @@ def _head(spec: str | None, scales: Sequence[float], model: TrainedModel) -> nn.
 
 def _crops(args: argparse.Namespace, size: int) -> list[Crop]:
     if args.verify is None:
-        return made_up_crops(size, _MADE_UP_FRAMES)
+        return synthetic_crops(size, _MADE_UP_FRAMES)
     if args.verify_frames < 1:
         raise ConfigError(f"--verify-frames must be at least 1; got {args.verify_frames}.")
     with open_source(args.verify) as source:
-        return crops_of((frame.image for frame in source), size, args.verify_frames)
+        return crops_from_clips((frame.image for frame in source), size, args.verify_frames)

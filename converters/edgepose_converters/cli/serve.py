@@ -22,8 +22,8 @@ def add_parser(subparsers: Any) -> None:
         description="Run NVIDIA Triton, from the PyPI package nvidia-pytriton in an environment of "
         "its own, with dynamic batching. Health, readiness and metrics are Triton's own. For its "
         "containers, 'edgepose convert BUNDLE FOLDER --to triton' writes a model repository.",
-        epilog="Example: edgepose serve ppn-swift, and elsewhere: edgepose track walk.mp4 --head "
-        "grpc://127.0.0.1:8001",
+        epilog="Example: edgepose serve ppn-swift, and elsewhere: edgepose track walk.mp4 "
+        "--remote-head grpc://127.0.0.1:8001",
     )
     parser.add_argument(
         "bundle", nargs="?", default=DEFAULT_MODEL, help="name or folder of a bundle"
@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
     _add_listening_options(parser)
     add_batching_options(parser)
     parser.add_argument(
-        "--threads", type=whole(1), default=2, metavar="N", help="CPU threads of an instance"
+        "--num-threads", type=whole(1), default=2, metavar="N", help="CPU threads of an instance"
     )
 
 

@@ -51,7 +51,7 @@ def serve(args: argparse.Namespace) -> int:
         max_batch=args.max_batch,
         queue_delay_us=args.queue_delay,
         instances=args.instances,
-        threads=args.threads,
+        threads=args.num_threads,
     )
     tls = _tls(args)
     bundle = load_bundle(bundle_path(args.bundle))

@@ -12,8 +12,8 @@ from torch import nn
 from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose_converters.checkpoints.trained import TrainedModel
-from edgepose_converters.export.methods import exporter_of
-from edgepose_converters.export.networks import ExportedGraph
+from edgepose_converters.export.methods import exporter_for
+from edgepose_converters.export.networks import ExportedGraph, Geometry
 from edgepose_converters.export.verification import Agreement, Crop, compare, require_agreement
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
@@ -79,8 +79,8 @@ def build_bundle(
         BackendError: a runtime estimates other joints than torch; nothing is written.
     """
     check_bundle_target(out, overwrite=options.overwrite)
-    exporter = exporter_of(model.network)
-    graphs = exporter.graphs(model.network, model.geometry, head, options.weights)
+    exporter = exporter_for(model.network)
+    graphs = exporter.graphs(model.network, Geometry.of(model), head, options.weights)
     manifest = _manifest(model, graphs, options)
     agreements = compare(manifest, graphs, crops)
     require_agreement(agreements)
@@ -112,7 +112,7 @@ def averaged_head(model: TrainedModel, scales: Sequence[float]) -> TestTimeAvera
 
 def starting_network(model: TrainedModel) -> nn.Module:
     """Return the network that finds a pose in one image: a PPN's head, else its body."""
-    return exporter_of(model.network).starter(model.network)
+    return exporter_for(model.network).starter(model.network)
 
 
 def require_same_maps(model: TrainedModel, other: TrainedModel) -> None:
@@ -136,7 +136,7 @@ def _manifest(
     card: dict[str, Any] = {"training": model.training, **options.card}
     return Manifest(
         name=options.name,
-        method=exporter_of(model.network).method,
+        method=exporter_for(model.network).method,
         skeleton=model.skeleton.name,
         input=InputSpec(model.input_size),
         normalisation=Normalisation(MEAN, STD),

@@ -37,7 +37,7 @@ class Exporter:
     graphs: Callable[[Any, Geometry, nn.Module | None, str], Graphs]
 
 
-def exporter_of(network: nn.Module) -> Exporter:
+def exporter_for(network: nn.Module) -> Exporter:
     """Return how a network is exported."""
     if isinstance(network, PPN):
         return _PROPAGATION

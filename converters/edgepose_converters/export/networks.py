@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from edgepose.models import DKD, PPN
 from edgepose.models.pose.batch_norm_folding import fold_batch_norms
+from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.float16 import round_weights, store_as_float16
 from edgepose_converters.export.graphs import ImageGraph, KernelStepGraph, PropagateGraph, StepGraph
 from edgepose_runtime.errors import ConfigError
@@ -39,6 +40,11 @@ class Geometry:
     input_size: int
     heatmap_size: int
     joints: int
+
+    @classmethod
+    def of(cls, model: TrainedModel) -> Geometry:
+        """Return the sizes of the graphs that can be exported from a trained model."""
+        return cls(model.input_size, model.heatmap.size, model.skeleton.num_joints)
 
     @property
     def image(self) -> TensorSpec:

@@ -63,7 +63,7 @@ class Agreement:
         return self.largest_px <= LARGEST_STEP and self.largest_change <= LARGEST_CHANGE
 
 
-def crops_of(frames: Iterable[NDArray[np.uint8]], size: int, limit: int) -> list[Crop]:
+def crops_from_clips(frames: Iterable[NDArray[np.uint8]], size: int, limit: int) -> list[Crop]:
     """Return the middle square around each of the first frames as the network sees it."""
     crops: list[Crop] = []
     for frame in frames:
@@ -74,7 +74,7 @@ def crops_of(frames: Iterable[NDArray[np.uint8]], size: int, limit: int) -> list
     return crops
 
 
-def made_up_crops(size: int, count: int, seed: int = 0) -> list[Crop]:
+def synthetic_crops(size: int, count: int, seed: int = 0) -> list[Crop]:
     """Return smooth random pictures, for want of real frames."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (count, 9, 9, 3)).astype(np.float64)

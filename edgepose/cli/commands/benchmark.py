@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 
 from edgepose.benchmarking.accuracy import AccuracyReport, measure_accuracy, read_accuracy
-from edgepose.benchmarking.candidates import Entrant, engines
-from edgepose.benchmarking.frames import SAMPLE_CLIP, Footage, read_footage
-from edgepose.benchmarking.model_set import Lineup, open_lineup
+from edgepose.benchmarking.candidates import BenchmarkModel, engines
+from edgepose.benchmarking.frames import SAMPLE_CLIP, BenchmarkFrames, read_benchmark_frames
+from edgepose.benchmarking.model_set import ModelSet, open_model_set
 from edgepose.benchmarking.peers import PEERS, Peer, choose_peers
 from edgepose.benchmarking.report import as_text
 from edgepose.benchmarking.result import Outcome
@@ -38,16 +38,16 @@ def add_parser(subparsers: Any) -> None:
         "benchmark",
         help="measure speed and accuracy, beside the peers",
         description="Times the step of a tracker and its parts, and other people's networks on "
-        "the same frames by turns in random order; measures the accuracy of all of them on "
+        "the same frames interleaved in random order; measures the accuracy of all of them on "
         "annotated clips, where there are any.",
         epilog="Example: edgepose benchmark --model ppn-swift --precision auto,float32 "
-        "--threads 1,2 --json benchmark.json --plot benchmark.png",
+        "--num-threads 1,2 --json benchmark.json --plot benchmark.png",
     )
     _add_entrants(parser)
     _add_plan(parser)
     group = parser.add_argument_group("accuracy")
     group.add_argument(
-        "--data", type=Path, metavar="DIR", help="annotated clips (default: EDGEPOSE_DATA)"
+        "--data-root", type=Path, metavar="DIR", help="annotated clips (default: EDGEPOSE_DATA)"
     )
     group.add_argument(
         "--accuracy-from", type=Path, metavar="FILE", help="take it from the --json of another run"
@@ -85,7 +85,7 @@ def _add_entrants(parser: argparse.ArgumentParser) -> None:
         "(default: float32)",
     )
     group.add_argument(
-        "--threads", type=listed(whole(1)), default=(1,), metavar="N,...", help="default: 1"
+        "--num-threads", type=listed(whole(1)), default=(1,), metavar="N,...", help="default: 1"
     )
     group.add_argument(
         "--peers",
@@ -115,11 +115,11 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     peers = _peers(args)
     plan = Plan(rounds=args.rounds, seed=args.seed)
-    lineup, footage = _open(args, peers)
-    with lineup.opened:
-        latency = _time(lineup, plan)
+    model_set, benchmark_frames = _open(args, peers)
+    with model_set.opened:
+        latency = _time(model_set, plan)
     accuracy = _accuracy(args, list(latency))
-    outcome = Outcome(latency, accuracy, lineup.left_out, _settings(plan, footage))
+    outcome = Outcome(latency, accuracy, model_set.skipped, _settings(plan, benchmark_frames))
     sys.stdout.write(as_text(outcome))
     _write(args, outcome)
     return 0
@@ -127,10 +127,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot end well, before anything takes time."""
-    if args.no_accuracy and (args.data or args.accuracy_from or args.plot or args.heads):
+    if args.no_accuracy and (args.data_root or args.accuracy_from or args.plot or args.heads):
         raise ConfigError(
-            "--no-accuracy leaves out what --data, --accuracy-from, --heads and --plot are for; "
-            "leave out one or the others."
+            "--no-accuracy leaves out what --data-root, --accuracy-from, --heads and --plot are "
+            "for; leave out one or the others."
         )
     if args.clip == SAMPLE_CLIP and not SAMPLE_CLIP.is_file():
         raise ConfigError("The sample clip comes with a checkout alone; give a video with --clip.")
@@ -151,7 +151,7 @@ def _check_plot(args: argparse.Namespace) -> None:
     if not (args.accuracy_from or _has_data(args)):
         raise DataError(
             "The picture shows accuracy over time, and there are no annotated clips: give "
-            "--data DIR or --accuracy-from FILE."
+            "--data-root DIR or --accuracy-from FILE."
         )
 
 
@@ -172,30 +172,34 @@ def _peers(args: argparse.Namespace) -> Sequence[Peer]:
     return chosen
 
 
-def _open(args: argparse.Namespace, peers: Sequence[Peer]) -> tuple[Lineup, Footage]:
+def _open(args: argparse.Namespace, peers: Sequence[Peer]) -> tuple[ModelSet, BenchmarkFrames]:
     models = args.model or [DEFAULT_MODEL]
     with load(models[0]) as finder:
-        footage = read_footage(args.clip, args.frames, finder)
-    plan = engines(args.backend, args.device, args.precision, args.threads)
-    return open_lineup(models, peers, args.weights, plan, footage), footage
+        benchmark_frames = read_benchmark_frames(args.clip, args.frames, finder)
+    plan = engines(args.backend, args.device, args.precision, args.num_threads)
+    return open_model_set(models, peers, args.weights, plan, benchmark_frames), benchmark_frames
 
 
-def _time(lineup: Lineup, plan: Plan) -> Any:
-    with show_progress("Timing", plan.rounds * len(lineup.tasks)) as progress:
-        return measure(lineup.tasks, plan, lambda entrant: progress.advance(note=entrant.label))
+def _time(model_set: ModelSet, plan: Plan) -> Any:
+    with show_progress("Timing", plan.rounds * len(model_set.tasks)) as progress:
+        return measure(
+            model_set.tasks, plan, lambda model_entry: progress.advance(note=model_entry.label)
+        )
 
 
-def _accuracy(args: argparse.Namespace, entrants: Sequence[Entrant]) -> AccuracyReport | None:
+def _accuracy(
+    args: argparse.Namespace, model_entries: Sequence[BenchmarkModel]
+) -> AccuracyReport | None:
     if args.accuracy_from:
         return read_accuracy(args.accuracy_from)
     if args.no_accuracy or not _has_data(args):
         return None
-    return measure_accuracy(entrants, args.data, heads=args.heads)
+    return measure_accuracy(model_entries, args.data_root, heads=args.heads)
 
 
 def _has_data(args: argparse.Namespace) -> bool:
     """Whether there are annotated clips; those that were asked for are missed later on."""
-    if args.data is not None:
+    if args.data_root is not None:
         return True
     try:
         return (data_root() / "jhmdb").is_dir()
@@ -203,11 +207,11 @@ def _has_data(args: argparse.Namespace) -> bool:
         return False
 
 
-def _settings(plan: Plan, footage: Footage) -> dict[str, object]:
-    height, width = footage.frames[0].shape[:2]
+def _settings(plan: Plan, benchmark_frames: BenchmarkFrames) -> dict[str, object]:
+    height, width = benchmark_frames.frames[0].shape[:2]
     return {
-        "clip": footage.name,
-        "frames": len(footage.frames),
+        "clip": benchmark_frames.name,
+        "frames": len(benchmark_frames.frames),
         "frame_size": [width, height],
         "rounds": plan.rounds,
         "calls_per_turn": plan.calls,
@@ -222,6 +226,6 @@ def _write(args: argparse.Namespace, outcome: Outcome) -> None:
         with create_file(args.json) as file:
             file.write((content + "\n").encode())
     if args.plot is not None:
-        from edgepose.benchmarking.picture import draw_picture
+        from edgepose.benchmarking.plot import draw_plot
 
-        draw_picture(outcome, args.plot)
+        draw_plot(outcome, args.plot)

@@ -36,7 +36,7 @@ _NVIDIA_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvhost-gpu"), Path("/dev/nvg
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line of the report.
 
     Attributes:
@@ -52,49 +52,49 @@ class Finding:
     advice: str | None = None
 
 
-def examine() -> list[Finding]:
+def run_checks() -> list[CheckResult]:
     """Look at everything that commonly goes wrong."""
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[], Iterator[CheckResult]], ...] = (
         _platform, _required, _opencv, _onnxruntime, _optional, _backends, _kernels, _windows,
         _models,
     )  # fmt: skip
-    findings: list[Finding] = []
+    results: list[CheckResult] = []
     for check in checks:
         with contextlib.suppress(ImportError):  # that package is reported as missing already
-            findings += check()
-    return findings
+            results += check()
+    return results
 
 
-def _platform() -> Iterator[Finding]:
-    yield Finding("edgepose", installed("edgepose") or "not installed, run from its sources")
-    yield Finding("python", f"{platform.python_version()} ({sys.executable})")
-    yield Finding("platform", platform.platform())
-    yield Finding("processor", f"{processor()}, {usable_cores()} usable cores")
+def _platform() -> Iterator[CheckResult]:
+    yield CheckResult("edgepose", installed("edgepose") or "not installed, run from its sources")
+    yield CheckResult("python", f"{platform.python_version()} ({sys.executable})")
+    yield CheckResult("platform", platform.platform())
+    yield CheckResult("processor", f"{processor()}, {usable_cores()} usable cores")
     sets = instruction_sets()
-    yield Finding("instruction sets", " ".join(sets) or "unknown")
+    yield CheckResult("instruction sets", " ".join(sets) or "unknown")
     fast = [f"{name} ({those})" for name, those in fast_precisions(sets).items()]
-    yield Finding("fast on this processor", ", ".join(["float32", *fast]))
+    yield CheckResult("fast on this processor", ", ".join(["float32", *fast]))
 
 
-def _required() -> Iterator[Finding]:
+def _required() -> Iterator[CheckResult]:
     for package in _PACKAGES:
         found = installed(package)
         missing = f"It is missing; run: pip install {package}"
-        yield Finding(package, found or "missing", None if found else missing)
+        yield CheckResult(package, found or "missing", None if found else missing)
 
 
-def _opencv() -> Iterator[Finding]:
+def _opencv() -> Iterator[CheckResult]:
     names, doubled = _one_of("cv2", _OPENCV, "opencv-python")
     problem = doubled or _import_problem("cv2")
     if not names:
         problem = "It is missing; run: pip install opencv-python"
-    yield Finding("opencv", ", ".join(names) or "missing", problem)
+    yield CheckResult("opencv", ", ".join(names) or "missing", problem)
 
 
-def _onnxruntime() -> Iterator[Finding]:
+def _onnxruntime() -> Iterator[CheckResult]:
     names, doubled = _one_of("onnxruntime", _ONNXRUNTIME, "onnxruntime-gpu, or onnxruntime")
     absent = 'not installed (pip install "edgepose[onnxruntime]")'
-    yield Finding("onnxruntime", ", ".join(names) or absent, doubled)
+    yield CheckResult("onnxruntime", ", ".join(names) or absent, doubled)
 
 
 def _one_of(module: str, packages: Sequence[str], wanted: str) -> tuple[list[str], str | None]:
@@ -122,13 +122,13 @@ def _import_problem(module: str) -> str | None:
     return None
 
 
-def _optional() -> Iterator[Finding]:
+def _optional() -> Iterator[CheckResult]:
     for package, extra in _OPTIONAL.items():
         absent = f'not installed (pip install "edgepose[{extra}]")'
-        yield Finding(package, installed(package) or absent)
+        yield CheckResult(package, installed(package) or absent)
 
 
-def _backends() -> Iterator[Finding]:
+def _backends() -> Iterator[CheckResult]:
     import edgepose.inference.model  # noqa: F401 - it brings a backend along
     from edgepose_runtime.backends import available_backends, get_backend
 
@@ -137,13 +137,13 @@ def _backends() -> Iterator[Finding]:
         try:
             capabilities = get_backend(name).capabilities
         except EdgePoseError as error:
-            yield Finding(f"backend {name}", "fails", str(error))
+            yield CheckResult(f"backend {name}", "fails", str(error))
             continue
         found.update(capabilities.devices)
         devices, precisions = map(", ".join, (capabilities.devices, capabilities.precisions))
-        yield Finding(f"backend {name}", f"devices: {devices}; {precisions}")
+        yield CheckResult(f"backend {name}", f"devices: {devices}; {precisions}")
     if has_nvidia_gpu():
-        yield Finding("NVIDIA GPU", "found", advice=_unused_gpu(found))
+        yield CheckResult("NVIDIA GPU", "found", advice=_unused_gpu(found))
 
 
 def _unused_gpu(devices: set[str]) -> str | None:
@@ -160,18 +160,18 @@ def has_nvidia_gpu() -> bool:
     return any(path.exists() for path in _NVIDIA_DEVICES)
 
 
-def _kernels() -> Iterator[Finding]:
+def _kernels() -> Iterator[CheckResult]:
     folder = kernel_cache()
     problem = (
         "Kernels cannot be kept on disk, so that every start compiles them again (a few seconds); "
         "set NUMBA_CACHE_DIR to a folder that can be written."
     )
     if folder is None:
-        yield Finding("compiled kernels", "not kept", problem)
+        yield CheckResult("compiled kernels", "not kept", problem)
         return
     count = len(list(Path(folder).glob("*.nbc")))
     state = f"{count} kept in {folder}" if count else f"will be kept in {folder}"
-    yield Finding("compiled kernels", state)
+    yield CheckResult("compiled kernels", state)
 
 
 def kernel_cache() -> str | None:
@@ -183,26 +183,26 @@ def kernel_cache() -> str | None:
     return folder
 
 
-def _windows() -> Iterator[Finding]:
+def _windows() -> Iterator[CheckResult]:
     from edgepose.cli.window import has_screen, has_windows
 
     screen = "screen" if has_screen() else "no screen"
     windows = "windows" if has_windows() else "OpenCV without windows"
-    yield Finding("live window (--show)", f"{windows}, {screen}")
+    yield CheckResult("live window (--show)", f"{windows}, {screen}")
 
 
-def _models() -> Iterator[Finding]:
+def _models() -> Iterator[CheckResult]:
     from edgepose.inference.model import available_models, load
 
     names = available_models()
     if not names:
         problem = "No model came with this installation; install the wheel again."
-        yield Finding("models", "none", problem)
+        yield CheckResult("models", "none", problem)
     for name in names:
         try:
             with load(name) as model:
                 value = f"complete, computes on {model.device} in {model.precision}"
         except EdgePoseError as error:
-            yield Finding(f"model {name}", "damaged", f"{error} Install edgepose again.")
+            yield CheckResult(f"model {name}", "damaged", f"{error} Install edgepose again.")
         else:
-            yield Finding(f"model {name}", value)
+            yield CheckResult(f"model {name}", value)

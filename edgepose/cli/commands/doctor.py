@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from edgepose.cli.commands.diagnosis import Finding, examine
+from edgepose.cli.commands.diagnosis import CheckResult, run_checks
 from edgepose.cli.tables import format_table
 
 
@@ -20,35 +20,35 @@ def add_parser(subparsers: Any) -> None:
         help="check this installation and its devices",
         epilog="The exit code is 1 if something that is needed is broken.",
     )
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; 1 if something is wrong."""
-    findings = examine()
-    sys.stdout.write(as_json(findings) if args.json else as_text(findings))
-    return 1 if any(finding.problem for finding in findings) else 0
+    results = run_checks()
+    sys.stdout.write(as_json(results) if args.json else as_text(results))
+    return 1 if any(finding.problem for finding in results) else 0
 
 
-def as_text(findings: Sequence[Finding]) -> str:
-    """Return the findings as a table, and below it what to do."""
-    rows = [(finding.name, finding.value) for finding in findings]
+def as_text(results: Sequence[CheckResult]) -> str:
+    """Return the results as a table, and below it what to do."""
+    rows = [(finding.name, finding.value) for finding in results]
     parts = [format_table(rows, align="<")]
-    for finding in findings:
+    for finding in results:
         parts += [
             f"\n{finding.name}: {what}\n" for what in (finding.problem, finding.advice) if what
         ]
-    if not any(finding.problem for finding in findings):
+    if not any(finding.problem for finding in results):
         parts.append("\nAll is well.\n")
     return "".join(parts)
 
 
-def as_json(findings: Sequence[Finding]) -> str:
-    """Return the findings for a program."""
+def as_json(results: Sequence[CheckResult]) -> str:
+    """Return the results for a program."""
     content = {
         "format": "edgepose.doctor",
         "version": 1,
-        "healthy": not any(finding.problem for finding in findings),
-        "findings": [asdict(finding) for finding in findings],
+        "healthy": not any(finding.problem for finding in results),
+        "results": [asdict(finding) for finding in results],
     }
     return json.dumps(content, indent=1) + "\n"

@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
         "--csv", type=Path, metavar="FILE", help="the list (default: VIDEO.keyframes.csv)"
     )
     parser.add_argument(
-        "--sheet",
+        "--contact-sheet",
         type=Path,
         metavar="FILE",
         help="the contact sheet, a PNG (default: VIDEO.keyframes.png)",
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             )
         table, sheet = (
             getattr(args, kind) or _beside(args.video, ending)
-            for kind, ending in (("csv", "csv"), ("sheet", "png"))
+            for kind, ending in (("csv", "csv"), ("contact_sheet", "png"))
         )
         _require_different(Path(args.video), table, sheet)
         for path in (table, sheet):
@@ -81,7 +81,7 @@ def _require_different(video: Path, table: Path, sheet: Path) -> None:
     if len({path.resolve() for path in (video, table, sheet)}) < 3:
         raise ConfigError(
             f"The video '{video}', the list '{table}' and the contact sheet '{sheet}' must be "
-            "three files; give others with --csv and --sheet."
+            "three files; give others with --csv and --contact-sheet."
         )
 
 

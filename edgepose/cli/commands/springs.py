@@ -14,8 +14,8 @@ from edgepose.utils.arguments import share, whole
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.bundles.bundle import load_bundle, with_springs
+from edgepose_runtime.bundles.springs_json import dump_springs, read_springs
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.thin_slicing.files import dump_springs, read_springs
 from edgepose_runtime.thin_slicing.springs import Springs
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
     from edgepose.datasets.root import data_root
     from edgepose.evaluation.perturbation import Perturbation, perturbed
-    from edgepose.training.springs.windows import SliceWindows, collect_windows, weakened
+    from edgepose.training.springs.windows import SliceWindows, collect_windows, downsampled
     from edgepose_runtime.thin_slicing.optical_flow import optical_flow
 
     if args.windows is not None and args.windows.exists():
@@ -133,7 +133,7 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
                 yield clip
 
         method = model.method
-        look = weakened(method.locate, args.weaken)
+        look = downsampled(method.locate, args.weaken)
         windows = collect_windows(followed(), look, method.spec, optical_flow("dis"))
     if args.windows is not None:
         windows.save(args.windows)

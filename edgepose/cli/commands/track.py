@@ -68,7 +68,7 @@ def add_parser(subparsers: Any) -> None:
         "interpolated; of a camera those that cannot be predicted",
     )
     parser.add_argument(
-        "--key-rate",
+        "--max-key-rate",
         type=share,
         metavar="PART",
         help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
@@ -88,7 +88,7 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     parser.add_argument(
-        "--threads", type=whole(1), metavar="N", help="CPU threads for each network"
+        "--num-threads", type=whole(1), metavar="N", help="CPU threads for each network"
     )
     parser.add_argument(
         "--reinitialise-every",
@@ -97,7 +97,7 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
         help="run the heavy head every N frames; 0: only to start (default: as the model says)",
     )
     parser.add_argument(
-        "--head",
+        "--remote-head",
         metavar="ADDRESS",
         help="a server with a heavy head, grpc://HOST:PORT or grpcs://HOST:PORT; its late answers "
         f"are merged into the track (a token is read from the variable {TOKEN})",
@@ -108,7 +108,7 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refine",
         choices=("thin-slicing",),
-        help="let neighbouring frames have a say in each pose, which comes some frames later",
+        help="refine each pose with neighbouring frames; results come some frames later",
     )
     parser.add_argument(
         "--lag-frames",
@@ -200,10 +200,10 @@ def _tracker(
         backend=args.backend,
         device=args.device,
         precision=args.precision,
-        num_threads=args.threads,
+        num_threads=args.num_threads,
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
-        head=_remote_head(args.head),
+        head=_remote_head(args.remote_head),
         on_event=show_event,
         key_frames=key_frames,
         refine=refine,

@@ -28,8 +28,8 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
     Raises:
         ConfigError: the options contradict each other.
     """
-    if args.key_rate is not None and not args.key_frames:
-        raise ConfigError("--key-rate is the part of key frames; give --key-frames with it.")
+    if args.max_key_rate is not None and not args.key_frames:
+        raise ConfigError("--max-key-rate is the part of key frames; give --key-frames with it.")
     if args.selector is not None and not args.key_frames:
         raise ConfigError("--selector chooses the key frames of a file; give --key-frames with it.")
     if args.selector is not None and source.is_live:
@@ -42,12 +42,12 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
     if not source.is_live:
         _refuse_unused(args)
         return None
-    return KeyFrames() if args.key_rate is None else KeyFrames(max_key_rate=args.key_rate)
+    return KeyFrames() if args.max_key_rate is None else KeyFrames(max_key_rate=args.max_key_rate)
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:
     """Refuse options that say how to go from frame to frame, which files' key frames are not."""
-    given = {"--head": args.head, "--reinitialise-every": args.reinitialise_every}
+    given = {"--remote-head": args.remote_head, "--reinitialise-every": args.reinitialise_every}
     unused = [option for option, value in given.items() if value is not None]
     if unused:
         raise ConfigError(
@@ -65,7 +65,7 @@ def key_frame_tracking(args: argparse.Namespace, model: PoseModel) -> Iterator[K
     """
     with selection(args.selector) as (select, describe):
         tracking = KeyFrameTracking(
-            model, select=select, describe=describe, rate=args.key_rate, roi=args.roi
+            model, select=select, describe=describe, rate=args.max_key_rate, roi=args.roi
         )
         tracking.warmup()
         yield tracking

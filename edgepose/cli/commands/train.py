@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("config", help="a recipe: a TOML file, or the name of a shipped one")
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of the sets (default: EDGEPOSE_DATA)"
+        "--data-root", type=Path, metavar="DIR", help="folder of the sets (default: EDGEPOSE_DATA)"
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="checkpoint, log and curves (default: runs/RECIPE)"
@@ -59,7 +59,9 @@ def _add_run_options(group: Any) -> None:
         "--resume", action="store_true", help="go on from the checkpoint in the folder, if any"
     )
     group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
-    group.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of the network")
+    group.add_argument(
+        "--num-threads", type=whole(1), metavar="N", help="CPU threads of the network"
+    )
     group.add_argument(
         "--workers",
         type=whole(0),
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_recipe(args.config, args.set)
     settings = _settings(args, config)
     root = _data(args)
-    _use_threads(args.threads)
+    _use_threads(args.num_threads)
     with _reporting(config.name, config.total_steps) as report:
         done = _train(config, root, settings, report)
     print(_farewell(args, settings, done))
@@ -118,7 +120,7 @@ def _settings(args: argparse.Namespace, config: Recipe) -> RunSettings:
 
 
 def _data(args: argparse.Namespace) -> Path:
-    root: Path = args.data or data_root()
+    root: Path = args.data_root or data_root()
     if not root.is_dir():
         raise DataError(f"There is no data folder at '{root}'.")
     return root
@@ -172,7 +174,7 @@ def _farewell(args: argparse.Namespace, settings: RunSettings, done: bool) -> st
     if done:
         return f"Done: {settings.checkpoint}"
     words = ["edgepose", "train", args.config, "--out", str(settings.folder), "--resume"]
-    words += ["--data", str(args.data)] if args.data else []
+    words += ["--data-root", str(args.data_root)] if args.data_root else []
     words += ["--device", args.device] if args.device != "cpu" else []
     words += [word for change in args.set for word in ("--set", change)]
     return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {shlex.join(words)}"

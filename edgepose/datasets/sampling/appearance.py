@@ -15,7 +15,7 @@ Image = NDArray[np.uint8]
 Effect = Callable[[Image], Image]
 
 
-def draw_look(rng: np.random.Generator, strength: float) -> list[Effect]:
+def draw_appearance(rng: np.random.Generator, strength: float) -> list[Effect]:
     """Draw the effects of one look; `strength` in [0, 1] scales how often and how much."""
     effects: list[Effect] = []
     if rng.random() < 0.8 * strength:

@@ -152,7 +152,7 @@ class Sampler:
         if rng.random() < settings.half_body_probability:
             box = joints_box(half_body(frame.keypoints, self._skeleton, rng)) or box
         placement = draw_placement(rng, settings)
-        look = appearance.draw_look(rng, settings.photometric)
+        look = appearance.draw_appearance(rng, settings.photometric)
         if rng.random() < settings.background_probability:
             frame = replace(frame, keypoints=absent_keypoints(len(frame.keypoints)))
             (square,) = crop_squares([_empty_corner(frame.image, rng)], placement, size)
@@ -172,7 +172,7 @@ class Sampler:
         if not frames or not boxes or not any(frame.keypoints[:, 2].any() for frame in frames):
             return None
         placement = draw_placement(rng, settings)
-        look = appearance.draw_look(rng, settings.photometric)
+        look = appearance.draw_appearance(rng, settings.photometric)
         squares = crop_squares(boxes, placement, size, settings.convention)
         if settings.follow:
             squares = [squares[0], *squares[:-1]]

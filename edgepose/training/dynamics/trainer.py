@@ -14,7 +14,7 @@ import torch
 from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.dynamics.tasks import DynamicsTask, build_dynamics_task
-from edgepose.training.log import Journal
+from edgepose.training.log import TrainingLog
 from edgepose.training.trainer import REPORT_STEPS, Progress, RunSettings
 from edgepose.utils.signals import StopSignals
 from edgepose_runtime.errors import CheckpointError, OutputError
@@ -56,7 +56,7 @@ class _Run:
         self._optimiser = torch.optim.Adam(task.groups(config), lr=config.learning_rate)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
         self._step = self._restore() if settings.resume and settings.checkpoint.is_file() else 0
-        self._journal = Journal(settings.folder, self._step)
+        self._log = TrainingLog(settings.folder, self._step)
         self._losses: list[float] = []
 
     def loop(self, report: Callable[[Progress], None]) -> bool:
@@ -90,7 +90,7 @@ class _Run:
             raise OutputError(f"The folder {folder} cannot be written: {error}.") from error
         plot_poles(dictionary, folder / POLES)
         plot_atoms(dictionary, folder / ATOMS, self._config.length)
-        self._journal.plot(folder / "curves.png")
+        self._log.plot(folder / "curves.png")
 
     def _advance(self) -> None:
         # What is drawn depends on the step alone, so that a resumed run goes on as it would have.
@@ -115,7 +115,7 @@ class _Run:
             return {}
         metrics = {"loss": float(np.mean(self._losses))}
         self._losses = []
-        self._journal.add({"step": self._step, **metrics})
+        self._log.add({"step": self._step, **metrics})
         return metrics
 
     def _restore(self) -> int:

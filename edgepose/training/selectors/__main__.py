@@ -39,7 +39,7 @@ from edgepose.training.selectors.kfpn import (
     train_online,
     train_selector,
 )
-from edgepose.training.selectors.rates import EPOCHS, PosedClip, posed_clip, train_rates
+from edgepose.training.selectors.rates import EPOCHS, ClipWithPoses, clip_with_poses, train_rates
 from edgepose.utils.arguments import whole
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import DataError
@@ -83,7 +83,9 @@ def train_published(
     return _with_online(Selectors(backbone, selector, online), clips)
 
 
-def train_edge(clips: Sequence[PosedClip], backbone: Backbone, epochs: int = EPOCHS) -> Selectors:
+def train_edge(
+    clips: Sequence[ClipWithPoses], backbone: Backbone, epochs: int = EPOCHS
+) -> Selectors:
     """Train the edge form, and show how that goes.
 
     Raises:
@@ -110,14 +112,14 @@ def _with_online(selectors: Selectors, clips: Sequence[Features]) -> Selectors:
     return selectors
 
 
-def posed_clips(
+def clips_with_poses(
     clips: Sequence[Clip], model: PoseModel, features: Sequence[Features]
-) -> list[PosedClip]:
+) -> list[ClipWithPoses]:
     """Return what the edge form learns from: the trunk's features and the body's poses."""
     found = []
     with show_progress("poses", len(clips)) as progress:
         for clip, seen in zip(clips, features, strict=True):
-            found.append(posed_clip(clip.film, seen, body_poses(clip, model)))
+            found.append(clip_with_poses(clip.film, seen, body_poses(clip, model)))
             progress.advance()
     return found
 
@@ -186,7 +188,7 @@ def _edge(args: argparse.Namespace, root: Path) -> None:
     frames = {clip.name: clip.frames for clip in clips}
     features = kept_features(backbone, frames, args.features)
     with load(args.model, num_threads=1) as model:
-        examples = posed_clips(clips, model, features)
+        examples = clips_with_poses(clips, model, features)
     selectors = train_edge(examples, backbone, args.epochs or EPOCHS)
     save_selectors(args.out / "checkpoint.pt", selectors)
 

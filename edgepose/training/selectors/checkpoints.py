@@ -35,11 +35,11 @@ class Selectors(NamedTuple):
             features: (n, C, h, w) of the backbone, of no more frames than a window has.
             count: how many to choose, ``None`` for as many as the network wants.
         """
-        return self.chosen(self.says(features), count)
+        return self.chosen(self.predict(features), count)
 
     @torch.no_grad()
-    def says(self, features: Tensor) -> Tensor:
-        """Return what the network says of each frame (n,): its selection, or its rate."""
+    def predict(self, features: Tensor) -> Tensor:
+        """Return the network's prediction for each frame (n,): its selection, or its rate."""
         if isinstance(self.network, KeyRates):
             rates: Tensor = self.network.eval()(features)
             return rates
@@ -50,7 +50,7 @@ class Selectors(NamedTuple):
         return selection
 
     def chosen(self, said: Tensor, count: int | None) -> list[int]:
-        """Return the key frames that follow from what :meth:`says` returned."""
+        """Return the key frames that follow from what :meth:`predict` returned."""
         if isinstance(self.network, KFPN):
             return key_frames(said, self.network.config.threshold, count)
         return frames_by_rates(said.numpy(), count)

@@ -22,7 +22,7 @@ EPOCHS = 15
 BUDGETS, WINDOW, RHO = (3, 4, 6, 8, 10, 13), 40, 0.02**2
 
 
-class PosedClip(NamedTuple):
+class ClipWithPoses(NamedTuple):
     """What is learned from.
 
     Attributes:
@@ -36,12 +36,14 @@ class PosedClip(NamedTuple):
     poses: Tensor
 
 
-def posed_clip(film: str, features: NDArray[np.floating], poses: NDArray[np.floating]) -> PosedClip:
+def clip_with_poses(
+    film: str, features: NDArray[np.floating], poses: NDArray[np.floating]
+) -> ClipWithPoses:
     """Return a clip from the trunk's features and the body's poses (T, K, 3)."""
     places = np.asarray(poses[..., :2], np.float32)
     size = float(np.median(np.ptp(places, axis=1).max(axis=1)))
     scaled = places.reshape(len(places), -1) / max(size, 1.0)
-    return PosedClip(film, torch.from_numpy(np.array(features, np.float32)), _tensor(scaled))
+    return ClipWithPoses(film, torch.from_numpy(np.array(features, np.float32)), _tensor(scaled))
 
 
 def expected_gram(frames: int) -> Tensor:
@@ -74,7 +76,7 @@ def rate_loss(rates: Tensor, poses: Tensor, gram: Tensor, counts: Sequence[int])
 
 
 def train_rates(
-    clips: Sequence[PosedClip],
+    clips: Sequence[ClipWithPoses],
     epochs: int = EPOCHS,
     report: Callable[[int, float], None] = lambda _epoch, _loss: None,
     rate: float = RATE,
@@ -115,7 +117,7 @@ def train_rates(
 def _descend(
     model: KeyRates,
     optimiser: torch.optim.Optimizer,
-    clip: PosedClip,
+    clip: ClipWithPoses,
     gram: Tensor,
     random: np.random.Generator,
 ) -> None:
@@ -127,7 +129,7 @@ def _descend(
     optimiser.step()
 
 
-def _augmented(clip: PosedClip, random: np.random.Generator) -> PosedClip:
+def _augmented(clip: ClipWithPoses, random: np.random.Generator) -> ClipWithPoses:
     """Mirror, reverse and disturb a clip."""
     features, poses = clip.features, clip.poses
     if random.random() < 0.5:
@@ -135,11 +137,11 @@ def _augmented(clip: PosedClip, random: np.random.Generator) -> PosedClip:
     if random.random() < 0.5:
         features, poses = features.flip(0), poses.flip(0)
     scale = NOISE * features.square().mean().sqrt()
-    return PosedClip(clip.film, features + scale * torch.randn_like(features), poses)
+    return ClipWithPoses(clip.film, features + scale * torch.randn_like(features), poses)
 
 
 @torch.no_grad()
-def _check(model: KeyRates, clips: Sequence[PosedClip], gram: Tensor) -> float:
+def _check(model: KeyRates, clips: Sequence[ClipWithPoses], gram: Tensor) -> float:
     model.eval()
     losses = [
         rate_loss(model(clip.features), clip.poses, gram, _counts(len(clip.poses), BUDGETS))

@@ -130,7 +130,7 @@ def collect_windows(
     return SliceWindows(*(np.stack(values) for values in zip(*found, strict=True)))
 
 
-def weakened(look: Look, factor: float) -> Look:
+def downsampled(look: Look, factor: float) -> Look:
     """Return a network that sees crops at a part of their resolution.
 
     On the clips that it was trained on a network errs less than on new ones, so that springs in

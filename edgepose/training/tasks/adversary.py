@@ -92,7 +92,7 @@ class Adversary:
             "error_fake": false,
         }
 
-    def judge(self, images: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
+    def score(self, images: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
         """Return D's mean error on the generator's heat-maps, with a gradient to these only.
 
         Args:

@@ -18,7 +18,7 @@ from edgepose_runtime.poses.skeletons import Skeleton
 BLUR = (0.06, 0.24, 0.4, 0.24, 0.06)  # a Gaussian of one cell
 
 
-def imperfect(heatmaps: Tensor) -> Tensor:
+def augmented(heatmaps: Tensor) -> Tensor:
     """Make target maps look like a good network's: lower peaks, blurred, a little misplaced."""
     shape = (*heatmaps.shape[:2], 1, 1)
     moved = _shifted(heatmaps, _normal(heatmaps, *heatmaps.shape[:2], 2) * 0.7)

@@ -109,10 +109,10 @@ class DkdTask:
         losses: dict[str, Tensor],
         window: tuple[Tensor, Tensor, Tensor, Tensor],
     ) -> dict[str, Tensor]:
-        """Let D learn from the window, and then judge it."""
+        """Let D learn from the window, and then score it."""
         clip, targets, final, weight = window
         learned = adversary.learn(clip, targets, final, weight)
-        error = adversary.judge(clip, final, weight)
+        error = adversary.score(clip, final, weight)
         share = adversary.settings.weight * (1 - (adversary.settings.frames - 1) / final.shape[1])
         own = losses["loss"].detach().clamp_min(1e-12)
         measures = {**learned, "lambda": adversary.balance}

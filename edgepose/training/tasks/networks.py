@@ -34,10 +34,10 @@ from edgepose.training.config.loader import parse_config
 from edgepose.training.config.sequences import SliceSettings
 from edgepose.training.config.settings import TrainConfig
 from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.errors import CheckpointError, ConfigError
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import MPII16, Skeleton
-from edgepose_runtime.thin_slicing.files import read_springs
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.springs import Springs, initial_springs, resized, signed
 

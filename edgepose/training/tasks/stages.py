@@ -14,7 +14,7 @@ from edgepose.models import DKD, PPN
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.adversary import Adversary, build_adversary
-from edgepose.training.tasks.corruption import corrupt, imperfect
+from edgepose.training.tasks.corruption import augmented, corrupt
 from edgepose.training.tasks.dkd import DkdTask
 from edgepose.training.tasks.fake_quantisation import simulate_int8
 from edgepose.training.tasks.freezing import freeze, keep_norms
@@ -162,11 +162,11 @@ def _stand_in(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """First maps where no head is trained along: such as a head gives, better than the body's.
 
     The plain targets would teach the network that what it remembers is always true. Half of the
-    samples get imperfect targets; the others, and joints without a label, get the body's maps.
+    samples get augmented targets; the others, and joints without a label, get the body's maps.
     """
     known = (weight > 0)[..., None, None]
     guided = torch.rand(len(body), 1, 1, 1, device=body.device) < 0.5
-    return torch.where(known & guided, imperfect(targets), body.detach().float())
+    return torch.where(known & guided, augmented(targets), body.detach().float())
 
 
 def _targets(batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:

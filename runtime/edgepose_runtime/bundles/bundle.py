@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgepose_runtime.bundles.manifest import FileSpec, GraphSpec, Manifest
 from edgepose_runtime.bundles.manifest_json import dump_manifest, parse_manifest
+from edgepose_runtime.bundles.springs_json import dump_springs, read_springs
 from edgepose_runtime.errors import (
     BundleFormatError,
     BundleHashError,
@@ -18,7 +19,6 @@ from edgepose_runtime.errors import (
     ConfigError,
     OutputError,
 )
-from edgepose_runtime.thin_slicing.files import dump_springs, read_springs
 from edgepose_runtime.thin_slicing.springs import Springs
 
 MANIFEST_FILE = "manifest.json"

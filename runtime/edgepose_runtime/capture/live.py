@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from edgepose_runtime.backoff import Backoff
 from edgepose_runtime.capture.base import FrameSource, logger
 from edgepose_runtime.capture.connections import Connection
-from edgepose_runtime.capture.handover import End, Handover, Shot
+from edgepose_runtime.capture.frame_buffer import End, FrameBuffer, TimedImage
 from edgepose_runtime.capture.reader import Reader
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import SourceError
@@ -67,7 +67,7 @@ class LiveSource(FrameSource):
         self._settings = settings or LiveSettings()
         self._clock = clock
         self._wait = wait or self._closed.wait
-        self._handover = Handover()
+        self._handover = FrameBuffer()
         self._backoff = Backoff(self._settings, randomness)
         self._lock = threading.Lock()
         self._released = False
@@ -112,7 +112,7 @@ class LiveSource(FrameSource):
     def _frames(self) -> Iterator[tuple[Array, float | None]]:
         while True:
             item = self._handover.take(_LOOK_S)
-            if isinstance(item, Shot):
+            if isinstance(item, TimedImage):
                 yield item.image, item.timestamp_ms
             elif isinstance(item, StreamEvent):
                 self._publish(item)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from edgepose_runtime.backoff import Backoff
 from edgepose_runtime.capture.connections import Connection
-from edgepose_runtime.capture.handover import Handover, Shot
+from edgepose_runtime.capture.frame_buffer import FrameBuffer, TimedImage
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
@@ -30,7 +30,7 @@ class Reader(threading.Thread):
     Args:
         name: the source, without secrets.
         connect: opens the source.
-        handover: takes frames and events.
+        frame_buffer: takes frames and events.
         settings: deadlines and attempts.
         backoff: waits between attempts; shared with the reader's predecessors.
         clock: seconds that only go forward.
@@ -43,7 +43,7 @@ class Reader(threading.Thread):
         self,
         name: str,
         connect: Callable[[], Connection],
-        handover: Handover,
+        frame_buffer: FrameBuffer,
         *,
         settings: LiveSettings,
         backoff: Backoff,
@@ -57,7 +57,7 @@ class Reader(threading.Thread):
         self.lost = lost
         self._source = name
         self._connect = connect
-        self._handover = handover
+        self._handover = frame_buffer
         self._settings = settings
         self._backoff = backoff
         self._clock = clock
@@ -134,7 +134,7 @@ class Reader(threading.Thread):
                 return self._lose(str(error))
             now = self._clock()
             if image is not None:
-                self._deliver(Shot(image, now * 1000))
+                self._deliver(TimedImage(image, now * 1000))
                 failed, last = 0, now
                 continue
             failed += 1
@@ -153,7 +153,7 @@ class Reader(threading.Thread):
         finally:
             self._deadline = None
 
-    def _deliver(self, shot: Shot) -> None:
+    def _deliver(self, shot: TimedImage) -> None:
         if self.lost:
             self.lost = False
             self._event(EventKind.RECONNECTED, f"{self._source} delivers again.", shot.timestamp_ms)

@@ -28,7 +28,7 @@ _BACKGROUND, _CLOTHES, _SKIN = (116, 122, 110), (96, 60, 40), (120, 150, 205)
 
 
 class SyntheticSource(FrameSource):
-    """A puppet that walks to and fro; the same frames each time.
+    """A puppet that walks back and forth; the same frames each time.
 
     Args:
         num_frames: how many frames there are, ``None`` for no end.

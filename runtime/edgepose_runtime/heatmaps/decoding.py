@@ -22,12 +22,6 @@ Refinement = Literal["quadratic", "quarter"]
 STRIDE = 4.0
 OFFSET = 1.5
 
-#: A neighbour of a peak counts as at least this part of it: a cell at or below zero says little
-#: about the peak, and its logarithm would throw the fit far off.
-LOWEST_NEIGHBOUR = 0.01
-#: The product of two curvatures, in logarithms per squared cell, above which a peak is not flat.
-FLATTEST = 1e-6
-
 
 def decode_heatmaps(heatmaps: Floats, method: Refinement = "quadratic") -> Floats:
     """Find each joint at the peak of its heat-map.
@@ -87,6 +81,8 @@ def _quarter_shifts(patches: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _parabola_shifts(patches: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (K, 2) shifts to the top of a Gaussian through 3x3 patches (K, 3, 3)."""
+    from edgepose_runtime.heatmaps.kernels import FLATTEST, LOWEST_NEIGHBOUR
+
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(np.maximum(patches, LOWEST_NEIGHBOUR * patches[:, 1:2, 1:2]))
         right, left, low, high = logs[:, 1, 2], logs[:, 1, 0], logs[:, 2, 1], logs[:, 0, 1]

@@ -7,12 +7,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.heatmaps.decoding import FLATTEST, LOWEST_NEIGHBOUR
 from edgepose_runtime.jit import fused_kernel, kernel
 
 Floats = NDArray[np.float32]
 # Unsigned, because numba then leaves out the code for negative indices.
 Indices = NDArray[np.uint32]
+
+#: A neighbour of a peak counts as at least this part of it: a cell at or below zero says little
+#: about the peak, and its logarithm would throw the fit far off.
+LOWEST_NEIGHBOUR = 0.01
+#: The product of two curvatures, in logarithms per squared cell, above which a peak is not flat.
+FLATTEST = 1e-6
 
 
 @kernel

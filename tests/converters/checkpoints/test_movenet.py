@@ -129,7 +129,7 @@ def test_convert_ends_in_one_sentence(bad_graphs, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("options", "code", "words"),
-    [(["--skeleton", "horse"], 2, "horse"), (["--data", "nowhere"], 1, "nowhere")],
+    [(["--skeleton", "horse"], 2, "horse"), (["--data-root", "nowhere"], 1, "nowhere")],
 )
 def test_convert_says_what_is_missing(tmp_path, capsys, options, code, words):
     graph = write_graph(

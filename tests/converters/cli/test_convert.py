@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgepose.cli.main import main
-from edgepose_converters.export.verification import made_up_crops
+from edgepose_converters.export.verification import synthetic_crops
 from edgepose_runtime.bundles.bundle import load_bundle
 
 
@@ -13,7 +13,7 @@ from edgepose_runtime.bundles.bundle import load_bundle
 def pictures(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for index, picture in enumerate(made_up_crops(96, 3)):
+    for index, picture in enumerate(synthetic_crops(96, 3)):
         cv2.imwrite(str(folder / f"{index}.png"), np.asarray(picture))
     return folder
 
@@ -26,7 +26,16 @@ def test_a_checkpoint_becomes_a_bundle(ppn_checkpoint, pictures, tmp_path, capsy
     card = tmp_path / "card.json"
     card.write_text(json.dumps({"licence": {"weights": "Apache-2.0"}}))
     out = tmp_path / "tiny"
-    options = ["--head", "average", "--scales", "1,1.2", "--weights", "float16", "--card", card]
+    options = [
+        "--head",
+        "average",
+        "--scales",
+        "1,1.2",
+        "--weights",
+        "float16",
+        "--model-card",
+        card,
+    ]
     assert convert(ppn_checkpoint, out, *options, "--verify", pictures, "--verify-frames", 2) == 0
     manifest = load_bundle(out).manifest
     assert (manifest.name, manifest.weights) == ("tiny", "float16")
@@ -49,7 +58,7 @@ def test_the_head_may_come_from_another_checkpoint(
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
-        (["--card", "nowhere.json"], 2, "cannot be read as JSON"),
+        (["--model-card", "nowhere.json"], 2, "cannot be read as JSON"),
         (["--verify", "nowhere.mp4"], 1, "no file"),
         (["--verify", ".", "--verify-frames", "0"], 2, "--verify-frames must be at least 1"),
         (["--head", "nowhere.pt"], 1, "nowhere.pt"),

@@ -40,5 +40,5 @@ def test_a_bundle_becomes_a_model_repository(tmp_path, capsys, platform):
 
 
 def test_an_address_that_is_none_ends_tracking_before_it_begins(sample_clip, capsys):
-    assert main(["track", str(sample_clip), "--head", "host:8001"]) == 2
+    assert main(["track", str(sample_clip), "--remote-head", "host:8001"]) == 2
     assert "grpc://host:8001" in capsys.readouterr().err

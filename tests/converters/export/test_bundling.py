@@ -14,7 +14,7 @@ from edgepose_converters.export.bundling import (
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.export.verification import made_up_crops
+from edgepose_converters.export.verification import synthetic_crops
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.bundles.manifest import HeatmapSpec
@@ -22,7 +22,7 @@ from edgepose_runtime.errors import BackendError, CheckpointError, ConfigError, 
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import MPII16, PENN13
 
-CROPS = made_up_crops(64, 2)
+CROPS = synthetic_crops(64, 2)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_nothing_is_written_where_runtimes_disagree(body, tmp_path, monkeypatch)
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_export(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(bundling, "exporter_of", lambda *_: pytest.fail("exported in vain"))
+    monkeypatch.setattr(bundling, "exporter_for", lambda *_: pytest.fail("exported in vain"))
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(OutputError, match="not a bundle"):
         build_bundle(model, tmp_path, BundleOptions("tiny"), CROPS)

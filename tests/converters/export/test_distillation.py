@@ -14,10 +14,10 @@ from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.bundling import BundleOptions, build_bundle, starting_network
 from edgepose_converters.export.dkd_matching import match_by_rows
 from edgepose_converters.export.graphs import PixelNormalisation
-from edgepose_converters.export.methods import exporter_of
+from edgepose_converters.export.methods import exporter_for
 from edgepose_converters.export.networks import Geometry, export_dkd
 from edgepose_converters.export.torch_network import TorchNetwork
-from edgepose_converters.export.verification import crops_of, made_up_crops
+from edgepose_converters.export.verification import crops_from_clips, synthetic_crops
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
 from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.capture import open_source
@@ -33,7 +33,7 @@ FRAMES = 40
 @pytest.fixture(scope="module")
 def real_crops(sample_clip):
     with open_source(sample_clip) as source:
-        return crops_of((frame.image for frame in islice(source, FRAMES)), 256, FRAMES)
+        return crops_from_clips((frame.image for frame in islice(source, FRAMES)), 256, FRAMES)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_runtimes_compute_what_every_edge_form_does(options, tmp_path):
     torch.nn.init.constant_(network.memory.norm.weight, 0.5)
     network = seen(network, (2, 2, 3, EDGE_SIZE, EDGE_SIZE), steps=4)
     model = TrainedModel(network, PENN13, EDGE_SIZE, HeatmapSpec(EDGE_SIZE // 4, 4.0, 1.5), {})
-    crops = made_up_crops(EDGE_SIZE, 4)
+    crops = synthetic_crops(EDGE_SIZE, 4)
     bundle, agreements = build_bundle(model, tmp_path / "edge", BundleOptions("edge"), crops)
     assert all(agreement.holds for agreement in agreements)
     for backend in available_backends():
@@ -190,7 +190,7 @@ def from_pixels(crop):
 def test_the_initialiser_starts_and_else_the_encoder(dkd, trained):
     assert starting_network(trained) is dkd.initialiser
     alone = DKD(dkd.encoder, dkd.memory)
-    assert exporter_of(alone).starter(alone) is dkd.encoder
+    assert exporter_for(alone).starter(alone) is dkd.encoder
 
 
 def test_an_lstm_hands_on_its_state_instead(real_crops, tmp_path):
@@ -205,7 +205,7 @@ def test_an_lstm_hands_on_its_state_instead(real_crops, tmp_path):
 
 def test_without_a_memory_each_frame_stands_alone(dkd, tmp_path):
     model = TrainedModel(DKD(dkd.encoder, None), PENN13, 256, HeatmapSpec(32, 8.0, 3.5), {})
-    crops = made_up_crops(256, 2)
+    crops = synthetic_crops(256, 2)
     bundle, _ = build_bundle(model, tmp_path / "alone", BundleOptions("alone"), crops)
     assert bundle.manifest.method == "framewise"
     with pytest.raises(ConfigError, match="it takes no head"):

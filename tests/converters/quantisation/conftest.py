@@ -7,7 +7,7 @@ pytest.importorskip("nncf")
 
 from edgepose.datasets.clips import Clip
 from edgepose_converters.export.networks import export_ppn
-from edgepose_converters.export.verification import made_up_crops
+from edgepose_converters.export.verification import synthetic_crops
 from edgepose_runtime.bundles.bundle import write_bundle
 from edgepose_runtime.bundles.manifest import (
     GraphSpec,
@@ -36,7 +36,7 @@ def float_bundle(ppn, geometry, tmp_path):
 
 
 def made_up_clip(index, frames=15):
-    pictures = [np.ascontiguousarray(each) for each in made_up_crops(48, frames, seed=index)]
+    pictures = [np.ascontiguousarray(each) for each in synthetic_crops(48, frames, seed=index)]
     keypoints = np.random.default_rng(index).uniform(4, 44, (frames, 13, 3)).astype(np.float32)
     keypoints[..., 2] = 1
     return Clip(

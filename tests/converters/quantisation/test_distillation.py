@@ -10,7 +10,7 @@ from edgepose.results import Origin
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.bundling import BundleOptions, build_bundle
 from edgepose_converters.export.networks import Geometry, export_dkd
-from edgepose_converters.export.verification import made_up_crops
+from edgepose_converters.export.verification import synthetic_crops
 from edgepose_converters.quantisation import int8
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers, store
 from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
@@ -22,7 +22,7 @@ from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import PENN13
 
-CROPS = made_up_crops(256, 8)
+CROPS = synthetic_crops(256, 8)
 ROI = Roi(0, 0, 256, 256)
 
 
@@ -59,7 +59,7 @@ def graph(step, feeds):
 
 
 def test_what_kernels_add_to_the_heatmaps_is_added_in_float():
-    size, crops = 128, made_up_crops(128, 2)
+    size, crops = 128, synthetic_crops(128, 2)
     network = build_dkd({"base": "dkd-swift", "input_size": size}, 13).eval()
     content = export_dkd(network, Geometry(size, size // 4, 13))["step"].content
     fed = {

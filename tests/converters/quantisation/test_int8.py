@@ -117,7 +117,7 @@ def test_the_command_quantises_a_bundle_by_its_folder(
     float_bundle, tmp_path, options, no_quantiser, capsys
 ):
     words = ["convert", float_bundle.path, tmp_path / "out", "--precision", "int8"]
-    words += ["--calibration-frames", 20, "--data", tmp_path, "--max-drop", 100]
+    words += ["--calibration-frames", 20, "--data-root", tmp_path, "--max-drop", 100]
     assert main([*map(str, words)]) == 0
     printed = capsys.readouterr().out
     assert "tracking" in printed

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgepose_converters.export.verification import made_up_crops
+from edgepose_converters.export.verification import synthetic_crops
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers
 from edgepose_converters.quantisation.pixels import centre_pixels
 from edgepose_converters.quantisation.post_training import quantised
@@ -14,7 +14,7 @@ from edgepose_converters.quantisation.probing import relative_error, run_graph
 MEAN_COLOUR = (104, 116, 124)
 FEEDS = [
     {"image": crop[None], "previous": np.random.default_rng(i).random((1, 13, 8, 8), np.float32)}
-    for i, crop in enumerate(made_up_crops(32, 4))
+    for i, crop in enumerate(synthetic_crops(32, 4))
 ]
 
 

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgepose_converters.export.verification import made_up_crops
+from edgepose_converters.export.verification import synthetic_crops
 from edgepose_converters.quantisation.cleaning import cleaned, initialisers, producers
 from edgepose_converters.quantisation.layers import (
     quantised_layers,
@@ -20,7 +20,7 @@ from edgepose_runtime.errors import BackendError
 
 FEEDS = [
     {"image": crop[None], "previous": np.random.default_rng(i).random((1, 13, 8, 8), np.float32)}
-    for i, crop in enumerate(made_up_crops(32, 12))
+    for i, crop in enumerate(synthetic_crops(32, 12))
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from edgepose.inference.model import bundle_path
-from edgepose_converters.export.verification import crops_of
+from edgepose_converters.export.verification import crops_from_clips
 from edgepose_converters.quantisation.int8 import LARGEST_DISAGREEMENT
 from edgepose_converters.quantisation.probing import relative_error, run_graph
 from edgepose_runtime.bundles.bundle import load_bundle
@@ -104,7 +104,7 @@ def test_pixels_are_cast_before_anything_else(model):
 
 def test_runtimes_agree_on_real_frames(name, sample_clip):
     with open_source(sample_clip) as source:
-        crops = crops_of((frame.image for frame in source), BUNDLE.manifest.input.size, 3)
+        crops = crops_from_clips((frame.image for frame in source), BUNDLE.manifest.input.size, 3)
     cells = BUNDLE.manifest.heatmap.size
     previous = np.zeros((1, BUNDLE.manifest.num_joints, cells, cells), np.float32)
     feeds = [

@@ -8,32 +8,32 @@ from edgepose.benchmarking.candidates import (
     HEAD,
     PEER,
     STEP,
+    BenchmarkModel,
     Engine,
-    Entrant,
-    LeftOut,
+    SkippedModel,
     engines,
 )
-from edgepose.benchmarking.picture import draw_picture, points_of
+from edgepose.benchmarking.plot import draw_plot, points_of
 from edgepose.benchmarking.report import as_text, main_table, part_table, stage_table
-from edgepose.benchmarking.result import FORMAT, YARDSTICK, Outcome
+from edgepose.benchmarking.result import FORMAT, REFERENCE, Outcome
 from edgepose.stats import StageLatency
 from edgepose_runtime.errors import ConfigError, DataError
 
 FLOAT, SHORT = Engine(), Engine(precision="auto")
 
 
-def entrant(name="swift", part=STEP, engine=FLOAT, used=None, digest="1"):
-    return Entrant(name, part, engine, used or engine, digest, f"/models/{name}")
+def model_entry(name="swift", part=STEP, engine=FLOAT, used=None, digest="1"):
+    return BenchmarkModel(name, part, engine, used or engine, digest, f"/models/{name}")
 
 
 def took(**stages):
     return {stage: StageLatency.of([milliseconds]) for stage, milliseconds in stages.items()}
 
 
-OURS = entrant()
-TWO = entrant(engine=Engine(threads=2))
-SHORTER = entrant(engine=SHORT, used=Engine(precision="bfloat16"))
-MOVENET = entrant(YARDSTICK, PEER)
+OURS = model_entry()
+TWO = model_entry(engine=Engine(threads=2))
+SHORTER = model_entry(engine=SHORT, used=Engine(precision="bfloat16"))
+MOVENET = model_entry(REFERENCE, PEER)
 ACCURACY = AccuracyReport(
     "jhmdb val, grade A",
     30,
@@ -52,7 +52,7 @@ ACCURACY = AccuracyReport(
             },
         ),
         Accuracy(
-            YARDSTICK,
+            REFERENCE,
             "openvino",
             "float32",
             "1",
@@ -68,12 +68,12 @@ def outcome():
         OURS: took(crop=0.5, network=5.0, decode=0.1, total=6.0, inference=4.8),
         TWO: took(network=3.0, total=4.0, inference=2.9),
         SHORTER: took(network=2.0, total=3.0, inference=1.9),
-        entrant(part=BODY): took(total=3.5, inference=3.5),
-        entrant(part=HEAD): took(total=40.0, inference=40.0),
+        model_entry(part=BODY): took(total=3.5, inference=3.5),
+        model_entry(part=HEAD): took(total=40.0, inference=40.0),
         MOVENET: took(total=5.0, inference=4.0),
     }
-    left_out = [LeftOut("RTMPose-s", "no weights: put them there.")]
-    return Outcome(latency, ACCURACY, left_out, {"seed": 0})
+    skipped = [SkippedModel("RTMPose-s", "no weights: put them there.")]
+    return Outcome(latency, ACCURACY, skipped, {"seed": 0})
 
 
 def test_engines_are_every_combination_once():
@@ -84,22 +84,22 @@ def test_engines_are_every_combination_once():
 
 
 def test_the_yardstick_is_the_peers_network_alone(outcome):
-    assert outcome.to_yardstick(OURS) == pytest.approx(6 / 4)
-    assert outcome.to_yardstick(MOVENET) == pytest.approx(5 / 4)
-    assert outcome.to_yardstick(SHORTER) == pytest.approx(3 / 4)
-    assert outcome.to_yardstick(TWO) is None  # nobody measured it on two threads
+    assert outcome.relative_to_reference(OURS) == pytest.approx(6 / 4)
+    assert outcome.relative_to_reference(MOVENET) == pytest.approx(5 / 4)
+    assert outcome.relative_to_reference(SHORTER) == pytest.approx(3 / 4)
+    assert outcome.relative_to_reference(TWO) is None  # nobody measured it on two threads
 
 
 def test_threads_are_compared_with_one_thread_of_the_same_engine(outcome):
-    assert outcome.to_one_thread(TWO) == pytest.approx(6 / 4)
-    assert outcome.to_one_thread(SHORTER) == 1
+    assert outcome.speedup_over_one_thread(TWO) == pytest.approx(6 / 4)
+    assert outcome.speedup_over_one_thread(SHORTER) == 1
 
 
 def test_models_are_compared_with_the_first_on_the_same_engine(outcome):
-    other = entrant("float", digest="2")
+    other = model_entry("float", digest="2")
     both = Outcome({**outcome.latency, other: took(total=15.0)})
-    assert both.to_first_model(other) == pytest.approx(15 / 6)
-    assert both.to_first_model(TWO) == 1
+    assert both.relative_to_first_model(other) == pytest.approx(15 / 6)
+    assert both.relative_to_first_model(TWO) == 1
 
 
 def test_the_share_of_propagation_is_what_the_body_leaves_of_the_networks(outcome):
@@ -111,7 +111,7 @@ def test_the_share_of_propagation_is_what_the_body_leaves_of_the_networks(outcom
 def test_accuracy_belongs_to_files_and_precision_whatever_the_threads(outcome):
     assert outcome.accuracy_of(OURS) is outcome.accuracy_of(TWO) is ACCURACY.results[0]
     assert outcome.accuracy_of(SHORTER) is None
-    assert outcome.accuracy_of(entrant(digest="other")) is None
+    assert outcome.accuracy_of(model_entry(digest="other")) is None
 
 
 def test_json_holds_everything_and_no_path(outcome):
@@ -119,15 +119,15 @@ def test_json_holds_everything_and_no_path(outcome):
     assert (content["format"], content["version"]) == (FORMAT, 1)
     assert content["machine"] == {"processor": "abacus"}
     assert content["settings"] == {"seed": 0}
-    assert len({row["label"] for row in content["entrants"]}) == 6
-    first = content["entrants"][0]
+    assert len({row["label"] for row in content["model_entries"]}) == 6
+    first = content["model_entries"][0]
     assert first["milliseconds"]["crop"] == {"count": 1, "p50": 0.5, "p95": 0.5, "p99": 0.5}
     assert first["asked"] == first["engine"]
-    assert first["to_yardstick"] == 1.5
+    assert first["relative_to_reference"] == 1.5
     assert first["propagation_share"] == 0.25
     assert (first["body_ms"], first["head_ms"]) == (3.5, 40.0)
     assert first["pck"]["boxes"]["PCK-torso@0.2"] == 78.0
-    assert content["left_out"][0]["name"] == "RTMPose-s"
+    assert content["skipped"][0]["name"] == "RTMPose-s"
     assert "/models" not in json.dumps(content)
 
 
@@ -186,10 +186,10 @@ def test_those_left_out_are_named_with_the_reason(outcome):
 def test_the_picture_shows_those_with_accuracy_on_the_fewest_threads(outcome, tmp_path):
     pytest.importorskip("matplotlib")
     assert [each[:2] for each in points_of(outcome)] == [(OURS, 6.0), (MOVENET, 5.0)]
-    draw_picture(outcome, tmp_path / "picture.png")
+    draw_plot(outcome, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_there_is_no_picture_without_accuracy(outcome, tmp_path):
     with pytest.raises(ConfigError, match="no accuracy was measured"):
-        draw_picture(Outcome(outcome.latency), tmp_path / "picture.png")
+        draw_plot(Outcome(outcome.latency), tmp_path / "picture.png")

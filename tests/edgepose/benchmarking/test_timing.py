@@ -8,8 +8,8 @@ from edgepose.benchmarking.timing import (
     WARMUP_CALLS,
     Plan,
     TimedNetwork,
+    forward_and_backward,
     measure,
-    to_and_fro,
     turns,
 )
 from edgepose.stats import StageLatency
@@ -105,9 +105,9 @@ def test_percentiles_lie_between_the_measurements():
 
 
 def test_frames_are_walked_to_and_fro():
-    assert [to_and_fro(step, 4) for step in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
-    assert [to_and_fro(step, 1) for step in range(3)] == [0, 0, 0]
-    assert [to_and_fro(step, 2) for step in range(4)] == [0, 1, 0, 1]
+    assert [forward_and_backward(step, 4) for step in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    assert [forward_and_backward(step, 1) for step in range(3)] == [0, 0, 0]
+    assert [forward_and_backward(step, 2) for step in range(4)] == [0, 1, 0, 1]
 
 
 def test_a_timed_network_is_the_network_and_a_sum():

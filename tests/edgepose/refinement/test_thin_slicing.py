@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from edgepose import ConfigError, Origin, PoseTracker, ThinSlicing
 from edgepose.refinement.base import Seen
-from edgepose.refinement.thin_slicing import flow_crop
+from edgepose.refinement.thin_slicing import fitting_springs, flow_crop
 from edgepose.streaming.flow_control import PendingFrame
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.step import FrameWork
 from edgepose.tracking.stream import PoseStream
+from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.errors import InferenceError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
-from edgepose_runtime.thin_slicing.files import dump_springs
+from edgepose_runtime.poses.smoothing import OneEuroSettings
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.kernels import pass_messages
 from edgepose_runtime.thin_slicing.springs import initial_springs
@@ -42,19 +44,16 @@ def method():
 def follow(method):
     """Return a function that tracks people, one per frame, through a source."""
 
-    def follow(refine, people, step_ms=40.0):
-        def frames():
-            for person in people:
-                method.person = person
-                yield FRAME
-
-        refiner = refine.new_refiner(fake_model(method), None)
+    def follow(refine, people, step_ms=40.0, frames=None, smoothing=None):
+        refiner = refine.new_refiner(fake_model(method), smoothing)
         tracker = PoseTracker(fake_model(method), smoothing=False)
         given = []
-        for index, _ in enumerate(frames()):
-            result = tracker.track(FRAME, timestamp_ms=index * step_ms)
+        for index, person in enumerate(people):
+            method.person = person
+            frame = FRAME if frames is None else frames[index]
+            result = tracker.track(frame, timestamp_ms=index * step_ms)
             look = tracker._work.stream.last_look
-            given.append(refiner.take(Seen(FRAME, result, look)))
+            given.append(refiner.take(Seen(frame, result, look)))
         return [*given, refiner.flush()]
 
     return follow
@@ -91,6 +90,92 @@ def test_a_frame_in_which_a_joint_jumps_is_outvoted(follow, springs):
     (refined,) = follow(ThinSlicing(1, springs), [PERSON, jumped, PERSON])[2]
     assert refined.frame_id == 1
     np.testing.assert_allclose(refined.keypoints[:, :2], PERSON[:, :2], atol=1.5)
+
+
+def test_a_person_somewhere_else_ends_the_slice(follow, springs):
+    people = [standing_person((x, 120), 100) for x in (60, 60, 260, 260)]
+    assert numbers(follow(ThinSlicing(2, springs), people)) == [[], [], [0, 1], [], [2, 3]]
+
+
+def test_frames_of_another_size_end_the_slice(follow, springs):
+    wider = np.full((240, 400, 3), 100, np.uint8)
+    given = follow(ThinSlicing(2, springs), [PERSON] * 4, frames=[FRAME, FRAME, wider, wider])
+    assert numbers(given) == [[], [], [0, 1], [], [2, 3]]
+
+
+def shift_of(receiver, sender):
+    """Take what moved for moved as a whole, and return by how much, in pixels."""
+    window = cv2.createHanningWindow(receiver.shape[::-1], cv2.CV_32F)
+    moved, _ = cv2.phaseCorrelate(np.float32(receiver), np.float32(sender), window)
+    return np.full((*receiver.shape, 2), moved, np.float32)
+
+
+@pytest.fixture
+def passing_by():
+    """Three frames in which a person and all behind them move to the right, by 16 pixels each."""
+    noise = np.random.default_rng(0).integers(0, 256, (240, 400), dtype=np.uint8)
+    texture = cv2.cvtColor(cv2.GaussianBlur(noise, (0, 0), 2), cv2.COLOR_GRAY2BGR)
+    frames = [np.ascontiguousarray(texture[:, 40 - x : 360 - x]) for x in (0, 16, 32)]
+    return frames, [standing_person((140 + x, 120), 120) for x in (0, 16, 32)]
+
+
+@pytest.fixture
+def stiff(springs):
+    """The same messages in time, along springs that forgive little."""
+    return replace(springs, temporal=springs.temporal * 20)
+
+
+def test_neighbours_vote_for_where_the_flow_says_that_a_joint_went(follow, stiff, passing_by):
+    frames, people = passing_by
+    jumped = people[1].copy()
+    jumped[6, :2] += [-25, 10]
+    seen = [people[0], jumped, people[2]]
+    (refined,) = follow(ThinSlicing(1, stiff, flow=shift_of), seen, frames=frames)[2]
+    np.testing.assert_allclose(refined.keypoints[:, :2], people[1][:, :2], atol=2.0)
+
+
+def test_flow_is_compared_in_one_region_though_that_of_the_person_moves(follow, stiff, passing_by):
+    """The crops would look alike if each frame were cut around its own person."""
+    frames, people = passing_by
+    flows = []
+
+    def flow(receiver, sender):
+        flows.append(shift_of(receiver, sender))
+        return flows[-1]
+
+    follow(ThinSlicing(0, stiff, flow=flow), people[:2], frames=frames)
+    there, back = (each[0, 0] for each in flows)
+    assert there[0] < -8 < 8 < back[0]
+    np.testing.assert_allclose(there, -back, atol=1.0)
+
+
+def test_only_a_checked_flow_is_not_believed_where_it_does_not_come_back(follow, stiff):
+    jumped = PERSON.copy()
+    jumped[6, :2] += [-25, 10]
+
+    def flow(receiver, sender):
+        return np.full((*receiver.shape, 2), 25, np.float32)
+
+    def wrist(check_flow):
+        refine = ThinSlicing(1, stiff, flow=flow, check_flow=check_flow)
+        (refined,) = follow(refine, [PERSON] * 3)[2]
+        return np.hypot(*(refined.keypoints[6, :2] - PERSON[6, :2]))
+
+    assert wrist(check_flow=True) < 1.5
+    assert wrist(check_flow=False) > 5
+
+
+def test_refined_joints_are_smoothed_and_afresh_in_each_slice(follow, springs):
+    alone = replace(springs, temporal_weight=springs.temporal_weight * 0)
+    people = [standing_person((160 + x, 120), 120) for x in (0, 4, 0, 4, 0, 4)]
+
+    def heads(smoothing, people, **options):
+        given = follow(ThinSlicing(0, alone, flow="none"), people, smoothing=smoothing, **options)
+        return [result.keypoints[0, 0] for each in given for result in each]
+
+    settings = OneEuroSettings()
+    assert np.ptp(heads(settings, people)[1:]) < 0.7 * np.ptp(heads(None, people)[1:])
+    assert heads(settings, people[:2], step_ms=300.0) == heads(None, people[:2], step_ms=300.0)
 
 
 def test_reset_forgets_what_is_held_back(method, springs):
@@ -193,6 +278,19 @@ class TestTracker:
 def test_regions_that_reach_outside_can_be_compared(roi):
     grey = np.random.default_rng(0).integers(0, 256, (240, 320)).astype(np.uint8)
     assert flow_crop(grey, roi).shape == (128, 128)
+
+
+def test_what_lies_outside_the_frame_looks_as_its_border_does():
+    grey = np.full((240, 320), 200, np.uint8)
+    assert (flow_crop(grey, Roi(-20, -30, 90, 90)) == 200).all()
+
+
+def test_springs_for_heatmaps_of_another_size_are_brought_to_that_of_the_model(method):
+    half = initial_springs(body_graph(PENN13), heatmap_size=32)
+    fitted = fitting_springs(half, method.spec, "fake")
+    assert fitted.heatmap_size == method.spec.heatmap_size == 64
+    np.testing.assert_allclose(fitted.spatial, half.spatial * [1 / 4, 1 / 2, 1 / 4, 1 / 2])
+    np.testing.assert_allclose(fitted.temporal, half.temporal * [1 / 4, 1 / 2, 1 / 4, 1 / 2])
 
 
 @pytest.mark.parametrize("lag_frames", [0, 2])

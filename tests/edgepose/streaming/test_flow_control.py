@@ -162,10 +162,57 @@ class TestLane:
         assert stats.unreported == 10
         assert stats.drops == {"superseded": QUEUED_NOTICES + 10}
 
-    def test_the_first_frame_after_a_loss_starts_afresh(self):
+    def test_the_oldest_notice_makes_room_for_the_newest(self):
+        lane = make_lane()
+        events = [StreamEvent(EventKind.LOST, float(step)) for step in range(QUEUED_NOTICES + 2)]
+        for event in events:
+            lane.add_event(event)
+        assert told(lane) == events[2:]
+
+    def test_a_frame_with_a_wrong_timestamp_is_counted_as_an_error(self):
+        lane = make_lane()
+        lane.submit(IMAGE, 1.0)
+        with pytest.raises(TimestampError):
+            lane.submit(IMAGE, 1.0)
+        stats = lane.recorder.snapshot()
+        assert (stats.frames, stats.errors, stats.pending) == (2, 1, 1)
+
+    def test_a_frame_that_waited_too_long_is_told_and_the_next_starts_afresh_in_its_place(self):
+        clock = Clock()
+        lane = Lane(HoldingWork(0), Latest(100, clock), StatsRecorder())
+        lane.add_event(StreamEvent(EventKind.LOST, 0.0))
+        told(lane)
+        lane.submit(IMAGE, 1.0, called=clock.now)
+        clock.now = 0.2
+        assert lane.take() is None
+        assert told(lane) == [FrameDrop(0, 1.0, DropReason.STALE)]
+        lane.submit(IMAGE, 2.0, called=clock.now)
+        assert lane.take().afresh
+
+    def test_a_lane_that_starts_afresh_counts_frames_and_time_from_the_beginning(self):
+        lane = make_lane()
+        lane.submit(IMAGE, 1000.0)
+        lane.drop_all(DropReason.RESET)
+        lane.start_afresh(StatsRecorder())
+        assert lane.submit(IMAGE, 0.0) == 0
+        assert lane.recorder.snapshot().frames == 1
+
+    def test_drops_and_errors_that_nobody_is_told_of_are_counted(self):
+        lane = make_lane()
+        for stamp in range(3):
+            lane.submit(IMAGE, float(stamp))
+        lane.refuse(InferenceError("no frame"))
+        lane.add_event(StreamEvent(EventKind.LOST, 3.0))
+        lane.drop_all(DropReason.CLOSED)
+        lane.discard_notices()
+        assert told(lane) == []
+        assert lane.recorder.snapshot().unreported == 4
+
+    @pytest.mark.parametrize("kind", [EventKind.LOST, EventKind.RECONNECTED])
+    def test_the_first_frame_after_a_loss_starts_afresh(self, kind):
         lane = make_lane("every-frame")
         lane.submit(IMAGE, 0.0)
-        lane.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
+        lane.add_event(StreamEvent(kind, 1.0))
         lane.submit(IMAGE, 2.0)
         lane.submit(IMAGE, 3.0)
         afresh = []

@@ -14,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepose.inference.model import PoseModel
-from edgepose.streaming.flow_control import _POLICIES, Latest
+from edgepose.stats import StatsRecorder
+from edgepose.streaming.flow_control import _POLICIES, DropReason, FrameDrop, Latest, make_policy
 from edgepose.streaming.lifecycle import TRANSITIONS, State
+from edgepose.streaming.pipeline import Pipeline
+from edgepose.streaming.stream_queue import Lane
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.errors import (
@@ -181,6 +184,29 @@ class TestResults:
             assert tracker.submit(FRAME, 0.0) == 0
         assert [str(drop.reason) for drop in listener.drops] == ["reset", "reset"]
         assert [str(result.origin) for result in listener.results] == ["initialised"]
+
+
+def test_frames_that_come_while_a_reset_waits_for_the_network_are_dropped_with_it():
+    told = []
+    pipeline = Pipeline(lambda _, notice: told.append(notice), workers=0)  # this thread works
+    lane = Lane(None, make_policy("every-frame"), StatsRecorder())
+    pipeline.add(lane)
+    pipeline.start()
+    pipeline.submit(lane, FRAME, 10.0)
+    _, job = pipeline.next_job()
+    wait = in_thread(lambda: pipeline.reset(lane, StatsRecorder(), lambda: None))
+    while not (lane.has_notice or told):
+        pass  # the frame in work is being dropped, under the lock
+    pipeline.submit(lane, FRAME, 20.0)  # gets the lock when the reset waits
+    pipeline.finish(lane, job, [])
+    assert wait() is None
+    assert pipeline.submit(lane, FRAME, 0.0) == 0
+    pipeline.close(SECONDS, drain=False)
+    assert told == [
+        FrameDrop(0, 10.0, DropReason.RESET),
+        FrameDrop(1, 20.0, DropReason.RESET),
+        FrameDrop(0, 0.0, DropReason.CLOSED),
+    ]
 
 
 class TestPolicies:

@@ -46,6 +46,13 @@ class TestChoice:
         none = Effort.NONE
         assert chosen == [none] * LONGEST_BLIND_RUN + [best, none]
 
+    def test_one_slow_frame_changes_little_of_what_a_step_is_expected_to_take(self):
+        made = deadline(light_ms=10.0, limit=30.0)
+        made.observe(Effort.LIGHT, 60.0)
+        assert made.choose(0.0, tracking=True, head_due=False) is Effort.LIGHT
+        made.observe(Effort.LIGHT, 60.0)
+        assert made.choose(0.0, tracking=True, head_due=False) is Effort.NONE
+
     def test_one_slow_frame_is_not_held_against_a_step_for_ever(self):
         made = deadline(head_ms=1000.0)
         chosen = [made.choose(0.0, tracking=True, head_due=True) for _ in range(50)]
@@ -114,6 +121,26 @@ class TestStream:
         efforts = [Effort.FULL, Effort.FULL, Effort.LIGHT, Effort.FULL]
         _, results = self.track(efforts, interval=2)
         assert [r.key_frame_age for r in results] == [0, 1, 2, 0]
+
+    def test_a_light_frame_costs_one_run_of_the_light_network_also_where_nobody_is_seen(self):
+        method = FakeMethod(standing_person((160, 120), 120))
+        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+        stream.process(FRAME, 0, 0.0, None, StageClock())
+        method.calls.clear()
+        method.person = None
+        result = stream.process(FRAME, 1, 40.0, None, StageClock(), Effort.LIGHT)
+        assert [call.kind for call in method.calls] == ["advance"]
+        assert result.keypoints is None
+
+    def test_a_jump_from_one_roi_to_another_is_not_predicted_to_go_on(self):
+        method, rois = FakeMethod(), ((0, 40, 160, 160), (160, 40, 160, 160))
+        stream = PoseStream(fake_model(method), smoothing=None, reinitialise_every=None)
+        for step, (x, roi) in enumerate(zip((80, 240), rois, strict=True)):
+            method.person = standing_person((x, 120), 120)
+            stream.process(FRAME, step, 40.0 * step, roi, StageClock())
+        result = stream.process(FRAME, 2, 80.0, rois[1], StageClock(), Effort.NONE)
+        assert result.origin is Origin.PREDICTED
+        np.testing.assert_allclose(result.keypoints[:, :2], method.person[:, :2], atol=1.0)
 
     @pytest.mark.parametrize(("size", "ms"), [((60, 80), 40.0), ((240, 320), 5000.0)])
     def test_nothing_is_predicted_into_frames_of_another_size_or_long_after(self, size, ms):

@@ -148,3 +148,64 @@ def test_a_place_says_nothing_about_frames_of_another_size(search, method):
     method.calls.clear()
     find(search)
     assert len(method.calls) == REGIONS_PER_FRAME
+
+
+def test_each_candidate_costs_a_wide_look_and_one_that_fits(search, method):
+    """A region that changes little any more is not looked at again."""
+    method.person = standing_person((160, 120), 110)
+    assert find(search) is not None
+    regions = [call.roi for call in method.calls if call.kind == "locate"]
+    closer = regions[len(search_rois(320, 240)) :]
+    assert len(closer) == 2 * CANDIDATES
+    for wide, fitting in zip(closer[::2], closer[1::2], strict=True):
+        assert wide.width > 1.1 * fitting.width
+        assert fitting.width == pytest.approx(method.calls[-1].roi.width, rel=0.1)
+
+
+def test_a_person_with_low_scores_in_all_regions_of_the_search_is_looked_at_closer(search, method):
+    """Half of the threshold is enough for that; to be a person takes the whole one."""
+    person, look = standing_person((150, 130), 110), method._look
+
+    def dimly(kind, crop, roi):
+        method.person = person.copy()
+        if roi in search_rois(320, 240):
+            method.person[:, 2] = 0.2
+        return look(kind, crop, roi)
+
+    method._look = dimly
+    np.testing.assert_allclose(find(search).keypoints[:, :2], person[:, :2], atol=1)
+
+
+class Crowd(FakeMethod):
+    """Sees, of several people, the one nearest to the middle of a region."""
+
+    def __init__(self, *people):
+        super().__init__()
+        self.people = people
+
+    def _look(self, kind, crop, roi):
+        self.person = min(self.people, key=lambda p: np.hypot(*(p[:, :2].mean(0) - roi.center)))
+        return super()._look(kind, crop, roi)
+
+
+def found_of(*people):
+    """Return the joints (K, 2) of whoever a search finds of several people."""
+    look = find(PersonSearch(Looker(fake_model(Crowd(*people))), FollowingSettings()))
+    return look.keypoints[look.keypoints[:, 2] >= 0.3, :2]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_of_two_people_the_larger_one_is_meant(mirrored):
+    near, far = standing_person((230, 120), 140, score=0.9), standing_person((80, 120), 60)
+    people = (far, near)[:: -1 if mirrored else 1]
+    np.testing.assert_allclose(found_of(*people), near[:, :2], atol=1.5)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_few_sure_joints_say_more_than_many_doubtful_ones(mirrored):
+    """The sums of both people's scores are about the same, and so are their sizes."""
+    sure, doubtful = standing_person((80, 120), 100), standing_person((230, 120), 100, score=0.55)
+    seen = [0, 1, 2, 9, 11, 12]
+    sure[np.setdiff1d(np.arange(13), seen), 2] = 0.1
+    people = (doubtful, sure)[:: -1 if mirrored else 1]
+    np.testing.assert_allclose(found_of(*people), sure[seen, :2], atol=1.5)

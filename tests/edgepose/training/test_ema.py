@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose.training.ema import WeightAverage
+from edgepose.training.ema import ExponentialMovingAverage
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def set_weight(module, value):
 
 
 def test_the_average_follows_with_a_growing_memory(module):
-    average = WeightAverage(module, 0.5)
+    average = ExponentialMovingAverage(module, 0.5)
     set_weight(module, 1.0)
     average.update(module)
     # The first decay is 2 / 11: hardly anything of the random start is kept.
@@ -28,7 +28,7 @@ def test_the_average_follows_with_a_growing_memory(module):
 
 
 def test_the_decay_has_its_upper_limit(module):
-    average = WeightAverage(module, 0.5)
+    average = ExponentialMovingAverage(module, 0.5)
     for _ in range(20):
         average.update(module)
     set_weight(module, 1.0)
@@ -37,21 +37,21 @@ def test_the_decay_has_its_upper_limit(module):
 
 
 def test_without_decay_it_is_the_module_itself(module):
-    average = WeightAverage(module, 0.0)
+    average = ExponentialMovingAverage(module, 0.0)
     set_weight(module, 3.0)
     average.update(module)
     assert average.values["0.weight"].item() == 3.0
 
 
 def test_counters_are_copied(module):
-    average = WeightAverage(module, 0.9)
+    average = ExponentialMovingAverage(module, 0.9)
     module(torch.ones(4, 1))
     average.update(module)
     assert average.values["1.num_batches_tracked"].item() == 1
 
 
 def test_it_can_be_applied_for_a_while(module):
-    average = WeightAverage(module, 0.5)
+    average = ExponentialMovingAverage(module, 0.5)
     set_weight(module, 1.0)
     module.train()
     with average.applied_to(module):
@@ -62,11 +62,11 @@ def test_it_can_be_applied_for_a_while(module):
 
 
 def test_its_state_restores_it(module):
-    first = WeightAverage(module, 0.9)
+    first = ExponentialMovingAverage(module, 0.9)
     set_weight(module, 1.0)
     for _ in range(3):
         first.update(module)
-    second = WeightAverage(module, 0.9)
+    second = ExponentialMovingAverage(module, 0.9)
     second.load_state_dict(first.state_dict())
     set_weight(module, 2.0)
     first.update(module)

@@ -184,7 +184,7 @@ def test_a_killed_server_is_left_alone_and_found_again(connect, server):
     assert_works(network)
     server.kill()
     faults = [fault_of(network) for _ in range(4)]
-    assert faults == [ServerFault.UNREACHABLE] * 3 + [ServerFault.RESTING]
+    assert faults == [ServerFault.UNREACHABLE] * 3 + [ServerFault.CIRCUIT_OPEN]
     server.start()
     assert_comes_back(network)
     assert [there for there, _ in network.told] == [False, True]
@@ -297,7 +297,7 @@ def infer_until_reached(network):
         try:
             return network.infer(feeds())
         except ServerError as error:
-            if error.fault not in (ServerFault.UNREACHABLE, ServerFault.RESTING):
+            if error.fault not in (ServerFault.UNREACHABLE, ServerFault.CIRCUIT_OPEN):
                 raise
             threading.Event().wait(0.02)
 

@@ -144,6 +144,23 @@ class TestRealignment:
         # A fifth of a cell, which is 200 / 64 pixels: what is lost is the fit, not the place.
         np.testing.assert_allclose(after[0, :2], before[0, :2], atol=0.6)
 
+    @pytest.mark.parametrize("axis", [0, 1])
+    @pytest.mark.parametrize("offset", [1.5, 0.0])
+    def test_a_cell_shows_what_was_at_its_place_in_the_frame(self, axis, offset):
+        """On maps that say where each cell lies in the frame, in pixels."""
+        source, target = Roi(100, 80, 256, 256), Roi(120, 90, 128, 128)
+        cells = np.arange(64, dtype=np.float32)
+
+        def places(roi):
+            joints = np.stack([cells, cells, np.ones(64, np.float32)], axis=1)
+            return cells_to_frame(joints, roi, 64, offset=offset)[:, axis]
+
+        column = places(source)[:, None]
+        said = np.broadcast_to(column if axis else column.T, (64, 64))
+        seen = realign_heatmaps(np.ascontiguousarray(said[None]), source, target, offset=offset)[0]
+        middle = seen[:, 32] if axis else seen[32]
+        np.testing.assert_allclose(middle, places(target), atol=0.01)
+
     @given(st.floats(-20, 20), st.floats(-20, 20))
     def test_there_and_back_is_nearly_the_same(self, x, y):
         source, target = Roi(0, 0, 64, 64), Roi(x, y, 64, 64)

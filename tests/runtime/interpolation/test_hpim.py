@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,6 +75,89 @@ def test_least_squares_is_equation_17():
     np.testing.assert_allclose(
         result.poses.reshape(40, -1), gain @ (keys - centre) + centre, atol=1e-2
     )
+
+
+def test_equation_17_knows_no_weights():
+    frames, poses = random_task(0, 10, equal=True)
+    plain, weighted = (
+        PoseInterpolator(dictionary, method="least-squares").interpolate(frames, poses)
+        for dictionary in (POLES, several_kinds(0))
+    )
+    np.testing.assert_array_equal(weighted.poses, plain.poses)
+
+
+def two_kinds(odds, trust):
+    """Movements of a range of 1 that take long, and of a range of 2 that are over at once."""
+    apart = np.subtract.outer(np.arange(40.0), np.arange(40.0))
+    slow, fast = np.exp(-((apart / 20) ** 2)), 4 * np.exp(-((apart / 2) ** 2))
+    return hpim.Prior(np.stack([slow, fast]) + 1e-6 * np.eye(40), np.log(odds), trust)
+
+
+def test_the_prior_of_a_dictionary_has_its_odds_and_trust():
+    dictionary = several_kinds(3)
+    prior = hpim.expected_movement(dictionary, 40)
+    np.testing.assert_array_equal(prior.log_odds, dictionary.kinds.log_odds)
+    assert prior.trust == dictionary.kinds.trust == 0.5
+
+
+def test_the_mean_over_the_kinds_counts_each_as_common_as_it_is():
+    prior = two_kinds([3.0, 1.0], 1.0)
+    slow, fast = prior.covariances
+    np.testing.assert_allclose(prior.mean_covariance(), 0.75 * slow + 0.25 * fast)
+
+
+def test_without_trust_in_the_likelihood_kinds_are_mixed_by_their_odds():
+    frames = np.array([5, 20])
+    values, variances = np.array([[[0.5], [0.0]], [[-0.5], [0.2]]]), np.full((2, 1), 1e-4)
+    prior = two_kinds([3.0, 1.0], 0.0)
+
+    def posterior(kinds, odds):
+        return hpim.posterior_numpy(
+            hpim.Prior(prior.covariances[kinds], np.log(odds), 0.0), frames, values, variances
+        )
+
+    (slow, least), (fast, most) = posterior([0], [1.0]), posterior([1], [1.0])
+    mean, variance = posterior([0, 1], [3.0, 1.0])
+    np.testing.assert_allclose(mean, 0.75 * slow + 0.25 * fast)
+    spread = 0.75 * 0.25 * ((slow - fast) ** 2).mean(axis=1)
+    np.testing.assert_allclose(variance, 0.75 * least + 0.25 * most + spread)
+
+
+def test_a_joint_follows_the_kind_of_movement_that_its_key_poses_look_like():
+    frames = np.arange(0, 40, 2)
+    swinging = np.where(np.arange(20) % 2, 1.5, -1.5)
+    values = np.zeros((20, 2, 2))
+    values[:, 0, 0], values[:, 0, 1] = np.linspace(-0.2, 0.2, 20), swinging
+    variances = np.full((20, 2), 1e-4)
+    prior = two_kinds([1.0, 1.0], 1.0)
+    mean, _ = hpim.posterior_numpy(prior, frames, values, variances)
+    for joint, kind in enumerate(prior.covariances):
+        alone = hpim.Prior(kind[None], np.zeros(1), 1.0)
+        expected, _ = hpim.posterior_numpy(alone, frames, values, variances)
+        np.testing.assert_allclose(mean[joint], expected[joint], atol=1e-6)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(-200, 200), min_size=5, max_size=5))
+def test_between_near_key_poses_paths_hardly_leave_their_range(places):
+    frames = np.array([0, 9, 18, 29, 39])
+    poses = np.zeros((5, 2, 2))
+    poses[:, 0, 0], poses[:, 1] = places, 300
+    path = PoseInterpolator().interpolate(frames, poses, noise=0.0).poses[:, 0, 0]
+    for before, after in pairwise(frames):
+        low, high = np.sort(path[[before, after]])
+        between, slack = path[before : after + 1], 0.1 * (high - low) + 1e-2
+        assert low - slack <= between.min()
+        assert between.max() <= high + slack
+
+
+def test_between_far_key_poses_paths_swing_as_they_may():
+    """Who goes on after a key pose at a pace comes back to the next one, if that is far away."""
+    frames, places = np.array([0, 4, 8, 12, 36]), np.array([0.0, 20, 60, 120, 120])
+    poses = np.full((5, 2, 2), 300.0)
+    poses[:, 0, 0] = places
+    path = PoseInterpolator().interpolate(frames, poses, noise=0.0).poses[:, 0, 0]
+    assert path[12:37].max() > 125
 
 
 @pytest.mark.parametrize("keys", [1, 10, 40])

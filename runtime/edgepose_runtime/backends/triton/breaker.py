@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
-from edgepose_runtime.backends.triton.settings import ServerSettings, Waits
+from edgepose_runtime.backends.triton.settings import BackoffSettings, ServerSettings
 from edgepose_runtime.backoff import Backoff
 
 
@@ -43,7 +43,9 @@ class CircuitBreaker:
     ) -> None:
         self._limit = settings.failures
         self._clock = clock
-        self._rests = Backoff(Waits(settings.first_rest_s, settings.longest_rest_s), randomness)
+        self._rests = Backoff(
+            BackoffSettings(settings.first_rest_s, settings.longest_rest_s), randomness
+        )
         self._lock = threading.Lock()
         self._failures = 0
         self._state = BreakerState.CLOSED

@@ -14,7 +14,7 @@ from edgepose_runtime.backends.triton.answers import check_answer
 from edgepose_runtime.backends.triton.breaker import BreakerState, CircuitBreaker
 from edgepose_runtime.backends.triton.client import ServerClient
 from edgepose_runtime.backends.triton.matching import Expected, ServedModel, find_model
-from edgepose_runtime.backends.triton.settings import ServerSettings, Waits
+from edgepose_runtime.backends.triton.settings import BackoffSettings, ServerSettings
 from edgepose_runtime.backoff import Backoff
 from edgepose_runtime.errors import ClosedError, ServerError, ServerFault
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
@@ -104,9 +104,9 @@ class ServerNetwork(Network):
             check_feeds(self.inputs, feeds)
         if not self._breaker.admit():
             raise ServerError(
-                f"{self.device} failed {self._settings.failures} times in a row and is left alone "
-                "for a while.",
-                ServerFault.RESTING,
+                f"{self.device} failed {self._settings.failures} times in a row; its circuit "
+                "breaker stays open for a while.",
+                ServerFault.CIRCUIT_OPEN,
             )
         try:
             answer = self._answer(feeds, self._clock() + self._settings.deadline_s)
@@ -170,7 +170,7 @@ class ServerNetwork(Network):
     def _answer(self, feeds: Mapping[str, Array], deadline: float) -> dict[str, Array]:
         """Try until there is an answer, a fault that stays, or no time."""
         waits = Backoff(
-            Waits(
+            BackoffSettings(
                 self._settings.first_delay_s,
                 self._settings.longest_delay_s,
                 self._settings.retries,

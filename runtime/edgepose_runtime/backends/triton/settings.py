@@ -66,7 +66,7 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class BackoffSettings:
     """Growing waits, as :class:`~edgepose_runtime.backoff.Backoff` takes them."""
 
     first_delay_s: float

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from edgepose.benchmarking import frames as footage
+from edgepose.benchmarking import frames as benchmark_frames
 from edgepose.cli.commands import benchmark
 from edgepose.cli.main import main
 
@@ -26,9 +26,9 @@ def test_it_works_without_data_and_weights_and_says_so(words, tmp_path, capsys):
     assert "No accuracy was measured" in printed
     assert "Left out: MoveNet Lightning: no weights: put movenet-lightning.onnx" in printed
     content = json.loads(file.read_text())
-    parts = {row["part"] for row in content["entrants"]}
+    parts = {row["part"] for row in content["model_entries"]}
     assert parts == {"step", "head", "body"}
-    step = next(row for row in content["entrants"] if row["part"] == "step")
+    step = next(row for row in content["model_entries"] if row["part"] == "step")
     assert {"crop", "network", "decode", "total", "inference"} <= step["milliseconds"].keys()
     assert step["milliseconds"]["total"]["count"] >= 3
     assert content["accuracy"] is None
@@ -38,7 +38,7 @@ def test_it_works_without_data_and_weights_and_says_so(words, tmp_path, capsys):
 
 def test_every_combination_takes_part(words, capsys):
     pytest.importorskip("onnxruntime")
-    options = ["--backend", "openvino,onnxruntime", "--threads", "1,2", "--peers", "none"]
+    options = ["--backend", "openvino,onnxruntime", "--num-threads", "1,2", "--peers", "none"]
     assert main([*words, *options]) == 0
     printed = capsys.readouterr().out
     for backend in ("openvino", "onnxruntime"):
@@ -60,7 +60,7 @@ def test_an_engine_that_cannot_run_a_model_is_left_out_with_the_reason(words, ca
         (["--peers", "openpose"], "no peer 'openpose'"),
         (["--backend", "abacus"], "no backend 'abacus'"),
         (["--precision", "int3"], "no precision 'int3'"),
-        (["--no-accuracy", "--data", "."], "--no-accuracy leaves out"),
+        (["--no-accuracy", "--data-root", "."], "--no-accuracy leaves out"),
         (["--plot", "out.txt"], "ends in .png, .svg, .pdf"),
     ],
 )
@@ -75,7 +75,7 @@ def test_wrong_options_are_wrong_usage(words, options, sentence, capsys, monkeyp
     [
         (["--peers", "rtmpose"], "RTMPose-s cannot take part: no weights"),
         (["--device", "abacus"], "No model can be run. The backend openvino has no device"),
-        (["--plot", "out.png"], "give --data DIR or --accuracy-from FILE"),
+        (["--plot", "out.png"], "give --data-root DIR or --accuracy-from FILE"),
         (["--json", "no/such/folder.json"], "no folder"),
         (["--accuracy-from", "gone.json"], r"no accuracy in 'gone.json'"),
         (["--clip", "gone.mp4"], "gone.mp4"),
@@ -88,7 +88,7 @@ def test_what_is_missing_is_named(words, options, sentence, capsys, monkeypatch,
 
 
 def test_the_sample_clip_is_the_default():
-    assert footage.SAMPLE_CLIP.is_file()
+    assert benchmark_frames.SAMPLE_CLIP.is_file()
 
 
 def test_where_there_is_no_sample_clip_a_video_is_asked_for(monkeypatch, tmp_path, capsys):
@@ -103,9 +103,9 @@ def test_a_method_with_kernels_is_timed_in_the_same_parts(
     monkeypatch.chdir(tmp_path)
     words = ["benchmark", "--model", str(kernel_bundle.path), "--clip", str(puppet_video), *QUICK]
     assert main([*words, "--peers", "none", "--no-accuracy", "--json", "out.json"]) == 0
-    entrants = json.loads((tmp_path / "out.json").read_text())["entrants"]
-    assert [entrant["part"] for entrant in entrants] == ["step", "head", "body"]
-    assert all(entrant["milliseconds"]["total"]["p50"] > 0 for entrant in entrants)
+    model_entries = json.loads((tmp_path / "out.json").read_text())["model_entries"]
+    assert [model_entry["part"] for model_entry in model_entries] == ["step", "head", "body"]
+    assert all(model_entry["milliseconds"]["total"]["p50"] > 0 for model_entry in model_entries)
 
 
 @pytest.mark.data
@@ -121,7 +121,7 @@ def test_accuracy_and_speed_stand_in_one_table_and_one_picture(
     files = {option: tmp_path / f"out.{option}" for option in ("json", "png")}
     outputs = ["--json", str(files["json"]), "--plot", str(files["png"])]
     outputs.append("--heads")
-    assert main([*words, "--peers", "none", "--data", str(data_root), *outputs]) == 0
+    assert main([*words, "--peers", "none", "--data-root", str(data_root), *outputs]) == 0
     assert "0.2 in boxes" in capsys.readouterr().out
     content = json.loads(files["json"].read_text())
     assert content["accuracy"]["results"][0]["pck"].keys() == {"boxes", "tracker", "head"}

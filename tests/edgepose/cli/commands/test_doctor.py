@@ -160,13 +160,13 @@ def test_programs_get_json(healthy, capsys):
         1,
         True,
     )
-    names = {finding["name"] for finding in content["findings"]}
+    names = {finding["name"] for finding in content["results"]}
     assert {"python", "instruction sets", "backend openvino", "compiled kernels"} <= names
     healthy["numpy"] = None
     assert main(["doctor", "--json"]) == 1
     content = json.loads(capsys.readouterr().out)
     assert not content["healthy"]
-    assert [each["name"] for each in content["findings"] if each["problem"]] == ["numpy"]
+    assert [each["name"] for each in content["results"] if each["problem"]] == ["numpy"]
 
 
 def test_this_machines_kernel_cache_is_found():

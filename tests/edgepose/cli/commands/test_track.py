@@ -18,7 +18,7 @@ def track(puppet_bundle, capsys):
     """Run ``edgepose track`` with the puppet's networks; return the code and what it said."""
 
     def run(*words):
-        model = ("--model", puppet_bundle.path, "--threads", "1", "--debug")
+        model = ("--model", puppet_bundle.path, "--num-threads", "1", "--debug")
         code = main(["track", *map(str, words), *map(str, model)])
         return code, capsys.readouterr().err
 
@@ -244,9 +244,9 @@ def test_a_roi_that_is_none_is_wrong_usage(track, puppet_video, roi):
 @pytest.mark.parametrize("count", ["0", "2.5", "many"])
 def test_threads_that_are_no_number_are_named_as_on_the_command_line(capsys, command, count):
     with pytest.raises(SystemExit) as end:
-        main([command, "somewhere", "--threads", count])
+        main([command, "somewhere", "--num-threads", count])
     assert end.value.code == 2
-    assert "argument --threads: must be a whole number from 1 up" in capsys.readouterr().err
+    assert "argument --num-threads: must be a whole number from 1 up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("roi", ["1000,1000,50,50", "nan,0,10,10", "0,0,0,0"])

@@ -17,7 +17,7 @@ def track(puppet_bundle, capsys):
     """Run ``edgepose track --key-frames``; return the code and what it said."""
 
     def run(*words):
-        model = ("--model", puppet_bundle.path, "--threads", "1")
+        model = ("--model", puppet_bundle.path, "--num-threads", "1")
         code = main(["track", *map(str, words), *map(str, model)])
         return code, capsys.readouterr().err
 
@@ -26,7 +26,7 @@ def track(puppet_bundle, capsys):
 
 def test_a_file_is_tracked_by_its_key_frames(track, puppet_video, tmp_path):
     jsonl = tmp_path / "poses.jsonl"
-    code, said = track(puppet_video, "--key-frames", "--key-rate", "0.25", "--jsonl", jsonl)
+    code, said = track(puppet_video, "--key-frames", "--max-key-rate", "0.25", "--jsonl", jsonl)
     assert code == 0
     _, *frames = (json.loads(line) for line in Path(jsonl).read_text().splitlines())
     assert [frame["frame"] for frame in frames] == list(range(12))
@@ -41,13 +41,13 @@ def test_a_file_is_tracked_by_its_key_frames(track, puppet_video, tmp_path):
 @pytest.mark.parametrize("rate", ["0", "1.5", "often"])
 def test_a_rate_that_is_no_part_is_wrong_usage(track, puppet_video, rate, capsys):
     with pytest.raises(SystemExit) as exit_info:
-        track(puppet_video, "--key-frames", "--key-rate", rate)
+        track(puppet_video, "--key-frames", "--max-key-rate", rate)
     assert exit_info.value.code == 2
     assert "part" in capsys.readouterr().err
 
 
 def test_a_rate_without_key_frames_is_wrong_usage(track, puppet_video):
-    code, said = track(puppet_video, "--key-rate", "0.2")
+    code, said = track(puppet_video, "--max-key-rate", "0.2")
     assert code == 2
     assert "--key-frames" in said
 
@@ -59,7 +59,7 @@ def test_a_selector_without_key_frames_is_wrong_usage(track, puppet_video):
 
 
 def test_a_selector_for_a_camera_is_refused_for_what_it_is():
-    args = Namespace(key_frames=True, key_rate=None, selector=Path("some.onnx"), source="0")
+    args = Namespace(key_frames=True, max_key_rate=None, selector=Path("some.onnx"), source="0")
     with pytest.raises(ConfigError, match="'0' is live: leave it out"):
         live_key_frames(args, SimpleNamespace(is_live=True))
 
@@ -117,7 +117,7 @@ def test_a_list_that_cannot_be_written_is_refused_before_the_work(puppet_video, 
     assert "no folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--head=grpc://127.0.0.1:1", "--reinitialise-every=5"])
+@pytest.mark.parametrize("option", ["--remote-head=grpc://127.0.0.1:1", "--reinitialise-every=5"])
 def test_options_that_key_frames_of_a_file_do_not_use_are_refused(track, puppet_video, option):
     code, said = track(puppet_video, "--key-frames", option)
     assert code == 2
@@ -128,7 +128,7 @@ def test_options_that_key_frames_of_a_file_do_not_use_are_refused(track, puppet_
 def test_a_sheet_replaces_neither_the_video_nor_the_list(puppet_video, sheet, capsys):
     before = puppet_video.read_bytes()
     sheet = puppet_video.with_name(sheet.replace("walk.avi", puppet_video.name))
-    assert main(["propose-keyframes", str(puppet_video), "--sheet", str(sheet)]) == 2
+    assert main(["propose-keyframes", str(puppet_video), "--contact-sheet", str(sheet)]) == 2
     assert "three files" in capsys.readouterr().err
     assert puppet_video.read_bytes() == before
 

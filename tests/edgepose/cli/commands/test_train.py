@@ -26,7 +26,7 @@ def calls(monkeypatch, tmp_path):
     return calls
 
 
-WORDS = ["train", "ppn-swift-body", "--data", "data"]
+WORDS = ["train", "ppn-swift-body", "--data-root", "data"]
 
 
 def test_a_shipped_recipe_is_trained_and_progress_comes_in_lines(calls, capsys):
@@ -41,7 +41,7 @@ def test_a_shipped_recipe_is_trained_and_progress_comes_in_lines(calls, capsys):
 
 
 def test_options_of_the_run_are_handed_on(calls):
-    words = ["--out", "here", "--workers", "0", "--threads", "1", "--max-minutes", "5"]
+    words = ["--out", "here", "--workers", "0", "--num-threads", "1", "--max-minutes", "5"]
     assert main([*WORDS, *words, "--set", "seed=7", "--set", "optimiser.warmup=3"]) == 0
     ((config, _, settings),) = calls
     assert (config.seed, config.optimiser.warmup) == (7, 3)
@@ -51,7 +51,9 @@ def test_options_of_the_run_are_handed_on(calls):
 def test_a_stopped_run_says_how_to_go_on(calls, capsys):
     assert main([*WORDS, "--max-minutes", "1", "--set", "start.backbone=a b.pth"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert "edgepose train ppn-swift-body --out runs/ppn-swift-body --resume --data data" in last
+    assert (
+        "edgepose train ppn-swift-body --out runs/ppn-swift-body --resume --data-root data" in last
+    )
     assert "--set 'start.backbone=a b.pth'" in last
 
 
@@ -76,7 +78,7 @@ def test_a_terminal_gets_a_bar(calls, capsys, monkeypatch):
         (["train", "ppn-slow"], 2, "ppn-swift-body"),
         ([*WORDS, "--set", "speed=3"], 2, "speed"),
         ([*WORDS, "--set", "speed"], 2, "option=value"),
-        (["train", "ppn-swift-body", "--data", "nowhere"], 1, "nowhere"),
+        (["train", "ppn-swift-body", "--data-root", "nowhere"], 1, "nowhere"),
     ],
 )
 def test_wrong_usage_is_one_sentence(calls, capsys, words, code, named):
@@ -87,7 +89,9 @@ def test_wrong_usage_is_one_sentence(calls, capsys, words, code, named):
     assert not calls
 
 
-@pytest.mark.parametrize("words", [["--threads", "0"], ["--workers", "-1"], ["--threads", "x"]])
+@pytest.mark.parametrize(
+    "words", [["--num-threads", "0"], ["--workers", "-1"], ["--num-threads", "x"]]
+)
 def test_numbers_that_make_no_sense_are_refused(calls, words):
     with pytest.raises(SystemExit):
         main([*WORDS, *words])
@@ -100,12 +104,12 @@ def test_missing_torch_names_the_command_that_installs_it(calls, capsys, monkeyp
 
 
 def test_a_device_that_is_not_there_is_refused_before_data_is_read(tmp_path, capsys):
-    words = ["train", "ppn-swift-body", "--data", str(tmp_path), "--device", "cuda:77"]
+    words = ["train", "ppn-swift-body", "--data-root", str(tmp_path), "--device", "cuda:77"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 1
     assert "cuda:77" in capsys.readouterr().err
 
 
 def test_missing_data_is_named(tmp_path, capsys):
-    words = ["train", "ppn-swift-body", "--data", str(tmp_path), "--set", "start={}"]
+    words = ["train", "ppn-swift-body", "--data-root", str(tmp_path), "--set", "start={}"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 1
     assert str(tmp_path / "people") in capsys.readouterr().err

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgepose.models.keyframes.dyan import build_atoms
 from edgepose.models.keyframes.kfpn import (
     KFPN,
     PRESETS,
@@ -47,6 +49,27 @@ def test_without_it_the_loss_falls_with_their_size():
     torch.testing.assert_close(
         model.loss(selection, 0.1 * embedded), 0.1 * model.loss(selection, embedded)
     )
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_loss_is_what_key_frames_leave_unexplained_plus_how_many_there_are(power):
+    """Eq. 16 computed by hand: recovery * ||(I + D D' S / rho)^-1 Y||^power + sparsity * sum(s)."""
+    torch.manual_seed(0)
+    config = KfpnConfig(channels=4, frames=6, poles=8, recovery=3.0, sparsity=0.7, power=power)
+    model, selection, embedded = KFPN(config), torch.rand(6), torch.rand(6, 5)
+    atoms = build_atoms(model.radius, model.angle, 6).detach().double().numpy()
+    chosen = np.diag(selection.double().numpy())
+    system = np.eye(6) + atoms @ atoms.T @ chosen / config.rho
+    left = np.linalg.norm(np.linalg.inv(system) @ embedded.double().numpy())
+    expected = 3.0 * left**power + 0.7 * float(selection.sum())
+    assert float(model.loss(selection, embedded).detach()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_key_frame_that_explains_nothing_raises_the_loss_by_the_weight_of_sparsity():
+    model, nothing = KFPN(replace(SMALL, fixed_scale=False, sparsity=2.5)), torch.zeros(40, 36)
+    chosen = [(torch.arange(40) < count).float() for count in (0, 1, 4)]
+    losses = [model.loss(selection, nothing).item() for selection in chosen]
+    assert losses == pytest.approx([0.0, 2.5, 10.0])
 
 
 def test_for_binary_selections_the_loss_is_what_interpolation_leaves():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS, selector_of
-from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys, StreamKeys
 from edgepose.training.selectors.kfpn import (
     RECIPES,
     SelectionTraining,
@@ -31,6 +31,33 @@ def test_training_lowers_the_loss(clips):
     train_selector(KFPN(SMALL), clips, TRAINING, lambda _epoch, loss: losses.append(loss))
     assert len(losses) == 6
     assert losses[-1] < losses[0]
+
+
+class SteepnessRecorder(KFPN):
+    """Keeps the steepness that each window is scored with."""
+
+    def __init__(self):
+        super().__init__(SMALL)
+        self.steepness = []
+
+    def scored(self, embedded, alpha=None):
+        self.steepness.append(alpha)
+        return super().scored(embedded, alpha)
+
+
+def test_the_selection_gets_steeper_with_each_epoch_of_training(clips):
+    model = SteepnessRecorder()
+    train_selector(model, clips[:2], replace(TRAINING, epochs=3, alpha_slope=0.5))
+    assert model.steepness == [0.5, 0.5, 1.0, 1.0, 1.5, 1.5]
+
+
+def test_without_a_slope_the_steepness_is_that_of_the_configuration(clips):
+    model = SteepnessRecorder()
+    train_selector(model, clips[:1], replace(TRAINING, epochs=2, alpha_slope=0.0))
+    assert model.steepness == [None, None]
+    embedded = torch.rand(40, 64, 3, 3)
+    torch.testing.assert_close(model.scored(embedded), model.scored(embedded, SMALL.alpha))
+    torch.testing.assert_close(model.scored(embedded, 3.0), 3 * model.scored(embedded, 1.0))
 
 
 def test_the_number_of_key_frames_follows_what_is_wanted(clips):
@@ -75,6 +102,22 @@ def test_the_discriminator_learns_what_the_selector_says_later(clips):
     assert losses[-1] < losses[0]
     for name, value in selector.state_dict().items():
         torch.testing.assert_close(value, before[name])
+
+
+def test_the_discriminator_takes_for_key_frames_those_that_the_selector_chose():
+    """Two frames after the batch look different, and only those the selector chooses."""
+    torch.manual_seed(0)
+    clip, chosen = np.ones((40, 3, 7, 7)), [0, 10, 20, 33, 36]
+    clip[[33, 36]] = -1.0
+
+    def select(_window, count):
+        return [key for key in chosen if key < count]
+
+    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    train_online(model, select, [clip], replace(TRAINING, epochs=40))
+    stream = StreamKeys(select, model)
+    ages = [stream.take(torch.from_numpy(frame).float()) for frame in clip]
+    assert [index for index in range(30, 40) if ages[index] == [0]] == [33, 36]
 
 
 def test_clips_that_are_all_too_short_for_the_discriminator_are_refused(clips):

@@ -15,7 +15,7 @@ from edgepose.training.selectors.features import (
     trunk_backbone,
     trunk_of_body,
 )
-from edgepose.training.selectors.rates import PosedClip
+from edgepose.training.selectors.rates import ClipWithPoses
 from edgepose.training.tasks.networks import load_trained
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
@@ -99,7 +99,7 @@ def test_features_of_another_backbone_are_not_taken_for_its_own(tmp_path):
 
 
 def test_too_short_clips_are_refused_before_the_training():
-    clip = PosedClip("film", torch.zeros(20, 64, 6, 6), torch.zeros(20, 26))
+    clip = ClipWithPoses("film", torch.zeros(20, 64, 6, 6), torch.zeros(20, 26))
     with pytest.raises(DataError, match="needs clips of 40 frames"):
         train_edge([clip], trunk_backbone(new_trunk()), epochs=10**6)
 

@@ -5,9 +5,9 @@ import torch
 from edgepose.offline.selection import frames_by_rates
 from edgepose.training.selectors import rates as rate_selection
 from edgepose.training.selectors.rates import (
-    PosedClip,
+    ClipWithPoses,
+    clip_with_poses,
     expected_gram,
-    posed_clip,
     rate_loss,
     train_rates,
 )
@@ -21,7 +21,7 @@ def burst(start, random):
     change = random.normal(size=(FRAMES, 8, 6, 6)) * moving[:, None, None, None]
     places = (random.normal(size=(FRAMES, 6)) * moving[:, None]).cumsum(axis=0)
     features = torch.from_numpy(1 + change.cumsum(axis=0)).float()
-    return PosedClip(f"film{start % 7}", features, torch.from_numpy(places).float())
+    return ClipWithPoses(f"film{start % 7}", features, torch.from_numpy(places).float())
 
 
 #: What is to be expected: a place, and steps from frame to frame.
@@ -58,7 +58,7 @@ def test_rates_are_learned_without_labels(monkeypatch):
 def test_poses_are_measured_in_sides_of_the_person():
     poses = np.zeros((5, 3, 3), np.float32)
     poses[:, 1, 0], poses[:, 2, 1] = 10, 50
-    clip = posed_clip("film", np.zeros((5, 8, 6, 6), np.float16), poses)
+    clip = clip_with_poses("film", np.zeros((5, 8, 6, 6), np.float16), poses)
     assert clip.poses.shape == (5, 6)
     assert float(clip.poses.max()) == 1
     assert clip.features.dtype == torch.float32

@@ -110,7 +110,7 @@ def test_the_generators_loss_leaves_the_discriminator_alone(window):
     contest = adversary(Guess(0.3, 0.2))
     contest.learn(images, real, fake, weight)
     before = contest.network.weights.detach().clone()
-    contest.judge(images, fake, weight).backward()
+    contest.score(images, fake, weight).backward()
     assert fake.grad.abs().sum() > 0
     assert contest.network.weights.grad is None
     assert torch.equal(contest.network.weights, before)
@@ -121,15 +121,15 @@ def test_a_change_counts_where_the_joint_is_known_in_both_frames(window):
     weight[:, 0, 0] = weight[:, 2, 1] = 0
     change = (fake[:, 1:] - fake[:, :-1]).square().mean((-2, -1))
     expected = (change[:, 1, 0] + change[:, 0, 1]).mean() / 2
-    torch.testing.assert_close(adversary().judge(images, fake, weight), expected)
+    torch.testing.assert_close(adversary().score(images, fake, weight), expected)
 
 
 def test_the_spatial_form_reconstructs_the_maps_of_single_frames(window):
     images, _, fake, weight = window
     contest = adversary(Guess(1.0, 0.0), kind="spatial")
-    assert contest.judge(images, fake, weight).item() == 0.0
+    assert contest.score(images, fake, weight).item() == 0.0
     contest = adversary(kind="spatial")
-    torch.testing.assert_close(contest.judge(images, fake, weight), fake.square().mean())
+    torch.testing.assert_close(contest.score(images, fake, weight), fake.square().mean())
 
 
 def test_a_contest_goes_on_from_its_state_without_a_jump(window):

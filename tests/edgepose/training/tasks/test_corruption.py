@@ -4,7 +4,7 @@ import torch
 from edgepose.datasets.sampling.targets import TargetSettings, render_targets
 from edgepose.testing import standing_person
 from edgepose.training.tasks import corruption
-from edgepose.training.tasks.corruption import corrupt, imperfect
+from edgepose.training.tasks.corruption import augmented, corrupt
 from edgepose_runtime.poses.skeletons import PENN13
 
 
@@ -22,7 +22,7 @@ def peaks(maps):
 
 
 def test_imperfect_maps_are_lower_and_near(maps):
-    found = imperfect(maps)
+    found = augmented(maps)
     heights = found.amax((-2, -1))
     assert heights.min() > 0.1
     assert heights.max() <= 1.0

@@ -12,7 +12,7 @@ from edgepose.training import trainer as trainer_module
 from edgepose.training.checkpoint import load_checkpoint
 from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.settings import Phase
-from edgepose.training.divergence import CollapseWatch
+from edgepose.training.divergence import DivergenceMonitor
 from edgepose.training.tasks.adversary import Adversary
 from edgepose.training.tasks.dkd import DkdTask
 from edgepose.training.tasks.losses import heatmap_loss
@@ -241,7 +241,7 @@ def test_a_collapse_is_said_and_ends_the_run_unless_told_otherwise(
     run, config, tmp_path, caplog, monkeypatch, reaction
 ):
     trainer = run(config(on_collapse=reaction), contest=False)
-    trainer._state.watch = CollapseWatch(patience=3)
+    trainer._state.divergence = DivergenceMonitor(patience=3)
     monkeypatch.setattr(DKD, "forward", blank)
     if reaction == "warn":
         assert trainer.run(lambda _: None)

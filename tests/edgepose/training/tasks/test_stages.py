@@ -5,6 +5,7 @@ from torch import nn
 from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import PPN, FlowPPU
 from edgepose.training.tasks.losses import heatmap_loss
+from edgepose.training.tasks.networks import network_input
 from edgepose.training.tasks.stages import ImageTask, SequenceTask, build_task
 from edgepose_runtime.errors import ConfigError
 
@@ -103,6 +104,27 @@ def test_gradients_reach_the_head_through_all_frames(task, batch):
     assert all(p.grad is not None for p in task.module.ppu.parameters())
 
 
+def test_the_head_counts_in_one_of_the_frames_and_the_propagated_maps_in_all(task, batch):
+    """Eq. 1 divided by T: what the head says of the first frame adds its loss once."""
+    task = task(preliminary=0.25)
+    found = task.loss(batch)
+    targets, weight = render_targets(batch["keypoints"], SIZE, task._config.targets)
+    head = task.module.head(network_input(batch["image"])[:, 0])
+    torch.testing.assert_close(found["loss_head"], heatmap_loss(head, targets[:, 0], weight[:, 0]))
+    assert found["loss_head"] > 0
+    torch.testing.assert_close(
+        found["loss"], found["loss_ppn"] + 0.25 * found["loss_body"] + found["loss_head"] / FRAMES
+    )
+
+
+def test_the_head_learns_its_own_frame_even_where_nothing_is_propagated(task, batch):
+    task = task()
+    task.module.ppu = Forget()
+    task.module.skip = False
+    task.loss(batch)["loss"].backward()
+    assert task.module.head.gain.grad.abs() > 0
+
+
 def test_without_a_head_the_body_learns_and_frames_start_from_stand_ins(task, batch):
     task = task(head=False, preliminary=1.0, corrupt=0.5)
     losses = task.loss(batch)
@@ -142,6 +164,11 @@ def test_previous_maps_follow_the_crop(task, batch):
 class Remember(nn.Module):
     def forward(self, _, previous):
         return previous
+
+
+class Forget(nn.Module):
+    def forward(self, body, _):
+        return body
 
 
 def test_the_loss_counts_known_joints_and_centres_more():

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from benchmarks.slicing import merged
+from benchmarks.slicing.accuracy import heatmaps_of
+from benchmarks.slicing.candidates import Unary, _before_sigmoid, forms_of, unaries
+from benchmarks.slicing.data import Unaries
+from benchmarks.slicing.speed import measure_speed
+from edgepose.testing import FakeMethod
+from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+from edgepose_runtime.thin_slicing.springs import initial_springs
+
+
+@pytest.fixture
+def springs():
+    return initial_springs(body_graph(PENN13, reach=2), heatmap_size=16, rounds=2)
+
+
+def last_refined(springs, before, now):
+    sliding = SlidingSlice(springs, lag=0)
+    cells = np.arange(16, dtype=np.float32)
+    still = np.stack(np.meshgrid(cells, cells), -1)
+    for maps in (*before, now):
+        sliding.push(maps, lambda *_: still)
+    return sliding.refined(len(before))
+
+
+def test_each_form_leaves_out_what_its_name_says(springs):
+    rng = np.random.default_rng(0)
+    now, near, far, other = rng.random((4, 13, 16, 16), np.float32)
+    hears = {}
+    for name, form in forms_of(springs).items():
+        plain = last_refined(form, (far, near), now)
+        hears[name] = (
+            not np.array_equal(plain, last_refined(form, (far, other), now)),
+            not np.array_equal(plain, last_refined(form, (other, near), now)),
+        )
+    assert hears == {
+        "S-infer": (False, False),
+        "temporal only": (True, True),
+        "ST-infer, t±1": (True, True),  # through the frame between, in the second round
+        "ST-infer, t±2": (True, True),
+    }
+    moved = now.copy()
+    moved[1:] = other[1:]  # all joints but the first, whose messages within the frame it hears
+    for name, form in forms_of(springs).items():
+        alone = last_refined(form, (far, near), now)[0]
+        beside = last_refined(form, (far, near), moved)[0]
+        assert np.array_equal(alone, beside) == (name == "temporal only")
+
+
+def test_a_shorter_reach_hears_no_frame_further_away(springs):
+    once = forms_of(initial_springs(body_graph(PENN13, 2), heatmap_size=16, rounds=1))
+    rng = np.random.default_rng(0)
+    now, near, far, other = rng.random((4, 13, 16, 16), np.float32)
+    for name, hears in (("ST-infer, t±1", False), ("ST-infer, t±2", True)):
+        before, after = (last_refined(once[name], (each, near), now) for each in (far, other))
+        assert np.array_equal(before, after) != hears
+
+
+def test_a_row_of_this_run_takes_the_place_of_an_older_one():
+    old = [{"share": 0.0, "name": "unary", "x": 1}, {"share": 0.4, "name": "unary", "x": 2}]
+    rows = merged(old, [{"share": 0.0, "name": "unary", "x": 3}])
+    assert [row["x"] for row in rows] == [3, 2]
+
+
+def test_what_is_compared_needs_a_name():
+    with pytest.raises(ConfigError, match="NAME=FILE"), unaries("ppn-swift", ["x.json"], []):
+        pass
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+
+    class Trained:
+        module, config = object(), None
+
+    monkeypatch.setattr("edgepose.training.tasks.networks.load_trained", lambda _: Trained)
+    with (
+        pytest.raises(ConfigError, match="no checkpoint of a recipe with 'slices'"),
+        unaries("ppn-swift", [], [f"mine={tmp_path / 'other.pt'}"]),
+    ):
+        pass
+
+
+def test_joints_are_decoded_from_heat_maps_whatever_the_messages_were_about():
+    pytest.importorskip("torch")
+    nothing = np.zeros(0, np.int64)
+    maps = np.array([[-1.0, 0.5, 1.0]], np.float32)
+    seen = Unaries(0.0, [], nothing, nothing, nothing, nothing)
+    np.testing.assert_array_equal(heatmaps_of(maps, seen), maps)
+    found = heatmaps_of(maps, seen._replace(before_sigmoid=True))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(2 - 4 * maps)), rtol=1e-6)
+
+
+def test_what_was_before_the_sigmoid_comes_back_as_the_heat_maps(springs):
+    pytest.importorskip("torch")
+    maps = np.random.default_rng(0).uniform(0.01, 0.99, (13, 16, 16)).astype(np.float32)
+    before = _before_sigmoid(Unary("x", lambda *_: maps, FakeMethod().spec, {}), springs)
+    found = before.look(np.zeros((64, 64, 3), np.uint8), Roi(0, 0, 1, 1))
+    nothing = np.zeros(0, np.int64)
+    seen = Unaries(0.0, [], nothing, nothing, nothing, nothing, before.before_sigmoid)
+    np.testing.assert_allclose(heatmaps_of(found, seen), maps, atol=1e-5)
+    assert list(before.forms) == [f"before the sigmoid: ST-infer, t±{reach}" for reach in (1, 2)]
+
+
+def test_messages_are_timed_on_one_thread_and_on_two(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr("benchmarks.slicing.speed._dense", lambda *_: 1.0)
+    monkeypatch.setattr("benchmarks.slicing.speed.FRAMES", 14)
+    speed = measure_speed()
+    assert 0 < speed.messages <= speed.messages_p95
+    assert speed.two_threads > 0
