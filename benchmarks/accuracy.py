@@ -18,7 +18,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.data_sets import data_set, select_clips
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import PAPER_SEGMENTS, as_tracker, in_boxes
-from edgepose.evaluation.protocols.runner import Contender, Run, run_all
+from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose.inference.model import DEFAULT_MODEL, open_model
 from edgepose.utils.machine import describe_machine
@@ -48,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> None:
     chosen = selection(args)
     clips = select_clips(chosen)
     with ExitStack() as opened:
-        runs = run_all(contenders(args, opened), clips, measures_for(ALPHAS))
+        runs = run_all(candidates(args, opened), clips, measures_for(ALPHAS))
     text = tables(runs, clips, data_set(chosen.data).headline)
     content = as_json(runs, clips, chosen, machine=describe_machine())
     (args.out / "accuracy.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(text)
 
 
-def contenders(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
+def candidates(args: argparse.Namespace, opened: ExitStack) -> list[Candidate]:
     """Our model in every segment length and as a tracker, and the peers whose weights are here."""
     found = []
     settings = BackendSettings(precision="float32", num_threads=args.threads, batch=1)
@@ -70,7 +70,7 @@ def contenders(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
             print(f"{peer.name} is left out: {peer.how_to_get()}.")
             continue
         network = opened.enter_context(get_backend(args.backend).load(weights, settings=settings))
-        found.append(Contender(peer.name, peer.predictor(network), peer.note))
+        found.append(Candidate(peer.name, peer.predictor(network), peer.note))
     return found
 
 
@@ -84,7 +84,7 @@ def tables(runs: Sequence[Run], clips: Sequence[Clip], headline: str) -> str:
         parts.append(_section(f"The {len(whole)} clips that show the whole body", table))
     for measure in runs[0].score.measures:
         parts.append(_section(measure.label, markdown(measure_table(runs, measure))))
-    notes = [f"{run.contender.label}: {run.contender.note}." for run in runs if run.contender.note]
+    notes = [f"{run.candidate.label}: {run.candidate.note}." for run in runs if run.candidate.note]
     return "\n".join([*parts, *notes]) + "\n"
 
 

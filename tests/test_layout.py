@@ -25,6 +25,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 #: earlier, never the other way round.
 LAYERS = {
     "edgepose_runtime": [
+        "text_enum",
         "errors",
         "checks",
         "closable",

@@ -56,14 +56,29 @@ def test_every_module_of_the_three_packages_is_inside(wheel: Path) -> None:
     }
 
 
-def test_types_recipes_and_bundles_are_inside(wheel: Path) -> None:
+READ = (
+    "py.typed",
+    "bundles/*/*.json",
+    "bundles/*/*.onnx",
+    "training/**/*.toml",
+    "training/splits/*.txt",
+)
+
+
+def test_what_the_packages_read_is_inside(wheel: Path) -> None:
     expected = {
         path.relative_to(PROJECT).as_posix()
-        for pattern in ("bundles/*/*.json", "bundles/*/*.onnx", "training/**/*.toml", "py.typed")
+        for pattern in READ
         for path in (PROJECT / "edgepose").glob(pattern)
     }
+    expected.add("edgepose_runtime/dictionaries/motion.npz")
     assert "edgepose/bundles/ppn-swift/manifest.json" in expected
+    assert "edgepose/training/splits/penn-set-apart.txt" in expected
     assert expected - names_in(wheel) == set()
+
+
+def test_what_only_makers_of_bundles_read_is_left_out(wheel: Path) -> None:
+    assert [name for name in names_in(wheel) if name.endswith(("card.json", "motion.json"))] == []
 
 
 def test_it_is_small_enough_for_a_device(wheel: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from edgepose.models.published import load_published_dictionary
+from edgepose.datasets.readers.tables import load_matlab
 from edgepose_runtime.interpolation.dictionary import Dictionary, MatrixDictionary, pole_atoms
 from edgepose_runtime.interpolation.hpim import (
     equal_atoms,
@@ -162,7 +162,7 @@ def _fista(dictionary: Dictionary) -> Callable[[NDArray[np.int64], Doubles], Dou
 def _published(folder: Path) -> Iterator[Candidate]:
     for name, file in (("JHMDB", "jhmdb_T40_N161.mat"), ("Penn", "penn_T60_N161.mat")):
         if (folder / file).is_file():
-            dictionary = load_published_dictionary(folder / file)
+            dictionary = MatrixDictionary(load_matlab(folder / file, "Dictionary")["Dictionary"])
             plain = PoseInterpolator(dictionary, method="least-squares")
             yield Candidate(f"Eq. 17, {name}", _by(plain))
             yield Candidate(f"FISTA, {name}", _each(_fista(dictionary)))

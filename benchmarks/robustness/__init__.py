@@ -1,7 +1,7 @@
 """Accuracy on clips that are blurred, dark, covered now and then, and of half the size.
 
 ``python -m benchmarks robustness --help`` lists the options. Writes ``robustness.json``,
-``robustness.md`` and ``robustness.png``; conditions and contenders measured earlier stay in them.
+``robustness.md`` and ``robustness.png``; conditions and candidates measured earlier stay in them.
 """
 
 from __future__ import annotations

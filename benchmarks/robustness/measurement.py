@@ -1,4 +1,4 @@
-"""One contender under all conditions."""
+"""One candidate under all conditions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from edgepose.evaluation.data_sets import Selection, data_set, select_clips
 from edgepose.evaluation.metrics.scoring import Measure
 from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
 from edgepose.evaluation.protocols.predictors import FrameWise
-from edgepose.evaluation.protocols.runner import Contender, Run, evaluate
+from edgepose.evaluation.protocols.runner import Candidate, Run, evaluate
 from edgepose.inference.model import open_model
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.geometry.roi import Roi
 
-#: Our model's two ways; any other contender is a peer's option.
+#: Our model's two ways; any other candidate is a peer's option.
 TRACKER, BOXES = "tracker", "gt-box"
 MEASURES = (Measure("torso", 0.2), Measure("torso", 0.1))
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all contenders have in common.
+    """What all candidates have in common.
 
     Attributes:
         model: bundle.
@@ -48,7 +48,7 @@ class Setup:
 
 
 class Row(NamedTuple):
-    """A contender under one condition: PCK in percent, jitter in percent of the torso, lag.
+    """A candidate under one condition: PCK in percent, jitter in percent of the torso, lag.
 
     The lag is in frames. Figures are None where nothing was scored.
     """
@@ -82,18 +82,18 @@ class CachedPredictor:
 
 
 def measure(setup: Setup, who: str) -> list[Row]:
-    """Evaluate a contender under all conditions; nothing if its weights are not here."""
+    """Evaluate a candidate under all conditions; nothing if its weights are not here."""
     clips = select_clips(setup.selection)
     headline = data_set(setup.selection.data).headline
     rows = []
     with ExitStack() as opened:
-        contender = _contender(setup, who, opened)
-        if contender is None:
+        candidate = _candidate(setup, who, opened)
+        if candidate is None:
             return []
         for condition in conditions():
             if condition.group in setup.groups:
                 harder = [condition.apply(clip) for clip in clips]
-                run = evaluate(contender, harder, MEASURES)
+                run = evaluate(candidate, harder, MEASURES)
                 rows.append(row_of(run, condition.name, condition.share, headline))
                 print(rows[-1], flush=True)
     return rows
@@ -105,7 +105,7 @@ def row_of(run: Run, condition: str, share: float, headline: str) -> Row:
     pck02, pck01 = (float(getattr(score.pck(each), headline)) for each in MEASURES)
     return Row(
         condition,
-        run.contender.label,
+        run.candidate.label,
         share,
         _rounded(pck02),
         _rounded(pck01),
@@ -118,7 +118,7 @@ def row_of(run: Run, condition: str, share: float, headline: str) -> Row:
     )
 
 
-def _contender(setup: Setup, who: str, opened: ExitStack) -> Contender | None:
+def _candidate(setup: Setup, who: str, opened: ExitStack) -> Candidate | None:
     settings = BackendSettings(precision="auto", num_threads=1, batch=1)
     if who in (TRACKER, BOXES):
         model = opened.enter_context(open_model(setup.model, setup.backend, settings))
@@ -133,11 +133,11 @@ def _contender(setup: Setup, who: str, opened: ExitStack) -> Contender | None:
     return _peer_contender(peer, opened.enter_context(network))
 
 
-def _peer_contender(peer: Peer, network: Any) -> Contender:
+def _peer_contender(peer: Peer, network: Any) -> Candidate:
     predictor = peer.predictor(network)
     if isinstance(predictor, FrameWise):
         predictor = replace(predictor, estimate=CachedPredictor(predictor.estimate))
-    return Contender(peer.name, predictor, peer.note)
+    return Candidate(peer.name, predictor, peer.note)
 
 
 def _rounded(value: float) -> float | None:

@@ -88,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def merged(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put this run's rows in the place of older ones of the same contender and share."""
+    """Put this run's rows in the place of older ones of the same candidate and share."""
     rows = {(row["share"], row["name"]): row for row in [*before, *now]}
     return [rows[key] for key in sorted(rows)]
 

@@ -9,7 +9,7 @@ from benchmarks.slicing.accuracy import Outcome
 
 
 def plot(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Draw a line for each contender that was measured at more than one share."""
+    """Draw a line for each candidate that was measured at more than one share."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -15,7 +15,7 @@ from edgepose.evaluation.data_sets import Selection, data_set, select_clips
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
 from edgepose.evaluation.protocols.gt_box import GtBox
-from edgepose.evaluation.protocols.runner import Contender, Run, run_all
+from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.inference.model import PoseModel, open_model
 from edgepose.methods import FramewiseMethod
 from edgepose_runtime.backends import get_backend
@@ -136,7 +136,7 @@ def _one_each(model_entries: Iterable[BenchmarkModel]) -> list[BenchmarkModel]:
     return list(found.values())
 
 
-def _ways(model_entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequence[Contender]:
+def _ways(model_entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequence[Candidate]:
     """Return an model_entry in the ways that it is evaluated."""
     backend, settings = model_entry.asked.backend, model_entry.asked.settings
     if model_entry.part == STEP:
@@ -145,19 +145,19 @@ def _ways(model_entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequen
         return [*in_boxes(model, (None,)), as_tracker(model), *alone]
     peer = next(peer for peer in PEERS if peer.name == model_entry.name)
     network = get_backend(backend).load(Path(model_entry.source), settings=settings)
-    return [Contender(peer.name, peer.predictor(opened.enter_context(network)), peer.note)]
+    return [Candidate(peer.name, peer.predictor(opened.enter_context(network)), peer.note)]
 
 
 def _head_alone(
     model_entry: BenchmarkModel, model: PoseModel, opened: ExitStack
-) -> list[Contender]:
+) -> list[Candidate]:
     bundle = load_bundle(Path(model_entry.source))
     if "head" not in bundle.manifest.graphs:
         return []
     backend, settings = get_backend(model_entry.asked.backend), model_entry.asked.settings
     network = opened.enter_context(backend.load(bundle.graph_path("head"), settings=settings))
     method = FramewiseMethod(model.method.spec, network)
-    return [Contender(f"{model.name} head", GtBox(method))]
+    return [Candidate(f"{model.name} head", GtBox(method))]
 
 
 def _accuracy(model_entry: BenchmarkModel, runs: Sequence[Run], headline: str) -> Accuracy:

@@ -26,13 +26,13 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Plan:
-    """How often each contender runs.
+    """How often each candidate runs.
 
     Attributes:
-        rounds: in each, every contender has one turn.
+        rounds: in each, every candidate has one turn.
         calls: calls in a turn that count, at most.
         warmup_ms: so long at the start of a turn calls do not count. Caches belong to the
-            contender before: a light network is as fast as in a stream only after a while.
+            candidate before: a light network is as fast as in a stream only after a while.
         turn_ms: a turn that counted so long ends after :data:`LEAST_CALLS` already.
         seed: of the order within the rounds.
     """

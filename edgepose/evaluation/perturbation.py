@@ -1,7 +1,7 @@
 """Clips made harder: stretches of frames that are blurred, covered or badly lit, always the same.
 
 K-FPN's Table 5 perturbs single frames; here they come in stretches, as hands before a lens and
-defocus do. Everything is drawn from the seed and the clip's name, so that every contender sees the
+defocus do. Everything is drawn from the seed and the clip's name, so that every candidate sees the
 same pixels.
 """
 

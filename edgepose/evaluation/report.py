@@ -68,7 +68,7 @@ def measure_table(
         measure: which one.
         published: the papers' own rows, where the data is the papers' own.
     """
-    ours = [_our_row(run.contender.label, run.score.pck(measure)) for run in runs]
+    ours = [_our_row(run.candidate.label, run.score.pck(measure)) for run in runs]
     return _measure_table(measure.label, ours, published)
 
 
@@ -126,8 +126,8 @@ def _run_as_json(run: Run) -> dict[str, Any]:
     score = run.score
     measured = {measure.label: asdict(score.pck(measure)) for measure in score.measures}
     return {
-        "method": run.contender.label,
-        "note": run.contender.note,
+        "method": run.candidate.label,
+        "note": run.candidate.note,
         "frames": score.frames,
         "frames_without_pose": score.without_pose,
         "lost_clips": score.lost_clips,
@@ -172,7 +172,7 @@ def _summary_row(run: Run, measures: Sequence[Measure], headline: str) -> tuple[
     figures = (figure(getattr(score.pck(measure), headline)) for measure in measures)
     lost = f"{len(score.lost_clips)}/{len(score.clips)}"
     return (
-        run.contender.label,
+        run.candidate.label,
         *figures,
         figure(score.jitter),
         figure(score.lag_frames, 2),

@@ -16,7 +16,7 @@ ALL_SPLITS = "all"
 
 
 class Average(NamedTuple):
-    """What a contender, or one trained for each split, reaches on average."""
+    """What a candidate, or one trained for each split, reaches on average."""
 
     label: str
     pck: dict[Measure, PckSummary]
@@ -52,7 +52,7 @@ def average_runs(parts: Sequence[Sequence[Run]]) -> list[Average]:
 
 
 def _average(runs: Sequence[Run]) -> Average:
-    labels = dict.fromkeys(run.contender.label for run in runs)
+    labels = dict.fromkeys(run.candidate.label for run in runs)
     pck = {
         measure: average([run.score.pck(measure) for run in runs])
         for measure in runs[0].score.measures

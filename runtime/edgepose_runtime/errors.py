@@ -29,12 +29,11 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
 
 from __future__ import annotations
 
-from enum import Enum
-
 from edgepose_runtime.redaction import redact
+from edgepose_runtime.text_enum import TextEnum
 
 
-class ServerFault(str, Enum):
+class ServerFault(TextEnum):
     """How an inference server failed."""
 
     UNREACHABLE = "unreachable"
@@ -51,9 +50,6 @@ class ServerFault(str, Enum):
     """The answer is of another size or type, too large, or not finite."""
     CIRCUIT_OPEN = "circuit_open"
     """It failed several times in a row: the circuit breaker sends nothing for a while."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class EdgePoseError(Exception):

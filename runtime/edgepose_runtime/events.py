@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from edgepose_runtime.text_enum import TextEnum
 
 
-class EventKind(str, Enum):
+class EventKind(TextEnum):
     """What happened."""
 
     LOST = "lost"
@@ -19,9 +20,6 @@ class EventKind(str, Enum):
     """The remote head does not answer any more; tracking goes on without it."""
     HEAD_RECONNECTED = "head_reconnected"
     """The remote head answers again."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

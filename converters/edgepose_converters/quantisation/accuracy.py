@@ -15,7 +15,7 @@ from edgepose.datasets.records import Image
 from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.gt_box import GtBox
-from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.evaluation.protocols.runner import Candidate, evaluate
 from edgepose.inference.model import load
 from edgepose.methods import FramewiseMethod, MethodSpec
 from edgepose_runtime.backends import BackendSettings, get_backend
@@ -86,5 +86,5 @@ def thinned(clip: Clip, every: int) -> Clip:
 
 def _pck(predictor: GtBox, clips: Sequence[Clip], on_clip: Callable[[], None]) -> Pck:
     measures = [each for each in measures_for(ALPHAS) if each.reference == "torso"]
-    run = evaluate(Contender("", predictor), clips, measures, lambda _: on_clip())
+    run = evaluate(Candidate("", predictor), clips, measures, lambda _: on_clip())
     return Pck(*(run.score.pck(measure).limbs12 for measure in measures))

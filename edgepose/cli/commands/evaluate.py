@@ -10,10 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edgepose.benchmarking.peers import PEERS, choose_peers
+from edgepose.benchmarking.peers import choose_peers
+from edgepose.cli.evaluation_options import (
+    add_comparison_options,
+    add_data_options,
+    add_protocol_options,
+)
 from edgepose.cli.evaluation_text import evaluation_text, tables_text
 from edgepose.evaluation.data_sets import (
-    DATA_SETS,
     EVERYDAY,
     Selection,
     data_set,
@@ -23,7 +27,7 @@ from edgepose.evaluation.everyday_report import everyday_as_json, everyday_table
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
 from edgepose.evaluation.protocols.everyday import InPhotos, score_all
-from edgepose.evaluation.protocols.runner import Contender, Run, run_all
+from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.evaluation.report import as_json, averages_as_json
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.evaluation.uncertainty import (
@@ -33,7 +37,7 @@ from edgepose.evaluation.uncertainty import (
     uncertainty_as_json,
 )
 from edgepose.inference.model import DEFAULT_MODEL, DEFAULT_THREADS, PoseModel, load
-from edgepose.utils.arguments import listed, whole
+from edgepose.utils.arguments import whole
 from edgepose.utils.machine import usable_cores
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose_runtime.backends import BackendSettings, get_backend
@@ -59,98 +63,16 @@ def add_parser(subparsers: Any) -> None:
         default=[DEFAULT_MODEL],
         help="name or folder of a bundle; with --split all maybe one for each split",
     )
-    _add_comparison_options(parser)
-    _add_data_options(parser)
-    _add_protocol_options(parser)
+    add_comparison_options(parser)
+    add_data_options(parser)
+    add_protocol_options(parser)
     parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
     parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
     parser.add_argument("--precision", default="auto", help="auto, float32, ...")
-    parser.add_argument("--threads", type=whole(1), metavar="N", help="CPU threads of a network")
+    parser.add_argument(
+        "--num-threads", type=whole(1), metavar="N", help="CPU threads of a network"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
-
-
-def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("comparison, on the same clips or people")
-    group.add_argument(
-        "--compare",
-        action="append",
-        default=[],
-        metavar="BUNDLE",
-        help="another model; may be given several times",
-    )
-    group.add_argument(
-        "--peers",
-        type=listed(str),
-        default=(),
-        metavar="NAME,...",
-        help=f"other networks in the annotated boxes: {', '.join(peer.option for peer in PEERS)}",
-    )
-    group.add_argument("--weights", type=Path, metavar="DIR", help="folder of the peers' weights")
-
-
-def _add_data_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--dataset",
-        choices=DATA_SETS,
-        default="jhmdb",
-        help="the annotated set; everyday holds people in photos, with a protocol of its own "
-        "(default: jhmdb)",
-    )
-    place = group.add_mutually_exclusive_group()
-    place.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help="the folder with a folder for each set (default: EDGEPOSE_DATA)",
-    )
-    place.add_argument(
-        "--root", type=Path, metavar="DIR", help="the folder of the set, if it has another name"
-    )
-    group.add_argument(
-        "--split",
-        help="part of the set, or all for every test split and their mean, to be compared with "
-        "papers where one model was trained for each (default: the first test or validation part; "
-        "of jhmdb this is val, all validation films, on which published figures are; it consists "
-        "of selection, to choose models and settings by, and final, for figures that no choice "
-        "was made on)",
-    )
-    group.add_argument("--grade", help="only clips whose annotation has this grade, such as A")
-    group.add_argument("--full-body", action="store_true", help="only clips that show all of it")
-    group.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
-    group.add_argument(
-        "--skip-broken", action="store_true", help="name broken clips and leave them out"
-    )
-
-
-def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("protocol")
-    group.add_argument(
-        "--protocol",
-        choices=("gt-box", "tracker"),
-        help="crop around the annotated person, or track the whole video without annotation "
-        "(default: gt-box)",
-    )
-    group.add_argument(
-        "--segment-length",
-        type=listed(_segment),
-        metavar="T,...",
-        help="frames from one run of the head to the next: numbers, never, or body for the light "
-        "network alone (default: body,5,never)",
-    )
-    group.add_argument("--flip", action="store_true", help="average with the mirrored clip")
-    group.add_argument(
-        "--scales",
-        type=listed(float),
-        metavar="S,...",
-        help="sum over magnifications (paper: 0.8,0.9,...,1.4)",
-    )
-    group.add_argument(
-        "--alpha",
-        type=listed(float),
-        metavar="A,...",
-        help="tolerances of PCK (default: 0.2,0.1)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -172,11 +94,11 @@ def _evaluate_clips(args: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as opened:
         loaded = _load_all([*models, *args.compare], args, opened)
         in_use = {name: model.precision for name, model in loaded.items()}
-        compared = [each for name in args.compare for each in _contenders(loaded[name], args)]
+        compared = [each for name in args.compare for each in _candidates(loaded[name], args)]
         compared += _peers(args, opened)
-        contenders = [[*_contenders(loaded[name], args), *compared] for name in models]
-        _require_alike(contenders)
-        runs = [run_all(*part, measures) for part in zip(contenders, clips, strict=True)]
+        candidates = [[*_candidates(loaded[name], args), *compared] for name in models]
+        _require_alike(candidates)
+        runs = [run_all(*part, measures) for part in zip(candidates, clips, strict=True)]
     rows = [_resampled(done, args.dataset) for done in runs]
     as_published = _protocol(args) == "gt-box" and are_as_published(parts)
     sys.stdout.write(evaluation_text(runs, rows, parts, measures, as_published))
@@ -203,7 +125,7 @@ def _evaluate_people(args: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as opened:
         models = _load_all([name, *args.compare], args, opened)
         candidates = [
-            *(Contender(models[each].name, InPhotos(models[each])) for each in models),
+            *(Candidate(models[each].name, InPhotos(models[each])) for each in models),
             *_peers(args, opened),
         ]
         scores = score_all(candidates, people)
@@ -227,7 +149,7 @@ def _refuse_for_people(args: argparse.Namespace) -> None:
 
 def _resampled(runs: Sequence[Run], dataset: str) -> list[Row]:
     headline = data_set(dataset).headline
-    return [Row(run.contender.label, resample_score(run.score, headline)) for run in runs]
+    return [Row(run.candidate.label, resample_score(run.score, headline)) for run in runs]
 
 
 def _one_for_each(models: Sequence[str], parts: Sequence[Selection]) -> Sequence[str]:
@@ -258,20 +180,20 @@ def _load(model: str, args: argparse.Namespace) -> PoseModel:
         backend=args.backend,
         device=args.device,
         precision=args.precision,
-        num_threads=args.threads,
+        num_threads=args.num_threads,
     )
 
 
-def _peers(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
+def _peers(args: argparse.Namespace, opened: ExitStack) -> list[Candidate]:
     """Open other networks, as they are published: in float32."""
-    threads = args.threads or min(DEFAULT_THREADS, usable_cores())
+    threads = args.num_threads or min(DEFAULT_THREADS, usable_cores())
     settings = BackendSettings(
         device=args.device, precision="float32", num_threads=threads, batch=1
     )
     chosen = [(peer, peer.require_weights(args.weights)) for peer in choose_peers(args.peers)]
     backend = get_backend(args.backend)
     return [
-        Contender(
+        Candidate(
             peer.name,
             peer.predictor(opened.enter_context(backend.load(path, settings=settings))),
             peer.note,
@@ -280,8 +202,8 @@ def _peers(args: argparse.Namespace, opened: ExitStack) -> list[Contender]:
     ]
 
 
-def _require_alike(contenders: Sequence[Sequence[Contender]]) -> None:
-    kinds = {tuple(each.predictor.skeleton.name for each in part) for part in contenders}
+def _require_alike(candidates: Sequence[Sequence[Candidate]]) -> None:
+    kinds = {tuple(each.predictor.skeleton.name for each in part) for part in candidates}
     if len(kinds) > 1:
         raise ConfigError(
             "The models of the splits are to be averaged: give models of one method and skeleton."
@@ -311,7 +233,7 @@ def _selection(args: argparse.Namespace) -> Selection:
     )
 
 
-def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
+def _candidates(model: PoseModel, args: argparse.Namespace) -> list[Candidate]:
     if _protocol(args) == "gt-box":
         segments = args.segment_length or DEFAULT_SEGMENTS
         return in_boxes(model, segments, flip=args.flip, scales=args.scales or (1.0,))
@@ -326,11 +248,3 @@ def _contenders(model: PoseModel, args: argparse.Namespace) -> list[Contender]:
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     with create_file(path) as file:
         file.write((json.dumps(content, indent=1, default=str) + "\n").encode())
-
-
-def _segment(text: str) -> Segment:
-    if text in ("never", "body"):
-        return "body" if text == "body" else None
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)

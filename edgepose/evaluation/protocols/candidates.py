@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
-from edgepose.evaluation.protocols.runner import Contender
+from edgepose.evaluation.protocols.runner import Candidate
 from edgepose.evaluation.protocols.tracker import Tracked
 from edgepose.inference.model import PoseModel
 from edgepose.methods.framewise import FramewiseMethod
@@ -26,25 +26,25 @@ def in_boxes(
     *,
     flip: bool = False,
     scales: tuple[float, ...] = (1.0,),
-) -> list[Contender]:
+) -> list[Candidate]:
     """The ``gt-box`` protocol, once for every segment length.
 
-    A frame-wise model has no head to run again and is one contender, whatever the segments.
+    A frame-wise model has no head to run again and is one candidate, whatever the segments.
     """
     method = model.method
     if isinstance(method, FramewiseMethod):
-        return [Contender(model.name, GtBox(method, None, flip, scales))]
+        return [Candidate(model.name, GtBox(method, None, flip, scales))]
     return [
-        Contender(f"{model.name} body alone", GtBox(BodyAlone(method), None, flip, scales))
+        Candidate(f"{model.name} body alone", GtBox(BodyAlone(method), None, flip, scales))
         if segment == "body"
-        else Contender(f"{model.name} T={segment or 'never'}", GtBox(method, segment, flip, scales))
+        else Candidate(f"{model.name} T={segment or 'never'}", GtBox(method, segment, flip, scales))
         for segment in segments
     ]
 
 
-def as_tracker(model: PoseModel, *, smoothing: bool = True) -> Contender:
+def as_tracker(model: PoseModel, *, smoothing: bool = True) -> Candidate:
     """The ``tracker`` protocol with the tracker's own defaults, or without its smoothing."""
     label = f"{model.name} tracker{'' if smoothing else ', unsmoothed'}"
-    return Contender(
+    return Candidate(
         label, Tracked(model.skeleton, lambda: PoseTracker(model, smoothing=smoothing))
     )

@@ -24,7 +24,7 @@ from edgepose.evaluation.metrics.oks import (
 )
 from edgepose.evaluation.metrics.pck import LIMB_JOINTS, body_lengths
 from edgepose.evaluation.protocols.predictors import ClipPredictor
-from edgepose.evaluation.protocols.runner import Contender
+from edgepose.evaluation.protocols.runner import Candidate
 from edgepose.inference.model import PoseModel
 from edgepose.tracker import PoseTracker
 from edgepose.utils.progress import show_progress
@@ -129,10 +129,10 @@ def score_people(
     return _score(label, np.stack(poses), people)
 
 
-def score_all(candidates: Sequence[Contender], people: Sequence[Clip]) -> list[PeopleScore]:
+def score_all(candidates: Sequence[Candidate], people: Sequence[Clip]) -> list[PeopleScore]:
     """Predict and score everybody with each model, with a progress bar."""
 
-    def score(candidate: Contender) -> PeopleScore:
+    def score(candidate: Candidate) -> PeopleScore:
         def report(_: Clip) -> None:
             progress.advance(note=candidate.label)
 
@@ -157,5 +157,5 @@ def _score(label: str, poses: FloatArray, people: Sequence[Clip]) -> PeopleScore
         photos=tuple(person.film for person in people),
         oks=keypoint_similarity(errors, labelled, BOX_TO_AREA * sides.prod(axis=1), LIMB_SIGMAS),
         hits=reached.sum(axis=1) / labelled.sum(axis=1),
-        found=located.any(axis=1),
+        found=np.asarray(located.any(axis=1)),
     )

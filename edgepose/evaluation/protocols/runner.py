@@ -14,7 +14,7 @@ from edgepose.utils.progress import Progress, show_progress
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """Someone to evaluate.
 
     Attributes:
@@ -30,9 +30,9 @@ class Contender:
 
 @dataclass(frozen=True)
 class Run:
-    """A contender's score and how long it took, in seconds."""
+    """A candidate's score and how long it took, in seconds."""
 
-    contender: Contender
+    candidate: Candidate
     score: Score
     seconds: float
 
@@ -43,7 +43,7 @@ class Run:
 
 
 def evaluate(
-    contender: Contender,
+    candidate: Candidate,
     clips: Sequence[Clip],
     measures: Iterable[Measure],
     on_clip: Callable[[Clip], None] | None = None,
@@ -51,36 +51,36 @@ def evaluate(
     """Predict and score every clip.
 
     Args:
-        contender: who predicts.
+        candidate: who predicts.
         clips: at least one, all with the same skeleton.
         measures: what to measure.
         on_clip: called after each clip, for a progress bar.
     """
     start = time.perf_counter()
-    predictor, wanted = contender.predictor, tuple(measures)
+    predictor, wanted = candidate.predictor, tuple(measures)
     scores = []
     for clip in clips:
         scores.append(score_clip(predictor.predict(clip), predictor.skeleton, clip, wanted))
         if on_clip is not None:
             on_clip(clip)
     skeleton = scoring_skeleton(predictor.skeleton, clips[0].skeleton)
-    return Run(contender, Score(skeleton, tuple(scores)), time.perf_counter() - start)
+    return Run(candidate, Score(skeleton, tuple(scores)), time.perf_counter() - start)
 
 
 def run_all(
-    contenders: Sequence[Contender], clips: Sequence[Clip], measures: Sequence[Measure]
+    candidates: Sequence[Candidate], clips: Sequence[Clip], measures: Sequence[Measure]
 ) -> list[Run]:
     """Evaluate everybody, with a progress bar over the frames."""
-    total = len(contenders) * sum(len(clip) for clip in clips)
+    total = len(candidates) * sum(len(clip) for clip in clips)
     with show_progress("Evaluating", total) as progress:
         return [
             evaluate(
-                contender,
+                candidate,
                 clips,
                 measures,
-                partial(_report_clip, progress, contender.label),
+                partial(_report_clip, progress, candidate.label),
             )
-            for contender in contenders
+            for candidate in candidates
         ]
 
 

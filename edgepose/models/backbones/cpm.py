@@ -7,8 +7,6 @@ from torch import Tensor, cat, nn
 from edgepose.models.backbones.blocks import unit
 from edgepose_runtime.errors import ConfigError
 
-#: Side of the published input, in pixels.
-INPUT_SIZE = 368
 STRIDE = 8
 
 

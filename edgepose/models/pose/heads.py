@@ -10,7 +10,23 @@ _DECONV_CHANNELS = 256
 _DEVIATION = 0.001
 
 
-class PointwiseHead(nn.Module):
+class Head(nn.Module):
+    """A head that ends in a 1x1 convolution, its ``final_layer``."""
+
+    stages: int
+    final_layer: nn.Conv2d
+
+    def features(self, features: Tensor) -> Tensor:
+        """Return what the last layer sees."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the heat-maps."""
+        heatmaps: Tensor = self.final_layer(self.features(features))
+        return heatmaps
+
+
+class PointwiseHead(Head):
     """One 1x1 convolution, for backbones that keep a high resolution.
 
     ``(B, C, h, w)`` to ``(B, K, h, w)``.
@@ -26,13 +42,8 @@ class PointwiseHead(nn.Module):
         """Return what the last layer sees: here the backbone's features as they are."""
         return features
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the heat-maps."""
-        heatmaps: Tensor = self.final_layer(features)
-        return heatmaps
 
-
-class DeconvHead(nn.Module):
+class DeconvHead(Head):
     """Transposed convolutions with SimpleBaselines' parameter names.
 
     ``(B, C, h, w)`` to ``(B, K, h * 2**stages, w * 2**stages)``: each stage is a transposed 4x4
@@ -64,13 +75,8 @@ class DeconvHead(nn.Module):
         enlarged: Tensor = self.deconv_layers(self.neck(features))
         return enlarged
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the heat-maps."""
-        heatmaps: Tensor = self.final_layer(self.features(features))
-        return heatmaps
 
-
-class DucHead(nn.Module):
+class DucHead(Head):
     """Dense upsampling convolutions: each doubles the size and halves the channels (PPN).
 
     ``(B, C, h, w)`` to ``(B, K, h * 2**stages, w * 2**stages)``: each stage is a 3x3 convolution
@@ -102,11 +108,6 @@ class DucHead(nn.Module):
         """Return what the last layer sees: half the channels and twice the size per stage."""
         enlarged: Tensor = self.upsamplers(self.neck(features))
         return enlarged
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the heat-maps."""
-        heatmaps: Tensor = self.final_layer(self.features(features))
-        return heatmaps
 
 
 def _neck(inputs: int, outputs: int | None) -> nn.Module:

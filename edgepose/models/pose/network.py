@@ -13,7 +13,7 @@ from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.options import from_mapping, require_known
-from edgepose.models.pose.heads import DeconvHead, DucHead, PointwiseHead
+from edgepose.models.pose.heads import DeconvHead, DucHead, Head, PointwiseHead
 from edgepose.models.pose.pyramid import PyramidHead
 from edgepose_runtime.errors import ConfigError
 
@@ -131,9 +131,7 @@ def _build_backbone(config: NetworkConfig) -> Any:
     return BACKBONES[config.backbone](**{name: True for name, on in asked.items() if on})
 
 
-def _build_head(
-    config: NetworkConfig, channels: int, joints: int
-) -> DucHead | DeconvHead | PointwiseHead:
+def _build_head(config: NetworkConfig, channels: int, joints: int) -> Head:
     if config.head == "pointwise":
         return PointwiseHead(channels, joints)
     head = DucHead if config.head == "duc" else DeconvHead

@@ -163,8 +163,6 @@ class MessagePassing(nn.Module):
     def _score(self, total: Tensor, counts: Tensor) -> Tensor:
         if self._start.normalise == "mean":
             return total / counts[..., None, None]
-        if self._start.normalise == "max_subtract":
-            return total - total.amax((-2, -1), keepdim=True)
         return total
 
     def _transformed(self, maps: Tensor, springs: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
+from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError, DeviceError
 from edgepose_runtime.tensors import Array, TensorSpec
 
@@ -76,7 +76,7 @@ class BackendSettings:
                 )
 
 
-class Network(Protocol):
+class Network(Closable):
     """A loaded model. Any thread may call :meth:`infer`, and several at once.
 
     Use it in a ``with`` statement, or close it.
@@ -112,17 +112,6 @@ class Network(Protocol):
     @abstractmethod
     def close(self) -> None:
         """Let go of the model; closing twice is harmless."""
-
-    def __enter__(self) -> Network:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Backend(Protocol):

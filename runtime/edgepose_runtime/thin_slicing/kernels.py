@@ -14,7 +14,7 @@ from edgepose_runtime.thin_slicing.spring_kernels import transform
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int32]
 
-SUM, MEAN, MAX_SUBTRACT = 0, 1, 2
+SUM, MEAN = 0, 1
 
 
 class Wiring(NamedTuple):
@@ -47,7 +47,6 @@ class Ring(NamedTuple):
     Attributes:
         totals: (L + 1, R, K, h, w) own maps plus weighted messages; round 0 is the own maps.
         scales: (L + 1, R, K) by which a total becomes a score.
-        shifts: (L + 1, R, K) what is added to that.
         messages: (L, R, M, h, w) of each round within the frame.
         time_messages: (L, R, D, K, h, w) of each round from its neighbours in time.
         cells: (R, D, h, w, 4) the four cells of the neighbour that each cell comes from.
@@ -59,7 +58,6 @@ class Ring(NamedTuple):
 
     totals: Floats
     scales: Floats
-    shifts: Floats
     messages: Floats
     time_messages: Floats
     cells: Indices
@@ -128,16 +126,16 @@ def _sent(
     ring: Ring, rule: Rule, at: tuple[int, int, int], weight: float, reverse: Floats, out: Floats
 ) -> None:
     """Write into ``out`` the score that a joint sends, without what it got by ``reverse``."""
-    scale, shift = ring.scales[at], ring.shifts[at]
+    scale = ring.scales[at]
     total = ring.totals[at]
     if not rule.exclude_reverse or at[0] == 0:
         weight = 0.0
     if weight and rule.normalise == MEAN:
         scale = 1 / (1 / scale - weight)
-    factor, bias, back = np.float32(scale), np.float32(shift), np.float32(weight)
+    factor, back = np.float32(scale), np.float32(weight)
     for y in range(total.shape[0]):
         for x in range(total.shape[1]):
-            out[y, x] = factor * (total[y, x] - back * reverse[y, x]) + bias
+            out[y, x] = factor * (total[y, x] - back * reverse[y, x])
 
 
 @kernel
@@ -206,8 +204,6 @@ def _combine(
                 counts[joint] += weight
     for joint in range(len(counts)):
         ring.scales[level, slot, joint] = 1 / counts[joint] if rule.normalise == MEAN else 1.0
-        high = ring.totals[level, slot, joint].max() if rule.normalise == MAX_SUBTRACT else 0.0
-        ring.shifts[level, slot, joint] = -high
 
 
 @kernel

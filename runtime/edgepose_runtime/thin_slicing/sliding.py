@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.thin_slicing.distance import fill_missing
 from edgepose_runtime.thin_slicing.kernels import (
-    MAX_SUBTRACT,
     MEAN,
     SUM,
     Ring,
@@ -23,10 +22,7 @@ from edgepose_runtime.thin_slicing.springs import Springs
 
 Floats = NDArray[np.float32]
 
-#: Sampling grids to and from neighbours, by the offset of the other frame.
-Grids = Mapping[int, Floats]
-
-_RULES = {"sum": SUM, "mean": MEAN, "max_subtract": MAX_SUBTRACT}
+_RULES = {"sum": SUM, "mean": MEAN}
 
 
 class SlidingSlice:
@@ -103,7 +99,7 @@ class SlidingSlice:
         pass_messages(ring, self._wiring, self._rule, frame, (max(0, newest - size + 1), newest))
         at = (-1, frame % size)
         scores = ring.totals[at] * ring.scales[at][:, None, None]
-        scores += (ring.shifts[at] - self.springs.bias)[:, None, None]
+        scores -= self.springs.bias[:, None, None]
         refined: Floats = scores / self.springs.gain[:, None, None]
         return refined
 
@@ -141,7 +137,6 @@ def _ring(springs: Springs, lag: int) -> Ring:
     return Ring(
         totals=np.zeros((rounds + 1, size, joints, *maps), np.float32),
         scales=np.ones((rounds + 1, size, joints), np.float32),
-        shifts=np.zeros((rounds + 1, size, joints), np.float32),
         messages=np.zeros((rounds, size, 2 * len(graph.edges), *maps), np.float32),
         time_messages=np.zeros((rounds, size, 2 * reach, joints, *maps), np.float32),
         cells=np.zeros((size, 2 * reach, *maps, 4), np.int32),

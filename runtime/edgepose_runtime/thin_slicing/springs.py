@@ -13,7 +13,7 @@ from edgepose_runtime.thin_slicing.distance import LEAST_STIFFNESS, check_spring
 from edgepose_runtime.thin_slicing.graph import PoseGraph
 
 Floats = NDArray[np.float32]
-Normalisation = Literal["mean", "sum", "max_subtract"]
+Normalisation = Literal["mean", "sum"]
 
 #: Where the paper starts learning: an isotropic spring with its rest at the same cell.
 INITIAL_SPRING = (0.01, 0.0, 0.01, 0.0)
@@ -38,8 +38,7 @@ class Springs:
         bias: float32 (K,), what is added then.
         heatmap_size: cells along the side of the heat-maps that the springs are for.
         rounds: how many times all messages are computed from the scores of the round before.
-        normalise: ``"mean"`` divides each sum by what its terms count, ``"sum"`` leaves it, and
-            ``"max_subtract"`` brings its highest cell to 0.
+        normalise: ``"mean"`` divides each sum by what its terms count, ``"sum"`` leaves it.
         exclude_reverse: what a joint sends to another leaves out what it got from there, as in
             exact inference on trees. The paper does not do that.
     """

@@ -6,7 +6,7 @@ import pytest
 from edgepose.evaluation.data_sets import Selection
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.paper_tables import PAPER_TABLES, paper_rows
-from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.evaluation.protocols.runner import Candidate, evaluate
 from edgepose.evaluation.report import as_json, markdown, measure_table, summary_table
 from edgepose_runtime.poses.skeletons import PENN13
 
@@ -28,12 +28,12 @@ class Known:
 def run(make_clip):
     clip = make_clip()
     clip.keypoints[:, 11:, 2] = 0  # no ankles
-    return evaluate(Contender("known", Known(), "a note"), [clip], MEASURES)
+    return evaluate(Candidate("known", Known(), "a note"), [clip], MEASURES)
 
 
 def test_every_clip_is_reported_as_it_is_done(make_clip):
     clips, done = [make_clip(), make_clip(name="run")], []
-    evaluate(Contender("known", Known()), clips, MEASURES, lambda clip: done.append(clip.name))
+    evaluate(Candidate("known", Known()), clips, MEASURES, lambda clip: done.append(clip.name))
     assert done == ["walk", "run"]
 
 
@@ -91,5 +91,5 @@ def test_markdown_has_a_rule_under_its_header(run):
 
 def test_a_run_can_be_narrowed_to_some_clips(make_clip):
     clips = [make_clip(), make_clip(num_frames=3, name="run")]
-    run = evaluate(Contender("known", Known()), clips, MEASURES)
+    run = evaluate(Candidate("known", Known()), clips, MEASURES)
     assert run.only({"run"}).score.frames == 3

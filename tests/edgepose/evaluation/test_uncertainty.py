@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation.metrics.scoring import measures_for
-from edgepose.evaluation.protocols.runner import Contender, evaluate
+from edgepose.evaluation.protocols.runner import Candidate, evaluate
 from edgepose.evaluation.uncertainty import (
     Row,
     difference_table,
@@ -44,14 +44,14 @@ def clips(make_clip):
 @pytest.fixture
 def row(clips):
     def make(label, *missing):
-        run = evaluate(Contender(label, WithoutWrists(*missing)), clips, MEASURES)
+        run = evaluate(Candidate(label, WithoutWrists(*missing)), clips, MEASURES)
         return Row(label, resample_score(run.score, "limbs12"))
 
     return make
 
 
 def test_figures_are_those_of_the_score(clips, row):
-    run = evaluate(Contender("a", WithoutWrists("0")), clips, MEASURES)
+    run = evaluate(Candidate("a", WithoutWrists("0")), clips, MEASURES)
     values = dict(zip(NAMES, row("a", "0").figures.values.tolist(), strict=True))
     assert values["PCK-torso@0.2"] == run.score.pck(MEASURES[0]).limbs12
     assert values["PCK-torso@0.2"] == pytest.approx(100 * (1 - 2 / 12 / 4))
@@ -84,7 +84,7 @@ def test_one_model_has_no_difference(row):
 
 
 def test_a_single_film_has_a_dash_for_an_interval(make_clip):
-    run = evaluate(Contender("a", WithoutWrists()), [make_clip()], MEASURES)
+    run = evaluate(Candidate("a", WithoutWrists()), [make_clip()], MEASURES)
     rows = [Row("a", resample_score(run.score, "limbs12"))] * 2
     assert set(interval_table(rows, NAMES, "films").rows[0][1:]) == {"-"}
     assert difference_table(rows, NAMES).rows[0][1] == "+0.0 (-)"

@@ -162,5 +162,5 @@ def test_key_frames_are_matched_and_others_carried(model, puppet):
 
 
 def test_it_is_evaluated_like_any_method_with_a_head(model):
-    names = [contender.label for contender in in_boxes(model, ("body", 5, None))]
+    names = [candidate.label for candidate in in_boxes(model, ("body", 5, None))]
     assert names == ["kernels body alone", "kernels T=5", "kernels T=never"]

@@ -6,13 +6,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from enum import Enum
 
 from edgepose_runtime.backends.triton.settings import BackoffSettings, ServerSettings
 from edgepose_runtime.backoff import Backoff
+from edgepose_runtime.text_enum import TextEnum
 
 
-class BreakerState(str, Enum):
+class BreakerState(TextEnum):
     """Whether requests go out."""
 
     CLOSED = "closed"
@@ -21,9 +21,6 @@ class BreakerState(str, Enum):
     """None does: the server rests."""
     HALF_OPEN = "half_open"
     """One is on its way to see whether the server is back."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class CircuitBreaker:

@@ -43,7 +43,7 @@ def random_slice(reach, joints=15, frames=4):
 
 @pytest.mark.parametrize("transform", [dense_transform, envelope_transform])
 @pytest.mark.parametrize("exclude_reverse", [False, True])
-@pytest.mark.parametrize("normalise", ["mean", "sum", "max_subtract"])
+@pytest.mark.parametrize("normalise", ["mean", "sum"])
 def test_torch_and_the_device_agree_on_random_graphs(transform, exclude_reverse, normalise):
     rng = np.random.default_rng(2)
     pairs = {tuple(sorted(rng.choice(15, 2, replace=False).tolist())) for _ in range(12)}
