@@ -26,11 +26,13 @@ PROJECT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "edgepose_runtime": [
         "text_enum",
+        "redaction",
         "errors",
         "checks",
         "closable",
         "events",
-        "redaction",
+        "files",
+        "telemetry",
         "backoff",
         "tensors",
         "jit",
