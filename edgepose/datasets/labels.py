@@ -9,8 +9,16 @@ from edgepose_runtime.poses.skeletons import Skeleton
 
 LOWER_BODY = ("hip", "knee", "ankle")
 UPPER_BODY = ("head", "face", "neck", "shoulder", "elbow", "wrist", "hip")
+HEAD_AND_SHOULDERS = ("head", "face", "neck", "shoulder")
 LOWER_BODY_SHARE = 0.25
+HEAD_AND_SHOULDERS_SHARE = 0.25
 LEAST_JOINTS = 4
+#: From the body outwards: what lies beyond a joint that is out of sight is out of sight as well.
+_OUTWARDS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+#: Where joints are that are known to be absent: outside every crop, in either coordinate.
+_FAR_AWAY = -1e4
+#: Nearer to the picture's end than this share of its longer side, a doubtful joint may be beyond.
+_RIM = 0.03
 
 
 def weights_from_scores(keypoints: Keypoints, low: float = 0.3, high: float = 0.6) -> Keypoints:
@@ -47,22 +55,69 @@ def mask_outside(keypoints: Keypoints, width: int, height: int) -> Keypoints:
 
 def absent_keypoints(count: int) -> Keypoints:
     """Keypoints (count, 3) that are known to lie outside every crop: all maps are to be empty."""
-    return np.tile(np.array([-1e4, -1e4, 1], np.float32), (count, 1))
+    return np.tile(np.array([_FAR_AWAY, _FAR_AWAY, 1], np.float32), (count, 1))
+
+
+def mark_absent(keypoints: Keypoints, width: int, height: int, skeleton: Skeleton) -> Keypoints:
+    """Let the maps of joints outside a picture be empty, as `absent_keypoints` are (a copy).
+
+    A joint with a coordinate outside is absent whatever it weighs, as are joints of no weight that
+    are further out on its limb. Doubtful ones at the rim get no weight: a network that labels what
+    is cut off puts it there.
+
+    Args:
+        keypoints: (K, 3) x, y in pixels and a weight; unlabelled ones must lie inside.
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+        skeleton: names the joints.
+    """
+    out = np.array(keypoints, np.float32)
+    places, rim = out[:, :2], _RIM * max(width, height)
+    size = np.array([width, height])
+    absent = np.asarray(((places < -0.5) | (places > size - 0.5)).any(axis=1))
+    at_rim = ((places < rim) | (places > size - 1 - rim)).any(axis=1)
+    out[at_rim & (out[:, 2] < 1), 2] = 0
+    for inner, outer in _limb_joints(skeleton):
+        absent[outer] |= absent[inner] and out[outer, 2] == 0
+    out[absent] = absent_keypoints(int(absent.sum()))
+    return out
+
+
+def present(keypoints: Keypoints) -> Keypoints:
+    """Give joints (..., K, 3) that are known to be absent the weight 0 (a copy)."""
+    out = np.array(keypoints, np.float32)
+    out[out[..., 0] <= _FAR_AWAY / 2, 2] = 0
+    return out
+
+
+def _limb_joints(skeleton: Skeleton) -> list[tuple[int, int]]:
+    numbers = {joint: number for number, joint in enumerate(skeleton.joints)}
+    return [
+        (numbers[f"{side}_{inner}"], numbers[f"{side}_{outer}"])
+        for inner, outer in _OUTWARDS
+        for side in ("left", "right")
+        if {f"{side}_{inner}", f"{side}_{outer}"} <= set(numbers)
+    ]
 
 
 def half_body(keypoints: Keypoints, skeleton: Skeleton, rng: np.random.Generator) -> Keypoints:
-    """Return the keypoints (K, 3) of the upper or, less often, the lower body; others weigh 0.
+    """Return the keypoints (K, 3) of a part of the body; others weigh 0.
 
-    Where fewer than four joints of that half are known, none weighs anything.
+    The part is the body down to the waist, or less often head and shoulders or the lower body.
+    Where fewer than four joints of it are known, or fewer than it has if it has fewer, none weighs
+    anything.
     """
-    lower = rng.random() < LOWER_BODY_SHARE
-    chosen = [
-        any(part in joint for part in (LOWER_BODY if lower else UPPER_BODY))
-        for joint in skeleton.joints
-    ]
+    drawn = rng.random()
+    parts: tuple[str, ...]
+    if drawn < LOWER_BODY_SHARE:
+        parts = LOWER_BODY
+    else:
+        bust = drawn < LOWER_BODY_SHARE + HEAD_AND_SHOULDERS_SHARE
+        parts = HEAD_AND_SHOULDERS if bust else UPPER_BODY
+    chosen = np.array([any(part in joint for part in parts) for joint in skeleton.joints])
     out = np.array(keypoints, np.float32)
-    out[~np.array(chosen), 2] = 0
-    if (out[:, 2] > 0).sum() < LEAST_JOINTS:
+    out[~chosen, 2] = 0
+    if (out[:, 2] > 0).sum() < min(LEAST_JOINTS, chosen.sum()):
         out[:, 2] = 0
     return out
 

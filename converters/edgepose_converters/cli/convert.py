@@ -74,10 +74,14 @@ def _add_import_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--from",
         dest="form",
-        choices=("edgepose", "hrnet", "simple-baselines", "torchvision", "movenet"),
+        choices=(
+            *("edgepose", "hrnet", "simple-baselines", "torchvision", "movenet", "rtmpose"),
+            "bundle",
+        ),
         default="edgepose",
-        help="who wrote the checkpoint (default: edgepose train). A classifier of torchvision and "
-        "MoveNet Lightning's graph become a file of weights for a recipe to start from",
+        help="who wrote the checkpoint (default: edgepose train). A classifier of torchvision, the "
+        "graphs of MoveNet Lightning and RTMPose-s and the body of a float bundle become a file "
+        "of weights for a recipe to start from, RTMPose-s also for --head",
     )
     group.add_argument("--skeleton", help="joints to convert the last layer to (default: its own)")
     group.add_argument(
@@ -147,9 +151,10 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("networks")
     group.add_argument(
         "--head",
-        metavar="CHECKPOINT|average",
-        help="start sequences with the network of another checkpoint, or with the average of the "
-        "own one over views of the image (average:CHECKPOINT for both)",
+        metavar="CHECKPOINT|average|rtmpose:FILE",
+        help="start sequences with the network of another checkpoint, with the average of the "
+        "own one over views of the image (average:CHECKPOINT for both), or with RTMPose-s, whose "
+        "FILE is the published graph or weights made of it by --from rtmpose",
     )
     group.add_argument(
         "--scales",

@@ -14,6 +14,7 @@ from torch import nn
 
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import available_models, bundle_path
+from edgepose_converters.checkpoints.bundle import BUNDLE_FORM, read_bundle_body
 from edgepose_converters.checkpoints.importing import (
     BACKBONE_FORM,
     POSE_FORMS,
@@ -27,6 +28,12 @@ from edgepose_converters.checkpoints.movenet import (
     import_movenet,
     restore_norms,
     statistics_pictures,
+)
+from edgepose_converters.checkpoints.rtmpose import (
+    RTMPOSE_FORM,
+    RTMPOSE_PREFIX,
+    import_rtmpose,
+    rtmpose_head,
 )
 from edgepose_converters.checkpoints.trained import TrainedModel, load_model
 from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
@@ -49,9 +56,9 @@ _MADE_UP_FRAMES = 8
 
 def run(args: argparse.Namespace) -> int:
     """Convert as the options say; return the exit code."""
-    if args.form in (BACKBONE_FORM, MOVENET_FORM):
+    if args.form in _WEIGHT_FORMS:
         check_weights_target(args.out, overwrite=args.overwrite)
-        return _import_backbone(args) if args.form == BACKBONE_FORM else _import_movenet(args)
+        return _WEIGHT_FORMS[args.form](args)
     check_bundle_target(args.out, overwrite=args.overwrite)
     if args.precision == "int8":
         return _make_int8(args)
@@ -111,6 +118,29 @@ def _import_movenet(args: argparse.Namespace) -> int:
     return 0
 
 
+def _import_rtmpose(args: argparse.Namespace) -> int:
+    network, report = import_rtmpose(args.source)
+    save_weights(network, args.out)
+    sys.stdout.write(f"{import_text(report)}Wrote the weights {args.out}.\n")
+    return 0
+
+
+def _import_bundle(args: argparse.Namespace) -> int:
+    network = read_bundle_body(load_bundle(bundle_path(args.source)))
+    save_weights(network, args.out)
+    sys.stdout.write(f"Wrote the weights {args.out} of the body of {args.source}.\n")
+    return 0
+
+
+#: What each form that becomes a file of weights, and not a bundle, is read by.
+_WEIGHT_FORMS = {
+    BACKBONE_FORM: _import_backbone,
+    MOVENET_FORM: _import_movenet,
+    RTMPOSE_FORM: _import_rtmpose,
+    BUNDLE_FORM: _import_bundle,
+}
+
+
 def _is_bundle(source: Path) -> bool:
     return source.is_dir() or str(source) in available_models()
 
@@ -151,9 +181,11 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _head(spec: str | None, scales: Sequence[float], model: TrainedModel) -> nn.Module | None:
-    """Return the head that ``average``, a path, or ``average:path`` stands for."""
+    """Return the head that ``average``, a path, ``average:path`` or ``rtmpose:path`` stands for."""
     if spec is None:
         return None
+    if spec.startswith(RTMPOSE_PREFIX):
+        return rtmpose_head(spec.removeprefix(RTMPOSE_PREFIX), model)
     averaged = spec == _AVERAGE or spec.startswith(f"{_AVERAGE}:")
     path = spec.removeprefix(_AVERAGE).removeprefix(":") if averaged else spec
     source = load_model(path) if path else model

@@ -20,8 +20,9 @@ from edgepose_runtime.errors import DataError
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import HALPE26, LSP14, Skeleton
 
-#: People whose limbs the teacher is less sure of on average are left out.
-LEAST_LIMB_SCORE = 0.5
+#: People of whom the teacher knows fewer limb joints than this are left out. Joints that it is not
+#: sure of have no weight: half bodies and covered people are what cameras see.
+LEAST_LIMB_JOINTS = 3
 
 
 def read_lspet(
@@ -43,6 +44,8 @@ def read_lspet(
     human = mask_missing(convert_keypoints(table["joints"], LSP14, skeleton))
     second = weights_from_scores(convert_keypoints(teacher, HALPE26, skeleton))
     merged = [reconcile(a, b, skeleton) for a, b in zip(human, second, strict=True)]
+    for labels in merged:
+        labels[labels[:, 2] == 0] = 0  # where crowd workers left a joint out, it lies anywhere
     yield from _read_zip(root / "images.zip", table["names"].tolist(), merged, on_broken)
 
 
@@ -62,8 +65,9 @@ def read_people(
     table = load_table(root / "labels.npz", "names", "keypoints")
     _check_counts(root, table["names"], table["keypoints"])
     raw = convert_keypoints(table["keypoints"].astype(np.float32), HALPE26, skeleton)
-    sure = raw[:, _limbs(skeleton), 2].mean(axis=1) >= LEAST_LIMB_SCORE
-    labels = weights_from_scores(raw)[sure]
+    labels = weights_from_scores(raw)
+    sure = (labels[:, _limbs(skeleton), 2] > 0).sum(axis=1) >= LEAST_LIMB_JOINTS
+    labels = labels[sure]
     yield from _read_zip(root / "images.zip", table["names"][sure].tolist(), labels, on_broken)
 
 

@@ -34,7 +34,14 @@ class Augmentation:
         rotation_degrees: uniform in ± this.
         shift: standard deviation of the crop's centre, as a share of its side.
         flip_probability: mirror image with left and right exchanged.
-        half_body_probability: crop around the upper or the lower body only (stills).
+        half_body_probability: crop around head and shoulders, the upper or the lower body only
+            (stills).
+        cut_probability: let the picture end within the person, as where a camera's view ends
+            (stills).
+        neighbour_probability: show another picture, with another person as a rule, where the crop
+            reaches beyond this one (stills).
+        absent_outside: joints outside the picture are to have empty maps, also where the crop
+            reaches beyond the picture; False leaves them out.
         background_probability: a crop with nobody in it, all targets empty (stills).
         photometric: strength in [0, 1] of colour, light, blur, compression and resolution loss.
         occlusion_probability: paint a patch over a part of the body.
@@ -52,6 +59,9 @@ class Augmentation:
     shift: float = 0.0
     flip_probability: float = 0.5
     half_body_probability: float = 0.0
+    cut_probability: float = 0.0
+    neighbour_probability: float = 0.0
+    absent_outside: bool = False
     background_probability: float = 0.0
     photometric: float = 0.0
     occlusion_probability: float = 0.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.boxes import joints_box
-from edgepose.datasets.labels import absent_keypoints, half_body
+from edgepose.datasets.labels import absent_keypoints, half_body, present
 from edgepose.datasets.records import Image, Keypoints, PersonClip, PersonImage
 from edgepose.datasets.sampling import appearance
 from edgepose.datasets.sampling.augmentation import (
@@ -26,6 +26,7 @@ from edgepose.datasets.sampling.windows import (
     Frame,
     carried_boxes,
     clip_window,
+    cut_frame,
     moving_still,
     open_frame,
 )
@@ -147,10 +148,12 @@ class Sampler:
     def _try_image(self, rng: np.random.Generator, size: int) -> Crop | None:
         settings = self._settings
         record = self._source(rng).draw_image(rng)
-        frame = open_frame(record)
+        frame = open_frame(record, self._skeleton if settings.absent_outside else None)
+        if _happens(rng, settings.cut_probability) and not record.nobody:
+            frame = cut_frame(rng, frame, self._skeleton)
         box = _part(frame.image, rng) if record.nobody else frame.box
         if rng.random() < settings.half_body_probability:
-            box = joints_box(half_body(frame.keypoints, self._skeleton, rng)) or box
+            box = joints_box(half_body(present(frame.keypoints), self._skeleton, rng)) or box
         placement = draw_placement(rng, settings)
         look = appearance.draw_appearance(rng, settings.photometric)
         if rng.random() < settings.background_probability:
@@ -160,7 +163,12 @@ class Sampler:
             (square,) = crop_squares([box], placement, size, settings.convention)
         else:
             return None
-        return self._crop(rng, frame, square, placement, look, size)
+        beside = self._neighbour(rng) if _happens(rng, settings.neighbour_probability) else None
+        return self._crop(rng, frame, square, placement, look, size, beside)
+
+    def _neighbour(self, rng: np.random.Generator) -> Image:
+        """Some picture, to stand beside another."""
+        return self._source(rng).draw_image(rng).image()
 
     def _try_clip(self, rng: np.random.Generator, size: int, length: int) -> list[Crop] | None:
         settings, source = self._settings, self._source(rng)
@@ -189,13 +197,29 @@ class Sampler:
         placement: Placement,
         look: list[appearance.Effect],
         size: int,
+        beside: Image | None = None,
     ) -> Crop:
         matrix = crop_matrix(square, placement, size)
         points = warp_keypoints(frame.keypoints, matrix, self._skeleton, placement.flip)
-        crop = appearance.apply(look, warp_image(frame.image, chained(frame.motion, matrix), size))
+        canvas = None if beside is None else _canvas(beside, size, rng)
+        crop = warp_image(frame.image, chained(frame.motion, matrix), size, canvas)
+        crop = appearance.apply(look, crop)
         if rng.random() < self._settings.occlusion_probability:
             crop = appearance.occlude(crop, points, rng)
         return Crop(crop, points, matrix)
+
+
+def _happens(rng: np.random.Generator, probability: float) -> bool:
+    """Draw a yes or no; what never happens draws nothing, so older recipes see what they saw."""
+    return probability > 0 and rng.random() < probability
+
+
+def _canvas(image: Image, size: int, rng: np.random.Generator) -> Image:
+    """A part of a picture, size × size, seen at about the scale of a person in a crop."""
+    part = _part(image, rng)
+    return warp_image(
+        image, crop_matrix(part, Placement(flip=bool(rng.random() < 0.5)), size), size
+    )
 
 
 def _part(image: Image, rng: np.random.Generator) -> Roi:

@@ -36,8 +36,16 @@ def crop_matrix(square: Roi, placement: Placement, size: int) -> Matrix:
     return np.concatenate([linear, offset[:, None]], axis=1)
 
 
-def warp_image(image: Image, matrix: Matrix, size: int) -> Image:
-    """Return the size × size crop, uint8 BGR; outside the picture it has the runtime's colour."""
+def warp_image(image: Image, matrix: Matrix, size: int, canvas: Image | None = None) -> Image:
+    """Return the size × size crop, uint8 BGR.
+
+    Args:
+        image: uint8 (H, W, 3) BGR.
+        matrix: from its pixels to those of the crop.
+        size: the crop's side in pixels.
+        canvas: what is seen outside the picture, uint8 (size, size, 3), painted over; None for
+            the runtime's colour.
+    """
     while np.sqrt(abs(np.linalg.det(matrix[:, :2]))) < LEAST_ZOOM and min(image.shape[:2]) > 1:
         image = np.asarray(
             cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8
@@ -45,6 +53,11 @@ def warp_image(image: Image, matrix: Matrix, size: int) -> Image:
         # Pixel centres: x = 2 x_half + 0.5.
         offset = matrix[:, 2] + matrix[:, :2].sum(axis=1) / 2
         matrix = np.concatenate([matrix[:, :2] * 2, offset[:, None]], axis=1)
+    if canvas is not None:
+        cv2.warpAffine(
+            image, matrix, (size, size), canvas, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT
+        )
+        return canvas
     warped = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=BACKGROUND
     )

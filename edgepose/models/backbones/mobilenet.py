@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ _STEM_CHANNELS = 32
 _LAST_CHANNELS = 1280
 # The last layers of strides 4, 8, 16 and 32 that a pyramid looks at, and their channels. At stride
 # 16 it is the last of 64 channels, as in MoveNet.
-_LEVELS = {3: 24, 6: 32, 10: 64, 18: _LAST_CHANNELS}
+LEVEL_LAYERS = {3: 24, 6: 32, 10: 64, 18: _LAST_CHANNELS}
 
 
 def _convolution(
@@ -112,7 +113,7 @@ class MobileNetV2(nn.Module):
 
     out_channels = _LAST_CHANNELS
     stride = 32
-    level_channels = tuple(_LEVELS.values())
+    level_channels = tuple(LEVEL_LAYERS.values())
 
     def __init__(self, pad_after: bool = False) -> None:
         super().__init__()
@@ -125,6 +126,9 @@ class MobileNetV2(nn.Module):
                 channels = outputs
         layers.append(_convolution(channels, _LAST_CHANNELS))
         self.features = nn.Sequential(*layers)
+        #: Computes the levels that the first layers give, where they do not learn.
+        self.front: Callable[[Tensor], Sequence[Tensor]] | None = None
+        self.front_layers = 0
         initialise_convolutions(self)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -134,11 +138,13 @@ class MobileNetV2(nn.Module):
 
     def levels(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return features of ``level_channels`` at strides 4, 8, 16 and 32."""
-        found = []
-        x = image
+        found = [] if self.front is None else list(self.front(image))
+        x = found[-1] if found else image
         for index, layer in enumerate(self.features):
+            if index < self.front_layers:
+                continue
             x = layer(x)
-            if index in _LEVELS:
+            if index in LEVEL_LAYERS:
                 found.append(x)
         return tuple(found)
 

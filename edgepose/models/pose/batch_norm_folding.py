@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edgepose_runtime.errors import CheckpointError
@@ -35,7 +36,7 @@ def fold_batch_norms(module: Module, *example: Tensor) -> Module:
     copy = deepcopy(module).eval()
     before = _results(copy, example)
     names = {layer: name for name, layer in copy.named_modules()}
-    for norm, convolution in _fed_norms(copy, example).items():
+    for norm, convolution in fed_norms(copy, example).items():
         transposed = isinstance(convolution, nn.ConvTranspose2d)
         fused: Any = fuse_conv_bn_eval(convolution, norm, transposed)
         convolution.weight, convolution.bias = fused.weight, fused.bias
@@ -46,13 +47,50 @@ def fold_batch_norms(module: Module, *example: Tensor) -> Module:
     return copy
 
 
+def fold_while_training(module: nn.Module, *example: Tensor) -> None:
+    """Let a network learn with its batch norms folded into the convolutions before them.
+
+    Norms keep their statistics; what they multiply and add still learns, as does the weight of the
+    convolution, and the names of all parameters stay. Activations are passed once less, which
+    matters where memory is what a step waits for.
+
+    Args:
+        module: the network, changed in place.
+        example: inputs to run it with.
+    """
+    training = module.training
+    for norm, convolution in fed_norms(module.eval(), example).items():
+        convolution._conv_forward = _NormedConvolution(convolution, norm)  # type: ignore
+        # Not a module: as a child it would not stand in the way of the class's own method.
+        norm.forward = _unchanged  # type: ignore[method-assign]
+    module.train(training)
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
+
+
+class _NormedConvolution:
+    """In place of ``Conv2d._conv_forward``."""
+
+    def __init__(self, layer: Any, norm: nn.BatchNorm2d) -> None:
+        self._options: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        self._norm = norm
+
+    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        mean, variance = self._norm.running_mean, self._norm.running_var
+        scale = self._norm.weight / (variance + self._norm.eps).sqrt()  # type: ignore[operator]
+        shift = (-mean if bias is None else bias - mean) * scale + self._norm.bias  # type: ignore
+        return conv2d(x, weight * scale[:, None, None, None], shift, *self._options)
+
+
 def _results(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     with torch.no_grad():
         found = module(*example)
     return (found,) if isinstance(found, Tensor) else tuple(found)
 
 
-def _fed_norms(module: nn.Module, example: tuple[Tensor, ...]) -> dict[nn.BatchNorm2d, Convolution]:
+def fed_norms(module: nn.Module, example: tuple[Tensor, ...]) -> dict[nn.BatchNorm2d, Convolution]:
     """Return each batch norm that always gets its input straight from one convolution."""
     makers: dict[int, tuple[Convolution, Tensor]] = {}
     feeders: dict[nn.BatchNorm2d, set[Convolution | None]] = {}

@@ -84,6 +84,10 @@ class TrainConfig:
         frozen: parts of the module that stay as they are, norms included. Without the gradients of
             a backbone's first layers, whose maps are the largest, a step takes two thirds of the
             time.
+        fold_norms: batch norms keep their statistics and are folded into the convolutions while
+            single images are trained; see `fold_while_training`.
+        runtime_layers: how many of the backbone's first layers OpenVINO computes while single
+            images are trained; they must be frozen. See `compile_front`.
         int8: train single images with convolutions that round as int8 does; see `simulate_int8`.
             Norms keep their statistics.
         float_layers: patterns of modules that stay float with ``int8``.
@@ -108,6 +112,8 @@ class TrainConfig:
     dkd: str | Mapping[str, Any] | None = None
     start: Mapping[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+    fold_norms: bool = False
+    runtime_layers: int = 0
     int8: bool = False
     float_layers: tuple[str, ...] = ()
     sequence: SequenceSettings | None = None
@@ -167,6 +173,17 @@ class TrainConfig:
             raise ConfigError(
                 f"The recipe {self.name!r} has 'float_layers' but not 'int8', without which all "
                 "layers are float; leave it out, or set 'int8'."
+            )
+        if self.fold_norms and (not self.network or self.int8):
+            raise ConfigError(
+                f"The recipe {self.name!r} has 'fold_norms', which is for single images without "
+                "'int8'; leave one out."
+            )
+        frozen = [f"backbone.features.{layer}" for layer in range(self.runtime_layers)]
+        if not set(frozen) <= set(self.frozen):
+            raise ConfigError(
+                f"The recipe {self.name!r} lets the runtime compute {self.runtime_layers} layers, "
+                f"so 'frozen' must name {', '.join(frozen)}."
             )
         if self.adversary is not None and self.dkd is None:
             raise ConfigError(

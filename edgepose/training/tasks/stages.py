@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from edgepose.datasets.sampling.targets import render_targets
 from edgepose.models import DKD, PPN
+from edgepose.models.pose.batch_norm_folding import fold_while_training
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.frozen_front import compile_front
 from edgepose.training.tasks.adversary import Adversary, build_adversary
 from edgepose.training.tasks.corruption import augmented, corrupt
 from edgepose.training.tasks.dkd import DkdTask
 from edgepose.training.tasks.fake_quantisation import simulate_int8
 from edgepose.training.tasks.freezing import freeze, keep_norms
 from edgepose.training.tasks.losses import heatmap_loss
-from edgepose.training.tasks.networks import build_module, network_input, start_from
+from edgepose.training.tasks.networks import build_module, named_part, network_input, start_from
 from edgepose.training.tasks.previous_heatmaps import realign
 from edgepose.training.tasks.thin_slicing import SliceTask
 from edgepose_runtime.errors import ConfigError
@@ -73,6 +75,13 @@ class ImageTask:
     def __init__(self, config: TrainConfig, module: nn.Module) -> None:
         self._config = config
         self._frozen = freeze(module, config.frozen)
+        size = config.phases[-1].size
+        if config.runtime_layers:
+            backbone: Any = named_part(module, "backbone")
+            compile_front(backbone, config.runtime_layers, size)
+        if config.fold_norms:
+            fold_while_training(module, torch.rand(1, 3, size, size))
+            self._frozen.append(module)
         if config.int8:
             simulate_int8(module, config.float_layers)
             self._frozen.append(module)

@@ -4,15 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepose.datasets.labels import (
+    absent_keypoints,
     half_body,
+    mark_absent,
     mask_missing,
     mask_outside,
+    present,
     reconcile,
     weights_from_scores,
 )
 from edgepose.testing import standing_person
 from edgepose_runtime.poses.skeletons import PENN13
 
+PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 LEFT, RIGHT = PENN13.index("left_wrist"), PENN13.index("right_wrist")
 
 
@@ -78,24 +82,54 @@ class TestReconcile:
 
 
 class TestHalfBody:
-    def test_is_the_upper_or_the_lower_body(self, human):
+    def test_is_the_upper_or_the_lower_body_or_the_head_with_the_shoulders(self, human):
         rng = np.random.default_rng(0)
         halves = [half_body(human, PENN13, rng)[:, 2] > 0 for _ in range(100)]
-        known = {
-            frozenset(np.array(PENN13.joints)[half].tolist()): sum(
-                (half == other).all() for other in halves
-            )
-            for half in halves
-        }
-        upper, lower = sorted(known, key=known.get, reverse=True)
-        assert "head" in upper
-        assert "left_knee" not in upper
-        assert lower == {
-            f"{side}_{j}" for side in ("left", "right") for j in ("hip", "knee", "ankle")
-        }
-        assert 10 < known[lower] < 45
+        parts = [frozenset(np.array(PENN13.joints)[half].tolist()) for half in halves]
+        both = {part: {f"{side}_{part}" for side in ("left", "right")} for part in PARTS}
+        lower = frozenset(both["hip"] | both["knee"] | both["ankle"])
+        bust = frozenset({"head"} | both["shoulder"])
+        upper = frozenset(bust | both["elbow"] | both["wrist"] | both["hip"])
+        assert set(parts) == {lower, bust, upper}
+        assert all(10 < parts.count(part) < 45 for part in (lower, bust))
 
     def test_is_nothing_where_too_little_is_known(self, human):
-        human[3:, 2] = 0
+        human[2:, 2] = 0
         half = half_body(human, PENN13, np.random.default_rng(0))
         assert not half[:, 2].any()
+
+
+class TestAbsence:
+    def test_is_known_of_joints_outside_the_picture(self, human):
+        ankle = PENN13.index("left_ankle")
+        height = int(human[ankle, 1]) - 2
+        marked = mark_absent(human, 200, height, PENN13)
+        ankles = [PENN13.index("left_ankle"), PENN13.index("right_ankle")]
+        np.testing.assert_array_equal(marked[ankles], absent_keypoints(2))
+        others = np.delete(np.arange(13), ankles)
+        np.testing.assert_array_equal(marked[others], human[others])
+
+    def test_goes_on_along_a_limb_over_joints_that_nobody_knows(self, human):
+        hip, knee, ankle = (PENN13.index(f"left_{part}") for part in ("hip", "knee", "ankle"))
+        human[[knee, ankle], 2] = 0
+        human[knee, 1] = 500  # the teacher guesses that it lies outside
+        marked = mark_absent(human, 200, 400, PENN13)
+        np.testing.assert_array_equal(marked[[knee, ankle]], absent_keypoints(2))
+        assert marked[hip, 2] == 1
+
+    def test_is_not_assumed_of_joints_that_are_labelled_inside(self, human):
+        knee, ankle = PENN13.index("left_knee"), PENN13.index("left_ankle")
+        human[knee, 0] = -20
+        assert mark_absent(human, 200, 400, PENN13)[ankle] == pytest.approx(human[ankle])
+
+    def test_leaves_doubtful_joints_at_the_rim_out(self, human):
+        human[LEFT] = [1, 100, 0.6]
+        human[RIGHT] = [1, 100, 1.0]
+        marked = mark_absent(human, 200, 400, PENN13)
+        assert marked[LEFT, 2] == 0
+        assert marked[RIGHT, 2] == 1
+
+    def test_is_no_weight_for_those_who_ask_where_a_person_is(self, human):
+        human[LEFT, 0] = -20
+        weights = present(mark_absent(human, 200, 400, PENN13))[:, 2]
+        assert np.flatnonzero(weights == 0).tolist() == [LEFT]

@@ -1,6 +1,7 @@
 import logging
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from edgepose.datasets.labels import absent_keypoints
 from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.sampler import Sampler, Source
 from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.geometry.crop import BACKGROUND
 from edgepose_runtime.geometry.roi import Roi, roi_transform
 from edgepose_runtime.poses.skeletons import PENN13
 
@@ -89,6 +91,38 @@ class TestAStill:
         for crop in crops:
             assert (np.abs(crop.keypoints[:, :2]) > SIZE).all()
             assert crop.keypoints[:, 2].tolist() == [1] * 13
+
+    def test_has_empty_maps_for_joints_outside_its_picture_if_asked(self, person_image):
+        still = person_image()
+        still.keypoints[4, :2] = (64, 5)
+        crop = sampler_of(still, absent_outside=True).image(rng(), SIZE)
+        assert (np.abs(crop.keypoints[4, :2]) > SIZE).all(), "and not in the crop's empty rim"
+        assert crop.keypoints[:, 2].tolist() == [1] * 13
+
+    def test_may_end_within_the_person(self, person_image):
+        still = person_image()
+        joints = still.keypoints[:, :2]
+        sampler, drawn = sampler_of(still, cut_probability=1, absent_outside=True), rng()
+        lacking = []
+        for _ in range(30):
+            crop = sampler.image(drawn, SIZE)
+            absent = (np.abs(crop.keypoints[:, :2]) > 10 * SIZE).all(axis=1)
+            lacking.append(int(absent.sum()))
+            shown = crop.keypoints[~absent]
+            assert ((shown[:, :2] > -1) & (shown[:, :2] < SIZE)).all(), "cropped to what is left"
+            assert len(shown) >= 3
+            assert crop.keypoints[:, 2].all()
+        assert max(lacking) > 3
+        np.testing.assert_array_equal(still.keypoints[:, :2], joints)
+
+    def test_may_have_another_picture_beside_it(self, person_image):
+        white = cv2.imencode(".png", np.full((48, 64, 3), 255, np.uint8))[1].tobytes()
+        stills = [person_image(), replace(person_image(), picture=white)]
+        sampler = sampler_of(*stills, scale=(2.0, 2.0), neighbour_probability=1)
+        crops = [sampler.image(np.random.default_rng(seed), SIZE) for seed in range(8)]
+        corners = {tuple(crop.image[0, 0]) for crop in crops}
+        assert (255, 255, 255) in corners
+        assert BACKGROUND not in corners, "the colour of nothing"
 
     def test_may_be_drawn_from_a_clip(self, person_clip):
         crop = sampler_of(person_clip()).image(rng(), SIZE)

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgepose.models.pose.batch_norm_folding import fold_batch_norms
+from edgepose.models.pose.batch_norm_folding import fold_batch_norms, fold_while_training
+from edgepose.models.pose.network import LIGHT_PYRAMID, build_network
 from edgepose_runtime.errors import CheckpointError
 
 
@@ -87,3 +88,34 @@ def test_a_convolution_whose_output_is_also_used_plainly_keeps_its_results():
     image = torch.randn(1, 3, 8, 8)
     with pytest.raises(CheckpointError, match="cannot be folded"):
         fold_batch_norms(network, image)
+
+
+class TestFoldingWhileTraining:
+    @pytest.fixture
+    def learning(self):
+        torch.manual_seed(0)
+        network = build_network(LIGHT_PYRAMID, 13)
+        for norm in norms(network):
+            nn.init.normal_(norm.running_mean, std=0.1)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+        return network
+
+    def test_computes_as_in_evaluation(self, learning):
+        image = torch.randn(1, 3, 64, 64)
+        with torch.no_grad():
+            expected = learning.eval()(image)
+            fold_while_training(learning.train(), image)
+            found = learning(image)
+        assert learning.training
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+    def test_lets_convolutions_and_norms_learn_and_leaves_statistics(self, learning):
+        image = torch.randn(1, 3, 64, 64)
+        before = {name: value.clone() for name, value in learning.named_buffers()}
+        names = set(learning.state_dict())
+        fold_while_training(learning, image)
+        learning(image).square().sum().backward()
+        assert all(parameter.grad is not None for parameter in learning.parameters())
+        assert learning.backbone.features[5].conv[1][1].weight.grad.any()
+        torch.testing.assert_close(dict(learning.named_buffers()), before)
+        assert set(learning.state_dict()) == names

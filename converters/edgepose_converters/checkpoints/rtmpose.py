@@ -1,0 +1,162 @@
+"""RTMPose-s as MMDeploy publishes it: a graph with batch norms folded and linear layers turned.
+
+Convolutions and products stand in the graph in the order in which the network computes them; other
+parameters keep their names, or have a shape of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from google.protobuf.message import DecodeError
+from torch import Tensor, nn
+
+from edgepose.datasets.sampling.targets import TargetSettings
+from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose, RTMPoseHeatmaps
+from edgepose.training.checkpoint import load_weights
+from edgepose_converters.checkpoints.importing import (
+    CONVERTED,
+    MATCHED,
+    UNUSED,
+    ImportReport,
+    KeyFate,
+)
+from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_runtime.errors import CheckpointError
+from edgepose_runtime.poses.conversion import convert_keypoints
+from edgepose_runtime.poses.skeletons import HALPE26, Skeleton
+
+RTMPOSE_FORM = "rtmpose"
+#: Before the file of a head, in place of a checkpoint of ours.
+RTMPOSE_PREFIX = "rtmpose:"
+
+_GAMMA = "head.gau.gamma"
+
+
+def import_rtmpose(path: str | Path) -> tuple[RTMPose, ImportReport]:
+    """Read ``rtmpose-s-halpe26-256x192.onnx`` as a network.
+
+    Args:
+        path: the published graph.
+
+    Returns:
+        The network in evaluation mode, with the joints of Halpe-26, and what became of every
+        constant of the graph: ``matched``, ``converted`` (linear layers, which a graph keeps
+        turned) or ``unused`` (numbers that the network computes).
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or another network.
+    """
+    graph = _read(Path(path))
+    network = RTMPose(HALPE26.num_joints)
+    wanted = network.state_dict()
+    stored = {
+        each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy())
+        for each in graph.initializer
+    }
+    places = dict(_places(graph, network, stored))
+    values: dict[str, Tensor] = {}
+    fates = [_fate(key, value, places.get(key), wanted, values) for key, value in stored.items()]
+    missing = sorted(set(wanted) - set(values))
+    if missing:
+        raise CheckpointError(
+            f"The graph {path} is not RTMPose-s: it lacks {len(missing)} of the network's weights, "
+            f"{missing[0]!r} first."
+        )
+    network.load_state_dict(values)
+    return network.eval(), ImportReport(tuple(fates))
+
+
+def load_rtmpose(path: str | Path) -> RTMPose:
+    """Read RTMPose-s from a published graph, or from weights that were made of one or trained on.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or of another network.
+    """
+    if Path(path).suffix == ".onnx":
+        return import_rtmpose(path)[0]
+    network = RTMPose(HALPE26.num_joints)
+    try:
+        network.load_state_dict(load_weights(path).values)
+    except RuntimeError as error:
+        raise CheckpointError(f"The weights {path} are not those of RTMPose-s: {error}") from error
+    return network.eval()
+
+
+def rtmpose_head(path: str | Path, model: TrainedModel) -> RTMPoseHeatmaps:
+    """Return RTMPose-s as what starts a model's sequences: its crops in, its heat-maps out.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or of another network.
+    """
+    grid, size = model.heatmap, model.input_size
+    return RTMPoseHeatmaps(
+        load_rtmpose(path),
+        _mix(model.skeleton),
+        size,
+        (grid.size, grid.stride, grid.offset),
+        TargetSettings().sigma_pixels * size / 256,
+        # The window is as high as the crop, and shows the middle three quarters of its width: 71.1
+        # AR of 166 everyday people, against 67.8 with the whole width in it; more on film, too.
+        IMAGE_SIZE[1] / size,
+    ).eval()
+
+
+def _mix(skeleton: Skeleton) -> Tensor:
+    """Return which of Halpe's joints make up each of a skeleton's, ``(K, 26)``."""
+    # The conversion is linear, so each joint alone at 1 shows what it contributes to the others.
+    single = np.repeat(np.eye(HALPE26.num_joints, dtype=np.float32)[:, :, None], 2, axis=2)
+    return torch.from_numpy(convert_keypoints(single, HALPE26, skeleton)[:, :, 0].T.copy())
+
+
+def _read(path: Path) -> onnx.GraphProto:
+    try:
+        return onnx.load(path).graph
+    except (OSError, DecodeError) as error:
+        raise CheckpointError(f"The graph {path} cannot be read: {error}.") from error
+
+
+def _places(
+    graph: onnx.GraphProto, network: RTMPose, stored: dict[str, Tensor]
+) -> Iterator[tuple[str, str]]:
+    """Pair the graph's constants with the network's parameters, both by name."""
+    wanted = network.state_dict()
+    for key, value in stored.items():
+        if key in wanted:
+            yield key, key
+        elif value.numel() == wanted[_GAMMA].numel() and value.ndim == 4:
+            yield key, _GAMMA
+    kinds = {"Conv": nn.Conv2d, "MatMul": nn.Linear}
+    for operator, kind in kinds.items():
+        names = [name for name, layer in network.named_modules() if isinstance(layer, kind)]
+        nodes = [
+            node
+            for node in graph.node
+            if node.op_type == operator and all(key in stored for key in node.input[1:])
+        ]
+        for name, node in zip(names, nodes, strict=False):
+            yield from zip(node.input[1:], (f"{name}.weight", f"{name}.bias"), strict=False)
+
+
+def _fate(
+    key: str,
+    value: Tensor,
+    target: str | None,
+    wanted: dict[str, Tensor],
+    values: dict[str, Tensor],
+) -> KeyFate:
+    """Note what a constant becomes, and put it among the network's values if it fits."""
+    if target is None:
+        return KeyFate(key, "", UNUSED, tuple(value.shape))
+    shape = wanted[target].shape
+    turned = value.ndim == 2 and target.endswith(".weight")
+    taken = value.T.contiguous() if turned else value
+    if taken.numel() != shape.numel() or (target != _GAMMA and taken.shape != shape):
+        return KeyFate(key, "", UNUSED, tuple(value.shape))
+    values[target] = taken.reshape(shape).float()
+    changed = turned or value.shape != shape
+    return KeyFate(key, target, CONVERTED if changed else MATCHED, tuple(shape))

@@ -1,0 +1,192 @@
+"""RTMPose: a distribution over columns and one over rows for each joint (SimCC), by attention.
+
+Jiang et al., RTMPose: Real-Time Multi-Person Pose Estimation based on MMPose, 2023. Names of the
+parameters are MMPose's, but for batch norms, which are folded.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edgepose.models.backbones.cspnext import CSPNeXt
+
+#: Width and height of the image in pixels. The tokens are as long as the last features are large.
+IMAGE_SIZE = (192, 256)
+#: Bins of the distributions per pixel.
+BINS_PER_PIXEL = 2
+#: Deviation of a joint's distribution in pixels, along x and y, as measured on film and photos.
+DEVIATIONS = (9.9, 11.3)
+
+_HIDDEN, _EXPANDED, _KEYS = 256, 512, 128
+_LEAST_NORM = 1e-5
+
+
+class RTMPose(nn.Module):
+    """RTMPose-s: float32 ``(B, 3, 256, 192)`` to ``(B, K, 384)`` over x and ``(B, K, 512)`` over y.
+
+    The input is RGB normalised by ImageNet's mean and deviation. The outputs are about 1 at a
+    joint that is seen clearly and 0 elsewhere; half a bin's number is the pixel.
+
+    Args:
+        joints: K.
+    """
+
+    def __init__(self, joints: int = 26) -> None:
+        super().__init__()
+        self.backbone = CSPNeXt()
+        self.head = RTMCCHead(joints)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distributions over columns and over rows."""
+        found: tuple[Tensor, Tensor] = self.head(self.backbone(image))
+        return found
+
+
+class RTMCCHead(nn.Module):
+    """A token for each joint, one gated attention unit among them, and two linear read-outs."""
+
+    def __init__(self, joints: int) -> None:
+        super().__init__()
+        width, height = IMAGE_SIZE
+        cells = (width // CSPNeXt.stride) * (height // CSPNeXt.stride)
+        self.final_layer = nn.Conv2d(CSPNeXt.out_channels, joints, 7, padding=3)
+        self.mlp = nn.Sequential(ScaleNorm(cells), nn.Linear(cells, _HIDDEN, bias=False))
+        self.gau = GatedAttention()
+        self.cls_x = nn.Linear(_HIDDEN, width * BINS_PER_PIXEL, bias=False)
+        self.cls_y = nn.Linear(_HIDDEN, height * BINS_PER_PIXEL, bias=False)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the distributions of ``(B, 512, 8, 6)`` features."""
+        tokens = self.gau(self.mlp(self.final_layer(features).flatten(2)))
+        return self.cls_x(tokens), self.cls_y(tokens)
+
+
+class ScaleNorm(nn.Module):
+    """Divide each vector by its length, and multiply it by one learnt number."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.scale = size**-0.5
+        self.g = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return vectors ``(..., size)`` of one length."""
+        length = (x * x).sum(-1, keepdim=True).sqrt() * self.scale
+        return x / length.clamp(min=_LEAST_NORM) * self.g
+
+
+class Scale(nn.Module):
+    """A learnt factor for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scaled vectors."""
+        return x * self.scale
+
+
+class GatedAttention(nn.Module):
+    """Self-attention with squared ReLU, gated: ``(B, K, 256)`` to the same (Hua et al., 2022)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ln = ScaleNorm(_HIDDEN)
+        self.uv = nn.Linear(_HIDDEN, 2 * _EXPANDED + _KEYS, bias=False)
+        self.gamma = nn.Parameter(torch.ones(2, _KEYS))
+        self.beta = nn.Parameter(torch.zeros(2, _KEYS))
+        self.o = nn.Linear(_EXPANDED, _HIDDEN, bias=False)
+        self.res_scale = Scale(_HIDDEN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the tokens after they have looked at each other."""
+        mixed = self.uv(self.ln(x))
+        gate, values, base = (mixed * mixed.sigmoid()).split((_EXPANDED, _EXPANDED, _KEYS), -1)
+        # Two views of the same in one product, as the published graph has it.
+        query, key = (base[:, :, None] * self.gamma[None, None] + self.beta).unbind(2)
+        weights = (query @ key.transpose(1, 2) * _KEYS**-0.5).relu().square()
+        result: Tensor = self.res_scale(x) + self.o(gate * (weights @ values))
+        return result
+
+
+class RTMPoseHeatmaps(nn.Module):
+    """RTMPose as a network for square crops: ``(B, 3, S, S)`` to heat-maps ``(B, K, h, h)``.
+
+    The image is shown to RTMPose in its upright window. The two distributions of a joint are
+    resampled to the cells, widened to what our networks are trained for, and multiplied. RTMPose's
+    own score is the lower of the two maxima; the peak is its root, so that 0.3, from where on it
+    is trusted, becomes 0.55 as with our networks.
+
+    Args:
+        network: over joints of its own.
+        mix: ``(K, joints)``, which of them make up each of ours, rows that add up to 1.
+        input_size: S, side of the image in pixels.
+        heatmap: side of the heat-maps in cells, stride and offset of the cells in pixels.
+        deviation: of a joint's Gaussian in pixels of the image.
+        zoom: pixels of the window per pixel of the image. Up to 192 / S all of the image is seen;
+            at 256 / S its whole height, but only the middle three quarters of its width.
+    """
+
+    mix: Tensor
+
+    def __init__(
+        self,
+        network: RTMPose,
+        mix: Tensor,
+        input_size: int,
+        heatmap: tuple[int, float, float],
+        deviation: float,
+        zoom: float,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mix", mix.float(), persistent=False)
+        for axis, pixels, own in zip("xy", IMAGE_SIZE, DEVIATIONS, strict=True):
+            window = _window(pixels, input_size, zoom)
+            cells = _cells(pixels, input_size, heatmap, zoom, own, deviation * zoom)
+            self.register_buffer(f"window_{axis}", window, persistent=False)
+            self.register_buffer(f"cells_{axis}", cells, persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the heat-maps."""
+        view = self.get_buffer("window_y") @ image @ self.get_buffer("window_x").T
+        columns, rows = (torch.matmul(self.mix, found) for found in self.network(view))
+        score = torch.minimum(columns.amax(-1), rows.amax(-1)).clamp(0, 1).sqrt()
+        along_x = _highest_at_one(_highest_at_one(columns).square() @ self.get_buffer("cells_x").T)
+        along_y = _highest_at_one(_highest_at_one(rows).square() @ self.get_buffer("cells_y").T)
+        return score[..., None, None] * along_y[..., :, None] * along_x[..., None, :]
+
+
+def _highest_at_one(found: Tensor) -> Tensor:
+    """Return what is positive of curves, scaled to a maximum of 1."""
+    positive = found.relu()
+    return positive / positive.amax(-1, keepdim=True).clamp(min=1e-6)
+
+
+def _window(pixels: int, size: int, zoom: float) -> Tensor:
+    """Return the ``(pixels, size)`` matrix that resamples an axis around its middle, linearly."""
+    places = (torch.arange(pixels, dtype=torch.float64) - (pixels - 1) / 2) / zoom + (size - 1) / 2
+    return (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0).float()
+
+
+def _cells(
+    pixels: int,
+    size: int,
+    heatmap: tuple[int, float, float],
+    zoom: float,
+    own: float,
+    wanted: float,
+) -> Tensor:
+    """Return the ``(h, bins)`` matrix from a squared distribution to the cells of an axis.
+
+    A Gaussian of the deviation `own`, squared so that what is nearly nothing vanishes, becomes one
+    of the deviation `wanted`, or as little wider as can be; both are in pixels of the window.
+    """
+    count, stride, offset = heatmap
+    added = max(wanted**2 - own**2 / 2, (0.5 * stride * zoom) ** 2) ** 0.5
+    centres = (torch.arange(count, dtype=torch.float64) * stride + offset - (size - 1) / 2) * zoom
+    bins = torch.arange(pixels * BINS_PER_PIXEL, dtype=torch.float64) / BINS_PER_PIXEL
+    distance = bins - (pixels - 1) / 2 - centres[:, None]
+    return torch.exp(-0.5 * (distance / added) ** 2).float()

@@ -1,0 +1,78 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+
+from edgepose.cli.main import main  # noqa: E402
+from edgepose.models.pose.rtmpose import RTMPose  # noqa: E402
+from edgepose_converters.checkpoints.rtmpose import import_rtmpose, load_rtmpose  # noqa: E402
+from edgepose_runtime.errors import CheckpointError  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    network = RTMPose(26).eval()
+    for parameter in network.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, mean=0.5, std=0.1)
+    return network
+
+
+@pytest.fixture(scope="module")
+def published(network, tmp_path_factory):
+    """A graph as MMDeploy exports it: linear layers turned, attention's factors with axes of 1."""
+    path = tmp_path_factory.mktemp("published") / "rtmpose.onnx"
+    torch.onnx.export(
+        network,
+        (torch.randn(1, 3, 256, 192),),
+        path,
+        opset_version=17,
+        dynamo=False,
+        input_names=["input"],
+        output_names=["simcc_x", "simcc_y"],
+    )
+    return path
+
+
+def test_the_imported_network_computes_what_the_graph_does(published):
+    network, report = import_rtmpose(published)
+    image = torch.randn(1, 3, 256, 192)
+    expected = ort.InferenceSession(published).run(None, {"input": image.numpy()})
+    with torch.no_grad():
+        found = network(image)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-4, atol=1e-4)
+    assert report.count("matched") + report.count("converted") == len(network.state_dict())
+
+
+def test_another_graph_is_refused(published, tmp_path):
+    graph = onnx.load(published)
+    kept = [each for each in graph.graph.initializer if "attention" not in each.name]
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(kept)
+    onnx.save(graph, tmp_path / "other.onnx")
+    with pytest.raises(CheckpointError, match="is not RTMPose-s"):
+        import_rtmpose(tmp_path / "other.onnx")
+    (tmp_path / "text.onnx").write_text("no graph")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        import_rtmpose(tmp_path / "text.onnx")
+
+
+def test_weights_that_were_imported_are_read_again(published, tmp_path, capsys):
+    out = tmp_path / "rtmpose.pth"
+    assert main(["convert", str(published), str(out), "--from", "rtmpose"]) == 0
+    assert "matched" in capsys.readouterr().out
+    torch.testing.assert_close(
+        load_rtmpose(out).state_dict(), import_rtmpose(published)[0].state_dict()
+    )
+
+
+def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path):
+    out = tmp_path / "bundle"
+    head = f"rtmpose:{published}"
+    assert main(["convert", str(ppn_checkpoint), str(out), "--head", head]) == 0
+    session = ort.InferenceSession(out / "head.onnx")
+    assert session.get_inputs()[0].shape[1:] == [64, 64, 3]
+    assert session.get_outputs()[0].shape[1:] == [13, 16, 16]
