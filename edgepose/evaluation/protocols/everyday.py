@@ -157,5 +157,5 @@ def _score(label: str, poses: FloatArray, people: Sequence[Clip]) -> PeopleScore
         photos=tuple(person.film for person in people),
         oks=keypoint_similarity(errors, labelled, BOX_TO_AREA * sides.prod(axis=1), LIMB_SIGMAS),
         hits=reached.sum(axis=1) / labelled.sum(axis=1),
-        found=located.any(axis=1),
+        found=np.asarray(located.any(axis=1)),
     )
