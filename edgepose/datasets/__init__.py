@@ -2,8 +2,8 @@
 
 Readers turn each set, as its authors publish it, into records: stills (`records.PersonImage`) and
 clips (`records.PersonClip`) for training, clips (`clips.Clip`) for evaluation. `sampling` and
-`batches` turn records into augmented batches; `sources.KINDS` and `evaluation.data.DATA_SETS` are
-the sets by name, and these the folders that are expected:
+`batches` turn records into augmented batches; `readers.registry.KINDS` and
+`evaluation.data_sets.DATA_SETS` are the sets by name, and these the folders that are expected:
 
 =============== ====================================================================================
 ``penn``        ``labels/0001.mat``, ``frames/0001/000001.jpg``
@@ -14,6 +14,7 @@ the sets by name, and these the folders that are expected:
 ``lspet``       ``joints.npz``, ``rtmpose_s.npz``, ``images.zip``
 ``people``      ``labels.npz``, ``images.zip``
 ``backgrounds`` ``images.zip``
+``everyday``    ``joints.npz``, ``images.zip`` (for evaluation only)
 =============== ====================================================================================
 """
 
