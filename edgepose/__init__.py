@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from edgepose.errors import ClosedError, ConfigError, EdgePoseError, InferenceError, SourceError
 
 if TYPE_CHECKING:
+    from edgepose import sinks
     from edgepose.drawing import draw_pose, draw_result
     from edgepose.inference.model import PoseModel, available_models, load
     from edgepose.keyframes.settings import KeyFrames
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from edgepose.refinement.thin_slicing import ThinSlicing
     from edgepose.remote.settings import RemoteHead
     from edgepose.results import DropReason, FrameDrop, Origin, PoseResult, TrackingFailure
-    from edgepose.sinks import CsvSink, JsonlSink, VideoSink
     from edgepose.stats import HeadStats, StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
@@ -38,12 +38,10 @@ __version__ = "0.1.0"
 
 #: Names that are loaded when they are first used, and the modules that define them.
 _LAZY = {
-    "CsvSink": "edgepose.sinks",
     "DropReason": "edgepose.results",
     "EventKind": "edgepose_runtime.events",
     "FrameDrop": "edgepose.results",
     "HeadStats": "edgepose.stats",
-    "JsonlSink": "edgepose.sinks",
     "KeyFrameTracking": "edgepose.offline.tracker",
     "KeyFrames": "edgepose.keyframes.settings",
     "LiveSettings": "edgepose_runtime.capture",
@@ -61,7 +59,6 @@ _LAZY = {
     "TrackerPool": "edgepose.pool",
     "TrackerStats": "edgepose.stats",
     "TrackingFailure": "edgepose.results",
-    "VideoSink": "edgepose.sinks",
     "available_models": "edgepose.inference.model",
     "convert_keypoints": "edgepose_runtime.poses.conversion",
     "draw_pose": "edgepose.drawing",
@@ -71,17 +68,18 @@ _LAZY = {
     "open_source": "edgepose_runtime.capture",
 }
 
+#: Modules that are loaded when they are first used.
+_LAZY_MODULES = {"sinks": "edgepose.sinks"}
+
 __all__ = [
     "ClosedError",
     "ConfigError",
-    "CsvSink",
     "DropReason",
     "EdgePoseError",
     "EventKind",
     "FrameDrop",
     "HeadStats",
     "InferenceError",
-    "JsonlSink",
     "KeyFrameTracking",
     "KeyFrames",
     "LiveSettings",
@@ -100,7 +98,6 @@ __all__ = [
     "TrackerPool",
     "TrackerStats",
     "TrackingFailure",
-    "VideoSink",
     "__version__",
     "available_models",
     "convert_keypoints",
@@ -109,10 +106,13 @@ __all__ = [
     "get_skeleton",
     "load",
     "open_source",
+    "sinks",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name in _LAZY_MODULES:
+        return import_module(_LAZY_MODULES[name])
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_LAZY[name]), name)

@@ -149,6 +149,7 @@ def is_scaffolding(name: str, value: object, package: str) -> bool:
 
 def test_the_error_tree_can_be_caught_by_one_name() -> None:
     import edgepose
+    from edgepose import errors as public
     from edgepose_runtime import errors
 
     tree = [
@@ -158,7 +159,17 @@ def test_the_error_tree_can_be_caught_by_one_name() -> None:
     ]
     assert len(tree) > 1
     assert [e for e in tree if not issubclass(e, edgepose.EdgePoseError)] == []
-    assert [e for e in tree if getattr(edgepose.errors, e.__name__, None) is not e] == []
+    assert [e for e in tree if getattr(public, e.__name__, None) is not e] == []
+    assert {e.__name__ for e in tree} <= set(public.__all__)
+
+
+def test_the_root_has_only_the_errors_that_programs_catch() -> None:
+    import edgepose
+
+    shown = {name for name in edgepose.__all__ if name.endswith("Error")}
+    assert shown == {
+        *("ClosedError", "ConfigError", "EdgePoseError", "InferenceError", "SourceError"),
+    }
 
 
 def test_the_library_does_not_print() -> None:

@@ -20,12 +20,12 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-from edgepose.refinement.base import Seen
 from numpy.typing import NDArray
 
 import edgepose
 from edgepose.cli.main import main as edgepose_command
 from edgepose.inference.model import bundle_path
+from edgepose.tracking.strategies import TrackedFrame
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.geometry.crop import crop_frame
@@ -66,18 +66,18 @@ class KernelStrip:
         """Forget the kernels."""
         self._kernels = None
 
-    def take(self, seen: Seen) -> list[edgepose.PoseResult]:
+    def take(self, tracked: TrackedFrame) -> list[edgepose.PoseResult]:
         """Draw a frame in which somebody was found."""
-        if seen.look is None:
+        if tracked.observation is None:
             self._kernels = None
-            return [seen.result]
-        matched = seen.result.origin is edgepose.Origin.MATCHED
-        if seen.result.frame_id % self._every == 0:
-            maps = seen.look.estimate.heatmaps
-            crop = crop_frame(seen.image, seen.look.roi, TILE)
+            return [tracked.result]
+        matched = tracked.result.origin is edgepose.Origin.MATCHED
+        if tracked.result.frame_id % self._every == 0:
+            maps = tracked.observation.estimate.heatmaps
+            crop = crop_frame(tracked.image, tracked.observation.roi, TILE)
             self.columns.append(self._column(crop, maps, self._kernels if matched else None))
-        self._kernels = seen.look.estimate.state
-        return [seen.result]
+        self._kernels = tracked.observation.estimate.state
+        return [tracked.result]
 
     def _column(self, crop: Picture, maps: Floats, kernels: Floats | None) -> Picture:
         tiles = [crop]

@@ -58,12 +58,12 @@ def add_parser(subparsers: Any) -> None:
         help="of the frames of a second copy of the clips that are blurred or covered; 0: no copy",
     )
     group.add_argument(
-        "--spoilt-only",
+        "--perturbed-only",
         action="store_true",
         help="learn on that copy alone, so that neighbours have something to add",
     )
     group.add_argument(
-        "--weaken",
+        "--downscale",
         type=share,
         default=1.0,
         metavar="FACTOR",
@@ -83,8 +83,10 @@ def run(args: argparse.Namespace) -> int:
     """Collect heat-maps, learn springs, and write them; return the exit code."""
     if not (args.out or args.plot or args.into_bundle):
         raise ConfigError("Nothing would be kept; add --out FILE, --plot FILE or --into-bundle.")
-    if args.spoilt_only and not args.perturbed:
-        raise ConfigError("--spoilt-only needs spoilt frames; give --perturbed a share above 0.")
+    if args.perturbed_only and not args.perturbed:
+        raise ConfigError(
+            "--perturbed-only needs perturbed frames; give --perturbed a share above 0."
+        )
     for path in filter(None, (args.out, args.plot, args.windows)):
         check_writable(path)
     springs = read_springs(args.springs) if args.springs is not None else _learned(args)
@@ -120,11 +122,11 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     read = read_jhmdb_clips(root, "train", grade="A", on_broken=skip)
     count = min(args.clips, len(read))
     clips = [read[index * len(read) // count] for index in range(count)]
-    spoilt = [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
-    if args.spoilt_only:
-        clips = spoilt
+    degraded = [perturbed(clip, Perturbation(args.perturbed, seed=1)) for clip in clips]
+    if args.perturbed_only:
+        clips = degraded
     elif args.perturbed:
-        clips += spoilt
+        clips += degraded
     with show_progress("Looking", len(clips)) as progress:
 
         def followed() -> Iterator[Clip]:
@@ -133,7 +135,7 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
                 yield clip
 
         method = model.method
-        look = downsampled(method.locate, args.weaken)
+        look = downsampled(method.locate, args.downscale)
         windows = collect_windows(followed(), look, method.spec, optical_flow("dis"))
     if args.windows is not None:
         windows.save(args.windows)

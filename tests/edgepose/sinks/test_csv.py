@@ -82,9 +82,10 @@ def test_a_full_disk_leaves_whole_rows(path, pose, small_disk):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
-def test_a_disk_that_was_full_before_is_an_error_that_names_the_file():
+def test_a_disk_that_was_full_before_is_an_error_that_names_the_file(pose):
+    out = CsvSink("/dev/full", skeleton=PENN13)
     with pytest.raises(OutputError, match="/dev/full"):
-        CsvSink("/dev/full", skeleton=PENN13)
+        out(pose())
 
 
 def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(path, pose):

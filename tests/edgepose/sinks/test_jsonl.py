@@ -75,11 +75,19 @@ def test_a_missing_joint_is_null_because_json_has_no_nan(tmp_path, pose):
     assert lines(path)[1]["keypoints"][4] == [None, None, 0.0]
 
 
-def test_an_existing_file_is_replaced(tmp_path):
+def test_an_existing_file_is_replaced_by_the_first_frame(tmp_path, pose):
     path = tmp_path / "poses.jsonl"
     path.write_text("something else\n" * 100)
+    with sink(path) as out:
+        out.write(pose())
+    assert len(lines(path)) == 2
+
+
+def test_an_existing_file_stays_where_there_is_no_frame(tmp_path):
+    path = tmp_path / "poses.jsonl"
+    path.write_text("something else\n")
     sink(path).close()
-    assert len(lines(path)) == 1
+    assert path.read_text() == "something else\n"
 
 
 @pytest.mark.parametrize(
@@ -91,9 +99,10 @@ def test_a_path_that_cannot_be_written_is_refused_with_the_reason(tmp_path, name
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
-def test_a_full_disk_is_an_error_that_names_the_file():
+def test_a_full_disk_is_an_error_that_names_the_file(pose):
+    out = sink("/dev/full")
     with pytest.raises(OutputError, match="/dev/full"):
-        sink("/dev/full")
+        out.write(pose())
 
 
 def test_writing_to_a_closed_sink_is_an_error_and_closing_twice_is_not(tmp_path, pose):

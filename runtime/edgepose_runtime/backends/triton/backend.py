@@ -45,10 +45,9 @@ class TritonBackend(Backend):
         try:
             address = ServerAddress.parse(settings.device)
         except ConfigError as error:
-            known = ", ".join(self.capabilities.devices)
             raise DeviceError(
-                f"The backend triton has no device {settings.device!r} on this machine; it has "
-                f"{known}: the address of a server."
+                f"The backend triton has no device {settings.device!r}: its device is the address "
+                "of a server, such as grpc://camera-box:8001."
             ) from error
         expected = Expected(address.model or self._settings.model, _hash(model))
         network = open_server(address, expected, self._settings, batch=settings.batch)

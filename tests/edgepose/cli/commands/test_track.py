@@ -349,7 +349,7 @@ def test_a_lost_camera_is_said(capsys):
 def test_closed_streams_change_nothing(puppet_bundle, puppet_video, tmp_path, closed):
     jsonl = tmp_path / "poses.jsonl"
     words = [sys.executable, "-m", "edgepose", "track", puppet_video, "--jsonl", jsonl]
-    words += ["--model", puppet_bundle.path, "--threads", "1"]
+    words += ["--model", puppet_bundle.path, "--num-threads", "1"]
     done = subprocess.run(f"{shlex.join(map(str, words))} {closed}", shell=True, check=False)
     assert done.returncode == 0
     assert len(records(jsonl)) == 1 + 12
