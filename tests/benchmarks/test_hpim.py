@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from benchmarks.hpim import candidates
+from benchmarks.hpim.candidates import candidates
 from edgepose_runtime.interpolation.dictionary import load_dictionary, pole_atoms
 
 KEYS = np.array([[0, 8, 17, 25, 32, 39], [1, 6, 14, 22, 30, 38]])
@@ -17,7 +17,7 @@ def ways(tmp_path):
     """All of them by name, with a dictionary of oscillations in place of a published one."""
     atoms = pole_atoms(np.full(20, 1.0), np.linspace(0.02, 1.5, 20), 40)
     savemat(tmp_path / "jhmdb_T40_N161.mat", {"Dictionary": atoms})
-    found = candidates.candidates(load_dictionary(), tmp_path)
+    found = candidates(load_dictionary(), tmp_path)
     return {each.name: each.interpolate for each in found}
 
 
