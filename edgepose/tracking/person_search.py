@@ -53,7 +53,7 @@ class PersonSearch:
         self._expected = roi, image.shape
 
     def find(self, image: Image, clock: StageClock) -> Observation | None:
-        """Return a first observation of a person; ``None`` if the regions of this frame show none."""
+        """Return a first observation of a person; ``None`` if none was found in this frame."""
         with clock.stage("search"):
             roi = self._region_of_person(image)
         if roi is None:

@@ -22,8 +22,8 @@ from edgepose_converters.checkpoints.importing import (
     CONVERTED,
     MATCHED,
     UNUSED,
+    ImportedKey,
     ImportReport,
-    KeyFate,
 )
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_runtime.errors import CheckpointError
@@ -148,15 +148,15 @@ def _fate(
     target: str | None,
     wanted: dict[str, Tensor],
     values: dict[str, Tensor],
-) -> KeyFate:
+) -> ImportedKey:
     """Note what a constant becomes, and put it among the network's values if it fits."""
     if target is None:
-        return KeyFate(key, "", UNUSED, tuple(value.shape))
+        return ImportedKey(key, "", UNUSED, tuple(value.shape))
     shape = wanted[target].shape
     turned = value.ndim == 2 and target.endswith(".weight")
     taken = value.T.contiguous() if turned else value
     if taken.numel() != shape.numel() or (target != _GAMMA and taken.shape != shape):
-        return KeyFate(key, "", UNUSED, tuple(value.shape))
+        return ImportedKey(key, "", UNUSED, tuple(value.shape))
     values[target] = taken.reshape(shape).float()
     changed = turned or value.shape != shape
-    return KeyFate(key, target, CONVERTED if changed else MATCHED, tuple(shape))
+    return ImportedKey(key, target, CONVERTED if changed else MATCHED, tuple(shape))
