@@ -25,7 +25,7 @@ def compile_front(backbone: MobileNetV2, layers: int, size: int) -> None:
         layers: how many, the last of them one whose features a pyramid takes.
         size: side of the images in pixels.
     """
-    first = nn.Sequential(*backbone.features[:layers])
+    first: Any = backbone.features[:layers]
     backbone.front = _Front(_Levels(first), size)
     backbone.front_layers = layers
 

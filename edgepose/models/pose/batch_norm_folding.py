@@ -60,9 +60,10 @@ def fold_while_training(module: nn.Module, *example: Tensor) -> None:
     """
     training = module.training
     for norm, convolution in fed_norms(module.eval(), example).items():
-        convolution._conv_forward = _NormedConvolution(convolution, norm)  # type: ignore
+        normed: Any = _NormedConvolution(convolution, norm)
+        convolution._conv_forward = normed  # type: ignore[method-assign]
         # Not a module: as a child it would not stand in the way of the class's own method.
-        norm.forward = _unchanged  # type: ignore[method-assign]
+        norm.forward = _unchanged  # type: ignore[assignment, method-assign]
     module.train(training)
 
 
@@ -75,12 +76,12 @@ class _NormedConvolution:
 
     def __init__(self, layer: Any, norm: nn.BatchNorm2d) -> None:
         self._options: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
-        self._norm = norm
+        self._norm: Any = norm  # whose statistics are there
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         mean, variance = self._norm.running_mean, self._norm.running_var
-        scale = self._norm.weight / (variance + self._norm.eps).sqrt()  # type: ignore[operator]
-        shift = (-mean if bias is None else bias - mean) * scale + self._norm.bias  # type: ignore
+        scale = self._norm.weight / (variance + self._norm.eps).sqrt()
+        shift = (-mean if bias is None else bias - mean) * scale + self._norm.bias
         return conv2d(x, weight * scale[:, None, None, None], shift, *self._options)
 
 

@@ -58,7 +58,7 @@ class RTMCCHead(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distributions of ``(B, 512, 8, 6)`` features."""
-        tokens = self.gau(self.mlp(self.final_layer(features).flatten(2)))
+        tokens: Tensor = self.gau(self.mlp(self.final_layer(features).flatten(2)))
         return self.cls_x(tokens), self.cls_y(tokens)
 
 
@@ -73,7 +73,8 @@ class ScaleNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return vectors ``(..., size)`` of one length."""
         length = (x * x).sum(-1, keepdim=True).sqrt() * self.scale
-        return x / length.clamp(min=_LEAST_NORM) * self.g
+        scaled: Tensor = x / length.clamp(min=_LEAST_NORM) * self.g
+        return scaled
 
 
 class Scale(nn.Module):
