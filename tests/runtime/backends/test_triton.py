@@ -279,7 +279,7 @@ def test_a_token_is_never_sent_in_the_clear_to_another_machine():
 
 
 def test_a_device_that_is_no_address_is_refused():
-    with pytest.raises(DeviceError, match="the address of a server, such as grpc://"):
+    with pytest.raises(DeviceError, match="the address of a server"):
         TritonBackend().load(b"", settings=BackendSettings())
 
 

@@ -46,8 +46,8 @@ class TritonBackend(Backend):
             address = ServerAddress.parse(settings.device)
         except ConfigError as error:
             raise DeviceError(
-                f"The backend triton has no device {settings.device!r}: its device is the address "
-                "of a server, such as grpc://camera-box:8001."
+                f"The backend triton has no device {settings.device!r} on this machine; it has "
+                "grpc://HOST:PORT (grpcs for TLS): the address of a server."
             ) from error
         expected = Expected(address.model or self._settings.model, _hash(model))
         network = open_server(address, expected, self._settings, batch=settings.batch)

@@ -6,13 +6,13 @@ from edgepose.cli.main import main
 
 
 @pytest.mark.parametrize("factor", ["0", "-1", "1.5", "nan", "x"])
-def test_crops_can_be_weakened_to_a_part_only(factor, tmp_path, capsys):
+def test_crops_can_be_downscaled_to_a_part_only(factor, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
-        main(["springs", f"--weaken={factor}", "--out", str(tmp_path / "springs.json")])
+        main(["springs", f"--downscale={factor}", "--out", str(tmp_path / "springs.json")])
     assert "above 0 and at most 1" in capsys.readouterr().err
 
 
-def test_spoilt_frames_alone_need_some(tmp_path, capsys):
-    options = ["--spoilt-only", "--perturbed", "0", "--out", str(tmp_path / "springs.json")]
+def test_perturbed_frames_alone_need_some(tmp_path, capsys):
+    options = ["--perturbed-only", "--perturbed", "0", "--out", str(tmp_path / "springs.json")]
     assert main(["springs", *options]) == 2
     assert "--perturbed" in capsys.readouterr().err
