@@ -65,7 +65,7 @@ class Perturbation:
 
 
 def perturbed(clip: Clip, perturbation: Perturbation) -> Clip:
-    """Return the clip with some of its frames spoilt; the annotation stays as it is."""
+    """Return the clip with some of its frames degraded; the annotation stays as it is."""
     effects = frame_effects(clip, perturbation)
     boxes = person_boxes(clip)
 
@@ -90,10 +90,10 @@ def frame_effects(clip: Clip, perturbation: Perturbation) -> Mapping[int, Effect
 
 def _stretches(count: int, settings: Perturbation, rng: np.random.Generator) -> list[range]:
     """Return runs of frames that do not touch, as far as there is room between them."""
-    spoilt = round(settings.share * count)
-    lengths = [min(settings.stretch, spoilt - at) for at in range(0, spoilt, settings.stretch)]
+    degraded = round(settings.share * count)
+    lengths = [min(settings.stretch, degraded - at) for at in range(0, degraded, settings.stretch)]
     # The clean frames fall into the gaps before, between and after the stretches.
-    clean, inner = count - spoilt, max(len(lengths) - 1, 0)
+    clean, inner = count - degraded, max(len(lengths) - 1, 0)
     gaps = np.zeros(len(lengths) + 1, int)
     gaps[1 : 1 + min(clean, inner)] = 1
     gaps += rng.multinomial(clean - int(gaps.sum()), np.full(len(gaps), 1 / len(gaps)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.benchmarking.peers import choose_peers
+from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.evaluation_options import (
     add_comparison_options,
     add_data_options,
@@ -37,7 +38,6 @@ from edgepose.evaluation.uncertainty import (
     uncertainty_as_json,
 )
 from edgepose.inference.model import DEFAULT_MODEL, DEFAULT_THREADS, PoseModel, load
-from edgepose.utils.arguments import whole
 from edgepose.utils.machine import usable_cores
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose_runtime.backends import BackendSettings, get_backend
@@ -66,12 +66,7 @@ def add_parser(subparsers: Any) -> None:
     add_comparison_options(parser)
     add_data_options(parser)
     add_protocol_options(parser)
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
-    parser.add_argument("--device", default="cpu", help="device of the backend, such as cpu or gpu")
-    parser.add_argument("--precision", default="auto", help="auto, float32, ...")
-    parser.add_argument(
-        "--num-threads", type=whole(1), metavar="N", help="CPU threads of a network"
-    )
+    add_engine_options(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
 
 
@@ -175,13 +170,7 @@ def _load_all(
 
 
 def _load(model: str, args: argparse.Namespace) -> PoseModel:
-    return load(
-        model,
-        backend=args.backend,
-        device=args.device,
-        precision=args.precision,
-        num_threads=args.num_threads,
-    )
+    return load(model, **engine_options(args))
 
 
 def _peers(args: argparse.Namespace, opened: ExitStack) -> list[Candidate]:

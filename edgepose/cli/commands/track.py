@@ -15,6 +15,7 @@ from edgepose.cli.commands.track_key_frames import (
     live_key_frames,
     track_by_key_frames,
 )
+from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
 from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
 from edgepose.cli.tables import latency_table
@@ -87,12 +88,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="openvino", help="openvino or onnxruntime")
-    parser.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
-    parser.add_argument("--precision", default="auto", help="what to compute in, such as float32")
-    parser.add_argument(
-        "--num-threads", type=whole(1), metavar="N", help="CPU threads for each network"
-    )
+    add_engine_options(parser)
     parser.add_argument(
         "--reinitialise-every",
         type=int,
@@ -200,10 +196,7 @@ def _tracker(
     late: dict[str, Any] = {"on_result": told.put, "on_error": told.put} if is_late else {}
     return PoseTracker(
         args.model,
-        backend=args.backend,
-        device=args.device,
-        precision=args.precision,
-        num_threads=args.num_threads,
+        **engine_options(args),
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
         head=_remote_head(args.remote_head),
