@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -284,11 +285,26 @@ def test_requests_of_several_trackers_are_joined(start, light, model, frames):
     assert grown("nv_inference_exec_count") == 1
 
 
-def test_the_sample_with_four_cameras_shows_joined_requests(start, bundle, sample_clip):
+@pytest.fixture
+def long_clip(sample_clip, tmp_path):
+    """Return the sample clip, smaller and six times over: a slow server answers before its end."""
+    capture, clip = cv2.VideoCapture(str(sample_clip)), tmp_path / "long.avi"
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(cv2.resize(read[1], None, fx=0.5, fy=0.5))
+    size = frames[0].shape[1::-1]
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 60, size)
+    for frame in 6 * frames:
+        writer.write(frame)
+    writer.release()
+    return clip
+
+
+def test_the_sample_with_four_cameras_shows_joined_requests(start, bundle, long_clip):
     server = start(bundle, options=SOCIABLE)
     sample = Path(__file__).parents[1] / "samples" / "four_cameras_one_server.py"
     metrics = server.endpoints.url("metrics", metrics=True)
-    command = [sys.executable, str(sample), address(server), metrics, str(sample_clip)]
+    command = [sys.executable, str(sample), address(server), metrics, str(long_clip)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     said = re.search(r"answered (\d+) requests in (\d+) inferences", done.stdout)
