@@ -1,4 +1,7 @@
-"""Calling the user's functions, and what becomes of the exceptions in them."""
+"""Calling the user's functions, and what becomes of the exceptions in them.
+
+They are called on the thread ``edgepose-dispatch``, which :mod:`edgepose.streaming.pipeline` runs.
+"""
 
 from __future__ import annotations
 

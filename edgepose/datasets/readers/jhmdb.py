@@ -1,7 +1,8 @@
 """JHMDB clips with recovered annotation: a folder of ``joints.npz``, ``rtmpose_s.npz``, ``clips/``.
 
 Films that validation uses are never trained on: neither their annotated clips nor those that only
-a teacher network has labelled.
+a teacher network has labelled. JHMDB as published is read by
+:mod:`edgepose.datasets.readers.sub_jhmdb`.
 """
 
 from __future__ import annotations
