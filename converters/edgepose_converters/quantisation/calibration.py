@@ -1,4 +1,4 @@
-"""Calibration data: real inputs of a bundle's graphs, recorded while its float networks track clips.
+"""Calibration data: real inputs of a bundle's graphs, recorded while its networks track clips.
 
 :mod:`edgepose_converters.quantisation.post_training` derives the ranges of activations from them.
 """
