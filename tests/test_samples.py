@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,6 @@ def test_a_server_that_is_not_there_keeps_nobody_from_tracking(run, sample_clip)
     pytest.importorskip("tritonclient.grpc")
     done = run("remote_head.py", str(sample_clip), f"grpc://127.0.0.1:{free_port()}")
     assert done.returncode == 0, done.stderr
-    frames = [line for line in done.stdout.splitlines() if line.startswith("frame ")]
-    assert len(frames) == 100
+    # An event may be printed within a line: callbacks have a thread of their own.
+    assert len(re.findall(r"frame \d+: ", done.stdout)) == 100
     assert "unreachable" in done.stdout
