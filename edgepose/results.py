@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.poses.skeletons import Skeleton
+from edgepose_runtime.text_enum import TextEnum
 
 
-class Origin(str, Enum):
+class Origin(TextEnum):
     """How a pose came about.
 
     A pose is exactly as fresh as this says: nothing is called ``initialised`` that was
@@ -34,9 +34,6 @@ class Origin(str, Enum):
     """Computed from the key frames before and after."""
     REFINED = "refined"
     """Improved by passing messages between neighbouring frames."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +80,7 @@ class PoseResult:
         return None if self.keypoints is None else self.keypoints[index]
 
 
-class DropReason(str, Enum):
+class DropReason(TextEnum):
     """Why a frame was dropped."""
 
     SUPERSEDED = "superseded"
@@ -96,9 +93,6 @@ class DropReason(str, Enum):
     """The tracker was reset before the frame was done."""
     CLOSED = "closed"
     """The tracker was closed before the frame was done."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgepose.results import DropReason, PoseResult
+from edgepose_runtime.text_enum import TextEnum
 
 #: The stage that stands for the whole call.
 TOTAL = "total"
@@ -38,7 +38,7 @@ class StageLatency:
         return cls(values.size, p50, p95, p99)
 
 
-class LateReason(str, Enum):
+class LateReason(TextEnum):
     """Why an answer was not merged."""
 
     TOO_LATE = "too_late"
@@ -48,14 +48,11 @@ class LateReason(str, Enum):
     SUPERSEDED = "superseded"
     """The head's answer for a later frame was merged before."""
     MOVED = "moved"
-    """PropagatedAnswer on, it shows a person elsewhere than the track."""
+    """Propagated to this frame, it shows a person elsewhere than the track."""
     UNSUPPORTED = "unsupported"
-    """PropagatedAnswer on, it is less sure of the pose than the track."""
+    """Propagated to this frame, it is less sure of the pose than the track."""
     FAILED = "failed"
     """It could not be propagated: a network failed or was closed."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)

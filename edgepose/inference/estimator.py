@@ -161,8 +161,7 @@ class PoseEstimator:
         with clock.stage("decode"):
             joints = decode_heatmaps(estimate.heatmaps)
             keypoints = cells_to_frame(joints, roi, spec.heatmap_size, spec.stride, spec.offset)
-        survey = PoseSurvey.of(keypoints, self.criteria, roi.width)
-        return Observation(roi, keypoints, estimate, age, survey)
+        return Observation.of(spec, roi, keypoints, estimate, age)
 
 
 def _warm_up_following(settings: FollowingSettings, joints: int) -> None:

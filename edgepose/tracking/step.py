@@ -122,7 +122,7 @@ class TrackingStep:
     def _process(self, frame: Frame, waited_ms: float) -> PoseResult:
         if frame.restart:
             self.stream.reset()
-        effort = Effort.FULL if self._deadline is None else self._choose(waited_ms)
+        effort = self._choose(waited_ms)
         result = self.stream.process(frame, StageClock(), effort)
         if self._deadline is not None:
             spent = _effort_of(result, effort)
