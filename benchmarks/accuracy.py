@@ -42,7 +42,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Evaluate everybody, print the tables and write the results."""
+    """Evaluate all models, print the tables and write the results."""
     args = parse_arguments(words)
     args.out.mkdir(parents=True, exist_ok=True)
     chosen = selection(args)

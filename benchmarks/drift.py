@@ -21,7 +21,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.data_sets import select_clips
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
-from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
+from edgepose.evaluation.protocols.gt_box import BodyOnlyMethod, GtBoxPredictor
 from edgepose.evaluation.report import Table, markdown
 from edgepose.inference.model import load
 from edgepose.methods import Method
@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rows: dict[str, Row] = {}
     for name in args.model:
         with load(name, num_threads=1) as model:
-            rows[f"{name} body alone"] = followed(BodyAlone(model.method), clips)
+            rows[f"{name} body alone"] = followed(BodyOnlyMethod(model.method), clips)
             rows[name] = followed(model.method, clips)
     content = {"format": "edgepose.drift", "machine": describe_machine(), "ways": rows}
     (args.out / "drift.json").write_text(json.dumps(content, indent=1) + "\n")
@@ -67,7 +67,7 @@ def followed(method: Method, clips: Sequence[Clip]) -> Row:
         method: started on each clip's first frame and never again.
         clips: walked to and fro in their annotated boxes.
     """
-    protocol = GtBox(method)
+    protocol = GtBoxPredictor(method)
     poses = [protocol.predict(forward_and_backward_clip(clip, max(WAYS))) for clip in clips]
     return {way: _pck(protocol, clips, poses, way) for way in WAYS}
 
@@ -94,7 +94,7 @@ def table(rows: dict[str, Row]) -> Table:
 
 
 def _pck(
-    protocol: GtBox, clips: Sequence[Clip], poses: Sequence[NDArray[np.float32]], way: int
+    protocol: GtBoxPredictor, clips: Sequence[Clip], poses: Sequence[NDArray[np.float32]], way: int
 ) -> list[float]:
     scores = []
     for clip, found in zip(clips, poses, strict=True):

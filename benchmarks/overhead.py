@@ -28,7 +28,7 @@ STEP_MS = 33.0
 
 
 class StubPropagation(FakeMethod):
-    """Realigns heat-maps as propagation does, and says how long it and its networks took.
+    """Realigns heat-maps as propagation does, and measures how long it and its networks took.
 
     Attributes:
         realign_s: of the last frame.

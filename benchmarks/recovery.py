@@ -23,7 +23,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.data_sets import select_clips
-from edgepose.evaluation.protocols.tracker import Tracked
+from edgepose.evaluation.protocols.tracker import TrackerPredictor
 from edgepose.evaluation.report import Table, markdown
 from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.tracker import PoseTracker
@@ -90,7 +90,7 @@ def main(words: Sequence[str] | None = None) -> None:
     clips = select_clips(selection(args, args.split))
     found: dict[str, list[RecoveryResult]] = {}
     with load(args.model, num_threads=1) as model:
-        tracked = Tracked(model.skeleton, lambda: PoseTracker(model))
+        tracked = TrackerPredictor(model.skeleton, lambda: PoseTracker(model))
         for part in parts:
             cases = CASES[part](clips)
             found[part] = [score(case, tracked.predict(case.clip)) for case in cases]

@@ -1,4 +1,4 @@
-"""Lets ``python -m edgepose`` do what ``edgepose`` does."""
+"""Run the ``edgepose`` command by ``python -m edgepose``."""
 
 import sys
 

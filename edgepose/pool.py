@@ -162,7 +162,7 @@ class TrackerPool(ManagedResource):
         # Without the lock: a camera that does not answer must not hold up the others' callers.
         opened = open_source(source)
         try:
-            member = self._enrol(opened, name)
+            member = self._register(opened, name)
         except BaseException:
             opened.close()
             raise
@@ -225,7 +225,7 @@ class TrackerPool(ManagedResource):
         if name in self._members:
             raise ConfigError(f"The pool has a source {name!r} already; choose another name.")
 
-    def _enrol(self, source: FrameSource, name: str) -> _Member:
+    def _register(self, source: FrameSource, name: str) -> _Member:
         with self._lock:
             self._require_free(name)  # another thread may have been quicker
             member = self._member(source, name)
@@ -235,7 +235,7 @@ class TrackerPool(ManagedResource):
             return member
 
     def _forget_oldest(self) -> None:
-        """Let go of sources that ended long ago, lest a pool that runs for weeks grows."""
+        """Forget sources that ended long ago, so that memory stays bounded."""
         ended = [name for name, member in self._members.items() if member.queue.is_over]
         for name in ended[:-ENDED_KEPT]:
             del self._members[name]

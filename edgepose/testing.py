@@ -145,7 +145,7 @@ class PropagatingFakeMethod(FakeMethod):
         """Show the person, as the own head would."""
         return self._estimate("initialise", crop, roi, Origin.INITIALISED)
 
-    def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002 - as Method says
+    def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002 - Method's signature
         """Show the person."""
         return self._estimate("advance", crop, roi, Origin.PROPAGATED)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.keyframes.poses import FrameWisePoses
-from edgepose.offline.learned_selector import LearnedSteps
+from edgepose.offline.learned_selector import LearnedSelector
 from edgepose_runtime.closable import Closable
 
 #: Windows that the cost is the median of, each of so many frames.
@@ -28,7 +28,7 @@ class Exported(Closable):
     name = "K-FPN, edge, exported"
 
     def __init__(self, path: Path, backend: str = "openvino") -> None:
-        self._learned = LearnedSteps(path, backend)
+        self._learned = LearnedSelector(path, backend)
         self._kept: dict[str, NDArray[np.floating]] = {}
 
     def choose(self, clip: FrameWisePoses, count: int) -> list[int]:
@@ -39,7 +39,7 @@ class Exported(Closable):
         return self._learned(self._kept[name], count)
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self._learned.close()
 
     def cost(self) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
 from benchmarks.keyframes.selection import LENGTH, SelectionScorer
 from edgepose.models.keyframes.kfpn import KFPN
-from edgepose.models.keyframes.online import StreamKeys
+from edgepose.models.keyframes.online import OnlineKeyFrameSelector
 from edgepose.training.selectors.checkpoints import load_selectors
 from edgepose.training.selectors.features import kept_features
 
@@ -62,7 +62,7 @@ class Networks:
 
     def _online(self, clip: FrameWisePoses) -> list[int]:
         loaded = self._loaded
-        stream = StreamKeys(loaded.select, loaded.online, loaded.compared)
+        stream = OnlineKeyFrameSelector(loaded.select, loaded.online, loaded.compared)
         keys: list[int] = []
         for index, features in enumerate(self._features(clip)):
             keys += [index - age for age in stream.take(features)]

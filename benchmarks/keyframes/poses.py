@@ -1,4 +1,4 @@
-"""What the network says of every frame by itself, clean and degraded: computed once, then kept."""
+"""The network's estimates of each frame by itself, clean and degraded: computed once, then kept."""
 
 from __future__ import annotations
 

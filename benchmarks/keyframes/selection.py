@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
-from edgepose.offline.selection import EvenSteps, frames_at_even_steps, uniform_selection
+from edgepose.offline.selection import ChangeSelector, frames_at_even_steps, uniform_selection
 from edgepose_runtime.interpolation.interpolator import PoseInterpolator
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import Skeleton
@@ -87,10 +87,10 @@ def even_times(clip: FrameWisePoses, count: int) -> list[int]:
 
 def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
     """Choose frames at even steps of time and change."""
-    return EVEN_STEPS(clip.thumbnails[CLEAN], count)
+    return CHANGE_SELECTOR(clip.thumbnails[CLEAN], count)
 
 
-EVEN_STEPS = EvenSteps()
+CHANGE_SELECTOR = ChangeSelector()
 
 
 def selection_table(scorer: SelectionScorer, ways: dict[str, Choose]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _degraded(scorer: SelectionScorer, kind: str, part: float) -> tuple[list[Flo
 def _by_degraded_keys(scorer: SelectionScorer, kind: str, part: float) -> list[Floats]:
     poses, small = _degraded(scorer, kind, part)
     return [
-        scorer.path(each, EVEN_STEPS(looks, scaled(ROBUST_COUNT, len(each))))
+        scorer.path(each, CHANGE_SELECTOR(looks, scaled(ROBUST_COUNT, len(each))))
         for each, looks in zip(poses, small, strict=True)
     ]
 

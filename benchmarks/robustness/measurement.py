@@ -17,7 +17,7 @@ from edgepose.benchmarking.peers import Peer, choose_peers
 from edgepose.evaluation.data_sets import Selection, data_set, select_clips
 from edgepose.evaluation.metrics.scoring import Measure
 from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
-from edgepose.evaluation.protocols.predictors import FrameWise
+from edgepose.evaluation.protocols.predictors import FrameWisePredictor
 from edgepose.evaluation.protocols.runner import Candidate, Run, evaluate
 from edgepose.inference.model import open_model
 from edgepose_runtime.backends import BackendSettings, get_backend
@@ -130,12 +130,12 @@ def _candidate(setup: Setup, who: str, opened: ExitStack) -> Candidate | None:
         return None
     plain = replace(settings, precision="float32")
     network = get_backend(setup.backend).load(weights, settings=plain)
-    return _peer_contender(peer, opened.enter_context(network))
+    return _peer_candidate(peer, opened.enter_context(network))
 
 
-def _peer_contender(peer: Peer, network: Any) -> Candidate:
+def _peer_candidate(peer: Peer, network: Any) -> Candidate:
     predictor = peer.predictor(network)
-    if isinstance(predictor, FrameWise):
+    if isinstance(predictor, FrameWisePredictor):
         predictor = replace(predictor, estimate=CachedPredictor(predictor.estimate))
     return Candidate(peer.name, predictor, peer.note)
 

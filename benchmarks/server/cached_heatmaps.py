@@ -1,4 +1,4 @@
-"""Networks that remember what they said of a picture, so that a sweep runs each of them once."""
+"""Networks that cache their outputs by picture, so that a sweep runs each of them once."""
 
 from __future__ import annotations
 

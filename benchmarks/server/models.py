@@ -59,12 +59,12 @@ class SweepModels(Closable):
         self._add_strong_head(weights, spec)
 
     def save(self) -> None:
-        """Keep what the networks said for the next run."""
+        """Keep the networks' outputs for the next run."""
         for each in self._kept:
             each.save()
 
     def close(self) -> None:
-        """Let go of the networks."""
+        """Release the networks."""
         self._held.close()
 
     def _add_strong_head(self, folder: Path | None, spec: MethodSpec) -> None:

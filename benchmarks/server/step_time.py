@@ -39,7 +39,7 @@ def measure(args: argparse.Namespace, _before: dict[str, Any]) -> dict[str, Any]
     with fake_server(bundle, DELAY_S) as address, load(args.model, num_threads=1) as model:
         asking = PoseTracker(model, head=RemoteHead(address), reinitialise_every=EVERY)
         with asking, PoseTracker(model) as plain:
-            times = _by_turns(asking, plain, frame, args.frames)
+            times = _interleaved(asking, plain, frame, args.frames)
             head = str(asking.stats.head)
     found: dict[str, Any] = {name: _summary(values) for name, values in times.items()}
     for part in ("p50", "p95", "p99"):
@@ -49,7 +49,7 @@ def measure(args: argparse.Namespace, _before: dict[str, Any]) -> dict[str, Any]
     return found
 
 
-def _by_turns(
+def _interleaved(
     asking: PoseTracker, plain: PoseTracker, frame: Array, count: int
 ) -> dict[str, list[float]]:
     """Return what each step took, in ms, from the call to its return."""

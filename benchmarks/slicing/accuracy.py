@@ -101,9 +101,9 @@ def heatmaps_of(potentials: Floats, seen: Unaries) -> Floats:
         return potentials
     import torch
 
-    from edgepose.models.thin_slicing.network import bent
+    from edgepose.models.thin_slicing.network import sigmoid_of_linearised
 
-    heatmaps: Floats = bent(torch.from_numpy(potentials)).numpy()
+    heatmaps: Floats = sigmoid_of_linearised(torch.from_numpy(potentials)).numpy()
     return heatmaps
 
 

@@ -1,4 +1,4 @@
-"""Who is compared: unary networks, and the forms of message passing behind each."""
+"""The candidates: unary networks, and the forms of message passing behind each."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def forms_of(springs: Springs) -> dict[str, Springs | None]:
 
 
 def _before_sigmoid(unary: Unary, springs: Springs) -> Unary:
-    """Return a network that says what is before the sigmoid, as ``unbent`` does."""
+    """Return a network that gives linearised responses; see ``linearised_sigmoid``."""
 
     def look(crop: Crop, roi: Roi) -> Heatmaps:
         maps = unary.look(crop, roi).clip(_LEAST, 1 - _LEAST)

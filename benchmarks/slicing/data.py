@@ -23,13 +23,13 @@ from edgepose_runtime.thin_slicing.warping import sampling_grid
 
 
 class Unaries(NamedTuple):
-    """What a network says about all frames of all clips.
+    """A network's heat-maps of all frames of all clips.
 
     Attributes:
         share: of the frames that were perturbed.
         names: the clips.
         offsets: clip n owns frames offsets[n]:offsets[n + 1].
-        heatmaps: float16 (N, K, h, h), or ``unbent`` ones if they are of before a sigmoid.
+        heatmaps: float16 (N, K, h, h), or with a linearised sigmoid.
         rois: (N, 4).
         grids: float16 (N, 2 * reach, h, h, 2).
         before_sigmoid: what ``heatmaps`` are.

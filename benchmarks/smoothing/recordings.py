@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.protocols.tracker import Tracker, track_through
+from edgepose.evaluation.protocols.tracker import Tracker, track_clip
 from edgepose.tracking.smoothing import PoseSmoother
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroSettings
@@ -16,7 +16,7 @@ from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """What an unsmoothed tracker said about each frame of a clip.
+    """An unsmoothed tracker's result of each frame of a clip.
 
     Attributes:
         keypoints: float32 (T, K, 3): x, y in pixels and score; NaN in frames without a pose.
@@ -31,7 +31,7 @@ class Track:
 
 def record(tracker: Tracker, clip: Clip) -> Track:
     """Run a fresh tracker, which must not smooth, through a clip, and close it."""
-    results = track_through(tracker, clip)
+    results = track_clip(tracker, clip)
     nobody = np.full((results[0].skeleton.num_joints, 3), np.nan, np.float32)
     found = [result.keypoints is not None and result.roi is not None for result in results]
     poses = [result.keypoints if result.keypoints is not None else nobody for result in results]

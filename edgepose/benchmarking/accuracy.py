@@ -1,4 +1,4 @@
-"""Accuracy of everybody who is timed, on annotated clips."""
+"""Accuracy of all timed models on annotated clips."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgepose.datasets.root import data_root
 from edgepose.evaluation.data_sets import Selection, data_set, select_clips
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import as_tracker, in_boxes
-from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.gt_box import GtBoxPredictor
 from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.inference.model import PoseModel, open_model
 from edgepose.methods import FramewiseMethod
@@ -30,7 +30,7 @@ BOXES, TRACKER, HEAD_ALONE = "boxes", "tracker", "head"
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How accurate one model_entry is: whatever has its networks and precision has the same.
+    """How accurate a model is: whatever has its networks and precision has the same.
 
     Attributes:
         name: of the model or peer.
@@ -49,7 +49,7 @@ class Accuracy:
     pck: Mapping[str, Mapping[str, float]]
 
     def is_of(self, model_entry: BenchmarkModel) -> bool:
-        """Say whether it holds for an model_entry, on whatever backend and threads."""
+        """Return whether it holds for a model entry, on whatever backend and threads."""
         used = (model_entry.name, model_entry.engine.precision, model_entry.digest)
         return (self.name, self.precision, self.digest) == used
 
@@ -65,7 +65,7 @@ class AccuracyReport:
     results: tuple[Accuracy, ...]
 
     def of(self, model_entry: BenchmarkModel) -> Accuracy | None:
-        """Return what holds for an model_entry, if it was measured."""
+        """Return what holds for a model entry, if it was measured."""
         return next((each for each in self.results if each.is_of(model_entry)), None)
 
 
@@ -137,7 +137,7 @@ def _one_each(model_entries: Iterable[BenchmarkModel]) -> list[BenchmarkModel]:
 
 
 def _ways(model_entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequence[Candidate]:
-    """Return an model_entry in the ways that it is evaluated."""
+    """Return a model entry in the ways that it is evaluated."""
     backend, settings = model_entry.asked.backend, model_entry.asked.settings
     if model_entry.part == STEP:
         model = opened.enter_context(open_model(model_entry.source, backend, settings))
@@ -157,7 +157,7 @@ def _head_alone(
     backend, settings = get_backend(model_entry.asked.backend), model_entry.asked.settings
     network = opened.enter_context(backend.load(bundle.graph_path("head"), settings=settings))
     method = FramewiseMethod(model.method.spec, network)
-    return [Candidate(f"{model.name} head", GtBox(method))]
+    return [Candidate(f"{model.name} head", GtBoxPredictor(method))]
 
 
 def _accuracy(model_entry: BenchmarkModel, runs: Sequence[Run], headline: str) -> Accuracy:

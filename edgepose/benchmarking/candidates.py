@@ -1,4 +1,4 @@
-"""Who takes part in a benchmark, and with which engine."""
+"""The models of a benchmark, and the engines that run them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class BenchmarkModel:
             model alone, ``"peer"`` for another's network from frame to joints.
         asked: the engine that was asked for.
         engine: with the device and precision in use.
-        digest: tells apart models of one name by what is in their files.
+        digest: a hash of the model's files: models of one name may differ.
         source: the bundle's name or folder, or the file with the peer's weights.
         note: what a reader must know beside its figures.
     """
@@ -80,7 +80,7 @@ class BenchmarkModel:
 
     @property
     def label(self) -> str:
-        """Unique among the model_entries."""
+        """Unique among the entries."""
         part = "" if self.part in (STEP, PEER) else f" {self.part}"
         asked = "" if self.asked == self.engine else f" (asked: {self.asked.precision})"
         return f"{self.name}{part}, {self.engine}{asked}"
@@ -88,7 +88,7 @@ class BenchmarkModel:
 
 @dataclass(frozen=True)
 class SkippedModel:
-    """Somebody who does not take part, and why."""
+    """A model that is left out, and why."""
 
     name: str
     reason: str

@@ -1,4 +1,4 @@
-"""The frames that everybody is timed on, and where the person is in them."""
+"""The frames that all models are timed on, and the person's box in each."""
 
 from __future__ import annotations
 

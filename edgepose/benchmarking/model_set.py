@@ -1,4 +1,4 @@
-"""Opening everybody who takes part."""
+"""Opening all models of a benchmark."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PRELIMINARY = "preliminary"
 
 @dataclass
 class ModelSet:
-    """Everybody, ready to run. Close it at the end.
+    """All models of a benchmark, ready to run. Close it at the end.
 
     Attributes:
         tasks: what to time, by model_entry.
@@ -73,7 +73,7 @@ class ModelSet:
         self.tasks[model_entry] = PeerTask(peer.estimator(network), network, benchmark_frames)
 
     def skip(self, name: str, reason: str) -> None:
-        """Remember who does not take part."""
+        """Record a model that is left out."""
         self.skipped.append(SkippedModel(name, reason))
 
     def _add_step(self, bundle: Bundle, engine: Engine, benchmark_frames: BenchmarkFrames) -> None:
@@ -133,13 +133,13 @@ def part_of_graph(path: Path, source: str, output: str) -> bytes:
 
 
 def bundle_digest(bundle: Bundle) -> str:
-    """Return what tells this bundle's networks from others of its name."""
+    """Return a hash of this bundle's networks."""
     hashes = [graph.sha256 for _, graph in sorted(bundle.manifest.graphs.items())]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 def file_digest(path: Path) -> str:
-    """Return what tells a file from others of its name."""
+    """Return a hash of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -50,7 +50,7 @@ def draw_plot(outcome: Outcome, path: Path) -> None:
 
 
 def points_of(outcome: Outcome) -> list[tuple[BenchmarkModel, float, dict[str, float]]]:
-    """Return who is drawn, with ms and PCK by protocol: those on the fewest threads."""
+    """Return the models to draw, on the fewest threads, with ms and PCK by protocol."""
     shown = [model_entry for model_entry in outcome.latency if model_entry.part in (STEP, PEER)]
     fewest = min((model_entry.asked.threads for model_entry in shown), default=1)
     found = []

@@ -22,7 +22,7 @@ def as_text(outcome: Outcome) -> str:
 
 
 def main_table(outcome: Outcome) -> Table:
-    """Everybody from frame to joints: ms, the ratio to the yardstick, and accuracy."""
+    """All models from frame to joints: ms, ratio to the reference, accuracy."""
     header: tuple[str, ...] = ("frame to joints, ms", "p50", "p95", "p99", "networks alone")
     header += (f"to {REFERENCE}'s network",)
     if outcome.accuracy is not None:
@@ -88,7 +88,7 @@ def part_table(outcome: Outcome) -> Table:
 
 
 def notes(outcome: Outcome) -> Iterator[str]:
-    """Say who was left out, what accuracy stands on, and what holds of the peers."""
+    """Return notes: models left out, data of the accuracy, and remarks on the peers."""
     for absent in outcome.skipped:
         yield f"Left out: {absent.name}: {absent.reason.rstrip('.')}."
     accuracy = outcome.accuracy

@@ -1,4 +1,4 @@
-"""What a benchmark found, and what follows from it."""
+"""The result of a benchmark: latencies, accuracy and their ratios."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Latency = Mapping[str, StageLatency]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The figures of everybody.
+    """The figures of all models.
 
     Attributes:
-        latency: ms of each model_entry by stage.
+        latency: ms of each model by stage.
         accuracy: of the models and peers, if it was measured.
         skipped: who did not take part.
         settings: how it was measured.
@@ -36,11 +36,11 @@ class Outcome:
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def accuracy_of(self, model_entry: BenchmarkModel) -> Accuracy | None:
-        """Return the accuracy that holds for an model_entry, if it is known."""
+        """Return the accuracy that holds for a model entry, if it is known."""
         return self.accuracy.of(model_entry) if self.accuracy else None
 
     def p50(self, model_entry: BenchmarkModel | None, stage: str = TOTAL) -> float | None:
-        """Return the median of a stage in ms, if there is such an model_entry with such a stage."""
+        """Return the median of a stage in ms, if there is such a model entry with such a stage."""
         found = self.latency[model_entry].get(stage) if model_entry is not None else None
         return None if found is None else found.p50
 

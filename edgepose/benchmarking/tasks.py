@@ -1,4 +1,4 @@
-"""What is timed of each model_entry."""
+"""What is timed of each model."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ class Plan:
             )
 
 
-def turns(names: Sequence[Key], plan: Plan) -> Iterator[list[Key]]:
-    """Return who has a turn in each round: everybody once, in random order."""
+def shuffled_rounds(names: Sequence[Key], plan: Plan) -> Iterator[list[Key]]:
+    """Yield the names in a new random order for each round."""
     random = Random(plan.seed)
     for _ in range(plan.rounds):
         yield random.sample(names, len(names))
@@ -70,14 +70,14 @@ def measure(
         tasks: what to time.
         plan: how often.
         on_turn: called after each turn, for a progress bar.
-        clock: seconds, for the length of turns.
+        clock: seconds, for the length of rounds.
 
     Returns:
         Latency of each task by stage; a stage that never occurred is not there.
     """
     samples: dict[Key, dict[str, list[float]]] = {key: {} for key in tasks}
     steps = dict.fromkeys(tasks, 0)
-    for order in turns(list(tasks), plan):
+    for order in shuffled_rounds(list(tasks), plan):
         for key in order:
             for _ in _calls(math.inf, WARMUP_CALLS, plan.warmup_ms, clock):
                 tasks[key](steps[key])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgepose.utils.arguments import whole
+from edgepose.utils.arguments import whole_number
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="cpu", help="a device of the backend, such as gpu")
     group.add_argument("--precision", default="auto", help="what to compute in, such as float32")
     group.add_argument(
-        "--num-threads", type=whole(1), metavar="N", help="CPU threads for each network"
+        "--num-threads", type=whole_number(1), metavar="N", help="CPU threads for each network"
     )
 
 

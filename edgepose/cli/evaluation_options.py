@@ -8,7 +8,7 @@ from pathlib import Path
 from edgepose.benchmarking.peers import PEERS
 from edgepose.evaluation.data_sets import DATA_SETS
 from edgepose.evaluation.protocols.candidates import Segment
-from edgepose.utils.arguments import listed
+from edgepose.utils.arguments import comma_separated
 
 
 def add_comparison_options(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_comparison_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--peers",
-        type=listed(str),
+        type=comma_separated(str),
         default=(),
         metavar="NAME,...",
         help=f"other networks in the annotated boxes: {', '.join(peer.option for peer in PEERS)}",
@@ -78,7 +78,7 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--segment-length",
-        type=listed(_segment),
+        type=comma_separated(_segment),
         metavar="T,...",
         help="frames from one run of the head to the next: numbers, never, or body for the light "
         "network alone (default: body,5,never)",
@@ -86,13 +86,13 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--flip", action="store_true", help="average with the mirrored clip")
     group.add_argument(
         "--scales",
-        type=listed(float),
+        type=comma_separated(float),
         metavar="S,...",
         help="sum over magnifications (paper: 0.8,0.9,...,1.4)",
     )
     group.add_argument(
         "--alpha",
-        type=listed(float),
+        type=comma_separated(float),
         metavar="A,...",
         help="tolerances of PCK (default: 0.2,0.1)",
     )

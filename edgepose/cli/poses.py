@@ -1,4 +1,4 @@
-"""The poses of a source, one after the other: at once, or some frames late."""
+"""Iterators over the frames of a source with their poses, with or without a lag."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.geometry.roi import RoiLike
 
-Posed = Iterator[tuple[Image, PoseResult]]
+FramesWithPoses = Iterator[tuple[Image, PoseResult]]
 Stopped = Callable[[], bool]
 
-#: What a tracker that holds poses back tells; its ``on_result`` and ``on_error`` put it there.
-Told = SimpleQueue[PoseResult | TrackingFailure]
+#: Results and errors of a tracker with a lag, put there by its ``on_result`` and ``on_error``.
+Notifications = SimpleQueue[PoseResult | TrackingFailure]
 
 
-def poses_at_once(
+def immediate_poses(
     tracker: PoseTracker, source: FrameSource, roi: RoiLike | None, stopped: Stopped
-) -> Posed:
-    """Track frame after frame, until the source ends or somebody stops it."""
+) -> FramesWithPoses:
+    """Track frame after frame, until the source ends or ``stopped`` returns true."""
     for frame in source:
         yield frame.image, tracker.track(frame.image, roi=roi, timestamp_ms=frame.timestamp_ms)
         if stopped():
             return
 
 
-def poses_in_time(
+def delayed_poses(
     tracker: PoseTracker,
-    told: Told,
+    notifications: Notifications,
     source: FrameSource,
     roi: RoiLike | None,
     stopped: Stopped,
-) -> Posed:
-    """Do the same with a tracker that holds poses back; those of a stopped source come, too."""
+) -> FramesWithPoses:
+    """Track with a tracker whose results come some frames late; a stopped source is flushed."""
     waiting: dict[int, Image] = {}
     for frame in source:
         number = tracker.submit(frame.image, frame.timestamp_ms, roi=roi)
         waiting[number] = frame.image
-        yield from _told(told, waiting)
+        yield from _ready(notifications, waiting)
         if stopped():
             break
     tracker.flush()
-    yield from _told(told, waiting)
+    yield from _ready(notifications, waiting)
 
 
-def _told(told: Told, waiting: dict[int, Image]) -> Posed:
-    while not told.empty():
-        notice = told.get()
-        if isinstance(notice, TrackingFailure):
-            raise notice.error
-        yield waiting.pop(notice.frame_id), notice
+def _ready(notifications: Notifications, waiting: dict[int, Image]) -> FramesWithPoses:
+    while not notifications.empty():
+        notification = notifications.get()
+        if isinstance(notification, TrackingFailure):
+            raise notification.error
+        yield waiting.pop(notification.frame_id), notification

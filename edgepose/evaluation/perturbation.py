@@ -133,7 +133,7 @@ def _cover(rng: np.random.Generator) -> Effect:
 def _light(rng: np.random.Generator) -> Effect:
     factor = rng.uniform(*(DARKEST if rng.random() < 0.5 else BRIGHTEST))
 
-    def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - as Effect says
+    def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - Effect's signature
         return np.asarray(np.clip(image * factor, 0, 255), np.uint8)
 
     return effect
@@ -143,7 +143,7 @@ def _darkness(rng: np.random.Generator) -> Effect:
     exposure, seed = ELECTRONS * rng.uniform(*LIGHT), int(rng.integers(1 << 32))
     electrons = (exposure * (np.arange(256) / 255) ** GAMMA).astype(np.float32)
 
-    def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - as Effect says
+    def effect(image: Image, box: Roi) -> Image:  # noqa: ARG001 - Effect's signature
         # Of the picture itself, so that each frame has its own noise, and always the same.
         grain = np.random.default_rng((seed, zlib.crc32(image.tobytes())))
         counted = electrons[image]

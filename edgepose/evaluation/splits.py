@@ -23,7 +23,7 @@ class Average(NamedTuple):
 
 
 def parts_of(selection: Selection) -> list[Selection]:
-    """Return a selection for every test split where it says ``all``, or else itself alone.
+    """Return a selection for every test split if its split is ``all``, or else itself alone.
 
     Raises:
         ConfigError: there is no such data set.
@@ -35,7 +35,7 @@ def parts_of(selection: Selection) -> list[Selection]:
 
 
 def are_as_published(parts: Sequence[Selection]) -> bool:
-    """Say whether parts of one set are all clips of all its test splits, on which papers report."""
+    """Return whether parts are all clips of all test splits of a set, as in papers."""
     given = tuple(part.split or data_set(part.data).splits[0] for part in parts)
     return given == _test_splits(parts[0].data) and all(
         part == Selection(part.data, part.root, part.split) for part in parts

@@ -53,7 +53,7 @@ class BatchCoordinator:
 
     @contextmanager
     def participating(self) -> Iterator[None]:
-        """Belong to the crew for the time of the block."""
+        """Count this thread as participating inside the block."""
         self._count(1)
         try:
             yield
@@ -109,27 +109,27 @@ class BatchCoordinator:
 
 
 class BatchingNetwork(Network):
-    """A network whose inferences are joined with those of others in the crew.
+    """A network whose inferences are joined with those of other participating threads.
 
     Args:
         network: takes any number of samples at a time.
-        crew: the threads that wait for each other.
+        coordinator: the threads that wait for each other.
     """
 
-    def __init__(self, network: Network, crew: BatchCoordinator) -> None:
+    def __init__(self, network: Network, coordinator: BatchCoordinator) -> None:
         self.inputs = network.inputs
         self.outputs = network.outputs
         self.device = network.device
         self.precision = network.precision
         self._network = network
-        self._crew = crew
+        self._coordinator = coordinator
 
     def infer(self, feeds: Feeds) -> dict[str, Array]:
         """Run the network on one sample; see :meth:`Network.infer`."""
-        return self._crew.infer(self._network, feeds)
+        return self._coordinator.infer(self._network, feeds)
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self._network.close()
 
 

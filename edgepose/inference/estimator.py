@@ -19,7 +19,7 @@ from edgepose.stats import TOTAL
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, PoseSurvey, RoiFollower
+from edgepose_runtime.poses.roi_tracker import PoseSurvey, RoiTracker, RoiTrackerSettings
 from edgepose_runtime.poses.smoothing import OneEuroFilter
 
 Image = NDArray[np.uint8]
@@ -54,9 +54,9 @@ class Observation:
 
 
 @cache
-def person_criteria(score_threshold: float) -> FollowingSettings:
+def person_criteria(score_threshold: float) -> RoiTrackerSettings:
     """Return what counts as a person for a network with this threshold of scores."""
-    return FollowingSettings(score_threshold=score_threshold)
+    return RoiTrackerSettings(score_threshold=score_threshold)
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class PoseEstimator:
         self.locate(image, here, clock)
         observation = self.initialise(image, here, clock)
         self.advance(image, there, observation, clock)
-        _warm_up_following(self.criteria, len(observation.keypoints))
+        _warm_up_roi_tracker(self.criteria, len(observation.keypoints))
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
@@ -164,10 +164,10 @@ class PoseEstimator:
         return Observation.of(spec, roi, keypoints, estimate, age)
 
 
-def _warm_up_following(settings: FollowingSettings, joints: int) -> None:
+def _warm_up_roi_tracker(settings: RoiTrackerSettings, joints: int) -> None:
     """Use the kernels for joints on a line of them, in no stream's state."""
     line = np.repeat(np.linspace(1, 100, joints, dtype=np.float32)[:, None], 3, axis=1)
-    follower, smoother = RoiFollower(settings), OneEuroFilter()
+    tracker, smoother = RoiTracker(settings), OneEuroFilter()
     for timestamp_ms in (0.0, 33.0):
-        follower.update(line, 320, 240, timestamp_ms)
+        tracker.update(line, 320, 240, timestamp_ms)
         smoother.apply(line[:, :2], timestamp_ms, 100.0)

@@ -12,7 +12,7 @@ from edgepose.inference.compile_cache import with_cache
 from edgepose.methods import Method, build_method
 from edgepose.utils.machine import usable_cores
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
-from edgepose_runtime.backends.base import INT8, no_int8
+from edgepose_runtime.backends.base import INT8, int8_error
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
 from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.closable import Closable
@@ -198,5 +198,5 @@ def _load_networks(
         networks[name] = opened.enter_context(network)
     computed = _listed(network.precision for network in networks.values())
     if wants_int8 and INT8 not in computed:
-        raise no_int8(computed)
+        raise int8_error(computed)
     return networks

@@ -100,15 +100,15 @@ def _open_apart(model: str | Path, backend: str, settings: BackendSettings) -> _
 
 
 def _open_batching(model: str | Path, backend: str, settings: BackendSettings) -> _Candidate:
-    crew = BatchCoordinator(LARGEST_BATCH)
+    coordinator = BatchCoordinator(LARGEST_BATCH)
     networks: list[Network] = []
 
     def join(network: Network) -> Network:
         networks.append(network)
-        return BatchingNetwork(network, crew)
+        return BatchingNetwork(network, coordinator)
 
     opened = open_model(model, backend, replace(settings, batch=None), join)
-    shared = SharedModel(opened, LARGEST_BATCH, crew.participating, batches=True)
+    shared = SharedModel(opened, LARGEST_BATCH, coordinator.participating, batches=True)
     return _Candidate(shared, _network_of_every_frame(networks))
 
 

@@ -1,4 +1,4 @@
-"""Key frames: the few frames worth looking at, and the poses of all others from those."""
+"""Key frames: networks run on few frames, whose poses are propagated to the others."""
 
 from edgepose.keyframes.settings import AUTO, KeyFrames, key_frame_settings
 

@@ -54,7 +54,7 @@ class KeyFrameDecision:
         self._error = 0.0
         self._alarm = 0
 
-    def wants(self, moved: Floats, doubt: Floats) -> bool:
+    def is_key_frame(self, moved: Floats, doubt: Floats) -> bool:
         """Whether a frame should be a key frame.
 
         Args:
@@ -79,7 +79,7 @@ class KeyFrameDecision:
         """Take in that the networks processed a frame.
 
         Args:
-            moved: as in :meth:`wants`; ``None`` if the joints were not propagated into it.
+            moved: as in :meth:`is_key_frame`; ``None`` if the joints were not propagated into it.
             surprise: mean distance of the joints from where they were expected, in sides of the
                 region.
         """

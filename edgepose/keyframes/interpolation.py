@@ -103,7 +103,7 @@ class KeyFrameInterpolation:
         places = frame_to_crop(motion.joints, roi, VIEW_SIZE).astype(np.float64)
         view, found = motion.view, []
         for each in reversed(between):
-            places, _ = self._keys.flow.carry(view, each.view, places)
+            places, _ = self._keys.flow.propagate(view, each.view, places)
             view = each.view
             found.append(np.asarray(crop_to_frame(places, roi, VIEW_SIZE), np.float64))
         return np.stack(found[::-1])

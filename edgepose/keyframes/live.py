@@ -85,10 +85,10 @@ class LiveKeyFrames:
         step = self.flow.step(image)
         keypoints = np.empty((len(step.joints), 3), np.float32)
         keypoints[:, :2], keypoints[:, 2] = step.joints, self._scores
-        return PropagatedPose(keypoints, self._decision.wants(step.moved, step.doubt), step)
+        return PropagatedPose(keypoints, self._decision.is_key_frame(step.moved, step.doubt), step)
 
-    def marked(self, observation: Observation) -> Observation:
-        """Return the observation of a frame that was chosen, as a key frame's."""
+    def as_key_frame(self, observation: Observation) -> Observation:
+        """Return a frame's observation with the origin ``key_frame``."""
         estimate = replace(observation.estimate, origin=Origin.KEY_FRAME)
         return replace(observation, estimate=estimate)
 

@@ -1,4 +1,4 @@
-"""What every temporal method is to the tracker."""
+"""The interface of temporal methods."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MethodSpec:
 
     @classmethod
     def from_manifest(cls, manifest: Manifest) -> MethodSpec:
-        """Return what a bundle's manifest says."""
+        """Return the specification in a bundle's manifest."""
         return cls(
             skeleton=get_skeleton(manifest.skeleton),
             input_size=manifest.input.size,
@@ -57,7 +57,7 @@ class MethodSpec:
         """Return the joints (K, 3) of heat-maps (K, h, w): x, y in frame pixels and score.
 
         Args:
-            heatmaps: what the network said about the crop of ``roi``.
+            heatmaps: the network's output for the crop of ``roi``.
             roi: the square of the frame that was cropped.
         """
         joints = decode_heatmaps(heatmaps)

@@ -42,12 +42,12 @@ class DistillationMethod:
         shape = tuple(int(side) for side in step.inputs["kernels"].shape[1:])
         self._no_kernels: Kernels = np.zeros(shape, np.float32)
 
-    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - as Method says
+    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - Method's signature
         """Return the encoder's own heat-maps: they cost a small part of the initialiser's."""
         heatmaps: Heatmaps = self._run(crop, self._no_kernels)["preliminary"][0]
         return heatmaps
 
-    def initialise(self, crop: Crop, roi: Roi) -> Estimate:  # noqa: ARG002 - as Method says
+    def initialise(self, crop: Crop, roi: Roi) -> Estimate:  # noqa: ARG002 - Method's signature
         """Run the initialiser, and distil kernels from its heat-maps."""
         start = self._head.infer({"image": crop[None]})["heatmaps"][0]
         found = self._run(crop, self._no_kernels, start)

@@ -20,7 +20,7 @@ class FramewiseMethod:
         self.spec = spec
         self._body = body
 
-    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - as Method says
+    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - Method's signature
         """Run the network."""
         heatmaps: Heatmaps = self._body.infer({"image": crop[None]})["heatmaps"][0]
         return heatmaps

@@ -56,7 +56,7 @@ class PropagationMethod:
         shape = (spec.skeleton.num_joints, spec.heatmap_size, spec.heatmap_size)
         self._nothing: Heatmaps = np.zeros(shape, np.float32)
 
-    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - as Method says
+    def locate(self, crop: Crop, roi: Roi) -> Heatmaps:  # noqa: ARG002 - Method's signature
         """Return BodyNet's own heat-maps: they cost a small part of HeadNet's."""
         heatmaps: Heatmaps = self._run_step(crop, self._nothing)["preliminary"][0]
         return heatmaps

@@ -46,8 +46,8 @@ class Proposal:
         return cls(frame.frame_id, frame.timestamp_ms, np.asarray(tile, np.uint8))
 
 
-def thinned(proposals: Sequence[Proposal]) -> list[Proposal]:
-    """Return the proposals with the picture of every 2nd, 4th, … alone, where they are many."""
+def limit_pictures(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the proposals with fewer pictures, evenly spaced, if they are too many."""
     step = 1
     while len(proposals) > step * MOST_TILES:
         step *= 2  # so that those that a longer list needs were kept of a shorter one

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgepose.offline.selection import (
-    EvenSteps,
+    ChangeSelector,
     Features,
     Selector,
     frames_by_rates,
@@ -33,8 +33,8 @@ IMAGES, RATES = "images", "rates"
 _MAKE_ONE = "make one with 'python -m edgepose_converters.cli.selector'"
 
 
-class LearnedSteps(Closable):
-    """Puts key frames at even steps of a learned rate: the edge form of K-FPN.
+class LearnedSelector(Closable):
+    """Selects key frames at even steps of a learned rate: the edge form of K-FPN.
 
     Args:
         path: what ``python -m edgepose_converters.cli.selector`` wrote.
@@ -96,7 +96,7 @@ class LearnedSteps(Closable):
         return frames_by_rates(self.rates(features), count)
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self._network.close()
 
 
@@ -105,15 +105,15 @@ def selection(path: Path | None) -> Iterator[tuple[Selector, Describe]]:
     """Open what chooses key frames, and what it compares frames by.
 
     Args:
-        path: a learned selector, ``None`` for :class:`EvenSteps`.
+        path: a learned selector, ``None`` for :class:`ChangeSelector`.
 
     Raises:
         BundleError: there is no such file, or it is no selector.
     """
     if path is None:
-        yield EvenSteps(), thumbnail
+        yield ChangeSelector(), thumbnail
         return
-    with LearnedSteps(path) as learned:
+    with LearnedSelector(path) as learned:
         yield learned, learned.describe
 
 

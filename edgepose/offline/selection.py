@@ -1,4 +1,4 @@
-"""Which frames of a window to look at, so that the others follow from them."""
+"""Selection of the key frames of a window."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ USUAL_GAP = 4.0
 USUAL_CHANGE = 4.0
 
 
-class EvenSteps:
-    """Puts key frames at even steps of time and change: closer together where more happens.
+class ChangeSelector:
+    """Selects key frames at even steps of time and change: closer together where more happens.
 
     Each key frame stands in the middle of its step, so that windows follow each other evenly. On
     annotated clips this recovers poses better than frames at even times, and better than what

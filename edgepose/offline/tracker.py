@@ -9,7 +9,7 @@ import numpy as np
 
 from edgepose.inference.estimator import Keypoints, StageClock
 from edgepose.inference.model import PoseModel
-from edgepose.offline.selection import EvenSteps, Selector
+from edgepose.offline.selection import ChangeSelector, Selector
 from edgepose.offline.windows import WINDOW, Describe, thumbnail, windows_of
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.frame import Frame
@@ -34,13 +34,13 @@ class KeyFrameTracking:
 
     Args:
         model: looks at the key frames.
-        select: chooses them; by default :class:`EvenSteps`.
+        select: chooses them; by default :class:`ChangeSelector`.
         describe: what that compares frames by.
         rate: the part of the frames to look at, ``None`` for as many as are worth it.
         roi: where to look in every frame, ``None`` to find and follow.
 
     Attributes:
-        looked: how many frames the networks looked at.
+        processed: how many frames the networks processed.
         frames: how many there were.
     """
 
@@ -53,13 +53,13 @@ class KeyFrameTracking:
         rate: float | None = None,
         roi: RoiLike | None = None,
     ) -> None:
-        self._select: Selector = select or EvenSteps()
+        self._select: Selector = select or ChangeSelector()
         self._describe = describe
         self._rate, self._roi = rate, roi
         self._stream = PoseStream(model)
         self._skeleton = model.skeleton
         self._interpolator = PoseInterpolator(length=2 * WINDOW + _CONTEXT)
-        self.looked = self.frames = 0
+        self.processed = self.frames = 0
 
     def warmup(self) -> None:
         """Use every network and kernel once; compiling those of interpolation takes long.
@@ -93,7 +93,7 @@ class KeyFrameTracking:
         yield from self._poses(waiting, keys)
 
     def _look(self, frame: CapturedFrame) -> PoseResult:
-        self.looked += 1
+        self.processed += 1
         image = as_bgr(frame.image)
         taken = Frame(frame.frame_id, image, frame.timestamp_ms, self._roi)
         result = self._stream.process(taken, StageClock())

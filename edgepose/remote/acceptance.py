@@ -7,14 +7,14 @@ import numpy as np
 from edgepose.inference.estimator import Keypoints
 from edgepose.remote.propagation import PropagatedAnswer, RememberedFrame
 from edgepose.stats import LateReason
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person
+from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings, is_person
 
 #: An answer's mean score relative to the track's, at least: scores of networks differ in scale.
 LEAST_SUPPORT = 0.5
 
 
 def rejection_reason(
-    answer: PropagatedAnswer, tracked: RememberedFrame, settings: FollowingSettings
+    answer: PropagatedAnswer, tracked: RememberedFrame, settings: RoiTrackerSettings
 ) -> LateReason | None:
     """Return why an answer must not replace the track's pose, ``None`` if it may.
 

@@ -114,7 +114,7 @@ class HeadConnection(Closable):
             self._method,
             self,
             self._settings,
-            following=person_criteria(spec.score_threshold),
+            person_criteria=person_criteria(spec.score_threshold),
             every=every or None,
             local=self._local,
             recorder=self._recorder,
@@ -193,7 +193,7 @@ def _expected(model: PoseModel, address: ServerAddress, settings: RemoteHead) ->
 
 
 def head_facts(manifest: Manifest) -> dict[str, str]:
-    """Return what a server's configuration says of a head that fits a bundle."""
+    """Return the facts in a server's configuration that a head for a bundle must match."""
     maps = manifest.heatmap
     return {
         "edgepose.skeleton": manifest.skeleton,

@@ -19,8 +19,8 @@ from edgepose.remote.propagation import (
     PropagatedAnswer,
     RememberedFrame,
     begin,
+    correct_estimate,
     propagate_to,
-    sustain,
 )
 from edgepose.remote.recorder import HeadRecorder
 from edgepose.remote.request_policy import RequestPolicy
@@ -32,7 +32,7 @@ from edgepose.tracking.frame import Frame
 from edgepose_runtime.errors import EdgePoseError, ServerError
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.crop import crop_frame
-from edgepose_runtime.poses.roi_tracker import FollowingSettings
+from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings
 from edgepose_runtime.tensors import Array
 
 logger = logging.getLogger("edgepose")
@@ -71,7 +71,7 @@ class RemoteHeadTracker:
         method: propagates heat-maps.
         network: the head: ``image`` to ``heatmaps``.
         settings: when to send requests.
-        following: what counts as a person.
+        person_criteria: what counts as a person.
         every: send a request every N frames; ``None`` for only when there is a need.
         local: the bundle's own head steps in while the remote one is away.
         recorder: counts.
@@ -83,18 +83,18 @@ class RemoteHeadTracker:
         network: AsyncHead,
         settings: RemoteHead,
         *,
-        following: FollowingSettings,
+        person_criteria: RoiTrackerSettings,
         every: int | None,
         local: bool,
         recorder: HeadRecorder,
     ) -> None:
         self._method = method
         self._network = network
-        self._following = following
+        self._person_criteria = person_criteria
         self._recorder = recorder
         self._local = local
         self._every = every
-        self._rule = RequestPolicy(settings, every, following.score_threshold)
+        self._rule = RequestPolicy(settings, every, person_criteria.score_threshold)
         self._lock = threading.Lock()
         self._frames: deque[RememberedFrame] = deque(maxlen=settings.remembered)
         self._number = 0
@@ -112,7 +112,7 @@ class RemoteHeadTracker:
         self._light = not self._local_is_due
         return self._light
 
-    def is_due(self, age: int | None) -> bool:  # noqa: ARG002 - as HeadStrategy says
+    def is_due(self, age: int | None) -> bool:  # noqa: ARG002 - HeadStrategy's signature
         """Whether the bundle's own head must step in: no other one answers."""
         return self._local_is_due
 
@@ -161,18 +161,18 @@ class RemoteHeadTracker:
         self._merged = ready
         return ready.frame.observation
 
-    def sustained(self, observation: Observation, frame: Frame, clock: StageClock) -> Observation:
+    def corrected(self, observation: Observation, frame: Frame, clock: StageClock) -> Observation:
         """Return a frame's observation, corrected by the answer that was merged before.
 
         Without one, or once it is too old to be trusted, the observation comes back as it is.
         """
-        with clock.stage("carry"):
+        with clock.stage("propagation"):
             last = self._merged
             if last is None or observation.estimate.origin is Origin.INITIALISED:
                 self._merged = None
                 return observation
             remembered = self._remembered(frame, observation)
-            answer = sustain(self._method, last, remembered, observation.estimate)
+            answer = correct_estimate(self._method, last, remembered, observation.estimate)
             self._merged = answer if answer.trust.max() >= LEAST_TRUST else None
             return answer.frame.observation
 
@@ -274,7 +274,7 @@ class RemoteHeadTracker:
             return LateReason.TOO_LATE
         if answer is None or number <= self._frames[-1].number:
             return self._frames[number - self._frames[0].number]
-        return rejection_reason(answer, self._frames[-1], self._following) or answer
+        return rejection_reason(answer, self._frames[-1], self._person_criteria) or answer
 
     def _is_superseded(self, asked: RememberedFrame) -> bool:
         ready = self._ready

@@ -94,10 +94,10 @@ def propagate_to(
     own = method.propagate(
         observation.estimate.heatmaps, observation.roi, frame.observation.estimate.state
     )
-    return sustain(method, last, frame, own)
+    return correct_estimate(method, last, frame, own)
 
 
-def sustain(
+def correct_estimate(
     method: PropagatingMethod, last: PropagatedAnswer, frame: RememberedFrame, own: Estimate
 ) -> PropagatedAnswer:
     """Propagate an answer to a frame of which the method made an estimate from the last one.

@@ -49,7 +49,7 @@ class SharedHeadConnection(Closable):
 
     def new_connection(self) -> HeadConnection:
         """Return the connection as one stream has it; a server that is away is reported at once."""
-        share = _Share(self._network, self._settings.server.in_flight)
+        share = _StreamConnection(self._network, self._settings.server.in_flight)
         connection = HeadConnection(self._model, self._settings, local=self._local, network=share)
         with self._lock:
             self._connections.add(connection)
@@ -68,7 +68,7 @@ class SharedHeadConnection(Closable):
                 connection.note(there, detail)
 
 
-class _Share:
+class _StreamConnection:
     """A connection as one stream has it: no stream takes the others' room."""
 
     def __init__(self, network: HeadNetwork, in_flight: int) -> None:

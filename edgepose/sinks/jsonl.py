@@ -68,7 +68,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def result_record(result: PoseResult) -> dict[str, Any]:
-    """Return what a result's line says, ready for JSON."""
+    """Return a result as plain values for JSON."""
     record: dict[str, Any] = {
         "frame": result.frame_id,
         "timestamp_ms": round(result.timestamp_ms, 3),

@@ -106,7 +106,7 @@ class VideoSink(Closable):
             self._move_into_place()
 
     def _move_into_place(self) -> None:
-        """OpenCV's encoder says nothing of a full disk, so that the file itself is asked."""
+        """Check the file itself: OpenCV's encoder does not report a full disk."""
         readable = _count_frames(self._target)
         if readable < self._num_frames:
             self._target.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ class FlowPolicy(Protocol):
         """Return the frame whose turn it is, and those that have become too old."""
 
     def clear(self) -> list[Frame]:
-        """Let go of all frames and return them."""
+        """Drop all frames and return them."""
 
 
 class EveryFrame:
@@ -74,7 +74,7 @@ class EveryFrame:
         return (self.frames.popleft() if self.frames else None), []
 
     def clear(self) -> list[Frame]:
-        """Let go of all frames."""
+        """Drop all frames."""
         frames = list(self.frames)
         self.frames.clear()
         return frames
@@ -110,7 +110,7 @@ class Latest:
         return (frames[0] if frames else None), []
 
     def clear(self) -> list[Frame]:
-        """Let go of the frame that waits."""
+        """Drop the frame that waits."""
         frames = list(self.frames)
         self.frames.clear()
         return frames

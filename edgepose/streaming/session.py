@@ -103,7 +103,7 @@ class ResultIterator:
             self._changed.notify_all()
 
     def forget_result(self) -> None:
-        """Let go of a result that was not taken."""
+        """Drop a result that was not taken."""
         with self._changed:
             if isinstance(self._item, PoseResult):
                 self._item = self._image = None

@@ -8,7 +8,7 @@ from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 
 #: After this many skipped frames in a row, the networks process one, late or not.
-LONGEST_BLIND_RUN = 4
+MOST_PREDICTED = 4
 #: The weight of the latest frame in what a step is expected to take.
 _WEIGHT = 0.3
 #: What remains of an expectation each time it keeps a step from being taken, so that one slow
@@ -44,7 +44,7 @@ class Deadline:
             )
         self.deadline_ms = float(deadline_ms)
         self._expected = {Effort.SKIP: 0.0, Effort.LIGHT: 0.0, Effort.FULL: 0.0}
-        self._blind = 0
+        self._predicted = 0
 
     def choose(self, waited_ms: float, *, tracking: bool, head_due: bool) -> Effort:
         """Return what a frame is worth.
@@ -62,7 +62,7 @@ class Deadline:
             if self._expected[effort] <= left:
                 return effort
             self._expected[effort] *= _FADING
-        return wanted[-1] if self._blind >= LONGEST_BLIND_RUN else Effort.SKIP
+        return wanted[-1] if self._predicted >= MOST_PREDICTED else Effort.SKIP
 
     def observe(self, effort: Effort, took_ms: float) -> None:
         """Take in what a step took.
@@ -71,6 +71,6 @@ class Deadline:
             effort: what was done: FULL if the head ran or the frame was searched.
             took_ms: without the waiting.
         """
-        self._blind = self._blind + 1 if effort is Effort.SKIP else 0
+        self._predicted = self._predicted + 1 if effort is Effort.SKIP else 0
         last = self._expected[effort]
         self._expected[effort] = took_ms if not last else last + _WEIGHT * (took_ms - last)

@@ -9,7 +9,12 @@ import numpy as np
 
 from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEstimator, StageClock
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, is_person, person_roi, search_rois
+from edgepose_runtime.poses.roi_tracker import (
+    RoiTrackerSettings,
+    is_person,
+    person_roi,
+    search_rois,
+)
 
 #: Regions searched per frame while nobody is found, at least: the cost of a frame without a person.
 REGIONS_PER_FRAME = 4
@@ -21,7 +26,7 @@ MOST_REGIONS = 64
 #: The best of them, which are refined.
 CANDIDATES = 3
 #: How often a candidate's region is replaced by a better one, at most.
-CLOSER_LOOKS = 3
+REGION_UPDATES = 3
 #: In a region that suits the person badly the scores are lower; so is the bar, at first.
 ROUGH_SCORE = 0.5
 #: The first closer look is a wide one, for the parts of the person that were cut off.
@@ -38,8 +43,8 @@ class PersonSearch:
     turn, and the place where the person was last: most come back where they went.
     """
 
-    def __init__(self, looker: PoseEstimator, settings: FollowingSettings) -> None:
-        self._looker = looker
+    def __init__(self, estimator: PoseEstimator, settings: RoiTrackerSettings) -> None:
+        self._estimator = estimator
         self._settings = replace(settings, min_joints=MIN_JOINTS_TO_START)
         self.reset()
 
@@ -58,7 +63,7 @@ class PersonSearch:
             roi = self._region_of_person(image)
         if roi is None:
             return None
-        look = self._looker.initialise(image, roi, clock)
+        look = self._estimator.initialise(image, roi, clock)
         if not is_person(look.keypoints, self._settings, roi.width):
             return None
         self._next = 0  # the next search begins with the most likely regions again
@@ -70,18 +75,18 @@ class PersonSearch:
         rough = [self._locate(image, roi) for roi in self._turn(image)]
         rough.sort(key=self._quality, reverse=True)
         # Rough poses do not rank people well: in a region that suits nobody scores are low.
-        closer = [self._look_closer(image, keypoints) for keypoints in rough[:CANDIDATES]]
+        closer = [self._refine_region(image, keypoints) for keypoints in rough[:CANDIDATES]]
         best = max(closer, key=self._quality)
         return self._region(image, best) if self._is_person(best) else None
 
-    def _look_closer(self, image: Image, keypoints: Keypoints) -> Keypoints:
-        """Look again around what was seen, until that changes little.
+    def _refine_region(self, image: Image, keypoints: Keypoints) -> Keypoints:
+        """Repeat in the region around the found joints, until it changes little.
 
         A region of the search may cut the person off, or show it small: the region around what
         was seen there shows more.
         """
         roi = self._region(image, keypoints, ROUGH_SCORE, WIDE_MARGIN)
-        for _ in range(CLOSER_LOOKS):
+        for _ in range(REGION_UPDATES):
             if roi is None:
                 break
             keypoints = self._locate(image, roi)
@@ -108,7 +113,7 @@ class PersonSearch:
 
     def _locate(self, image: Image, roi: Roi) -> Keypoints:
         # On a clock of its own: the stages of a search are not those of a frame.
-        return self._looker.locate(image, roi, StageClock())
+        return self._estimator.locate(image, roi, StageClock())
 
     def _is_person(self, keypoints: Keypoints) -> bool:
         return is_person(keypoints, self._settings)

@@ -55,8 +55,8 @@ class KeyFrameStrategy(Protocol):
         This changes nothing: a frame that fails leaves no trace.
         """
 
-    def marked(self, observation: Observation) -> Observation:
-        """Return the observation of a frame that was chosen, with its origin."""
+    def as_key_frame(self, observation: Observation) -> Observation:
+        """Return a key frame's observation, with its origin."""
 
     def skipped(self, propagated: PropagatedPose) -> None:
         """Take in that no network processed the frame."""
@@ -83,7 +83,7 @@ class HeadStrategy(Protocol):
     def merged(self) -> Observation | None:
         """Return the observation to continue from, if a late answer is ready."""
 
-    def sustained(self, observation: Observation, frame: Frame, clock: StageClock) -> Observation:
+    def corrected(self, observation: Observation, frame: Frame, clock: StageClock) -> Observation:
         """Return a frame's observation, corrected by an answer that was merged before."""
 
     def observed(self, frame: Frame, observation: Observation | None, *, continues: bool) -> None:

@@ -17,13 +17,13 @@ from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, Propaga
 from edgepose.tracking.track import Track
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.roi import Roi, fixed_roi
-from edgepose_runtime.poses.roi_tracker import RoiFollower
+from edgepose_runtime.poses.roi_tracker import RoiTracker
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"
 LOST = "person lost"
-POSTPONED = "not looked at, to keep the deadline"
+POSTPONED = "not processed, to keep the deadline"
 #: The best observation of a person there is, and the reason for no pose if it shows none.
 Found = tuple[Observation | None, str]
 
@@ -44,7 +44,7 @@ class LocalHead:
     """
 
     merged = observed = age_ms = forget_track = staticmethod(_nothing)
-    sustained = staticmethod(_unchanged)
+    corrected = staticmethod(_unchanged)
 
     def __init__(self, interval: int | None) -> None:
         self._interval = interval or None
@@ -67,7 +67,7 @@ class NoKeyFrames:
 
     counts_age = False
     reset = warmup = propagate = skipped = observed = staticmethod(_nothing)
-    marked = staticmethod(_unchanged)
+    as_key_frame = staticmethod(_unchanged)
 
 
 class PoseStream:
@@ -98,7 +98,7 @@ class PoseStream:
         self._estimator = PoseEstimator(model, self._head.use_light_network)
         criteria = self._estimator.criteria
         self._search = PersonSearch(self._estimator, criteria)
-        self._follower = RoiFollower(criteria)
+        self._roi_tracker = RoiTracker(criteria)
         self._smoother = PoseSmoother(smoothing)
         self._predictor = MotionPredictor()
         self._track: Track | None = None
@@ -127,7 +127,7 @@ class PoseStream:
         """Forget the person."""
         self._track = None
         self._head.forget_track()
-        parts = self._search, self._follower, self._predictor, self._smoother, self._key_frames
+        parts = self._search, self._roi_tracker, self._predictor, self._smoother, self._key_frames
         for part in parts:
             part.reset()
 
@@ -158,7 +158,7 @@ class PoseStream:
         if effort is Effort.SKIP:
             return self._predict(frame, clock)
         if roi is None:
-            found = self._find_or_follow(frame, clock, effort)
+            found = self._search_or_track(frame, clock, effort)
         else:
             found = self._observe(frame, roi, clock, effort), NOBODY_IN_ROI
         observation = found[0]
@@ -211,15 +211,15 @@ class PoseStream:
             return self._result(frame, clock.latency(), None, reason=POSTPONED)
         return self._expected(frame, keypoints, track, clock)
 
-    def _find_or_follow(self, frame: Frame, clock: StageClock, effort: Effort) -> Found:
+    def _search_or_track(self, frame: Frame, clock: StageClock, effort: Effort) -> Found:
         """Observe the region of the last pose, or search the frame."""
         self._follow_propagated()
-        follower = self._follower
-        roi = follower.roi if follower.frame_size == frame.size else None
+        roi_tracker = self._roi_tracker
+        roi = roi_tracker.roi if roi_tracker.frame_size == frame.size else None
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
         observation = self._observe(frame, roi, clock, effort)
-        if effort is Effort.FULL and observation.survey.is_nothing:
+        if effort is Effort.FULL and observation.survey.is_empty_pose:
             # As after a cut: waiting for the person to come back here would be in vain.
             return self._search.find(frame.image, clock) or observation, LOST
         return observation, LOST
@@ -230,7 +230,7 @@ class PoseStream:
         if track is not None and track.propagated is not None:
             self._track = replace(track, propagated=None)
             side = track.observation.roi.width
-            self._follower.update(track.propagated, *track.frame_size, track.timestamp_ms, side)
+            self._roi_tracker.update(track.propagated, *track.frame_size, track.timestamp_ms, side)
 
     def _observe(self, frame: Frame, roi: Roi, clock: StageClock, effort: Effort) -> Observation:
         """Estimate the pose in a region, continuing from the last frame where that is possible."""
@@ -239,9 +239,9 @@ class PoseStream:
             last = track.observation_for(frame, roi)
         if last is not None:
             observation = self._estimator.advance(frame.image, roi, last, clock)
-            observation = self._head.sustained(observation, frame, clock)
+            observation = self._head.corrected(observation, frame, clock)
             if effort is Effort.LIGHT or observation.survey.is_person:
-                return self._key_frames.marked(observation)
+                return self._key_frames.as_key_frame(observation)
         return self._estimator.initialise(frame.image, roi, clock)
 
     def _commit(
@@ -250,7 +250,7 @@ class PoseStream:
         """Make a frame with a person the last one; return the smoothed joints (K, 3)."""
         self._key_frames.observed(frame.image, observation, propagated)
         keypoints, roi = observation.keypoints, observation.roi
-        self._update_follower(frame, observation)
+        self._update_roi_tracker(frame, observation)
         track = self._track
         continues = track is not None and track.observation.roi.contains(roi.center)
         self._head.observed(frame, observation, continues=continues)
@@ -269,7 +269,7 @@ class PoseStream:
         with clock.stage("follow"):
             self._key_frames.observed(frame.image, None, propagated)
             if observation is not None:
-                self._update_follower(frame, observation)
+                self._update_roi_tracker(frame, observation)
             self._head.observed(frame, None, continues=False)
             if self._track is not None and self._track.frame_size == frame.size:
                 self._search.expect(self._track.observation.roi, frame.image)
@@ -278,8 +278,8 @@ class PoseStream:
         roi = None if observation is None else observation.roi
         return self._result(frame, clock.latency(), roi, reason=reason)
 
-    def _update_follower(self, frame: Frame, seen: Observation) -> None:
-        self._follower.update(
+    def _update_roi_tracker(self, frame: Frame, seen: Observation) -> None:
+        self._roi_tracker.update(
             seen.keypoints, *frame.size, frame.timestamp_ms, seen.roi.width, seen.survey
         )
 

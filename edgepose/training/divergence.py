@@ -1,25 +1,25 @@
-"""Noticing a training run that collapses: maps that say nothing, or a discriminator run wild."""
+"""Detects a training run that diverges: empty heat-maps, or a dominant discriminator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-#: A loss above this share of an empty map's is no better than knowing nothing.
+#: Largest useful loss, as a share of that of empty heat-maps.
 EMPTY = 0.98
-#: So many times the generator's own loss may come from the discriminator before it drowns it.
-DROWNED = 3.0
+#: Largest weighted discriminator loss, as a multiple of the generator's own heat-map loss.
+LOUDEST = 3.0
 _DECAY = 0.98
 
 
 class DivergenceMonitor:
-    """Smooths the measures of a run and says when they look like a collapse.
+    """Smooths the measures of a run, and reports when they look like a collapse.
 
     A step's measures are read where they are there: ``against_empty``, the loss of the heat-maps
     over the loss of empty ones, and ``against_heatmaps``, the weighted loss of the discriminator
     over that of the heat-maps.
 
     Args:
-        patience: steps before it judges, and that it leaves a run after it has spoken.
+        patience: steps before the first report, and between two reports.
     """
 
     def __init__(self, patience: int = 500) -> None:
@@ -56,10 +56,10 @@ class DivergenceMonitor:
                 f"The heat-maps have collapsed: their loss is {empty:.2f} times that of empty "
                 "maps. Lower the learning rate, or start from weights trained on single images."
             )
-        drowned = self._means.get("against_heatmaps", 0.0)
-        if drowned > DROWNED:
+        against = self._means.get("against_heatmaps", 0.0)
+        if against > LOUDEST:
             return (
-                f"The discriminator has run away: its part of the loss is {drowned:.1f} times that "
+                f"The discriminator has run away: its part of the loss is {against:.1f} times that "
                 "of the heat-maps. Lower adversary.weight, adversary.gain or adversary.rate_factor."
             )
         return None

@@ -9,7 +9,7 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def listed(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
+def comma_separated(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
     """Return a reader of values with commas between them; ``read`` raises ValueError for others."""
 
     def read_all(text: str) -> tuple[Value, ...]:
@@ -21,7 +21,7 @@ def listed(read: Callable[[str], Value]) -> Callable[[str], tuple[Value, ...]]:
     return read_all
 
 
-def whole(least: int) -> Callable[[str], int]:
+def whole_number(least: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from ``least`` up."""
 
     def read(text: str) -> int:

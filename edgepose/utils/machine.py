@@ -72,7 +72,7 @@ def pin_to_cores(count: int) -> None:
 
 
 def instruction_sets() -> list[str]:
-    """Return which of :data:`INSTRUCTION_SETS` this CPU has: as Linux says, else as LLVM does."""
+    """Return which of :data:`INSTRUCTION_SETS` this CPU has: from Linux, else from LLVM."""
     flags = next(_values("flags", "Features"), "").split() or _features_by_llvm()
     return list(dict.fromkeys(INSTRUCTION_SETS[flag] for flag in flags if flag in INSTRUCTION_SETS))
 

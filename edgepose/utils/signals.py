@@ -16,7 +16,7 @@ SIGNALLED = 128
 
 
 class StopSignals:
-    """Notes SIGINT, SIGTERM and SIGHUP inside its ``with`` block; a second one interrupts at once.
+    """Records SIGINT, SIGTERM and SIGHUP in its ``with`` block; a second one interrupts at once.
 
     Files can so be finished with whole frames in them, and runs with a checkpoint. Only the main
     thread can listen to signals; in others the block does nothing. A SIGHUP that is ignored, as
@@ -71,7 +71,7 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as signal says
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
         if self.stopped:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
@@ -83,6 +83,6 @@ def _is_ignored_hangup(number: signal.Signals) -> bool:
     return number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN
 
 
-def ignore_signals(worker: int) -> None:  # noqa: ARG001 - as DataLoader says
+def ignore_signals(worker: int) -> None:  # noqa: ARG001 - DataLoader's signature
     """Make a process that prepares batches ignore Ctrl-C, which a terminal sends to all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

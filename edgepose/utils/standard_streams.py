@@ -27,7 +27,7 @@ def reliable_streams() -> Iterator[None]:
         if sys.stdout is None:
             sys.stdout = opened.enter_context(_null())
         sys.stderr = cast(
-            TextIO, _Patient(opened.enter_context(_null()) if stderr is None else stderr)
+            TextIO, _TolerantStream(opened.enter_context(_null()) if stderr is None else stderr)
         )
         try:
             yield
@@ -35,8 +35,8 @@ def reliable_streams() -> Iterator[None]:
             sys.stdout, sys.stderr = stdout, stderr
 
 
-class _Patient:
-    """A stream whose reader may be gone: what cannot be written is left out."""
+class _TolerantStream:
+    """A text stream that drops what cannot be written, as when its reader is gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -14,7 +14,7 @@ class Closable(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of everything; a second call does nothing."""
+        """Release everything; a second call does nothing."""
 
     def __enter__(self: Held) -> Held:
         return self

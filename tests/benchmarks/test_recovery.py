@@ -4,7 +4,7 @@ import pytest
 from benchmarks.recovery import WIDE, RecoveryResult, cut, interrupted, main, score, table, widened
 from edgepose import PoseTracker
 from edgepose.datasets.clips import Clip
-from edgepose.evaluation.protocols.tracker import Tracked
+from edgepose.evaluation.protocols.tracker import TrackerPredictor
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import PENN13
@@ -75,7 +75,7 @@ def test_the_tracker_finds_a_person_again_within_five_frames(blank, to):
             self.count += 1
             return super().track(frame, **options)
 
-    poses = Tracked(PENN13, lambda: Told(fake_model(method))).predict(case.clip)
+    poses = TrackerPredictor(PENN13, lambda: Told(fake_model(method))).predict(case.clip)
     seen = np.isfinite(poses[case.back :, 0, 0])
     assert seen.argmax() < 5
     assert seen[5:].all()

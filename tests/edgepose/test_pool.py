@@ -379,17 +379,17 @@ class TestBatching:
         spec = TensorSpec("x", "float32", ("N", 2)), TensorSpec("y", "float32", ("N", 2))
         return FakeBackend(function, spec[:1], spec[1:]).load(b"", settings=BackendSettings())
 
-    def ask(self, crew, networks):
-        """Ask each network from a thread of its own, all in the crew; return what came."""
+    def ask(self, coordinator, networks):
+        """Ask each network from a thread of its own, all participating; return what came."""
         answers: list[object] = [None] * len(networks)
         start = threading.Barrier(len(networks))
 
         def work(index, network):
-            with crew.participating():
+            with coordinator.participating():
                 start.wait(SECONDS)
                 try:
                     x = np.full((1, 2), index, np.float32)
-                    answers[index] = BatchingNetwork(network, crew).infer({"x": x})["y"]
+                    answers[index] = BatchingNetwork(network, coordinator).infer({"x": x})["y"]
                 except InferenceError as error:
                     answers[index] = error
 
@@ -434,18 +434,18 @@ class TestBatching:
         assert all(isinstance(answer, InferenceError) for answer in answers)
 
     def test_who_is_interrupted_while_it_waits_keeps_nobody_from_going_on(self, monkeypatch):
-        crew, network = BatchCoordinator(8), self.network(lambda feeds: {"y": feeds["x"]})
+        coordinator, network = BatchCoordinator(8), self.network(lambda feeds: {"y": feeds["x"]})
         feeds = {"x": np.ones((1, 2), np.float32)}
 
         def interrupt(_predicate):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(crew._changed, "wait_for", interrupt)
+            patch.setattr(coordinator._changed, "wait_for", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                crew.infer(network, feeds)
-        assert not crew._calls
-        np.testing.assert_array_equal(crew.infer(network, feeds)["y"], feeds["x"])
+                coordinator.infer(network, feeds)
+        assert not coordinator._calls
+        np.testing.assert_array_equal(coordinator.infer(network, feeds)["y"], feeds["x"])
 
     def test_one_alone_does_not_wait_for_company(self):
         network = self.network(lambda feeds: {"y": feeds["x"]})

@@ -14,7 +14,7 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from edgepose.models.pose.batch_norm_folding import fed_norms
+from edgepose.models.pose.batch_norm_folding import norms_after_convolutions
 from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, PoseNetwork, build_network
 from edgepose_runtime.bundles.bundle import Bundle
 from edgepose_runtime.errors import CheckpointError
@@ -48,7 +48,8 @@ def read_bundle_body(bundle: Bundle, config: NetworkConfig = LIGHT_PYRAMID) -> P
     size = bundle.manifest.input.size
     network = build_network(config, get_skeleton(bundle.manifest.skeleton).num_joints).eval()
     norms = {
-        conv: norm for norm, conv in fed_norms(network, (torch.rand(1, 3, size, size),)).items()
+        conv: norm
+        for norm, conv in norms_after_convolutions(network, (torch.rand(1, 3, size, size),)).items()
     }
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Conv2d):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.utils.arguments import listed, whole
+from edgepose.utils.arguments import comma_separated, whole_number
 from edgepose_converters.cli.serve import add_batching_options
 
 SUMMARY = "turn a checkpoint into a bundle, in float or in int8"
@@ -86,7 +86,7 @@ def _add_import_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--skeleton", help="joints to convert the last layer to (default: its own)")
     group.add_argument(
         "--input-size",
-        type=whole(32),
+        type=whole_number(32),
         default=256,
         metavar="PIXELS",
         help="side of the image that it was trained for (default: 256)",
@@ -130,13 +130,16 @@ def _add_int8_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--calibration-frames",
-        type=whole(1),
+        type=whole_number(1),
         default=300,
         metavar="N",
         help="frames of training clips that the ranges of activations come from (default: 300)",
     )
     group.add_argument(
-        "--limit-clips", type=whole(1), metavar="N", help="measure on N validation clips only"
+        "--limit-clips",
+        type=whole_number(1),
+        metavar="N",
+        help="measure on N validation clips only",
     )
     group.add_argument(
         "--data-root",
@@ -158,7 +161,7 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--scales",
-        type=listed(float),
+        type=comma_separated(float),
         default=(0.85, 1.0, 1.2),
         metavar="S,S,...",
         help="scales of the views that are averaged (default: 0.85,1.0,1.2)",

@@ -1,4 +1,4 @@
-"""What ``edgepose convert`` says of what it did."""
+"""The reports that ``edgepose convert`` prints."""
 
 from __future__ import annotations
 

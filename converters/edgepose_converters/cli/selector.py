@@ -20,7 +20,7 @@ from onnx import TensorProto, compose, helper
 from onnx.utils import Extractor
 
 from edgepose.inference.model import DEFAULT_MODEL, bundle_path
-from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRates
+from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRateNetwork
 from edgepose.offline.learned_selector import IMAGES, RATES
 from edgepose.training.selectors.checkpoints import load_selectors
 from edgepose.training.selectors.features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
@@ -35,7 +35,7 @@ _FEATURES = "features"
 _PREFIX = "selector/"
 
 
-def export_selector(rates: KeyRates, bundle: Path) -> onnx.ModelProto:
+def export_selector(rates: KeyRateNetwork, bundle: Path) -> onnx.ModelProto:
     """Return a graph from a window's crops (N, 96, 96, 3) to its rates (N,).
 
     Args:
@@ -113,7 +113,7 @@ def _cut(model: onnx.ModelProto, bundle: Path) -> onnx.ModelProto:
     return cut
 
 
-def _exported(rates: KeyRates) -> onnx.ModelProto:
+def _exported(rates: KeyRateNetwork) -> onnx.ModelProto:
     content = io.BytesIO()
     with warnings.catch_warnings():
         # The tracing exporter is the one that writes opset 17; PyTorch says that it is the old one.
@@ -164,7 +164,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(words)
     selectors, bundle = load_selectors(args.selector), bundle_path(args.model)
-    if not isinstance(selectors.network, KeyRates):
+    if not isinstance(selectors.network, KeyRateNetwork):
         raise CheckpointError(
             f"The selector in {args.selector} is of the published form; only the edge form, which "
             "'python -m edgepose.training.selectors edge' trains, can be exported."

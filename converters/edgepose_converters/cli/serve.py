@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edgepose.utils.arguments import listed, whole
+from edgepose.utils.arguments import comma_separated, whole_number
 from edgepose_runtime.errors import ConfigError
 
 SUMMARY = "serve a bundle's heavy network with Triton"
@@ -32,7 +32,11 @@ def add_parser(subparsers: Any) -> None:
     _add_listening_options(parser)
     add_batching_options(parser)
     parser.add_argument(
-        "--num-threads", type=whole(1), default=2, metavar="N", help="CPU threads of an instance"
+        "--num-threads",
+        type=whole_number(1),
+        default=2,
+        metavar="N",
+        help="CPU threads of an instance",
     )
 
 
@@ -50,26 +54,30 @@ def add_batching_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("serving")
     group.add_argument(
         "--graphs",
-        type=listed(str),
+        type=comma_separated(str),
         metavar="NAME,NAME,...",
         help="which graphs of the bundle (default: those that make a remote head)",
     )
     group.add_argument(
         "--max-batch",
-        type=whole(1),
+        type=whole_number(1),
         default=16,
         metavar="N",
         help="requests that are joined to one inference, at most (default: 16)",
     )
     group.add_argument(
         "--queue-delay",
-        type=whole(0),
+        type=whole_number(0),
         default=2000,
         metavar="US",
         help="microseconds that a request may wait for others (default: 2000)",
     )
     group.add_argument(
-        "--instances", type=whole(1), default=1, metavar="N", help="copies that run side by side"
+        "--instances",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="copies that run side by side",
     )
 
 
@@ -99,7 +107,11 @@ def _add_listening_options(parser: argparse.ArgumentParser) -> None:
         ("metrics-port", 8002, "Prometheus metrics"),
     ):
         parser.add_argument(
-            f"--{name}", type=whole(1), default=port, metavar="N", help=f"{what} (default: {port})"
+            f"--{name}",
+            type=whole_number(1),
+            default=port,
+            metavar="N",
+            help=f"{what} (default: {port})",
         )
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="PEM certificate for gRPC")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key")

@@ -93,7 +93,7 @@ class KernelStepGraph(nn.Module):
             fresh: ``(N, 1, 1, 1)``, above 0 for ``start``.
         """
         features = self.dkd.encode(self.normalisation(image))
-        seen = self._memory.see(features)
+        seen = self._memory.project(features)
         matched, alone = self._match(features, seen, kernels)
         heatmaps = torch.where(fresh > 0, start, matched)
         return heatmaps, self._memory.distil(seen, heatmaps, kernels), alone

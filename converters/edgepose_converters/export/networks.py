@@ -239,7 +239,7 @@ def _exported(
 
 
 def _declare(values: Sequence[onnx.ValueInfoProto], specs: Mapping[str, TensorSpec]) -> None:
-    """Write down the shapes that tracing could not tell."""
+    """Declare the shapes that tracing could not infer."""
     for value in values:
         kind = value.type.tensor_type.elem_type
         declared = onnx.helper.make_tensor_type_proto(kind, specs[value.name].shape)

@@ -14,7 +14,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.metrics.scoring import measures_for
-from edgepose.evaluation.protocols.gt_box import GtBox
+from edgepose.evaluation.protocols.gt_box import GtBoxPredictor
 from edgepose.evaluation.protocols.runner import Candidate, evaluate
 from edgepose.inference.model import load
 from edgepose.methods import FramewiseMethod, MethodSpec
@@ -62,7 +62,7 @@ def validation_clips(root: Path, limit: int | None = None) -> list[Clip]:
 def bundle_pck(bundle: Bundle, clips: Sequence[Clip], on_clip: Callable[[], None]) -> Pck:
     """Return what a bundle reaches when its head runs on the first frame of a clip only."""
     with load(bundle.path, precision="float32", num_threads=1) as model:
-        return _pck(GtBox(model.method), clips, on_clip)
+        return _pck(GtBoxPredictor(model.method), clips, on_clip)
 
 
 def head_pck(bundle: Bundle, clips: Sequence[Clip], on_clip: Callable[[], None]) -> Pck:
@@ -71,11 +71,11 @@ def head_pck(bundle: Bundle, clips: Sequence[Clip], on_clip: Callable[[], None])
     graph = bundle.graph_path("head")
     with get_backend("openvino").load(graph, settings=settings) as network:
         method = FramewiseMethod(MethodSpec.from_manifest(bundle.manifest), network)
-        return _pck(GtBox(method), clips, on_clip)
+        return _pck(GtBoxPredictor(method), clips, on_clip)
 
 
-def thinned(clip: Clip, every: int) -> Clip:
-    """Return a clip of every n-th frame only: neighbours tell little that is new."""
+def subsampled(clip: Clip, every: int) -> Clip:
+    """Return a clip of every n-th frame only: neighbouring frames are nearly alike."""
 
     def frames() -> islice[Image]:
         return islice(clip.frames(), 0, None, every)
@@ -84,7 +84,7 @@ def thinned(clip: Clip, every: int) -> Clip:
     return replace(clip, frames=frames, keypoints=clip.keypoints[::every], boxes=boxes)
 
 
-def _pck(predictor: GtBox, clips: Sequence[Clip], on_clip: Callable[[], None]) -> Pck:
+def _pck(predictor: GtBoxPredictor, clips: Sequence[Clip], on_clip: Callable[[], None]) -> Pck:
     measures = [each for each in measures_for(ALPHAS) if each.reference == "torso"]
     run = evaluate(Candidate("", predictor), clips, measures, lambda _: on_clip())
     return Pck(*(run.score.pck(measure).limbs12 for measure in measures))

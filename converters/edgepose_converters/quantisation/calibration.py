@@ -38,7 +38,7 @@ class Recording:
     clips: tuple[str, ...]
 
 
-def spread_clips(clips: Sequence[Clip], frames: int, *, offset: float = 0.0) -> list[Clip]:
+def evenly_spaced_clips(clips: Sequence[Clip], frames: int, *, offset: float = 0.0) -> list[Clip]:
     """Return clips enough for that many frames, at even distances: the same ones every time.
 
     Args:
@@ -109,7 +109,7 @@ class _Recorder(Network):
         return calls
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self._network.close()
 
 

@@ -20,10 +20,15 @@ from edgepose_converters.quantisation.accuracy import (
     Pck,
     bundle_pck,
     head_pck,
-    thinned,
+    subsampled,
     validation_clips,
 )
-from edgepose_converters.quantisation.calibration import Feeds, Recording, record, spread_clips
+from edgepose_converters.quantisation.calibration import (
+    Feeds,
+    Recording,
+    evenly_spaced_clips,
+    record,
+)
 from edgepose_converters.quantisation.cleaning import cleaned
 from edgepose_converters.quantisation.layers import (
     quantised_layers,
@@ -96,7 +101,7 @@ class Int8Report:
     calibration: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the manifest says of it."""
+        """Return the facts for the manifest."""
         return {
             "measure": MEASURE,
             **{
@@ -162,7 +167,7 @@ class _Quantisation:
         return self._written(out, graphs, report), report
 
     def _record(self, clips: Sequence[Clip], frames: int, offset: float, label: str) -> Recording:
-        chosen = spread_clips(clips, frames, offset=offset)
+        chosen = evenly_spaced_clips(clips, frames, offset=offset)
         with show_progress(f"{label}: clips", len(chosen)) as progress:
             return record(self._source, chosen, progress.advance)
 
@@ -201,7 +206,7 @@ class _Quantisation:
         clips = self._validation
         found = {"tracking": self._loss(graphs, clips, bundle_pck, "Tracking")}
         if "head" in graphs:
-            few = [thinned(clip, _HEAD_EVERY) for clip in clips]
+            few = [subsampled(clip, _HEAD_EVERY) for clip in clips]
             found["head"] = self._loss(graphs, few, head_pck, "Head")
         return found
 

@@ -67,7 +67,7 @@ def quantised(
         with _quiet():
             result: onnx.ModelProto = nncf.quantize(
                 copy,
-                nncf.Dataset(_told(feeds, on_frame)),
+                nncf.Dataset(_reporting(feeds, on_frame)),
                 preset=QuantizationPreset.PERFORMANCE,
                 subset_size=len(feeds),
                 ignored_scope=nncf.IgnoredScope(names=_left_float(copy.graph)),
@@ -138,7 +138,7 @@ def _remove_shields(graph: onnx.GraphProto) -> None:
         graph.node.remove(node)
 
 
-def _told(feeds: Iterable[Feeds], on_frame: Callable[[], None]) -> Iterator[Feeds]:
+def _reporting(feeds: Iterable[Feeds], on_frame: Callable[[], None]) -> Iterator[Feeds]:
     for feed in feeds:
         yield feed
         on_frame()

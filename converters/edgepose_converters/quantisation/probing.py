@@ -38,7 +38,7 @@ class Probe:
 
     @cached_property
     def _reference(self) -> dict[str, Maps]:
-        """What the float graph says: of no use where no form is tried."""
+        """The float graph's heat-maps, computed when first needed."""
         return run_graph(self._graph, self._feeds, self._backend)
 
 

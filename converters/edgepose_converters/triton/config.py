@@ -117,7 +117,7 @@ def _batching(options: ServingOptions) -> Iterator[str]:
 
 
 def _warmup(spec: GraphSpec, options: ServingOptions) -> Iterator[str]:
-    """One inference of each kind before the server says that it is ready: the first is slow."""
+    """One inference of each kind before the server reports ready: the first is slow."""
     for batch in sorted({1, options.max_batch}):
         inputs = " ".join(
             f'inputs {{ key: "{each.name}" value {{ {_type_and_dims(each)} zero_data: true }} }}'

@@ -129,7 +129,7 @@ class TritonServer(Closable):
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise BackendError(f"Triton did not start: {self._last_words()}")
+                raise BackendError(f"Triton did not start: {self._last_log_lines()}")
             time.sleep(_POLL_S)
 
     def is_alive(self) -> bool:
@@ -192,7 +192,7 @@ class TritonServer(Closable):
         )
         return backends
 
-    def _last_words(self) -> str:
+    def _last_log_lines(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
         errors = [line for line in lines if _ERROR.match(line) and not _NO_GPU.search(line)]
         return " ".join((errors or lines)[-1:]) or "it said nothing."

@@ -15,7 +15,7 @@ from edgepose.benchmarking.peers.blazepose import BlazePose, BlazePoseTracker
 from edgepose.benchmarking.peers.movenet import MoveNet
 from edgepose.benchmarking.peers.rtmpose import RtmPose
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.protocols.predictors import ClipPredictor, FrameWise
+from edgepose.evaluation.protocols.predictors import ClipPredictor, FrameWisePredictor
 from edgepose_runtime.backends import Network
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.geometry.roi import Roi
@@ -61,7 +61,7 @@ class Peer:
         if self.tracker is not None:
             return self.tracker(network)
         estimator = self.estimator(network)
-        return FrameWise(estimator.skeleton, estimator)
+        return FrameWisePredictor(estimator.skeleton, estimator)
 
     def weights(self, folder: Path | None = None) -> Path | None:
         """Return the file in the folder, else in ``EDGEPOSE_WEIGHTS``, else beside the data."""

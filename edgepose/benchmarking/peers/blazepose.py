@@ -24,13 +24,13 @@ REGION_FACTOR = 1.25
 REACH, LEAST = 3, 0.5
 #: Below this the person is lost.
 LEAST_PRESENCE = 0.5
-FIRST_LOOKS = 4
+START_ITERATIONS = 4
 
 FloatArray = NDArray[np.floating]
 
 
-class Look(NamedTuple):
-    """What the network made of one region.
+class LandmarkOutput(NamedTuple):
+    """The network's output for one region.
 
     Attributes:
         pose: float32 (17, 3): x, y in frame pixels and score.
@@ -57,9 +57,9 @@ class BlazePose:
 
     def __call__(self, frame: NDArray[np.uint8], box: Roi) -> NDArray[np.float32]:
         """Return (17, 3): x, y in frame pixels and score."""
-        return self.look(frame, roi_transform(box.squared(), SIZE)).pose
+        return self.estimate(frame, roi_transform(box.squared(), SIZE)).pose
 
-    def look(self, frame: NDArray[np.uint8], affine: FloatArray) -> Look:
+    def estimate(self, frame: NDArray[np.uint8], affine: FloatArray) -> LandmarkOutput:
         """Run the network on one region.
 
         Args:
@@ -72,7 +72,9 @@ class BlazePose:
         heatmaps = answer[self._heatmaps][0][..., [*LANDMARKS, MIDDLE, CIRCLE]]
         points = _to_frame(refine(landmarks[:, :2], heatmaps), affine)
         pose = np.column_stack([points, _sigmoid(landmarks[:, 3])]).astype(np.float32)
-        return Look(pose[:-2], answer[self._presence].item(), own_region(points[-2:], affine))
+        return LandmarkOutput(
+            pose[:-2], answer[self._presence].item(), own_region(points[-2:], affine)
+        )
 
 
 class BlazePoseTracker:
@@ -89,20 +91,20 @@ class BlazePoseTracker:
 
     def predict(self, clip: Clip) -> NDArray[np.float32]:
         """Return (T, 17, 3): x, y in frame pixels and score."""
-        poses, look = [], None
+        poses, estimate = [], None
         for frame, box in zip(clip.frames(), person_boxes(clip), strict=True):
-            if look is not None:
-                look = self._network.look(frame, look.region)
-            if look is None or look.presence < LEAST_PRESENCE:
-                look = self._start(frame, box)
-            poses.append(look.pose)
+            if estimate is not None:
+                estimate = self._network.estimate(frame, estimate.region)
+            if estimate is None or estimate.presence < LEAST_PRESENCE:
+                estimate = self._start(frame, box)
+            poses.append(estimate.pose)
         return np.stack(poses)
 
-    def _start(self, frame: NDArray[np.uint8], box: Roi) -> Look:
-        look = self._network.look(frame, roi_transform(box.squared(), SIZE))
-        for _ in range(FIRST_LOOKS - 1):
-            look = self._network.look(frame, look.region)
-        return look
+    def _start(self, frame: NDArray[np.uint8], box: Roi) -> LandmarkOutput:
+        estimate = self._network.estimate(frame, roi_transform(box.squared(), SIZE))
+        for _ in range(START_ITERATIONS - 1):
+            estimate = self._network.estimate(frame, estimate.region)
+        return estimate
 
 
 def own_region(points: FloatArray, otherwise: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from edgepose.benchmarking.timing import Plan, measure
 from edgepose.cli.extras import require_packages
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
-from edgepose.utils.arguments import listed, whole
+from edgepose.utils.arguments import comma_separated, whole_number
 from edgepose.utils.machine import describe_machine
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose.utils.progress import show_progress
@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         epilog="Example: edgepose benchmark --model ppn-swift --precision auto,float32 "
         "--num-threads 1,2 --json benchmark.json --plot benchmark.png",
     )
-    _add_entrants(parser)
+    _add_model_options(parser)
     _add_plan(parser)
     group = parser.add_argument_group("accuracy")
     group.add_argument(
@@ -63,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
     )
 
 
-def _add_entrants(parser: argparse.ArgumentParser) -> None:
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("who takes part (every combination)")
     group.add_argument(
         "--model",
@@ -71,7 +71,7 @@ def _add_entrants(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE",
         help=f"name or folder; may be given several times (default: {DEFAULT_MODEL})",
     )
-    texts = listed(str)
+    texts = comma_separated(str)
     group.add_argument(
         "--backend", type=texts, default=("openvino",), metavar="B,...", help="default: openvino"
     )
@@ -85,7 +85,11 @@ def _add_entrants(parser: argparse.ArgumentParser) -> None:
         "(default: float32)",
     )
     group.add_argument(
-        "--num-threads", type=listed(whole(1)), default=(1,), metavar="N,...", help="default: 1"
+        "--num-threads",
+        type=comma_separated(whole_number(1)),
+        default=(1,),
+        metavar="N,...",
+        help="default: 1",
     )
     group.add_argument(
         "--peers",
@@ -103,14 +107,16 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         "--clip", type=Path, default=SAMPLE_CLIP, metavar="VIDEO", help="default: the sample clip"
     )
     group.add_argument(
-        "--frames", type=whole(1), default=60, metavar="N", help="of the clip (default: 60)"
+        "--frames", type=whole_number(1), default=60, metavar="N", help="of the clip (default: 60)"
     )
-    group.add_argument("--rounds", type=whole(1), default=20, metavar="N", help="default: 20")
+    group.add_argument(
+        "--rounds", type=whole_number(1), default=20, metavar="N", help="default: 20"
+    )
     group.add_argument("--seed", type=int, default=0, help="of the order in each round")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Time everybody, evaluate them, and print and write what came out; return the exit code."""
+    """Time and evaluate all models, print and write the result; return the exit code."""
     _check(args)
     cv2.setNumThreads(1)
     peers = _peers(args)

@@ -156,7 +156,7 @@ def _unused_gpu(devices: set[str]) -> str | None:
 
 
 def has_nvidia_gpu() -> bool:
-    """Say whether the system shows an NVIDIA GPU."""
+    """Return whether the system shows an NVIDIA GPU."""
     return any(path.exists() for path in _NVIDIA_DEVICES)
 
 

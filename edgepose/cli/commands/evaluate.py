@@ -27,7 +27,7 @@ from edgepose.evaluation.data_sets import (
 from edgepose.evaluation.everyday_report import everyday_as_json, everyday_tables
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
-from edgepose.evaluation.protocols.everyday import InPhotos, score_all
+from edgepose.evaluation.protocols.everyday import PhotoPredictor, score_all
 from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.evaluation.report import as_json, averages_as_json
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
@@ -120,7 +120,7 @@ def _evaluate_people(args: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as opened:
         models = _load_all([name, *args.compare], args, opened)
         candidates = [
-            *(Candidate(models[each].name, InPhotos(models[each])) for each in models),
+            *(Candidate(models[each].name, PhotoPredictor(models[each])) for each in models),
             *_peers(args, opened),
         ]
         scores = score_all(candidates, people)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgepose.offline.contact_sheet import Proposal, thinned, write_list, write_sheet
+from edgepose.offline.contact_sheet import Proposal, limit_pictures, write_list, write_sheet
 from edgepose.offline.learned_selector import selection
 from edgepose.offline.windows import windows_of
 from edgepose.utils.arguments import share
@@ -97,7 +97,7 @@ def _propose(
         frames = _counted(source, progress)
         for window in windows_of(frames, select, rate=rate, describe=describe):
             proposals += [Proposal.of(window.frames[key]) for key in window.keys]
-            proposals = thinned(proposals)
+            proposals = limit_pictures(proposals)
             count += len(window.frames)
     return proposals, count
 

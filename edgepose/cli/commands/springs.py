@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, bundle_path, load
-from edgepose.utils.arguments import share, whole
+from edgepose.utils.arguments import share, whole_number
 from edgepose.utils.output_files import check_writable, create_file
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.bundles.bundle import load_bundle, with_springs
@@ -49,7 +49,9 @@ def add_parser(subparsers: Any) -> None:
     )
     group = parser.add_argument_group("learning")
     group.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
-    group.add_argument("--clips", type=whole(1), default=120, metavar="N", help="at most so many")
+    group.add_argument(
+        "--clips", type=whole_number(1), default=120, metavar="N", help="at most so many"
+    )
     group.add_argument(
         "--perturbed",
         type=float,
@@ -70,10 +72,12 @@ def add_parser(subparsers: Any) -> None:
         help="show crops at such a part of their resolution: on clips that a model was trained on "
         "it errs less than on new ones (default: 1)",
     )
-    group.add_argument("--reach", type=whole(0), default=1, help="frames that are neighbours")
+    group.add_argument(
+        "--reach", type=whole_number(0), default=1, help="frames that are neighbours"
+    )
     group.add_argument("--loss", choices=("choice", "hinge"), default="choice")
-    group.add_argument("--steps", type=whole(1), default=160, help="on halved heat-maps")
-    group.add_argument("--fine-steps", type=whole(0), default=0, help="then on whole ones")
+    group.add_argument("--steps", type=whole_number(1), default=160, help="on halved heat-maps")
+    group.add_argument("--fine-steps", type=whole_number(0), default=0, help="then on whole ones")
     group.add_argument(
         "--learn-time", action="store_true", help="learn springs and weights in time as well"
     )

@@ -17,7 +17,7 @@ from edgepose.cli.commands.track_key_frames import (
 )
 from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
-from edgepose.cli.poses import Posed, Told, poses_at_once, poses_in_time
+from edgepose.cli.poses import FramesWithPoses, Notifications, delayed_poses, immediate_poses
 from edgepose.cli.tables import latency_table
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
@@ -25,7 +25,7 @@ from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote import RemoteHead
 from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
-from edgepose.utils.arguments import share, whole
+from edgepose.utils.arguments import share, whole_number
 from edgepose.utils.progress import show_progress
 from edgepose.utils.signals import StopSignals
 from edgepose_runtime.backends.triton import ServerSettings
@@ -111,7 +111,7 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--lag-frames",
-        type=whole(0),
+        type=whole_number(0),
         metavar="N",
         help="later frames that a refined pose waits for (default: 2)",
     )
@@ -136,9 +136,9 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
-        told: Told = SimpleQueue()
+        notifications: Notifications = SimpleQueue()
         refine, key_frames = refinement(args), live_key_frames(args, source)
-        tracker = opened.enter_context(_tracker(args, key_frames, refine, told))
+        tracker = opened.enter_context(_tracker(args, key_frames, refine, notifications))
         model, tracking = tracker.model, None
         if args.key_frames and key_frames is None:
             tracking = opened.enter_context(key_frame_tracking(args, model))
@@ -149,9 +149,11 @@ def run(args: argparse.Namespace) -> int:
             track_by_key_frames(tracking, source, outputs, stop)
         else:
             tracker.warmup()
-            poses = poses_at_once(tracker, source, args.roi, lambda: stop.stopped)
+            poses = immediate_poses(tracker, source, args.roi, lambda: stop.stopped)
             if refine is not None and refine.lag_frames:
-                poses = poses_in_time(tracker, told, source, args.roi, lambda: stop.stopped)
+                poses = delayed_poses(
+                    tracker, notifications, source, args.roi, lambda: stop.stopped
+                )
             try:
                 _write_all(poses, outputs, source.num_frames)
             finally:
@@ -190,10 +192,12 @@ def _tracker(
     args: argparse.Namespace,
     key_frames: KeyFrames | None,
     refine: ThinSlicing | None,
-    told: Told,
+    notifications: Notifications,
 ) -> PoseTracker:
     is_late = refine is not None and refine.lag_frames > 0
-    late: dict[str, Any] = {"on_result": told.put, "on_error": told.put} if is_late else {}
+    late: dict[str, Any] = (
+        {"on_result": notifications.put, "on_error": notifications.put} if is_late else {}
+    )
     return PoseTracker(
         args.model,
         **engine_options(args),
@@ -214,7 +218,7 @@ def _remote_head(address: str | None) -> RemoteHead | None:
     return RemoteHead(address, server=ServerSettings(token=os.environ.get(TOKEN)))
 
 
-def _write_all(poses: Posed, outputs: Outputs, count: int | None) -> None:
+def _write_all(poses: FramesWithPoses, outputs: Outputs, count: int | None) -> None:
     with show_progress("track", count) as progress:
         for image, result in poses:
             wanted = outputs.write(image, result)
@@ -244,6 +248,6 @@ def summary(stats: TrackerStats, model: PoseModel) -> str:
 def _head_summary(head: HeadStats) -> str:
     """Return what became of the requests to a remote head."""
     ends = {"merged": head.merged, **head.dropped, **head.failed, "under way": head.in_flight}
-    told = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in ends.items() if count)
+    outcomes = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in ends.items() if count)
     took = "" if head.latency is None else f" Answers took {head.latency.p50:.0f} ms (p50)."
-    return f"The remote head was asked {head.requests} times ({told or 'no need'}).{took}\n"
+    return f"The remote head was asked {head.requests} times ({outcomes or 'no need'}).{took}\n"

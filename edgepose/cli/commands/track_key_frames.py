@@ -1,4 +1,4 @@
-"""``edgepose track --key-frames``: few frames of a file or camera are looked at."""
+"""``edgepose track --key-frames``: few frames of a file or camera are processed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _refuse_unused(args: argparse.Namespace) -> None:
     if unused:
         raise ConfigError(
             f"{' and '.join(unused)} cannot be combined with --key-frames for a file, where few "
-            "frames are looked at and each by the model's own networks; leave one out."
+            "frames are processed and each by the model's own networks; leave one out."
         )
 
 
@@ -95,7 +95,7 @@ def _until_stopped(source: FrameSource, stop: StopSignals) -> Iterator[CapturedF
 
 
 def _report(tracking: KeyFrameTracking, poses: int, looks: list[float], total: float) -> str:
-    """Say how many frames were looked at, and what the others saved.
+    """Return how many frames were processed, and the time that the others saved.
 
     Args:
         tracking: what was done.
@@ -105,11 +105,11 @@ def _report(tracking: KeyFrameTracking, poses: int, looks: list[float], total: f
     """
     if not tracking.frames:
         return ""
-    part = tracking.looked / tracking.frames
+    part = tracking.processed / tracking.frames
     # The median: the first look, over the whole picture and by the head, is saved nowhere.
-    saved = median(looks or [0.0]) * (tracking.frames - tracking.looked)
+    saved = median(looks or [0.0]) * (tracking.frames - tracking.processed)
     return (
-        f"A person in {poses} of {tracking.frames} frames. Looked at {tracking.looked} of them "
+        f"A person in {poses} of {tracking.frames} frames. Processed {tracking.processed} of them "
         f"({100 * part:.0f} %), which took {sum(looks):.1f} of {total:.1f} s and saved about "
         f"{saved:.1f} s.\n"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
 from edgepose.datasets.root import data_root
-from edgepose.utils.arguments import whole
+from edgepose.utils.arguments import whole_number
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 
@@ -60,11 +60,11 @@ def _add_run_options(group: Any) -> None:
     )
     group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: cpu)")
     group.add_argument(
-        "--num-threads", type=whole(1), metavar="N", help="CPU threads of the network"
+        "--num-threads", type=whole_number(1), metavar="N", help="CPU threads of the network"
     )
     group.add_argument(
         "--workers",
-        type=whole(0),
+        type=whole_number(0),
         metavar="N",
         help="processes that prepare batches (default: a few)",
     )
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     _use_threads(args.num_threads)
     with _reporting(config.name, config.total_steps) as report:
         done = _train(config, root, settings, report)
-    print(_farewell(args, settings, done))
+    print(_final_message(args, settings, done))
     return 0
 
 
@@ -161,7 +161,7 @@ def _print_rows(progress: Progress) -> None:
 
 
 def _summary(progress: Progress) -> str:
-    """The figures that tell how training goes."""
+    """The last losses and accuracy, for the progress bar."""
     shown = {
         name: value
         for name, value in progress.metrics.items()
@@ -170,7 +170,7 @@ def _summary(progress: Progress) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
 
 
-def _farewell(args: argparse.Namespace, settings: RunSettings, done: bool) -> str:
+def _final_message(args: argparse.Namespace, settings: RunSettings, done: bool) -> str:
     if done:
         return f"Done: {settings.checkpoint}"
     words = ["edgepose", "train", args.config, "--out", str(settings.folder), "--resume"]

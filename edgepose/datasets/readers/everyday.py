@@ -62,7 +62,7 @@ def read_everyday_clips(root: Path, split: str = "val", on_broken: OnBroken = re
 
 
 def is_evaluated(labels: NDArray[np.float32], box: NDArray[np.float32]) -> bool:
-    """Say whether a person has enough labels and pixels to be evaluated.
+    """Return whether a person has enough labels and pixels to be evaluated.
 
     Args:
         labels: (17, 3) x, y in pixels and 0 for joints without a label; COCO's order.

@@ -24,10 +24,10 @@ from edgepose.datasets.sampling.synthetic_motion import chained
 from edgepose.datasets.sampling.warping import crop_matrix, warp_image, warp_keypoints
 from edgepose.datasets.sampling.windows import (
     Frame,
-    carried_boxes,
+    animate_still,
     clip_window,
     cut_frame,
-    moving_still,
+    fill_missing_boxes,
     open_frame,
 )
 from edgepose_runtime.errors import ConfigError, DataError
@@ -173,10 +173,10 @@ class Sampler:
     def _try_clip(self, rng: np.random.Generator, size: int, length: int) -> list[Crop] | None:
         settings, source = self._settings, self._source(rng)
         if source.images:
-            frames = moving_still(rng, source.draw_image(rng), length)
+            frames = animate_still(rng, source.draw_image(rng), length)
         else:
             frames = clip_window(rng, source.draw_clip(rng), length, settings)
-        boxes = carried_boxes(frames) if frames else None
+        boxes = fill_missing_boxes(frames) if frames else None
         if not frames or not boxes or not any(frame.keypoints[:, 2].any() for frame in frames):
             return None
         placement = draw_placement(rng, settings)

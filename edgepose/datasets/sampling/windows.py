@@ -104,8 +104,8 @@ def clip_window(
     return frames[::-1] if rng.random() < settings.reverse_probability else frames
 
 
-def moving_still(rng: np.random.Generator, record: PersonImage, length: int) -> list[Frame] | None:
-    """Draw a motion for a still; None if nobody knows where the person is.
+def animate_still(rng: np.random.Generator, record: PersonImage, length: int) -> list[Frame] | None:
+    """Turn a still into frames of a random motion; None if it has no known box or joints.
 
     Raises:
         DataError: the picture cannot be decoded.
@@ -118,8 +118,8 @@ def moving_still(rng: np.random.Generator, record: PersonImage, length: int) -> 
     return [_moved(still, still.box, motion) for motion in motions]
 
 
-def carried_boxes(frames: Sequence[Frame]) -> list[Roi] | None:
-    """Each frame's box, or where it has none that before it; None if the first has none."""
+def fill_missing_boxes(frames: Sequence[Frame]) -> list[Roi] | None:
+    """Return each frame's box, missing ones from the frame before; None if the first has none."""
     boxes: list[Roi] = []
     for frame in frames:
         box = frame.box or (boxes[-1] if boxes else None)

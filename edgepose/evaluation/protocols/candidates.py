@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from edgepose.evaluation.protocols.gt_box import BodyAlone, GtBox
+from edgepose.evaluation.protocols.gt_box import BodyOnlyMethod, GtBoxPredictor
 from edgepose.evaluation.protocols.runner import Candidate
-from edgepose.evaluation.protocols.tracker import Tracked
+from edgepose.evaluation.protocols.tracker import TrackerPredictor
 from edgepose.inference.model import PoseModel
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose.tracker import PoseTracker
@@ -33,11 +33,15 @@ def in_boxes(
     """
     method = model.method
     if isinstance(method, FramewiseMethod):
-        return [Candidate(model.name, GtBox(method, None, flip, scales))]
+        return [Candidate(model.name, GtBoxPredictor(method, None, flip, scales))]
     return [
-        Candidate(f"{model.name} body alone", GtBox(BodyAlone(method), None, flip, scales))
+        Candidate(
+            f"{model.name} body alone", GtBoxPredictor(BodyOnlyMethod(method), None, flip, scales)
+        )
         if segment == "body"
-        else Candidate(f"{model.name} T={segment or 'never'}", GtBox(method, segment, flip, scales))
+        else Candidate(
+            f"{model.name} T={segment or 'never'}", GtBoxPredictor(method, segment, flip, scales)
+        )
         for segment in segments
     ]
 
@@ -46,5 +50,5 @@ def as_tracker(model: PoseModel, *, smoothing: bool = True) -> Candidate:
     """The ``tracker`` protocol with the tracker's own defaults, or without its smoothing."""
     label = f"{model.name} tracker{'' if smoothing else ', unsmoothed'}"
     return Candidate(
-        label, Tracked(model.skeleton, lambda: PoseTracker(model, smoothing=smoothing))
+        label, TrackerPredictor(model.skeleton, lambda: PoseTracker(model, smoothing=smoothing))
     )

@@ -45,7 +45,7 @@ FIGURES = ("AR12", f"PCK12@{TOLERANCE:g}", "no pose")
 _LIMBS = [COCO17.index(name) for name in LIMB_JOINTS]
 
 
-class InPhotos:
+class PhotoPredictor:
     """A model as a tracker uses it, told where the person is: it may say that nobody is there.
 
     Args:
@@ -130,7 +130,7 @@ def score_people(
 
 
 def score_all(candidates: Sequence[Candidate], people: Sequence[Clip]) -> list[PeopleScore]:
-    """Predict and score everybody with each model, with a progress bar."""
+    """Predict and score all people with each model, with a progress bar."""
 
     def score(candidate: Candidate) -> PeopleScore:
         def report(_: Clip) -> None:

@@ -29,7 +29,7 @@ PAPER_SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 
 
 @dataclass(frozen=True)
-class GtBox:
+class GtBoxPredictor:
     """Predicts clips with the annotated boxes.
 
     Attributes:
@@ -79,7 +79,7 @@ class GtBox:
         return _peaks(np.asarray(sum(pasted)) / len(copies))
 
 
-class BodyAlone:
+class BodyOnlyMethod:
     """The light network of a method by itself: each frame for itself, no head, no propagation."""
 
     def __init__(self, method: Method) -> None:
@@ -90,7 +90,7 @@ class BodyAlone:
         """Run the light network."""
         return Estimate(self.locate(crop, roi), None, Origin.INITIALISED)
 
-    def advance(self, crop: Crop, roi: Roi, state: None) -> Estimate:  # noqa: ARG002 - as Method says
+    def advance(self, crop: Crop, roi: Roi, state: None) -> Estimate:  # noqa: ARG002 - Method's signature
         """Run the light network: it has no state."""
         return self.initialise(crop, roi)
 

@@ -1,4 +1,4 @@
-"""Who predicts: anything that gives one pose for every frame of a clip."""
+"""Predictors: anything that gives one pose for every frame of a clip."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ClipPredictor(Protocol):
 
 
 @dataclass(frozen=True)
-class FrameWise:
+class FrameWisePredictor:
     """A network that knows nothing of time, given the annotated box of each frame.
 
     Attributes:

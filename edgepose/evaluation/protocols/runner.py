@@ -70,7 +70,7 @@ def evaluate(
 def run_all(
     candidates: Sequence[Candidate], clips: Sequence[Clip], measures: Sequence[Measure]
 ) -> list[Run]:
-    """Evaluate everybody, with a progress bar over the frames."""
+    """Evaluate all candidates, with a progress bar over the frames."""
     total = len(candidates) * sum(len(clip) for clip in clips)
     with show_progress("Evaluating", total) as progress:
         return [

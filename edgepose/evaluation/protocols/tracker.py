@@ -22,11 +22,11 @@ class Tracker(Protocol):
         """Return the pose in the next frame."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
 
 
 @dataclass(frozen=True)
-class Tracked:
+class TrackerPredictor:
     """Predicts clips as a user would: one fresh tracker per clip, frame after frame.
 
     Attributes:
@@ -39,7 +39,7 @@ class Tracked:
 
     def predict(self, clip: Clip) -> NDArray[np.float32]:
         """Return (T, K, 3): x, y in frame pixels and score; a frame without a pose is all NaN."""
-        results = track_through(self.new_tracker(), clip)
+        results = track_clip(self.new_tracker(), clip)
         return np.stack([self._keypoints(result) for result in results])
 
     def _keypoints(self, result: PoseResult) -> NDArray[np.float32]:
@@ -48,8 +48,8 @@ class Tracked:
         return result.keypoints
 
 
-def track_through(tracker: Tracker, clip: Clip) -> list[PoseResult]:
-    """Return what a fresh tracker says about each frame of a clip, and close it."""
+def track_clip(tracker: Tracker, clip: Clip) -> list[PoseResult]:
+    """Return a fresh tracker's result for each frame of a clip, and close the tracker."""
     try:
         return [
             tracker.track(frame, timestamp_ms=1000 * index / clip.fps)

@@ -1,4 +1,4 @@
-"""What several networks are made of: residual blocks with torchvision's names, and enlarging."""
+"""Building blocks of several networks: residual blocks with torchvision's names, upsampling."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class CSPNeXt(nn.Module):
         )
         for number, (outputs, blocks, is_last) in enumerate(_STAGES, 1):
             layers: list[nn.Module] = [ConvSilu(channels, outputs, 3, 2)]
-            layers += [PooledReach(outputs)] if is_last else []
+            layers += [SpatialPyramidPooling(outputs)] if is_last else []
             layers += [CrossStageLayer(outputs, blocks, skip=not is_last)]
             self.add_module(f"stage{number}", nn.Sequential(*layers))
             channels = outputs
@@ -112,7 +112,7 @@ class ChannelAttention(nn.Module):
         return x * nn.functional.hardsigmoid(self.fc(x.mean((2, 3), keepdim=True)))
 
 
-class PooledReach(nn.Module):
+class SpatialPyramidPooling(nn.Module):
     """Spatial pyramid pooling: maxima of windows of several sizes beside each other."""
 
     def __init__(self, channels: int) -> None:

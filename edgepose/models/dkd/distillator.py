@@ -119,7 +119,7 @@ class PoseKernels(nn.Module):
         self.u = nn.Conv2d(channels, joints, 1, bias=False)
         self.norm = _norm(joints)
 
-    def see(self, features: Tensor) -> Tensor:
+    def project(self, features: Tensor) -> Tensor:
         """Return what there is to distil from and to match, of features ``(B, F, h, w)``.
 
         ``(B, F, h / pooling, w / pooling)``, or C channels where they are ``narrow``.
@@ -165,7 +165,7 @@ class ConvLstm(nn.Module):
         self.u = nn.Conv2d(channels, joints, 1, bias=False)
         self.norm = _norm(joints)
 
-    def see(self, features: Tensor) -> Tensor:
+    def project(self, features: Tensor) -> Tensor:
         """Return what there is to learn from, ``(B, F, h / pooling, w / pooling)``."""
         return pooled(features, self.pooling)
 

@@ -13,7 +13,7 @@ from edgepose.models.pose.network import PoseNetwork
 
 Memory = PoseKernels | ConvLstm
 Encoder = PoseNetwork | SmallCPM
-Spoil = Callable[[Tensor], Tensor]
+Corruption = Callable[[Tensor], Tensor]
 
 
 class DKD(nn.Module):
@@ -68,13 +68,13 @@ class DKD(nn.Module):
         """
         if self.memory is None:
             return features[:, :0, :1, :1]
-        return self.memory.distil(self.memory.see(features), heatmaps, state)
+        return self.memory.distil(self.memory.project(features), heatmaps, state)
 
     def match(self, features: Tensor, state: Tensor) -> Tensor:
         """Return a frame's heat-maps ``(B, K, h, w)`` from its features and the last state."""
         if self.memory is None:
             return self.encoder.classify(features)
-        matched = self.memory.match(self.memory.see(features), state)
+        matched = self.memory.match(self.memory.project(features), state)
         if not self.skip:
             return matched
         return self.encoder.activate(self.encoder.respond(features) + matched)
@@ -96,12 +96,12 @@ class DKD(nn.Module):
         heatmaps = self.match(features, state)
         return heatmaps, self.distil(features, heatmaps, state)
 
-    def forward(self, clip: Tensor, spoil: Spoil | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, clip: Tensor, corrupt: Corruption | None = None) -> tuple[Tensor, Tensor]:
         """Return the final heat-maps of a clip and those of the encoder alone.
 
         Args:
             clip: ``(B, T, 3, S, S)``.
-            spoil: changes the first frame's heat-maps before they are distilled, as training does
+            corrupt: changes the first frame's heat-maps before they are distilled, as training does
                 to let the network learn to recover.
 
         Returns:
@@ -112,19 +112,21 @@ class DKD(nn.Module):
         alone = self.encoder.classify(features).unflatten(0, clip.shape[:2])
         features = features.unflatten(0, clip.shape[:2])
         first = alone[:, 0] if self.initialiser is None else self.initialiser(clip[:, 0])
-        return self.carry(features, first, spoil), alone
+        return self.propagate(features, first, corrupt), alone
 
-    def carry(self, features: Tensor, first: Tensor, spoil: Spoil | None = None) -> Tensor:
-        """Return the heat-maps ``(B, T, K, h, w)`` of a clip whose first ones are there.
+    def propagate(
+        self, features: Tensor, first: Tensor, corrupt: Corruption | None = None
+    ) -> Tensor:
+        """Propagate the first heat-maps through a clip, ``(B, T, K, h, w)``.
 
         Args:
             features: ``(B, T, F, h, w)``.
             first: ``(B, K, h, w)``, of the first frame.
-            spoil: see :meth:`forward`.
+            corrupt: see :meth:`forward`.
         """
         final, state = [first], None
         for t in range(1, features.shape[1]):
-            last = spoil(first) if spoil is not None and t == 1 else final[-1]
+            last = corrupt(first) if corrupt is not None and t == 1 else final[-1]
             state = self.distil(features[:, t - 1], last, state)
             final.append(self.match(features[:, t], state))
         return torch.stack(final, 1)

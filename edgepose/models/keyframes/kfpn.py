@@ -29,7 +29,7 @@ class KfpnConfig:
         poles: of the selector's own dictionary.
         rho: weight of the ridge in Eq. 16.
         sparsity: weight of the number of key frames.
-        recovery: weight of what they leave unexplained.
+        recovery: weight of the residual.
         power: 1 for the norm of that, as in the released code; 2 for its square, as in the paper.
         fixed_scale: Y counts in the loss as it is around its mean, at unit mean square and without
             gradients, so that the loss cannot fall by shrinking Y. Published is without that.
@@ -143,16 +143,16 @@ class KFPN(nn.Module):
         """
         config = self.config
         if config.fixed_scale:
-            embedded = at_unit_scale(embedded.detach(), present)
+            embedded = standardised(embedded.detach(), present)
         if present is not None:
             selection, embedded = selection * present, embedded * present[:, None]
         atoms = build_atoms(self.radius, self.angle, config.frames)
-        rest = unexplained(atoms @ atoms.mT, selection, embedded, config.rho)
+        rest = residual(atoms @ atoms.mT, selection, embedded, config.rho)
         left = rest.norm() if config.power == 1 else rest.square().sum()
         return config.recovery * left + config.sparsity * selection.sum()
 
 
-def unexplained(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> Tensor:
+def residual(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> Tensor:
     """Return ``(I + D D' S / rho)^-1 Y``: what selected frames do not say about all (SPEC 5.3).
 
     Args:
@@ -166,7 +166,7 @@ def unexplained(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> 
     return rest
 
 
-def at_unit_scale(embedded: Tensor, present: Tensor | None = None) -> Tensor:
+def standardised(embedded: Tensor, present: Tensor | None = None) -> Tensor:
     """Return Y (T, M) around its mean, of unit mean square over the frames that are there."""
     there = torch.ones(len(embedded)) if present is None else present
     around = (embedded - (there @ embedded) / there.sum()) * there[:, None]
@@ -188,7 +188,7 @@ def key_frames(selection: Tensor, threshold: float, count: int | None = None) ->
     return chosen or [int(selection.argmax())]
 
 
-def decided(selection: Tensor) -> Tensor:
+def binarised(selection: Tensor) -> Tensor:
     """Return selections as 0 or 1, with the gradients of those from 0 to 1."""
     return (selection > 0.5).to(selection.dtype) + selection - selection.detach()
 

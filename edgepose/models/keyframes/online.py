@@ -59,8 +59,8 @@ class OnlineConfig:
         return 2 if self.edge and self.grid >= 6 else 1
 
 
-class OnlineKeys(nn.Module):
-    """Compares a frame's features with those expected from the key frames before it.
+class OnlineDiscriminator(nn.Module):
+    """Decides whether a frame is a new key frame, from its features and the expected ones.
 
     The published form has two 3x3 and two 1x1 convolutions on 1024 channels; the edge form has the
     same on pooled features with few channels.
@@ -113,7 +113,7 @@ class OnlineKeys(nn.Module):
         return expected
 
 
-class StreamKeys:
+class OnlineKeyFrameSelector:
     """Chooses the key frames of a stream of any length, from the past alone.
 
     The frames come in windows. The first of a window are collected, and the selector chooses among
@@ -129,7 +129,7 @@ class StreamKeys:
     def __init__(
         self,
         selector: Selector,
-        discriminator: OnlineKeys,
+        discriminator: OnlineDiscriminator,
         compared: Callable[[Tensor], Tensor] = lambda features: features,
     ) -> None:
         self._select, self._compared = selector, compared

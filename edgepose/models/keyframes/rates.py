@@ -18,8 +18,8 @@ _SLOPE = 0.01
 _UNIT = 0.5413
 
 
-class KeyRates(nn.Module):
-    """Says how many key frames each part of a window is worth.
+class KeyRateNetwork(nn.Module):
+    """Predicts a rate of key frames for each frame of a window.
 
     It looks at the frozen features of a trunk, at how they differ from their mean over the window
     and from the frame before, and then along time.
@@ -71,7 +71,7 @@ def key_times(rates: Tensor, count: int) -> Tensor:
     return before + part.clamp(0, 1)
 
 
-def unexplained_at(gram: Tensor, times: Tensor, values: Tensor, rho: float) -> Tensor:
+def residual_at(gram: Tensor, times: Tensor, values: Tensor, rho: float) -> Tensor:
     """Return what key frames at real-valued times do not say of all (T, M): Eq. 16 for whole ones.
 
     Between two frames both what is seen and what it says of others is interpolated linearly, so

@@ -36,7 +36,7 @@ def fold_batch_norms(module: Module, *example: Tensor) -> Module:
     copy = deepcopy(module).eval()
     before = _results(copy, example)
     names = {layer: name for name, layer in copy.named_modules()}
-    for norm, convolution in fed_norms(copy, example).items():
+    for norm, convolution in norms_after_convolutions(copy, example).items():
         transposed = isinstance(convolution, nn.ConvTranspose2d)
         fused: Any = fuse_conv_bn_eval(convolution, norm, transposed)
         convolution.weight, convolution.bias = fused.weight, fused.bias
@@ -59,7 +59,7 @@ def fold_while_training(module: nn.Module, *example: Tensor) -> None:
         example: inputs to run it with.
     """
     training = module.training
-    for norm, convolution in fed_norms(module.eval(), example).items():
+    for norm, convolution in norms_after_convolutions(module.eval(), example).items():
         normed: Any = _NormedConvolution(convolution, norm)
         convolution._conv_forward = normed  # type: ignore[method-assign]
         # Not a module: as a child it would not stand in the way of the class's own method.
@@ -91,7 +91,9 @@ def _results(module: nn.Module, example: tuple[Tensor, ...]) -> tuple[Tensor, ..
     return (found,) if isinstance(found, Tensor) else tuple(found)
 
 
-def fed_norms(module: nn.Module, example: tuple[Tensor, ...]) -> dict[nn.BatchNorm2d, Convolution]:
+def norms_after_convolutions(
+    module: nn.Module, example: tuple[Tensor, ...]
+) -> dict[nn.BatchNorm2d, Convolution]:
     """Return each batch norm that always gets its input straight from one convolution."""
     makers: dict[int, tuple[Convolution, Tensor]] = {}
     feeders: dict[nn.BatchNorm2d, set[Convolution | None]] = {}

@@ -11,7 +11,7 @@ from edgepose_runtime.errors import ConfigError
 
 
 class FlowPPU(nn.Module):
-    """Carry the previous heat-maps to this frame with one bilinear sample per cell.
+    """Warp the previous heat-maps to this frame with one bilinear sample per cell.
 
     The reference PPU (PPN, section "PPU", Eq. 5) samples nine taps of all K maps per output map
     and dilation. Here each map is sampled once, where a learnt flow points, and weighted per

@@ -1,4 +1,4 @@
-"""PosePropagationNet: a head starts the heat-maps, a light body and the PPU carry them on."""
+"""PosePropagationNet: a head starts the heat-maps, a light body and the PPU propagate them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.thin_slicing.transforms import Transform, carried, dense_transform
+from edgepose.models.thin_slicing.transforms import Transform, dense_transform, warp_frames
 from edgepose_runtime.thin_slicing.distance import LEAST_STIFFNESS
 from edgepose_runtime.thin_slicing.graph import PoseGraph
 from edgepose_runtime.thin_slicing.springs import Springs
@@ -143,7 +143,7 @@ class MessagePassing(nn.Module):
                 continue
             sent = self._sent_in_time(last, d)[:, first + offset : end + offset]
             if grids is not None:
-                sent = carried(sent, grids[:, first:end, d])
+                sent = warp_frames(sent, grids[:, first:end, d])
             messages[:, first:end, d] = self._transformed(sent, springs[d])
             heard[first:end, d] = 1
         return messages, heard

@@ -49,16 +49,16 @@ class SliceNetwork(nn.Module):
     def potentials(self, images: Tensor) -> Tensor:
         """Return what messages are exchanged about: float32 (N, K, h, w) of images (N, 3, S, S).
 
-        Those are the heat-maps, or the :func:`unbent` responses.
+        Those are the heat-maps, or the :func:`linearised_sigmoid` responses.
         """
         if not self.before_sigmoid:
             return self.forward(images).float()
         network: RespondingNetwork = self.unary  # type: ignore[assignment]  # as asked for
-        return unbent(network.respond(network.features(images)).float())
+        return linearised_sigmoid(network.respond(network.features(images)).float())
 
     def heatmaps(self, potentials: Tensor) -> Tensor:
         """Return the heat-maps that potentials, refined or not, stand for."""
-        return bent(potentials) if self.before_sigmoid else potentials
+        return sigmoid_of_linearised(potentials) if self.before_sigmoid else potentials
 
     def scores(self, frames: Tensor, grids: Tensor | None) -> Tensor:
         """Return the scores (B, T, K, h, w) of slices.
@@ -72,14 +72,14 @@ class SliceNetwork(nn.Module):
         return scores
 
 
-def unbent(responses: Tensor) -> Tensor:
-    """Return what a sigmoid would make of responses if it kept its slope at 0 everywhere.
+def linearised_sigmoid(responses: Tensor) -> Tensor:
+    """Return the sigmoid's tangent at 0, ``responses / 4 + 0.5``.
 
-    So springs and margins mean the same as on heat-maps, but nothing saturates.
+    Springs and margins mean the same as on heat-maps, but nothing saturates.
     """
     return responses / 4 + 0.5
 
 
-def bent(potentials: Tensor) -> Tensor:
-    """Return the sigmoid of the responses that :func:`unbent` was given."""
+def sigmoid_of_linearised(potentials: Tensor) -> Tensor:
+    """Return the sigmoid of responses, given their :func:`linearised_sigmoid`."""
     return (4 * potentials - 2).sigmoid()

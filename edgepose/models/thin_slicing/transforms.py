@@ -89,7 +89,7 @@ def warp_maps(maps: Tensor, grid: Tensor, outside: Tensor) -> Tensor:
     return inside + level
 
 
-def carried(maps: Tensor, grids: Tensor) -> Tensor:
-    """Warp maps (B, T, K, h, w) by grids (B, T, h, w, 2); beyond the border lies their lowest."""
+def warp_frames(maps: Tensor, grids: Tensor) -> Tensor:
+    """Warp maps (B, T, K, h, w) by grids (B, T, h, w, 2), with each map's minimum outside."""
     flat = maps.flatten(0, 1)
     return warp_maps(flat, grids.flatten(0, 1), flat.amin((-2, -1))).view_as(maps)

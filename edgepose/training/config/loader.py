@@ -172,7 +172,7 @@ def _value(text: str) -> Any:
 
 
 def _name(file: Path) -> str:
-    """A shipped recipe's folder tells what it trains on, so it is a part of the name."""
+    """A shipped recipe's folder names its data set, so it is a part of the name."""
     inside = file.parent.parent == RECIPES
     return f"{file.parent.name}-{file.stem}" if inside else file.stem
 

@@ -87,7 +87,7 @@ class TrainConfig:
         fold_norms: batch norms keep their statistics and are folded into the convolutions while
             single images are trained; see `fold_while_training`.
         runtime_layers: how many of the backbone's first layers OpenVINO computes while single
-            images are trained; they must be frozen. See `compile_front`.
+            images are trained; they must be frozen. See `compile_frozen_layers`.
         int8: train single images with convolutions that round as int8 does; see `simulate_int8`.
             Norms keep their statistics.
         float_layers: patterns of modules that stay float with ``int8``.

@@ -51,7 +51,7 @@ def plot_atoms(dictionary: PoleDictionary, path: Path, length: int = 40) -> None
 
 
 def _sizes(weights: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
-    """Areas that tell weights over many powers of ten apart."""
+    """Marker areas for weights over many powers of ten."""
     logs = np.log10(np.maximum(weights, 1e-9))
     return 6 + 6 * (logs - logs.min())
 

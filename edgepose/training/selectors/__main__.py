@@ -24,7 +24,7 @@ from edgepose.datasets.root import data_root
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS
-from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
+from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
 from edgepose.training.selectors.checkpoints import Selectors, save_selectors
 from edgepose.training.selectors.features import (
     Backbone,
@@ -40,7 +40,7 @@ from edgepose.training.selectors.kfpn import (
     train_selector,
 )
 from edgepose.training.selectors.rates import EPOCHS, ClipWithPoses, clip_with_poses, train_rates
-from edgepose.utils.arguments import whole
+from edgepose.utils.arguments import whole_number
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.geometry.crop import crop_frame
@@ -70,7 +70,7 @@ def train_published(
     """
     require_whole_window(clips, _PUBLISHED_ONLINE.frames)
     torch.manual_seed(0)
-    training = RECIPES[recipe].lasting(epochs)
+    training = RECIPES[recipe].with_epochs(epochs)
     selector = KFPN(PRESETS[recipe])
     before = parameters_to_vector(selector.parameters()).detach()
     with show_progress("K-FPN", training.epochs) as progress:
@@ -79,7 +79,7 @@ def train_published(
         )
     moved = (parameters_to_vector(selector.parameters()).detach() - before).norm() / before.norm()
     sys.stderr.write(f"The weights moved by {100 * float(moved):.2g} % of their size.\n")
-    online = OnlineKeys(_PUBLISHED_ONLINE)
+    online = OnlineDiscriminator(_PUBLISHED_ONLINE)
     return _with_online(Selectors(backbone, selector, online), clips)
 
 
@@ -95,7 +95,7 @@ def train_edge(
     require_whole_window(features, _EDGE_ONLINE.frames)
     with show_progress("K-FPN", epochs + 1) as progress:
         rates = train_rates(clips, epochs, lambda _, loss: progress.advance(note=f"{loss:.4f}"))
-    return _with_online(Selectors(backbone, rates, OnlineKeys(_EDGE_ONLINE)), features)
+    return _with_online(Selectors(backbone, rates, OnlineDiscriminator(_EDGE_ONLINE)), features)
 
 
 def _with_online(selectors: Selectors, clips: Sequence[Features]) -> Selectors:
@@ -156,10 +156,15 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--recipe", choices=tuple(PRESETS), default="working", help="published: how to train"
     )
-    parser.add_argument("--epochs", type=whole(1), metavar="N", help="other than the recipe's")
+    parser.add_argument(
+        "--epochs", type=whole_number(1), metavar="N", help="other than the recipe's"
+    )
     parser.add_argument("--root", type=Path, help="folder of the JHMDB clips")
     parser.add_argument(
-        "--limit-clips", type=whole(1), metavar="N", help="every 2nd, 3rd, ... clip: at most N"
+        "--limit-clips",
+        type=whole_number(1),
+        metavar="N",
+        help="every 2nd, 3rd, ... clip: at most N",
     )
     parser.add_argument(
         "--features", type=Path, metavar="DIR", help="keeps them (default: OUT/features)"

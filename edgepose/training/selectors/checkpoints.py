@@ -1,4 +1,4 @@
-"""Checkpoints of selectors: the networks that choose key frames, and what they look at."""
+"""Checkpoints of key-frame selectors, with their backbones."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from edgepose.models.backbones.mobilenet import SameConv2d
 from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig, key_frames
-from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
+from edgepose.models.keyframes.rates import KeyRateNetwork
 from edgepose.offline.selection import frames_by_rates
 from edgepose.training.checkpoint import read_file
 from edgepose.training.selectors.features import Backbone, new_trunk, resnet_of, trunk_backbone
@@ -25,8 +25,8 @@ class Selectors(NamedTuple):
     """A backbone, K-FPN of the one or the other form, and its discriminator for streams."""
 
     backbone: Backbone
-    network: KFPN | KeyRates
-    online: OnlineKeys
+    network: KFPN | KeyRateNetwork
+    online: OnlineDiscriminator
 
     def choose(self, features: Tensor, count: int | None = None) -> list[int]:
         """Return the key frames of a window.
@@ -40,7 +40,7 @@ class Selectors(NamedTuple):
     @torch.no_grad()
     def predict(self, features: Tensor) -> Tensor:
         """Return the network's prediction for each frame (n,): its selection, or its rate."""
-        if isinstance(self.network, KeyRates):
+        if isinstance(self.network, KeyRateNetwork):
             rates: Tensor = self.network.eval()(features)
             return rates
         model = self.network.eval()
@@ -62,7 +62,7 @@ class Selectors(NamedTuple):
     @torch.no_grad()
     def compared(self, features: Tensor) -> Tensor:
         """Return what the discriminator compares of features (n, C, h, w): Y, or the trunk's."""
-        if isinstance(self.network, KeyRates):
+        if isinstance(self.network, KeyRateNetwork):
             return features
         embedded: Tensor = self.network.eval().embedding(features)
         return embedded
@@ -105,9 +105,9 @@ def load_selectors(path: Path) -> Selectors:
     """
     content = read_file(path, FORMAT)
     try:
-        network = KFPN(KfpnConfig(**content["config"])) if "config" in content else KeyRates()
+        network = KFPN(KfpnConfig(**content["config"])) if "config" in content else KeyRateNetwork()
         network.load_state_dict(content["network"])
-        online = OnlineKeys(OnlineConfig(**content["online_config"]))
+        online = OnlineDiscriminator(OnlineConfig(**content["online_config"]))
         online.load_state_dict(content["online"])
         backbone = _backbone_in(content)
     except (KeyError, TypeError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""What selectors of key frames look at: a frozen backbone's features, computed once and kept."""
+"""The input of key-frame selectors: a frozen backbone's features, computed once and kept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network and the part of a frame that it sees.
+    """A frozen network and its crop of a frame.
 
     Attributes:
         module: takes (n, 3, S, S) and returns (n, C, h, w).
@@ -68,7 +68,7 @@ class Backbone:
 
 
 def new_trunk(pad_after: bool = False) -> nn.Sequential:
-    """Return the layers of MobileNet-V2 that features are taken from, padded as it says."""
+    """Return the layers of MobileNet-V2 that features are taken from."""
     return _trunk_of(MobileNetV2(pad_after))
 
 

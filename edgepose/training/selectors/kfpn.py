@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgepose.models.keyframes.kfpn import KFPN, alpha_of_epoch, decided
-from edgepose.models.keyframes.online import OnlineKeys, Selector
+from edgepose.models.keyframes.kfpn import KFPN, alpha_of_epoch, binarised
+from edgepose.models.keyframes.online import OnlineDiscriminator, Selector
 from edgepose_runtime.errors import ConfigError, DataError
 
 Features = NDArray[np.floating]
@@ -58,7 +58,7 @@ class SelectionTraining:
         if self.epochs < 1 or self.rate <= 0 or self.decay < 0:
             raise ConfigError(f"Training needs epochs and a learning rate above 0; got {self}.")
 
-    def lasting(self, epochs: int | None) -> SelectionTraining:
+    def with_epochs(self, epochs: int | None) -> SelectionTraining:
         """Return the same for another number of epochs, ``None`` for its own."""
         if epochs is None:
             return self
@@ -107,7 +107,7 @@ def train_selector(
             if training.keys is not None:
                 scores = scores - _level(model, scores, present, training.keys)
             selection = torch.sigmoid(scores)
-            chosen = decided(selection) if training.decide else selection
+            chosen = binarised(selection) if training.decide else selection
             losses.append(_descend(optimiser, model.loss(chosen, embedded.flatten(1), present)))
         schedule.step()
         report(epoch, float(np.mean(losses)))
@@ -125,14 +125,14 @@ def _level(model: KFPN, scores: Tensor, present: Tensor, keys: float) -> Tensor:
 
 
 def train_online(
-    model: OnlineKeys,
+    model: OnlineDiscriminator,
     select: Selector,
     clips: Sequence[Features],
     training: SelectionTraining,
     report: Report = lambda _epoch, _loss: None,
     compared: Callable[[Tensor], Tensor] = lambda features: features,
 ) -> None:
-    """Train the discriminator to say, from the past alone, what the selector says of a window.
+    """Train the discriminator to predict, from the past alone, the selector's key frames.
 
     A frame's label is whether the selector chooses it when it sees all frames of the window; what
     is expected of it follows from those that the selector chooses of the batch before it.
@@ -202,7 +202,10 @@ def _windows(
 
 @torch.no_grad()
 def _label(
-    select: Selector, model: OnlineKeys, clip: Features, compared: Callable[[Tensor], Tensor]
+    select: Selector,
+    model: OnlineDiscriminator,
+    clip: Features,
+    compared: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return what is seen, what is expected and the labels of the frames after the batch."""
     frames, first = model.config.frames, model.config.batch_frames

@@ -1,4 +1,4 @@
-"""Training of K-FPN for the edge: Eq. 16 on what the body network says of clips without labels."""
+"""Training of K-FPN for the edge: Eq. 16 on the body network's poses in unlabelled clips."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgepose.models.keyframes.rates import KeyRates, key_times, unexplained_at
+from edgepose.models.keyframes.rates import KeyRateNetwork, key_times, residual_at
 from edgepose_runtime.interpolation.dictionary import load_dictionary
 from edgepose_runtime.interpolation.hpim import expected_movement
 
@@ -67,7 +67,7 @@ def rate_loss(rates: Tensor, poses: Tensor, gram: Tensor, counts: Sequence[int])
     even = torch.ones_like(rates)
     rests = [
         [
-            unexplained_at(part, key_times(each, count), poses, RHO).abs().mean()
+            residual_at(part, key_times(each, count), poses, RHO).abs().mean()
             for each in (rates, even)
         ]
         for count in counts
@@ -81,7 +81,7 @@ def train_rates(
     report: Callable[[int, float], None] = lambda _epoch, _loss: None,
     rate: float = RATE,
     seed: int = 0,
-) -> KeyRates:
+) -> KeyRateNetwork:
     """Train without labels; the state with the least loss on films kept apart is returned.
 
     Args:
@@ -97,7 +97,7 @@ def train_rates(
     kept = set(films[::KEPT]) if len(films) >= KEPT else set()
     train = [clip for clip in clips if clip.film not in kept]
     check = [clip for clip in clips if clip.film in kept] or train
-    model, gram = KeyRates(clips[0].features.shape[1]), expected_gram(WINDOW)
+    model, gram = KeyRateNetwork(clips[0].features.shape[1]), expected_gram(WINDOW)
     optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     least, best = _check(model, check, gram), _copy(model)
@@ -115,7 +115,7 @@ def train_rates(
 
 
 def _descend(
-    model: KeyRates,
+    model: KeyRateNetwork,
     optimiser: torch.optim.Optimizer,
     clip: ClipWithPoses,
     gram: Tensor,
@@ -141,7 +141,7 @@ def _augmented(clip: ClipWithPoses, random: np.random.Generator) -> ClipWithPose
 
 
 @torch.no_grad()
-def _check(model: KeyRates, clips: Sequence[ClipWithPoses], gram: Tensor) -> float:
+def _check(model: KeyRateNetwork, clips: Sequence[ClipWithPoses], gram: Tensor) -> float:
     model.eval()
     losses = [
         rate_loss(model(clip.features), clip.poses, gram, _counts(len(clip.poses), BUDGETS))
@@ -158,5 +158,5 @@ def _tensor(values: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32))
 
 
-def _copy(model: KeyRates) -> dict[str, Tensor]:
+def _copy(model: KeyRateNetwork) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}

@@ -19,7 +19,7 @@ COST = 0.1
 def plot_springs(springs: Springs, path: Path) -> None:
     """Write a picture with an ellipse for each edge around where its spring rests.
 
-    The colour says how much the edge's messages count.
+    The colour shows the weight of the edge's messages.
 
     Raises:
         ConfigError: the springs are not for penn13, which is what can be drawn.

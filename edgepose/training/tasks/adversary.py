@@ -1,4 +1,4 @@
-"""DKD's discriminator in training: its own step, its balance λ, and what it says of the generator.
+"""DKD's discriminator in training: its own step, its balance λ, and its loss of the generator.
 
 Algorithm 1 keeps two sets of gradients apart: D learns from heat-maps without a history, and is
 frozen while the generator learns from it.

@@ -14,7 +14,7 @@ from edgepose.models import DKD, PPN
 from edgepose.models.pose.batch_norm_folding import fold_while_training
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.config.settings import TrainConfig
-from edgepose.training.frozen_front import compile_front
+from edgepose.training.frozen_layers import compile_frozen_layers
 from edgepose.training.tasks.adversary import Adversary, build_adversary
 from edgepose.training.tasks.corruption import augmented, corrupt
 from edgepose.training.tasks.dkd import DkdTask
@@ -78,7 +78,7 @@ class ImageTask:
         size = config.phases[-1].size
         if config.runtime_layers:
             backbone: Any = named_part(module, "backbone")
-            compile_front(backbone, config.runtime_layers, size)
+            compile_frozen_layers(backbone, config.runtime_layers, size)
         if config.fold_norms:
             fold_while_training(module, torch.rand(1, 3, size, size))
             self._frozen.append(module)
@@ -143,7 +143,11 @@ class SequenceTask:
         foreground, settings = self._config.foreground, self._config.targets
         size = body.shape[-1] * settings.stride
         targets, weight = render_targets(batch["keypoints"], size, settings)
-        first = _stand_in(body[:, 0], targets[:, 0], weight[:, 0]) if head is None else head
+        first = (
+            _simulated_head_output(body[:, 0], targets[:, 0], weight[:, 0])
+            if head is None
+            else head
+        )
         first = corrupt(first, self._sequence.corrupt, self._config.joints)
         final = self._propagated(body, first, batch["matrix"])
         losses = {
@@ -157,7 +161,7 @@ class SequenceTask:
         return {"loss": total, **losses}
 
     def _propagated(self, body: Tensor, previous: Tensor, matrix: Tensor) -> Tensor:
-        """Carry maps through the window: (B, K, h, h) to (B, T, K, h, h)."""
+        """Propagate maps through the window: (B, K, h, h) to (B, T, K, h, h)."""
         final = []
         for t in range(body.shape[1]):
             if t and self._sequence.realign:
@@ -167,8 +171,8 @@ class SequenceTask:
         return torch.stack(final, 1)
 
 
-def _stand_in(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """First maps where no head is trained along: such as a head gives, better than the body's.
+def _simulated_head_output(body: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Simulate a head's first heat-maps from the targets, where no head is trained along.
 
     The plain targets would teach the network that what it remembers is always true. Half of the
     samples get augmented targets; the others, and joints without a label, get the body's maps.

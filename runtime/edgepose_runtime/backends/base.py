@@ -111,7 +111,7 @@ class Network(Closable):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the model; closing twice is harmless."""
+        """Release the model; closing twice is harmless."""
 
 
 class Backend(Protocol):
@@ -181,10 +181,10 @@ def require_int8(network: Network, settings: BackendSettings) -> None:
     """
     if settings.precision == INT8 and INT8 not in network.precision:
         network.close()
-        raise no_int8(network.precision)
+        raise int8_error(network.precision)
 
 
-def no_int8(precision: str) -> DeviceError:
+def int8_error(precision: str) -> DeviceError:
     """Return the error of what computes in ``precision`` where int8 was asked for."""
     return DeviceError(
         f"The network computes in {precision}, not in int8: its model is not "
@@ -193,8 +193,8 @@ def no_int8(precision: str) -> DeviceError:
     )
 
 
-def in_use(floating: str, *, quantised: bool) -> str:
-    """Return in what a network computes, as :class:`Network` says it."""
+def precision_in_use(floating: str, *, quantised: bool) -> str:
+    """Return the precision in use, as :attr:`Network.precision` reports it."""
     return f"{INT8}+{floating}" if quantised else floating
 
 

@@ -13,7 +13,7 @@ from edgepose_runtime.backends.base import (
     BackendSettings,
     Capabilities,
     Network,
-    in_use,
+    precision_in_use,
     require_device,
     require_int8,
     require_precision,
@@ -96,7 +96,7 @@ class OnnxRuntimeNetwork(Network):
         self.outputs = specs_by_name(map(_spec, session.get_outputs()), settings.batch)
         self.device = _device_in_use(session, settings.device)
         floating = "float32" if settings.precision in ("auto", INT8) else settings.precision
-        self.precision = in_use(floating, quantised=quantised)
+        self.precision = precision_in_use(floating, quantised=quantised)
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model once; see :meth:`Network.infer`."""
@@ -111,7 +111,7 @@ class OnnxRuntimeNetwork(Network):
             raise InferenceError(f"ONNX Runtime failed to run the model: {error}") from error
 
     def close(self) -> None:
-        """Let go of the session; see :meth:`Network.close`."""
+        """Release the session; see :meth:`Network.close`."""
         self._session = None
 
 
@@ -144,7 +144,7 @@ def _precisions(device: str) -> tuple[str, ...]:
 
 
 def is_quantised(model: Path | bytes) -> bool:
-    """Say whether activations are quantised in an ONNX model: whether a node does that."""
+    """Return whether activations are quantised in an ONNX model: whether a node does that."""
     content = model if isinstance(model, bytes) else model.read_bytes()
     return b"\x22\x0eQuantizeLinear" in content  # protobuf's field 4 of a node, its operator
 

@@ -16,7 +16,7 @@ from edgepose_runtime.backends.base import (
     BackendSettings,
     Capabilities,
     Network,
-    in_use,
+    precision_in_use,
     require_device,
     require_int8,
     require_precision,
@@ -101,7 +101,9 @@ class OpenVinoNetwork(Network):
         self.outputs = specs_by_name(map(_spec, compiled.outputs))
         self.device = ",".join(compiled.get_property("EXECUTION_DEVICES")).lower()
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self.precision = in_use(_PRECISION.get(hint, hint), quantised=_computes_in_int8(compiled))
+        self.precision = precision_in_use(
+            _PRECISION.get(hint, hint), quantised=_computes_in_int8(compiled)
+        )
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model once; see :meth:`Network.infer`."""
@@ -114,7 +116,7 @@ class OpenVinoNetwork(Network):
         return dict(zip(self.outputs, results.values(), strict=True))
 
     def close(self) -> None:
-        """Let go of the model; see :meth:`Network.close`."""
+        """Release the model; see :meth:`Network.close`."""
         with self._lock:
             self._compiled = None
             self._idle.clear()

@@ -119,7 +119,7 @@ class FrameSource(Closable):
         self.close()
 
     def close(self) -> None:
-        """Let go of the file or camera; an iteration ends at its next frame."""
+        """Release the file or camera; an iteration ends at its next frame."""
         self._closed.set()
 
     def __repr__(self) -> str:

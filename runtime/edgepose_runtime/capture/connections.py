@@ -38,7 +38,7 @@ class Connection(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Release the source."""
 
 
 class OpenCvConnection:
@@ -70,7 +70,7 @@ class OpenCvConnection:
         return result
 
     def close(self) -> None:
-        """Let go of the source."""
+        """Release the source."""
         self._capture.release()
 
 

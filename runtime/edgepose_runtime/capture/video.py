@@ -53,7 +53,7 @@ class VideoSource(FrameSource):
         super().close()
 
     def close(self) -> None:
-        """Let go of the file; one whose read does not return is left to it, with a warning."""
+        """Release the file; one whose read does not return is left to it, with a warning."""
         super().close()
         if not self._lock.acquire(timeout=_CLOSE_TIMEOUT_S):
             logger.warning("%s: a read does not return; the file stays open.", self.name)

@@ -76,7 +76,7 @@ class Roi:
         return iter(self.as_tuple())
 
     def contains(self, point: Sequence[float]) -> bool:
-        """Say whether a point (x, y) lies in the region or on its edge."""
+        """Return whether a point (x, y) lies in the region or on its edge."""
         x, y = point[0] - self.x + 0.5, point[1] - self.y + 0.5
         return bool(0 <= x <= self.width and 0 <= y <= self.height)
 

@@ -1,4 +1,4 @@
-"""What LLVM makes no good vector code of by itself: products of fractions, and pixels of threes."""
+"""Vector code that LLVM does not find by itself: fixed-point products, 3-channel pixels."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Decoding heat-maps to joints and carrying them between regions."""
+"""Decoding heat-maps to joints, and resampling them between regions."""

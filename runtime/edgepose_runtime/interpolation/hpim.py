@@ -179,8 +179,8 @@ def _shares(prior: Prior, likelihoods: Doubles) -> Doubles:
     return shares
 
 
-def calm_numpy(key_frames: NDArray[np.int64], scores: Doubles, mean: Doubles) -> None:
-    """Keep paths from swinging out between keys: most joints rest or reach, few turn back.
+def limit_overshoot_numpy(key_frames: NDArray[np.int64], scores: Doubles, mean: Doubles) -> None:
+    """Limit how far paths overshoot between key poses.
 
     Args:
         key_frames: (r,).
@@ -228,7 +228,7 @@ def interpolate_numpy(
         variances = np.where(keys.scores > 0, fixed, UNSEEN)
     mean, variance = posterior_numpy(prior, key_frames, keys.values, variances)
     if fixed is None:
-        calm_numpy(key_frames, keys.scores, mean)
+        limit_overshoot_numpy(key_frames, keys.scores, mean)
     return in_pose_units(mean, variance, keys)
 
 

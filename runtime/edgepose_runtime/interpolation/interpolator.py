@@ -111,8 +111,8 @@ class PoseInterpolator:
             out: buffers to write into instead of new ones: (frames, K, 2) and (frames, K).
 
         Raises:
-            ConfigError: no key frame, key frames that do not rise or lie outside the window, poses
-                of another shape, a noise or scale out of range, or buffers that do not fit.
+            ConfigError: no key frame, key frames that do not increase or lie outside the window,
+                poses of another shape, a noise or scale out of range, or unfitting buffers.
         """
         count = self.length if frames is None else frames
         if not 1 <= count <= self.length:

@@ -41,9 +41,9 @@ def checked_keys(
         key_poses: (r, K, 3) x, y, score, or (r, K, 2), whose joints get the score 1.
 
     Raises:
-        ConfigError: they are of another shape or type, or do not rise.
+        ConfigError: they are of another shape or type, or do not increase.
     """
-    from edgepose_runtime.interpolation.kernels.hpim import rise
+    from edgepose_runtime.interpolation.kernels.hpim import are_increasing
 
     keys = np.asarray(key_frames)
     if keys.ndim != 1 or len(keys) == 0 or keys.dtype.kind not in "iu":
@@ -52,8 +52,8 @@ def checked_keys(
             f"{keys.dtype} of shape {keys.shape}."
         )
     keys = keys.astype(_WHOLE, copy=False)
-    if not rise(keys):
-        raise ConfigError(f"Key frames must rise; got {keys.tolist()}.")
+    if not are_increasing(keys):
+        raise ConfigError(f"Key frames must increase; got {keys.tolist()}.")
     poses = np.asarray(key_poses)
     if poses.ndim != 3 or len(poses) != len(keys) or poses.shape[2] not in (2, 3):
         raise ConfigError(

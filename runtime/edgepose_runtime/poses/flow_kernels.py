@@ -120,7 +120,7 @@ def _mismatch(
 
 @summing_kernel
 def _is_outside(level: Bytes, x: float, y: float) -> bool:
-    """Say whether no part of the patch that begins at x, y is in the picture."""
+    """Return whether no part of the patch that begins at x, y is in the picture."""
     size = len(level) - 2 * BORDER
     return not (-SIDE <= math.floor(x) < size and -SIDE <= math.floor(y) < size)
 
@@ -185,7 +185,7 @@ def follow_patch(
 
 
 @fused_kernel
-def carry_patches(
+def propagate_joints(
     before: Levels,
     after: Levels,
     joints: Doubles,
@@ -195,7 +195,7 @@ def carry_patches(
     there: Doubles,
     doubt: Doubles,
 ) -> None:
-    """Carry joints along: `edgepose_runtime.poses.optical_flow.carry_opencv`.
+    """Propagate joints as `edgepose_runtime.poses.optical_flow.propagate_opencv` does.
 
     Args:
         before: levels of a view, as `follow_patch` wants them.

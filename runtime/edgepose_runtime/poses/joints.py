@@ -28,7 +28,7 @@ def middle_joint_numpy(keypoints: Floats, min_score: float) -> tuple[float, floa
     return x, y
 
 
-def carry_joints_numpy(
+def update_remembered_joints_numpy(
     keypoints: Floats,
     min_score: float,
     joints: Doubles,

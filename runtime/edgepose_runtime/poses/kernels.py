@@ -44,7 +44,7 @@ def middle_joint(keypoints: Floats, min_score: float) -> tuple[float, float]:
 
 
 @kernel
-def carry_joints(
+def update_remembered_joints(
     keypoints: Floats,
     min_score: float,
     joints: Doubles,

@@ -1,4 +1,4 @@
-"""Joints carried from frame to frame by the movement of the picture around them."""
+"""Joints propagated from frame to frame by sparse optical flow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOST = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowStep:
-    """What one step of the picture did to the joints.
+    """The joints' movement into the next frame.
 
     Attributes:
         joints: float64 (K, 2) x, y in frame pixels; NaN stays NaN.
@@ -45,7 +45,7 @@ class FlowStep:
 
 
 class JointFlow:
-    """Follows patches around joints (Lucas-Kanade), there and back. Not for several threads.
+    """Propagates joints by Lucas-Kanade flow, forward and backward. Not for several threads.
 
     A patch that does not come back to where it was, on a blurred hand say, is not trusted: its
     joint rather moves along with its neighbours on the body.
@@ -81,9 +81,9 @@ class JointFlow:
         self._places = frame_to_crop(joints, roi, VIEW_SIZE).astype(np.float64)
 
     def step(self, frame: Image) -> FlowStep:
-        """Carry the joints into the next frame; it counts as the last one once it is accepted."""
+        """Propagate the joints into the next frame; it counts as the last once it is accepted."""
         view = view_of(grey_view(frame, self._roi))
-        places, doubt = self.carry(self._view, view, self._places)
+        places, doubt = self.propagate(self._view, view, self._places)
         moved = np.hypot(*(places - self._places).T)
         joints = np.asarray(crop_to_frame(places, self._roi, VIEW_SIZE), np.float64)
         return FlowStep(joints, moved / VIEW_SIZE, doubt / VIEW_SIZE, view, places)
@@ -92,8 +92,8 @@ class JointFlow:
         """Go on from this step."""
         self._view, self._places = step.view, step.places
 
-    def carry(self, before: View, after: View, joints: Doubles) -> tuple[Doubles, Doubles]:
-        """Carry joints from one view of the region into another, in time or against it.
+    def propagate(self, before: View, after: View, joints: Doubles) -> tuple[Doubles, Doubles]:
+        """Propagate joints from one view of the region to another, forward or backward in time.
 
         Args:
             before: a view, as `view_of` makes them.
@@ -103,18 +103,18 @@ class JointFlow:
         Returns:
             Joints (K, 2) in pixels of the second, and doubts (K,) in pixels.
         """
-        from edgepose_runtime.poses.flow_kernels import carry_patches
+        from edgepose_runtime.poses.flow_kernels import propagate_joints
 
         there, doubt = np.empty(joints.shape), np.empty(len(joints))
         neighbours = self._neighbours
-        carry_patches(before, after, joints, neighbours, _HALF_TRUSTED, _LOST, there, doubt)
+        propagate_joints(before, after, joints, neighbours, _HALF_TRUSTED, _LOST, there, doubt)
         return there, doubt
 
 
-def carry_opencv(
+def propagate_opencv(
     before: Image, after: Image, joints: Doubles, neighbours: Doubles
 ) -> tuple[Doubles, Doubles]:
-    """Do what :meth:`JointFlow.carry` does with OpenCV's patches, which are made anew each time.
+    """Do what :meth:`JointFlow.propagate` does with OpenCV, whose patches are made anew.
 
     Args:
         before: uint8 grey (S, S).

@@ -1,4 +1,4 @@
-"""Where to look for a person: in the whole frame at first, then around the last pose."""
+"""The region to process: search regions of the whole frame, then a box around the last pose."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Floats = NDArray[np.float32]
 SMALLEST_SEARCH_SIDE = 64.0
 
 #: Joints that are all within this part of a region's side are no person, however sure.
-SPOT = 0.05
+MIN_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class FollowingSettings:
-    """What counts as a person, and how the region follows one.
+class RoiTrackerSettings:
+    """Thresholds for a person, and how the region moves with one.
 
     Attributes:
         score_threshold: from this score on, 0 to 1, a joint is trusted. It belongs to the network:
@@ -53,34 +53,34 @@ class FollowingSettings:
         for name in ("score_threshold", "min_joints"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(
-                    f"The following's {name} must be from 0 to 1; got {getattr(self, name)!r}."
+                    f"The region tracker's {name} must be from 0 to 1; got {getattr(self, name)!r}."
                 )
         for name in ("min_extent_px", "margin", "patience", "hold_ms", "shrink_ms"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(
-                    f"The following's {name} must be 0 or more; got {getattr(self, name)!r}."
+                    f"The region tracker's {name} must be 0 or more; got {getattr(self, name)!r}."
                 )
 
 
-def is_person(keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> bool:
-    """Say whether a pose (K, 3) of x, y, score is good enough to be called a person.
+def is_person(keypoints: Floats, settings: RoiTrackerSettings, side: float = 0.0) -> bool:
+    """Return whether a pose (K, 3) of x, y, score is good enough to be called a person.
 
     Args:
         keypoints: x, y in pixels and score.
         settings: how many joints must be trusted, and how far apart they are.
         side: of the region that shows them, in pixels; 0 if it is not known. In a spot of it
-            (``SPOT``) there is nobody: that is what networks see in an empty picture.
+            (``MIN_SPREAD``) there is nobody: that is what networks see in an empty picture.
     """
     return PoseSurvey.of(keypoints, settings, side).is_person
 
 
-def is_nothing(keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> bool:
-    """Say whether a pose (K, 3) does not even tell where a person might be.
+def is_empty_pose(keypoints: Floats, settings: RoiTrackerSettings, side: float = 0.0) -> bool:
+    """Return whether a pose (K, 3) gives no hint of where a person might be.
 
     So it is if no joint is trusted, or if as many as make a person lie in one spot. Arguments as
     for :func:`is_person`.
     """
-    return PoseSurvey.of(keypoints, settings, side).is_nothing
+    return PoseSurvey.of(keypoints, settings, side).is_empty_pose
 
 
 class PoseSurvey(NamedTuple):
@@ -88,20 +88,20 @@ class PoseSurvey(NamedTuple):
 
     Attributes:
         is_person: see :func:`is_person`.
-        is_nothing: see :func:`is_nothing`.
+        is_empty_pose: see :func:`is_empty_pose`.
     """
 
     is_person: bool
-    is_nothing: bool
+    is_empty_pose: bool
 
     @classmethod
-    def of(cls, keypoints: Floats, settings: FollowingSettings, side: float = 0.0) -> PoseSurvey:
+    def of(cls, keypoints: Floats, settings: RoiTrackerSettings, side: float = 0.0) -> PoseSurvey:
         """Survey a pose (K, 3); arguments as for :func:`is_person`."""
         from edgepose_runtime.poses.kernels import survey_joints
 
         count, extent = survey_joints(keypoints, settings.score_threshold)
         enough = count > 0 and count / len(keypoints) >= settings.min_joints
-        apart = extent >= max(settings.min_extent_px, SPOT * side)
+        apart = extent >= max(settings.min_extent_px, MIN_SPREAD * side)
         return cls(bool(enough and apart), bool(count == 0 or (enough and not apart)))
 
 
@@ -147,7 +147,7 @@ def _tile_starts(length: int, side: float) -> list[float]:
     return np.linspace(0, length - side, count).tolist() if count > 1 else [0.0]
 
 
-class RoiFollower:
+class RoiTracker:
     """Keeps a region around one person from pose to pose. Not for several threads at once.
 
     Attributes:
@@ -158,8 +158,8 @@ class RoiFollower:
         settings: what counts as a person, and how the region follows.
     """
 
-    def __init__(self, settings: FollowingSettings | None = None) -> None:
-        self.settings = settings or FollowingSettings()
+    def __init__(self, settings: RoiTrackerSettings | None = None) -> None:
+        self.settings = settings or RoiTrackerSettings()
         self.reset()
 
     def reset(self) -> None:
@@ -210,7 +210,7 @@ class RoiFollower:
         survey = survey or PoseSurvey.of(keypoints, self.settings, side)
         found = survey.is_person
         self._misses = 0 if found else self._misses + 1
-        if survey.is_nothing or self._misses > self.settings.patience:
+        if survey.is_empty_pose or self._misses > self.settings.patience:
             self.reset()
             return False
         if (frame_width, frame_height) != self.frame_size:
@@ -222,7 +222,11 @@ class RoiFollower:
         self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float, *, found: bool
     ) -> None:
         """Move the region to the trusted joints and those that were trusted a moment ago."""
-        from edgepose_runtime.poses.kernels import carry_joints, extent_inside, middle_joint
+        from edgepose_runtime.poses.kernels import (
+            extent_inside,
+            middle_joint,
+            update_remembered_joints,
+        )
 
         settings, roi = self.settings, self.roi
         if roi is not None and not roi.contains(middle_joint(keypoints, settings.score_threshold)):
@@ -234,7 +238,9 @@ class RoiFollower:
             self._joints = np.full((len(keypoints), 2), np.nan)
             self._seen_ms = np.full(len(keypoints), -math.inf)
         memory = self._joints, self._seen_ms
-        carry_joints(keypoints, settings.score_threshold, *memory, timestamp_ms, settings.hold_ms)
+        update_remembered_joints(
+            keypoints, settings.score_threshold, *memory, timestamp_ms, settings.hold_ms
+        )
         left, top, right, bottom = extent_inside(self._joints, *frame_size)
         # Where no joint is in the frame, the extent is endless the wrong way.
         box = Roi(left + 0.5, top + 0.5, right - left, bottom - top)

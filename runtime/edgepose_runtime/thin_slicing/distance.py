@@ -1,4 +1,4 @@
-"""The generalised distance transform: what a joint's heat-map says about its neighbour's place."""
+"""The generalised distance transform: a joint's heat-map as a score map for its neighbour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optical flow between two crops: who moved where."""
+"""Dense optical flow between two crops."""
 
 from __future__ import annotations
 

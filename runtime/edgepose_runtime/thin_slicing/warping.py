@@ -1,4 +1,4 @@
-"""Heat-maps carried along optical flow, from one frame's region into another's (SPEC 6.3)."""
+"""Heat-maps warped by optical flow, from one frame's region into another's (SPEC 6.3)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from benchmarks.smoothing.recordings import record, smoothed
 from edgepose import PoseTracker
-from edgepose.evaluation.protocols.tracker import Tracked
+from edgepose.evaluation.protocols.tracker import TrackerPredictor
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.poses.skeletons import PENN13
 from edgepose_runtime.poses.smoothing import OneEuroSettings
@@ -29,7 +29,7 @@ class Shaking(PoseTracker):
 def test_a_recorded_track_smooths_as_the_tracker_itself_does(make_clip):
     clip = make_clip(30)
     for settings in (OneEuroSettings(), OneEuroSettings(min_cutoff_hz=0.3, beta=2.0)):
-        direct = Tracked(PENN13, lambda: Shaking(smoothing=settings)).predict(clip)  # noqa: B023
+        direct = TrackerPredictor(PENN13, lambda: Shaking(smoothing=settings)).predict(clip)  # noqa: B023
         again = smoothed(record(Shaking(smoothing=False), clip), settings)
         np.testing.assert_array_equal(again, direct)
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from edgepose.models.backbones.mobilenet import MobileNetV2
-from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
+from edgepose.models.keyframes.rates import KeyRateNetwork
 from edgepose.models.pose.network import build_network
-from edgepose.offline.learned_selector import LearnedSteps
+from edgepose.offline.learned_selector import LearnedSelector
 from edgepose.training.selectors.checkpoints import Selectors, save_selectors
 from edgepose.training.selectors.features import TRUNK_LAYERS, new_trunk, trunk_backbone
 from edgepose.training.tasks.networks import network_input
@@ -24,7 +24,7 @@ def networks():
     """A body with a trunk, and rates that differ from frame to frame."""
     torch.manual_seed(0)
     body = build_network({"backbone": "mobilenet_v2", "head": "pyramid"}, 13).eval()
-    rates = KeyRates().eval()
+    rates = KeyRateNetwork().eval()
     torch.nn.init.normal_(rates.rate.weight, std=2.0)
     return body, rates
 
@@ -49,7 +49,7 @@ def test_the_exported_selector_says_what_torch_does(networks, exported, backend)
     assert isinstance(body.backbone, MobileNetV2)
     with torch.no_grad():
         expected = rates(trunk(network_input(torch.from_numpy(frames)))).numpy()
-    with LearnedSteps(exported, backend, precision="float32") as learned:
+    with LearnedSelector(exported, backend, precision="float32") as learned:
         found = learned.rates(frames.reshape(9, -1).astype(np.float32))
         one = learned.rates(frames[:1].reshape(1, -1).astype(np.float32))
     assert np.ptp(expected) > 1e-3
@@ -70,13 +70,13 @@ def test_a_checkpoint_becomes_a_file_in_a_folder_that_it_makes(
 ):
     body, rates = networks
     trunk = torch.nn.Sequential(*list(body.backbone.features)[:TRUNK_LAYERS])
-    online = OnlineKeys(OnlineConfig(channels=64, grid=6, edge=True))
+    online = OnlineDiscriminator(OnlineConfig(channels=64, grid=6, edge=True))
     save_selectors(tmp_path / "kfpn.pt", Selectors(trunk_backbone(trunk), rates, online))
     monkeypatch.setattr(selector, "bundle_path", lambda _name: exported.parent)
     out = tmp_path / "new" / "selector.onnx"
     main(["--selector", str(tmp_path / "kfpn.pt"), "--out", str(out)])
     assert str(out) in capsys.readouterr().out
-    with LearnedSteps(out) as learned:
+    with LearnedSelector(out) as learned:
         assert len(learned(learned.describe(np.zeros((96, 96, 3), np.uint8))[None])) == 1
 
 

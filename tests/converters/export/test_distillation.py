@@ -78,8 +78,8 @@ def test_it_matches_pooled_features_and_enlarges_what_it_finds(pooling, narrow, 
     memory = PoseKernels(joints, 8, 6, pooling=pooling, narrow=narrow).eval()
     features, kernels = torch.randn(2, 8, 16, 24), torch.randn(2, 6, 5, 5)
     with torch.no_grad():
-        found = match_by_rows(memory, memory.see(features), kernels)
-        wanted = memory.match(memory.see(features), kernels)
+        found = match_by_rows(memory, memory.project(features), kernels)
+        wanted = memory.match(memory.project(features), kernels)
     assert found.shape == (2, joints, 16, 24)
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 

@@ -1,22 +1,22 @@
 import numpy as np
 import pytest
 
-from edgepose_converters.quantisation.calibration import record, spread_clips
+from edgepose_converters.quantisation.calibration import evenly_spaced_clips, record
 from edgepose_runtime.errors import ConfigError
 
 
 def test_the_same_clips_are_chosen_every_time_and_others_by_the_offset(clips):
-    chosen = [clip.name for clip in spread_clips(clips, 20)]
-    assert chosen == [clip.name for clip in spread_clips(clips, 20)]
+    chosen = [clip.name for clip in evenly_spaced_clips(clips, 20)]
+    assert chosen == [clip.name for clip in evenly_spaced_clips(clips, 20)]
     assert chosen == ["clip0", "clip2", "clip4", "clip6"]
-    others = [clip.name for clip in spread_clips(clips, 20, offset=0.5)]
+    others = [clip.name for clip in evenly_spaced_clips(clips, 20, offset=0.5)]
     assert not set(chosen) & set(others)
 
 
 @pytest.mark.parametrize("frames", [0, 4, 45])
 def test_frames_that_no_clips_have_are_refused(clips, frames):
     with pytest.raises(ConfigError, match=r"From 5 to 40 frames .* 8 clips; got"):
-        spread_clips(clips, frames)
+        evenly_spaced_clips(clips, frames)
 
 
 def test_recording_is_repeatable_and_follows_the_track(float_bundle, clips):

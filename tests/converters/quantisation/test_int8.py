@@ -7,7 +7,7 @@ import pytest
 
 from edgepose.cli.main import main
 from edgepose_converters.quantisation import int8
-from edgepose_converters.quantisation.accuracy import Pck, thinned
+from edgepose_converters.quantisation.accuracy import Pck, subsampled
 from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError, DataError
@@ -108,7 +108,7 @@ def test_missing_data_and_negative_drops_are_refused(float_bundle, tmp_path):
 
 
 def test_a_thinned_clip_keeps_frames_and_labels_together(clips):
-    few = thinned(clips[0], 4)
+    few = subsampled(clips[0], 4)
     assert len(list(few.frames())) == len(few) == 4
     assert (few.keypoints[1] == clips[0].keypoints[4]).all()
 

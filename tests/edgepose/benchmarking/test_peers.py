@@ -3,7 +3,7 @@ import pytest
 
 from edgepose.benchmarking.peers import PEERS, choose_peers
 from edgepose.benchmarking.peers.blazepose import (
-    FIRST_LOOKS,
+    START_ITERATIONS,
     BlazePose,
     BlazePoseTracker,
     own_region,
@@ -105,7 +105,7 @@ def test_blazepose_is_cropped_as_it_asked_for_in_the_frame_before(frame, blazepo
     poses = BlazePoseTracker(blazepose).predict(clip)
     assert poses.shape == (3, 17, 3)
     assert np.abs(poses[:, :, :2] - SPOT).max() < 0.5
-    assert len(blazepose.calls) == FIRST_LOOKS + 2
+    assert len(blazepose.calls) == START_ITERATIONS + 2
 
 
 def test_the_region_blazepose_asks_for_is_turned_upright_around_the_hips():

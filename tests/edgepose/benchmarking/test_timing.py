@@ -10,7 +10,7 @@ from edgepose.benchmarking.timing import (
     TimedNetwork,
     forward_and_backward,
     measure,
-    turns,
+    shuffled_rounds,
 )
 from edgepose.stats import StageLatency
 from edgepose_runtime.backends.base import BackendSettings
@@ -37,15 +37,15 @@ class Recorder:
 
 
 def test_everybody_has_one_turn_in_each_round():
-    order = list(turns(NAMES, Plan(rounds=7)))
+    order = list(shuffled_rounds(NAMES, Plan(rounds=7)))
     assert len(order) == 7
     assert all(sorted(each) == NAMES for each in order)
 
 
 def test_the_order_is_random_but_repeatable():
-    first, again = (list(turns(NAMES, Plan(rounds=9, seed=3))) for _ in range(2))
+    first, again = (list(shuffled_rounds(NAMES, Plan(rounds=9, seed=3))) for _ in range(2))
     assert first == again
-    assert first != list(turns(NAMES, Plan(rounds=9, seed=4)))
+    assert first != list(shuffled_rounds(NAMES, Plan(rounds=9, seed=4)))
     assert len({tuple(each) for each in first}) > 1
 
 

@@ -13,7 +13,7 @@ def decide(decision, movements):
     """Return which of the frames became key frames."""
     chosen = []
     for moved in movements:
-        chosen.append(decision.wants(moved, SURE))
+        chosen.append(decision.is_key_frame(moved, SURE))
         decision.observed(moved) if chosen[-1] else decision.skipped(moved)
     return chosen
 
@@ -39,7 +39,7 @@ def test_the_budget_holds_in_the_long_run(rate, speeds, cuts):
     decision, looked = KeyFrameDecision(KeyFrames(max_key_rate=rate, tolerance=0)), 0
     for index, speed in enumerate(speeds):
         moved, doubt = np.full(13, speed), np.full(13, float(index % cuts == 0))
-        key = decision.wants(moved, doubt)
+        key = decision.is_key_frame(moved, doubt)
         decision.observed(moved, surprise=1.0) if key else decision.skipped(moved)
         looked += key
     assert looked <= rate * len(speeds) + 2 * BURST
@@ -63,14 +63,14 @@ def test_after_what_was_expected_they_are_not():
 
 def test_a_cut_is_looked_at():
     decision = KeyFrameDecision(KeyFrames())
-    assert decision.wants(STILL, np.full(13, 0.04))
-    assert decision.wants(STILL, np.full(13, np.nan))
+    assert decision.is_key_frame(STILL, np.full(13, 0.04))
+    assert decision.is_key_frame(STILL, np.full(13, np.nan))
 
 
 def test_asking_changes_nothing():
     asked, silent = (KeyFrameDecision(KeyFrames()) for _ in range(2))
     for _ in range(50):
-        asked.wants(FAST, SURE)
+        asked.is_key_frame(FAST, SURE)
     assert decide(asked, [FAST] * 20) == decide(silent, [FAST] * 20)
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edgepose.offline.learned_selector import LearnedSteps, selection
-from edgepose.offline.selection import EvenSteps
+from edgepose.offline.learned_selector import LearnedSelector, selection
+from edgepose.offline.selection import ChangeSelector
 from edgepose_runtime.errors import (
     BundleFormatError,
     BundleNotFoundError,
@@ -31,7 +31,7 @@ def write(path, output="rates", last="Abs", shape=("N", 8, 8, 3)):
 
 @pytest.fixture
 def learned(tmp_path):
-    with LearnedSteps(write(tmp_path / "selector.onnx")) as opened:
+    with LearnedSelector(write(tmp_path / "selector.onnx")) as opened:
         yield opened
 
 
@@ -67,7 +67,7 @@ def test_in_the_dark_key_frames_have_even_distances(learned):
 
 @pytest.mark.parametrize("last", ["Neg", "Log"])
 def test_what_is_no_rate_is_an_error(tmp_path, last):
-    with LearnedSteps(write(tmp_path / "selector.onnx", last=last)) as opened:
+    with LearnedSelector(write(tmp_path / "selector.onnx", last=last)) as opened:
         features = described(opened, [0, 50, 90, 50, 0])
         with pytest.raises(InferenceError, match=r"selector\.onnx.*no rates"):
             opened(features, 2)
@@ -84,7 +84,7 @@ def test_what_is_no_rate_is_an_error(tmp_path, last):
 )
 def test_other_networks_are_refused(tmp_path, changes):
     with pytest.raises(BundleFormatError, match="is no selector"):
-        LearnedSteps(write(tmp_path / "other.onnx", **changes))
+        LearnedSelector(write(tmp_path / "other.onnx", **changes))
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
@@ -92,17 +92,17 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, backend):
     path = write(tmp_path / "selector.onnx")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(BundleFormatError, match=rf"no ONNX file that {backend} can run"):
-        LearnedSteps(path, backend)
+        LearnedSelector(path, backend)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(BundleNotFoundError, match=r"missing\.onnx"):
-        LearnedSteps(tmp_path / "missing.onnx")
+        LearnedSelector(tmp_path / "missing.onnx")
 
 
 def test_without_a_file_even_steps_choose(tmp_path):
     with selection(None) as (select, _):
-        assert isinstance(select, EvenSteps)
+        assert isinstance(select, ChangeSelector)
     with selection(write(tmp_path / "selector.onnx")) as (select, describe):
-        assert isinstance(select, LearnedSteps)
+        assert isinstance(select, LearnedSelector)
         assert describe(np.zeros((24, 32, 3), np.uint8)).shape == (192,)

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from edgepose.offline.selection import (
     USUAL_CHANGE,
     USUAL_GAP,
-    EvenSteps,
+    ChangeSelector,
     frames_at_even_steps,
     frames_by_rates,
     uniform_selection,
 )
 from edgepose_runtime.errors import ConfigError
 
-SELECT = EvenSteps()
+SELECT = ChangeSelector()
 
 
 def walk(frames, seed=0, speed=USUAL_CHANGE):
@@ -60,7 +60,7 @@ def test_without_changes_frames_have_even_distances():
 
 def test_steps_of_no_length_are_even_times():
     assert frames_at_even_steps(np.zeros(40), 8) == frames_at_even_steps(np.ones(40), 8)
-    still = EvenSteps(share=1.0)(np.full((40, 3), 7.0), 8)
+    still = ChangeSelector(share=1.0)(np.full((40, 3), 7.0), 8)
     assert still == frames_at_even_steps(np.ones(40), 8)
 
 
@@ -80,7 +80,7 @@ def test_refuses_what_cannot_be(frames, count):
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_refuses_a_share_that_is_none(share):
     with pytest.raises(ConfigError, match="share"):
-        EvenSteps(share)
+        ChangeSelector(share)
 
 
 def test_uniform_frames_have_even_distances():

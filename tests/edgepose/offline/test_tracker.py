@@ -51,7 +51,7 @@ def test_each_frame_has_one_result_in_order(track):
     results, tracking = track(100, every(8))
     assert [result.frame_id for result in results] == list(range(100))
     assert tracking.frames == 100
-    assert tracking.looked == 13  # five in each whole window, three in the last
+    assert tracking.processed == 13  # five in each whole window, three in the last
 
 
 def test_frames_between_key_frames_are_where_the_person_went(track):
@@ -70,7 +70,7 @@ def test_origins_and_ages_say_how_poses_came_about(track):
 
 def test_one_key_frame_gives_a_pose_to_all(track):
     results, tracking = track(20, lambda _features, _count: [0])
-    assert tracking.looked == 1
+    assert tracking.processed == 1
     assert all(result.keypoints is not None for result in results)
 
 

@@ -10,10 +10,10 @@ from edgepose.results import Origin
 from edgepose.stats import LateReason
 from edgepose.testing import FakeMethod, standing_person
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.roi_tracker import FollowingSettings
+from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings
 
 ROI = Roi(90, 50, 140, 140)
-SETTINGS = FollowingSettings(score_threshold=0.3)
+SETTINGS = RoiTrackerSettings(score_threshold=0.3)
 
 
 def frame(person):

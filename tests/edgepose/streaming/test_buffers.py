@@ -36,12 +36,12 @@ def test_earlier_results_stay_as_they_were(model, puppet):
 
 
 def test_earlier_heatmaps_stay_as_they_were(model, puppet):
-    looker, clock = PoseEstimator(model), StageClock()
+    estimator, clock = PoseEstimator(model), StageClock()
     frames = walk(puppet)
-    looks = [looker.initialise(frames[0], Roi(40, 20, 200, 200), clock)]
+    looks = [estimator.initialise(frames[0], Roi(40, 20, 200, 200), clock)]
     copies = [looks[0].estimate.heatmaps.copy()]
     for step, frame in enumerate(frames[1:]):
-        looks.append(looker.advance(frame, Roi(41 + step, 20, 200, 200), looks[-1], clock))
+        looks.append(estimator.advance(frame, Roi(41 + step, 20, 200, 200), looks[-1], clock))
         copies.append(looks[-1].estimate.heatmaps.copy())
     for look, copy in zip(looks, copies, strict=True):
         np.testing.assert_array_equal(look.estimate.heatmaps, copy)

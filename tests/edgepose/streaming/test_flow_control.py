@@ -55,11 +55,11 @@ class HoldingWork:
         return held
 
 
-def make_lane(policy="latest"):
+def make_queue(policy="latest"):
     return StreamQueue(HoldingWork(0), make_policy(policy), StatsRecorder())
 
 
-def told(queue):
+def take_notifications(queue):
     notifications = []
     while queue.has_notification:
         notifications.append(queue.next_notification())
@@ -107,14 +107,14 @@ def test_an_unknown_policy_is_refused_with_those_there_are(name):
         make_policy(name)
 
 
-class TestLane:
+class TestStreamQueue:
     def test_a_superseded_frame_is_told_as_a_drop(self):
-        queue = make_lane()
+        queue = make_queue()
         assert [queue.submit(IMAGE, stamp) for stamp in (0.0, 1.0)] == [0, 1]
-        assert told(queue) == [FrameDrop(0, 0.0, DropReason.SUPERSEDED)]
+        assert take_notifications(queue) == [FrameDrop(0, 0.0, DropReason.SUPERSEDED)]
 
     def test_a_bad_timestamp_costs_one_frame_and_no_number(self):
-        queue = make_lane("every-frame")
+        queue = make_queue("every-frame")
         queue.submit(IMAGE, 5.0)
         with pytest.raises(TimestampError, match=r"5.0 ms .* 5.0 ms"):
             queue.submit(IMAGE, 5.0)
@@ -122,7 +122,7 @@ class TestLane:
         assert queue.recorder.snapshot().errors == 1
 
     def test_while_the_callback_is_slow_every_frame_waits(self):
-        queue = make_lane("every-frame")
+        queue = make_queue("every-frame")
         for stamp in range(QUEUED_RESULTS):
             queue.submit(IMAGE, stamp)
             frame = queue.take()
@@ -133,12 +133,12 @@ class TestLane:
         assert queue.is_ready
 
     def test_while_the_callback_is_slow_the_latest_results_stay(self):
-        queue = make_lane("latest")
+        queue = make_queue("latest")
         for stamp in range(6):
             queue.submit(IMAGE, stamp)
             frame = queue.take()
             queue.finish(frame, [result(frame)])
-        notifications = told(queue)
+        notifications = take_notifications(queue)
         assert [n.frame_id for n in notifications if isinstance(n, PoseResult)] == [2, 3, 4, 5]
         drops = [n for n in notifications if isinstance(n, FrameDrop)]
         assert [(d.frame_id, str(d.reason)) for d in drops] == [
@@ -147,25 +147,25 @@ class TestLane:
         ]
 
     def test_notices_are_bounded_and_those_given_up_are_counted(self):
-        queue = make_lane("latest")
+        queue = make_queue("latest")
         for stamp in range(QUEUED_NOTIFICATIONS + 11):
             queue.submit(IMAGE, stamp)
-        assert len(told(queue)) == QUEUED_NOTIFICATIONS
+        assert len(take_notifications(queue)) == QUEUED_NOTIFICATIONS
         stats = queue.recorder.snapshot()
         assert stats.unreported == 10
         assert stats.drops == {"superseded": QUEUED_NOTIFICATIONS + 10}
 
     def test_the_oldest_notice_makes_room_for_the_newest(self):
-        queue = make_lane()
+        queue = make_queue()
         events = [
             StreamEvent(EventKind.LOST, float(step)) for step in range(QUEUED_NOTIFICATIONS + 2)
         ]
         for event in events:
             queue.add_event(event)
-        assert told(queue) == events[2:]
+        assert take_notifications(queue) == events[2:]
 
     def test_a_frame_with_a_wrong_timestamp_is_counted_as_an_error(self):
-        queue = make_lane()
+        queue = make_queue()
         queue.submit(IMAGE, 1.0)
         with pytest.raises(TimestampError):
             queue.submit(IMAGE, 1.0)
@@ -176,16 +176,16 @@ class TestLane:
         clock = Clock()
         queue = StreamQueue(HoldingWork(0), Latest(100, clock), StatsRecorder())
         queue.add_event(StreamEvent(EventKind.LOST, 0.0))
-        told(queue)
+        take_notifications(queue)
         queue.submit(IMAGE, 1.0, called=clock.now)
         clock.now = 0.2
         assert queue.take() is None
-        assert told(queue) == [FrameDrop(0, 1.0, DropReason.STALE)]
+        assert take_notifications(queue) == [FrameDrop(0, 1.0, DropReason.STALE)]
         queue.submit(IMAGE, 2.0, called=clock.now)
         assert queue.take().restart
 
     def test_a_lane_that_starts_afresh_counts_frames_and_time_from_the_beginning(self):
-        queue = make_lane()
+        queue = make_queue()
         queue.submit(IMAGE, 1000.0)
         queue.drop_all(DropReason.RESET)
         queue.restart(StatsRecorder())
@@ -193,19 +193,19 @@ class TestLane:
         assert queue.recorder.snapshot().frames == 1
 
     def test_drops_and_errors_that_nobody_is_told_of_are_counted(self):
-        queue = make_lane()
+        queue = make_queue()
         for stamp in range(3):
             queue.submit(IMAGE, float(stamp))
         queue.refuse(InferenceError("no frame"))
         queue.add_event(StreamEvent(EventKind.LOST, 3.0))
         queue.drop_all(DropReason.CLOSED)
         queue.discard_notifications()
-        assert told(queue) == []
+        assert take_notifications(queue) == []
         assert queue.recorder.snapshot().unreported == 4
 
     @pytest.mark.parametrize("kind", [EventKind.LOST, EventKind.RECONNECTED])
     def test_the_first_frame_after_a_loss_starts_afresh(self, kind):
-        queue = make_lane("every-frame")
+        queue = make_queue("every-frame")
         queue.submit(IMAGE, 0.0)
         queue.add_event(StreamEvent(kind, 1.0))
         queue.submit(IMAGE, 2.0)
@@ -218,7 +218,7 @@ class TestLane:
         assert afresh == [False, True, False]
 
     def test_a_frame_from_before_the_loss_does_not_restart_in_its_place(self):
-        queue = make_lane("every-frame")
+        queue = make_queue("every-frame")
         queue.submit(IMAGE, 0.0)
         queue.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
         before = queue.take()
@@ -227,7 +227,7 @@ class TestLane:
         assert (before.restart, queue.take().restart) == (False, True)
 
     def test_if_that_frame_is_dropped_the_next_one_does(self):
-        queue = make_lane("latest")
+        queue = make_queue("latest")
         queue.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
         queue.submit(IMAGE, 2.0)
         queue.submit(IMAGE, 3.0)
@@ -235,7 +235,7 @@ class TestLane:
         assert (frame.frame_id, frame.restart) == (1, True)
 
     def test_if_that_frame_fails_the_next_one_does(self):
-        queue = make_lane("every-frame")
+        queue = make_queue("every-frame")
         queue.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))
         queue.submit(IMAGE, 2.0)
         queue.submit(IMAGE, 3.0)
@@ -243,30 +243,30 @@ class TestLane:
         assert queue.take().restart
 
     def test_events_that_are_given_up_are_no_frames_without_a_report(self):
-        queue = make_lane()
+        queue = make_queue()
         for stamp in range(QUEUED_NOTIFICATIONS + 1):
             queue.add_event(StreamEvent(EventKind.LOST, stamp))
-        assert len(told(queue)) == QUEUED_NOTIFICATIONS
+        assert len(take_notifications(queue)) == QUEUED_NOTIFICATIONS
         assert queue.recorder.snapshot().unreported == 0
 
     def test_after_its_end_it_takes_no_frames_whatever_a_thread_was_doing(self):
-        queue = make_lane()
+        queue = make_queue()
         queue.submit(IMAGE, 0.0)
         frame = queue.take()
         queue.drop_all(DropReason.CLOSED)
         queue.end(None)
-        told(queue)
+        take_notifications(queue)
         queue.finish(frame, [result(frame)])
         assert queue.is_over
         assert not queue.takes_frames
 
     def test_a_frame_dropped_in_work_does_not_come_back(self):
-        queue = make_lane()
+        queue = make_queue()
         queue.submit(IMAGE, 0.0)
         frame = queue.take()
         queue.drop_all(DropReason.CLOSED)
         queue.finish(frame, [result(frame)])
-        assert told(queue) == [FrameDrop(0, 0.0, DropReason.CLOSED)]
+        assert take_notifications(queue) == [FrameDrop(0, 0.0, DropReason.CLOSED)]
 
 
 class TestHeldBackFrames:
@@ -282,7 +282,7 @@ class TestHeldBackFrames:
         queue.finish(job, queue.step.flush() if job is Flush.HELD else queue.step.run(job))
 
     def ids(self, queue):
-        return [notification.frame_id for notification in told(queue)]
+        return [notification.frame_id for notification in take_notifications(queue)]
 
     def test_each_result_comes_exactly_the_lag_late(self):
         queue = self.queue()
@@ -295,7 +295,7 @@ class TestHeldBackFrames:
         queue.end(None)
         assert queue.is_ready
         self.work_once(queue)
-        *results, end = told(queue)
+        *results, end = take_notifications(queue)
         assert [result.frame_id for result in results] == [0, 1, 2]
         assert end == StreamEnd()
 
@@ -317,19 +317,19 @@ class TestHeldBackFrames:
 
     def test_what_is_dropped_meanwhile_ends_as_drops(self):
         queue = self.queue()
-        told(queue)
+        take_notifications(queue)
         queue.drop_all(DropReason.RESET)
-        assert told(queue) == [FrameDrop(i, ANY, DropReason.RESET) for i in (1, 2)]
+        assert take_notifications(queue) == [FrameDrop(i, ANY, DropReason.RESET) for i in (1, 2)]
         queue.submit(IMAGE, None)
         self.work_once(queue)
         assert self.ids(queue) == []
 
     def test_a_flush_that_fails_costs_all_of_them(self):
         queue = self.queue()
-        told(queue)
+        take_notifications(queue)
         queue.flush()
         queue.finish(queue.take(), InferenceError("broken"))
-        assert [failure.frame_id for failure in told(queue)] == [1, 2]
+        assert [failure.frame_id for failure in take_notifications(queue)] == [1, 2]
         assert queue.is_idle
 
 

@@ -4,7 +4,7 @@ import pytest
 from edgepose.inference.estimator import StageClock
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose.tracking.deadline import LONGEST_BLIND_RUN, Deadline, Effort
+from edgepose.tracking.deadline import MOST_PREDICTED, Deadline, Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import LONGEST_AHEAD_MS, MotionPredictor
 from edgepose.tracking.step import TrackingStep
@@ -40,11 +40,11 @@ class TestChoice:
     def test_after_some_blind_frames_one_is_looked_at_late_or_not(self, tracking, best):
         made = deadline(head_ms=1000, light_ms=1000)
         chosen = []
-        for _ in range(LONGEST_BLIND_RUN + 2):
+        for _ in range(MOST_PREDICTED + 2):
             chosen.append(made.choose(0.0, tracking=tracking, head_due=True))
             made.observe(chosen[-1], 1000.0 if chosen[-1] else 0.1)
         none = Effort.SKIP
-        assert chosen == [none] * LONGEST_BLIND_RUN + [best, none]
+        assert chosen == [none] * MOST_PREDICTED + [best, none]
 
     def test_one_slow_frame_changes_little_of_what_a_step_is_expected_to_take(self):
         made = deadline(light_ms=10.0, limit=30.0)
@@ -156,7 +156,7 @@ class TestStream:
         _, (result,) = self.track([Effort.SKIP])
         assert result.keypoints is None
         assert result.origin is None
-        assert result.reason == "not looked at, to keep the deadline"
+        assert result.reason == "not processed, to keep the deadline"
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from edgepose.inference.estimator import PoseEstimator, StageClock
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.person_search import (
     CANDIDATES,
-    CLOSER_LOOKS,
     FRAMES_PER_ROUND,
     MOST_REGIONS,
+    REGION_UPDATES,
     REGIONS_PER_FRAME,
     PersonSearch,
 )
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.roi_tracker import FollowingSettings, search_rois
+from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings, search_rois
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
@@ -24,7 +24,7 @@ def method():
 
 @pytest.fixture
 def search(method):
-    return PersonSearch(PoseEstimator(fake_model(method)), FollowingSettings())
+    return PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings())
 
 
 def find(search):
@@ -64,7 +64,7 @@ def test_a_person_is_looked_at_closer_and_then_by_the_head(search, method):
     look = find(search)
     assert [call.kind for call in method.calls][-1] == "initialise"
     assert method.count("initialise") == 1
-    assert method.count("locate") <= len(search_rois(320, 240)) + CANDIDATES * CLOSER_LOOKS
+    assert method.count("locate") <= len(search_rois(320, 240)) + CANDIDATES * REGION_UPDATES
     np.testing.assert_allclose(look.keypoints[:, :2], method.person[:, :2], atol=1)
 
 
@@ -189,7 +189,7 @@ class Crowd(FakeMethod):
 
 def found_of(*people):
     """Return the joints (K, 2) of whoever a search finds of several people."""
-    look = find(PersonSearch(PoseEstimator(fake_model(Crowd(*people))), FollowingSettings()))
+    look = find(PersonSearch(PoseEstimator(fake_model(Crowd(*people))), RoiTrackerSettings()))
     return look.keypoints[look.keypoints[:, 2] >= 0.3, :2]
 
 

@@ -175,8 +175,8 @@ POSES = WALK[[0, 5]]
         ([], WALK[:0], {}, "one or more"),
         ([0.5, 2.0], POSES, {}, "whole numbers"),
         ([[0, 5]], POSES, {}, "one row"),
-        ([5, 0], POSES, {}, "rise"),
-        ([5, 5], POSES, {}, "rise"),
+        ([5, 0], POSES, {}, "increase"),
+        ([5, 5], POSES, {}, "increase"),
         ([-1, 5], POSES, {}, "from 0 to 39"),
         ([0, 40], POSES, {}, "from 0 to 39"),
         ([0, 9], POSES, {"frames": 9}, "from 0 to 8"),
@@ -213,8 +213,8 @@ def test_options_out_of_range_are_refused(options):
 
 RISING = """
 import numpy
-from edgepose_runtime.interpolation.kernels.hpim import rise
-print(rise(numpy.arange(3)))
+from edgepose_runtime.interpolation.kernels.hpim import are_increasing
+print(are_increasing(numpy.arange(3)))
 """
 
 

@@ -58,8 +58,8 @@ def test_carried_joints_agree_over_time(seed):
     ours, theirs = ((np.full((13, 2), np.nan), np.full(13, -np.inf)) for _ in range(2))
     for frame in range(6):
         drawn = pose(seed + frame)
-        kernels.carry_joints(drawn, BAR, *ours, 100.0 * frame, 150.0)
-        poses.carry_joints_numpy(drawn, BAR, *theirs, 100.0 * frame, 150.0)
+        kernels.update_remembered_joints(drawn, BAR, *ours, 100.0 * frame, 150.0)
+        poses.update_remembered_joints_numpy(drawn, BAR, *theirs, 100.0 * frame, 150.0)
         for found, expected in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
 

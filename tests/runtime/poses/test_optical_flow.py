@@ -6,8 +6,8 @@ from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.optical_flow import (
     VIEW_SIZE,
     JointFlow,
-    carry_opencv,
     grey_view,
+    propagate_opencv,
     view_of,
 )
 
@@ -86,8 +86,8 @@ def test_a_joint_on_a_spoilt_patch_moves_with_its_neighbours():
 def test_joints_are_carried_against_time_as_well(flow):
     before, after = (view_of(grey_view(texture((x, 0)), ROI)) for x in (0, 4))
     places = np.array([[30.0, 25.0], [50.0, 45.0], [35.0, 65.0]])
-    there, _ = flow.carry(before, after, places)
-    back, doubt = flow.carry(after, before, there)
+    there, _ = flow.propagate(before, after, places)
+    back, doubt = flow.propagate(after, before, there)
     np.testing.assert_allclose(there - places, [[4 * VIEW_SIZE / 192, 0]] * 3, atol=0.2)
     np.testing.assert_allclose(back, places, atol=0.2)
     assert doubt.max() < 0.3
@@ -108,8 +108,8 @@ def test_patches_are_followed_as_by_opencv(shift):
     neighbours = (random.random((60, 60)) < 0.1).astype(np.float64)
     flow = JointFlow(60, list(zip(*np.nonzero(neighbours), strict=True)))
     neighbours = np.maximum(neighbours, neighbours.T)
-    there, doubt = flow.carry(view_of(before), view_of(after), places)
-    expected, expected_doubt = carry_opencv(before, after, places, neighbours)
+    there, doubt = flow.propagate(view_of(before), view_of(after), places)
+    expected, expected_doubt = propagate_opencv(before, after, places, neighbours)
     np.testing.assert_array_equal(np.isnan(there), np.isnan(expected))
     inside = ((places > 8) & (places < VIEW_SIZE - 8)).all(axis=1)
     sure = inside & (expected_doubt < 0.1) & (doubt < 0.1)
@@ -123,7 +123,7 @@ def test_joints_however_far_outside_stay_where_they_are_and_leave_others_alone()
     far = (-1e300, -1e9, -40.0, -13.5, VIEW_SIZE + 13.5, 1e9, 1e300)
     inside = VIEW_SIZE / 2
     places = np.array([*((x, inside) for x in far), *((inside, y) for y in far), (inside, inside)])
-    there, doubt = JointFlow(len(places), ()).carry(before, after, places)
+    there, doubt = JointFlow(len(places), ()).propagate(before, after, places)
     np.testing.assert_array_equal(there[:-1], places[:-1])
     assert (doubt[:-1] > 3).all()
     np.testing.assert_allclose(there[-1], places[-1] + (1.5, 0), atol=0.2)
@@ -135,8 +135,8 @@ def test_a_joint_that_is_not_finite_in_part_is_unknown_and_leaves_others_alone()
     neighbours = np.array([[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [1, 1, 1, 0]], np.float64)
     flow = JointFlow(4, [(0, 3), (1, 3), (2, 3)])
     for there, doubt in (
-        flow.carry(view_of(before), view_of(after), places),
-        carry_opencv(before, after, places, neighbours),
+        flow.propagate(view_of(before), view_of(after), places),
+        propagate_opencv(before, after, places, neighbours),
     ):
         assert np.isnan(there[:3]).all()
         assert np.isnan(doubt[:3]).all()
@@ -145,7 +145,7 @@ def test_a_joint_that_is_not_finite_in_part_is_unknown_and_leaves_others_alone()
 
 def test_only_unknown_joints_stay_unknown(flow):
     views = view_of(grey_view(texture(), ROI)), view_of(grey_view(texture((3, 0)), ROI))
-    there, doubt = flow.carry(*views, np.full((3, 2), np.nan))
+    there, doubt = flow.propagate(*views, np.full((3, 2), np.nan))
     assert np.isnan(there).all()
     assert np.isnan(doubt).all()
 
@@ -153,6 +153,6 @@ def test_only_unknown_joints_stay_unknown(flow):
 def test_a_plain_picture_is_followed_nowhere():
     plain = view_of(np.full((VIEW_SIZE, VIEW_SIZE), 77, np.uint8))
     places = np.random.default_rng(0).uniform(0, VIEW_SIZE, (13, 2))
-    there, doubt = JointFlow(13, ()).carry(plain, plain, places)
+    there, doubt = JointFlow(13, ()).propagate(plain, plain, places)
     np.testing.assert_array_equal(there, places)
     assert (doubt > 3).all()

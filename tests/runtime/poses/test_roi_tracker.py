@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi, joints_roi
 from edgepose_runtime.poses.roi_tracker import (
-    FollowingSettings,
-    RoiFollower,
-    is_nothing,
+    RoiTracker,
+    RoiTrackerSettings,
+    is_empty_pose,
     is_person,
     person_roi,
     search_rois,
@@ -34,59 +34,61 @@ def hidden(pose, *joints, score=0.05):
 
 
 class Track:
-    """A follower that is given a pose every 33 ms."""
+    """A tracker that is given a pose every 33 ms."""
 
     def __init__(self, **settings):
-        self.follower = RoiFollower(FollowingSettings(**settings))
+        self.tracker = RoiTracker(RoiTrackerSettings(**settings))
         self.time_ms = 0.0
 
     def see(self, pose, times=1):
         for _ in range(times):
             self.time_ms += STEP_MS
-            found = self.follower.update(pose, *FRAME, self.time_ms)
+            found = self.tracker.update(pose, *FRAME, self.time_ms)
         return found
 
     @property
     def roi(self):
-        return self.follower.next_roi(*FRAME)
+        return self.tracker.next_roi(*FRAME)
 
 
 class TestIsPerson:
     def test_a_pose_with_good_scores_is_one(self):
-        assert is_person(standing(), FollowingSettings())
+        assert is_person(standing(), RoiTrackerSettings())
 
     def test_a_pose_with_low_scores_is_none(self):
-        assert not is_person(standing(score=0.2), FollowingSettings(score_threshold=0.3))
+        assert not is_person(standing(score=0.2), RoiTrackerSettings(score_threshold=0.3))
 
     def test_enough_joints_must_be_trusted(self):
-        settings = FollowingSettings(min_joints=0.3)
+        settings = RoiTrackerSettings(min_joints=0.3)
         assert is_person(hidden(standing(), *range(9)), settings)
         assert not is_person(hidden(standing(), *range(10)), settings)
 
     def test_a_point_is_no_person(self):
-        assert not is_person(standing(height=5), FollowingSettings(min_extent_px=8))
+        assert not is_person(standing(height=5), RoiTrackerSettings(min_extent_px=8))
 
     def test_missing_joints_count_as_not_trusted(self):
-        assert not is_person(np.tile(np.float32([np.nan, np.nan, 0]), (13, 1)), FollowingSettings())
-        assert not is_person(np.full((13, 3), np.nan, np.float32), FollowingSettings())
+        assert not is_person(
+            np.tile(np.float32([np.nan, np.nan, 0]), (13, 1)), RoiTrackerSettings()
+        )
+        assert not is_person(np.full((13, 3), np.nan, np.float32), RoiTrackerSettings())
 
     def test_joints_in_one_spot_of_a_region_are_none_however_sure(self):
         spot = standing(height=20)
-        assert is_person(spot, FollowingSettings(), side=100)
-        assert not is_person(spot, FollowingSettings(), side=600)
+        assert is_person(spot, RoiTrackerSettings(), side=100)
+        assert not is_person(spot, RoiTrackerSettings(), side=600)
 
 
-class TestIsNothing:
+class TestIsEmptyPose:
     def test_no_trusted_joint_tells_nothing(self):
-        assert is_nothing(standing(score=0.2), FollowingSettings(score_threshold=0.3))
+        assert is_empty_pose(standing(score=0.2), RoiTrackerSettings(score_threshold=0.3))
 
     def test_all_joints_in_one_spot_tell_nothing(self):
-        assert is_nothing(standing(height=5), FollowingSettings(min_extent_px=8))
-        assert is_nothing(standing(height=20), FollowingSettings(), side=600)
+        assert is_empty_pose(standing(height=5), RoiTrackerSettings(min_extent_px=8))
+        assert is_empty_pose(standing(height=20), RoiTrackerSettings(), side=600)
 
     def test_a_person_or_a_single_joint_tells_something(self):
-        assert not is_nothing(standing(), FollowingSettings())
-        assert not is_nothing(hidden(standing(), *range(1, 13)), FollowingSettings())
+        assert not is_empty_pose(standing(), RoiTrackerSettings())
+        assert not is_empty_pose(hidden(standing(), *range(1, 13)), RoiTrackerSettings())
 
 
 class TestPersonRoi:
@@ -103,22 +105,22 @@ class TestPersonRoi:
         assert person_roi(standing(score=0.1), *FRAME, 0.3) is None
 
 
-class TestRoiFollower:
+class TestRoiTracker:
     def test_has_nobody_to_follow_at_first(self):
-        follower = RoiFollower()
-        assert follower.lost
-        assert follower.next_roi(*FRAME) is None
+        tracker = RoiTracker()
+        assert tracker.lost
+        assert tracker.next_roi(*FRAME) is None
 
     def test_looks_where_the_person_was(self):
         track = Track()
         assert track.see(standing())
-        assert not track.follower.lost
+        assert not track.tracker.lost
         assert track.roi == person_roi(standing(), *FRAME, 0.3)
 
     def test_needs_a_person_to_start(self):
         track = Track()
         assert not track.see(hidden(standing(), *range(11)))
-        assert track.follower.lost
+        assert track.tracker.lost
 
     @given(st.lists(st.tuples(st.floats(-8, 8), st.floats(-8, 8)), min_size=1, max_size=30))
     def test_keeps_a_moving_person_inside(self, moves):
@@ -150,11 +152,11 @@ class TestRoiFollower:
     def test_shrinking_does_not_depend_on_the_frame_rate(self, updates):
         widths = []
         for count in (1, updates):
-            follower = RoiFollower()
-            follower.update(standing(height=220), *FRAME, 0.0)
+            tracker = RoiTracker()
+            tracker.update(standing(height=220), *FRAME, 0.0)
             for index in range(count):
-                follower.update(standing(height=150), *FRAME, 80.0 * (index + 1) / count)
-            widths.append(follower.next_roi(*FRAME).width)
+                tracker.update(standing(height=150), *FRAME, 80.0 * (index + 1) / count)
+            widths.append(tracker.next_roi(*FRAME).width)
         assert widths[0] == pytest.approx(widths[1])
 
     def test_a_joint_hidden_for_a_moment_does_not_change_the_region(self):
@@ -199,9 +201,9 @@ class TestRoiFollower:
         track = Track(patience=3)
         track.see(standing())
         track.see(hidden(standing(), *range(11)), times=3)
-        assert not track.follower.lost
+        assert not track.tracker.lost
         track.see(hidden(standing(), *range(11)))
-        assert track.follower.lost
+        assert track.tracker.lost
         assert track.roi is None
 
     def test_patience_starts_again_with_each_good_pose(self):
@@ -209,13 +211,13 @@ class TestRoiFollower:
         for _ in range(5):
             track.see(standing())
             track.see(hidden(standing(), *range(11)), times=3)
-        assert not track.follower.lost
+        assert not track.tracker.lost
 
     def test_is_lost_at_once_where_nothing_is_trusted(self):
         track = Track(patience=10)
         track.see(standing())
         assert not track.see(standing(score=0.1))
-        assert track.follower.lost
+        assert track.tracker.lost
 
     def test_follows_afresh_whoever_is_found_after_a_loss(self):
         track = Track()
@@ -233,20 +235,20 @@ class TestRoiFollower:
     def test_has_no_region_for_frames_of_another_size(self):
         track = Track()
         track.see(standing())
-        assert track.follower.next_roi(320, 240) is None
+        assert track.tracker.next_roi(320, 240) is None
 
     def test_starts_afresh_with_a_pose_in_a_frame_of_another_size(self):
         track = Track()
         track.see(standing())
         small = standing(100, 100, 80)
-        track.follower.update(small, 320, 240, 1000)
-        assert track.follower.next_roi(320, 240) == person_roi(small, 320, 240, 0.3)
+        track.tracker.update(small, 320, 240, 1000)
+        assert track.tracker.next_roi(320, 240) == person_roi(small, 320, 240, 0.3)
 
     def test_reset_forgets_the_person(self):
         track = Track()
         track.see(standing())
-        track.follower.reset()
-        assert track.follower.lost
+        track.tracker.reset()
+        assert track.tracker.lost
 
 
 def test_joints_in_one_spot_end_the_following_at_once():
@@ -258,17 +260,17 @@ def test_joints_in_one_spot_end_the_following_at_once():
 
 
 def test_joints_in_one_spot_of_the_region_that_shows_them_end_the_following():
-    follower = RoiFollower()
-    follower.update(standing(), *FRAME, 0.0)
-    assert not follower.update(standing(height=20), *FRAME, STEP_MS, side=600)
-    assert follower.lost
+    tracker = RoiTracker()
+    tracker.update(standing(), *FRAME, 0.0)
+    assert not tracker.update(standing(height=20), *FRAME, STEP_MS, side=600)
+    assert tracker.lost
 
 
 def test_a_small_person_seen_elsewhere_is_measured_by_the_region_that_shows_it():
-    follower = RoiFollower()
-    follower.update(standing(2000, 1500, height=2500), 4000, 3000, 0.0)
-    assert follower.update(standing(100, 100, 60), 320, 240, STEP_MS, side=90)
-    assert follower.next_roi(320, 240) is not None
+    tracker = RoiTracker()
+    tracker.update(standing(2000, 1500, height=2500), 4000, 3000, 0.0)
+    assert tracker.update(standing(100, 100, 60), 320, 240, STEP_MS, side=90)
+    assert tracker.next_roi(320, 240) is not None
 
 
 class TestSearchRois:
@@ -317,4 +319,4 @@ class TestSearchRois:
 )
 def test_settings_out_of_range_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        FollowingSettings(**wrong)
+        RoiTrackerSettings(**wrong)

@@ -1,4 +1,4 @@
-"""Leaving a server alone that fails, and finding out when it is back."""
+"""A circuit breaker: no requests to a failing server until a probe succeeds."""
 
 from __future__ import annotations
 

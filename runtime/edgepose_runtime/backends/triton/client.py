@@ -63,7 +63,7 @@ class ServerClient:
         return [each.name for each in index.models if each.state == "READY"]
 
     def parameters(self, model: str, timeout_s: float) -> dict[str, str]:
-        """Return what a model's configuration says beyond the protocol; nothing where it cannot.
+        """Return the parameters in a model's configuration; empty where the server has none.
 
         Configurations are an extension of Triton's, too.
         """
@@ -107,7 +107,7 @@ class ServerClient:
             self._client = self._connected()
 
     def close(self) -> None:
-        """Let go of the connection; calls that wait fail."""
+        """Release the connection; calls that wait fail."""
         self._client.close()
 
     def _connected(self) -> Any:

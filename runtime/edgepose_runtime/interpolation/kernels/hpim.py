@@ -18,7 +18,7 @@ from edgepose_runtime.interpolation.hpim import (
     SWING,
     UNSEEN,
 )
-from edgepose_runtime.interpolation.kernels.posterior import evidence, lanes_for, posterior
+from edgepose_runtime.interpolation.kernels.posterior import evidence, padded_lanes, posterior
 from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]
@@ -27,8 +27,8 @@ Keys = NDArray[np.int64]
 
 
 @fused_kernel
-def calm(keys: Keys, scores: Doubles, mean: Doubles) -> None:
-    """Keep paths from swinging out between keys: `edgepose_runtime.interpolation.hpim.calm_numpy`.
+def limit_overshoot(keys: Keys, scores: Doubles, mean: Doubles) -> None:
+    """Limit how far paths overshoot between key poses: `..hpim.limit_overshoot_numpy`.
 
     Args:
         keys: (r,).
@@ -107,7 +107,7 @@ def set_variances(scores: Doubles, noise: float, fixed: float, variances: Double
 
 
 @fused_kernel
-def emit(
+def write_frames(
     mean: Doubles,
     variance: Doubles,
     scores: Doubles,
@@ -154,7 +154,7 @@ def prepared_parts(
     work: Doubles, rows: int, joints: int, frames: int
 ) -> tuple[Doubles, Doubles, Doubles, Doubles, Doubles, Doubles, Doubles]:
     """Cut values, scores, variances, centre, mean, variance and the rest out of one array."""
-    lanes = lanes_for(joints)
+    lanes = padded_lanes(joints)
     each, paths = rows * lanes, 2 * frames * joints
     rest = work[4 * each + 2 * joints :]
     return (
@@ -218,13 +218,15 @@ def interpolate_keys(
         covariances, log_odds, trust, keys, values, variances, want_variance, rest, mean, variance
     )
     if fixed < 0:
-        calm(keys, scores, mean)
-    emit(mean, variance, scores, centre, size, first, want_variance, out_poses, out_uncertainty)
+        limit_overshoot(keys, scores, mean)
+    write_frames(
+        mean, variance, scores, centre, size, first, want_variance, out_poses, out_uncertainty
+    )
 
 
 @fused_kernel
-def rise(keys: Keys) -> bool:
-    """Say whether each key frame comes after the one before."""
+def are_increasing(keys: Keys) -> bool:
+    """Return whether each key frame comes after the one before."""
     rising = True
     for i in range(1, len(keys)):
         rising &= keys[i] > keys[i - 1]

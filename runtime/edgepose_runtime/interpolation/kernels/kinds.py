@@ -1,4 +1,4 @@
-"""Kernels that tell which kind of movement each joint follows (HPIM)."""
+"""Kernels for the likelihood of each kind of movement, by joint (HPIM)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from edgepose_runtime.interpolation.hpim import NEGLIGIBLE, UNSEEN
 from edgepose_runtime.interpolation.kernels.systems import (
     factorise,
-    factorise_once,
+    factorise_shared,
     solve_forward,
-    solve_forward_once,
+    solve_forward_shared,
 )
 from edgepose_runtime.jit import fused_kernel
 
@@ -25,8 +25,8 @@ FACTORS = 16
 
 
 @fused_kernel
-def are_alike(variances: Doubles) -> bool:
-    """Say whether all joints have the same variances, so that one system serves them all."""
+def have_equal_variances(variances: Doubles) -> bool:
+    """Return whether all joints have the same variances, so that one system serves them all."""
     alike = True
     for i in range(len(variances)):
         row, first = variances[i], variances[i, 0]
@@ -57,15 +57,15 @@ def weigh(
     for m in range(len(priors)):
         sides[m] = values
         if alike:
-            factorise_once(priors[m], keys, variances, ones[m])
-            solve_forward_once(ones[m], sides[m].reshape(rows, 2 * lanes))
+            factorise_shared(priors[m], keys, variances, ones[m])
+            solve_forward_shared(ones[m], sides[m].reshape(rows, 2 * lanes))
             if wanted:
-                likelihoods[m] = _volume_once(ones[m], variances)
+                likelihoods[m] = _shared_log_determinant(ones[m], variances)
         else:
             factorise(priors[m], keys, variances, lows[m])
             solve_forward(lows[m], sides[m])
             if wanted:
-                _volumes(lows[m], variances, likelihoods[m])
+                _log_determinants(lows[m], variances, likelihoods[m])
         if wanted:
             _subtract_squares(sides[m], variances, likelihoods[m])
 
@@ -74,7 +74,7 @@ def weigh(
 
 
 @fused_kernel
-def _volumes(low: Doubles, variances: Doubles, out: Doubles) -> None:
+def _log_determinants(low: Doubles, variances: Doubles, out: Doubles) -> None:
     """Write the part (K,) of the log-likelihoods that the factors (r, r, K) alone decide."""
     product = np.empty(len(out))
     out[:] = 0
@@ -89,8 +89,8 @@ def _volumes(low: Doubles, variances: Doubles, out: Doubles) -> None:
 
 
 @fused_kernel
-def _volume_once(low: Doubles, variances: Doubles) -> float:
-    """Return what `_volumes` writes, with one factor (r, r)."""
+def _shared_log_determinant(low: Doubles, variances: Doubles) -> float:
+    """Return what `_log_determinants` writes, with one factor (r, r)."""
     total = 0.0
     for first in range(0, len(low), FACTORS):
         product = 1.0

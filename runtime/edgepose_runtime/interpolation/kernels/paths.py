@@ -52,8 +52,10 @@ def add_path(
 
 
 @fused_kernel
-def remain(prior: Doubles, keys: Keys, low: Doubles, rows: Doubles, left: Doubles) -> None:
-    """Write the variance (T,) that is left with one factor (r, r); ``rows`` (r, T) is scratch."""
+def remaining_variance(
+    prior: Doubles, keys: Keys, low: Doubles, rows: Doubles, left: Doubles
+) -> None:
+    """Write the posterior variance (T,) for one factor (r, r); ``rows`` (r, T) is scratch."""
     for t in range(len(left)):
         left[t] = prior[t, t]
     for i in range(len(keys)):

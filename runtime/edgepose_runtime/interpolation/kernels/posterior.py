@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.interpolation.kernels.kinds import are_alike, log_of_mean, share, weigh
+from edgepose_runtime.interpolation.kernels.kinds import (
+    have_equal_variances,
+    log_of_mean,
+    share,
+    weigh,
+)
 from edgepose_runtime.interpolation.kernels.paths import (
     add_moments,
     add_path,
     add_paths,
     centre_moments,
-    remain,
+    remaining_variance,
 )
 from edgepose_runtime.interpolation.kernels.systems import (
     LANES,
     solve_backward,
-    solve_backward_once,
+    solve_backward_shared,
 )
 from edgepose_runtime.jit import fused_kernel
 
@@ -25,15 +30,15 @@ Keys = NDArray[np.int64]
 
 
 @fused_kernel
-def lanes_for(joints: int) -> int:
-    """Return how many lanes that many joints take."""
+def padded_lanes(joints: int) -> int:
+    """Return the number of joints rounded up to whole SIMD vectors."""
     return (joints + LANES - 1) // LANES * LANES
 
 
 @fused_kernel
 def work_size(kinds: int, rows: int, joints: int, frames: int) -> int:
     """Return how many numbers to work with an interpolation needs at most."""
-    lanes = lanes_for(joints)
+    lanes = padded_lanes(joints)
     systems = kinds * (rows * rows * (lanes + 1) + 2 * rows * lanes + lanes)
     scratch = rows + rows * frames + frames + 2 * frames
     prepared = 4 * rows * lanes + 2 * joints + 3 * frames * joints
@@ -71,7 +76,7 @@ def evidence(
     """Return the log-likelihood of key values, up to a constant; arguments as in `posterior`."""
     rows, lanes = variances.shape
     lows, ones, sides, likelihoods, _ = _parts(work, len(priors), rows, lanes)
-    alike = are_alike(variances)
+    alike = have_equal_variances(variances)
     weigh(priors, keys, values, variances, alike, True, lows, ones, sides, likelihoods)
     return log_of_mean(likelihoods, log_odds, joints)
 
@@ -105,7 +110,7 @@ def posterior(
     """
     rows, lanes = variances.shape
     lows, ones, sides, shares, rest = _parts(work, len(priors), rows, lanes)
-    alike = are_alike(variances)
+    alike = have_equal_variances(variances)
     weigh(priors, keys, values, variances, alike, False, lows, ones, sides, shares)
     if len(priors) > 1:
         share(shares, log_odds, trust)
@@ -118,7 +123,7 @@ def posterior(
         if not shares[m].max() > 0:
             continue
         if alike:
-            solve_backward_once(ones[m], rest[:rows], sides[m].reshape(rows, 2 * lanes))
+            solve_backward_shared(ones[m], rest[:rows], sides[m].reshape(rows, 2 * lanes))
         else:
             solve_backward(lows[m], sides[m])
         if want_variance:
@@ -150,14 +155,14 @@ def _add_kind(
     left, path = work[:frames], work[frames : 3 * frames].reshape(2, frames)
     columns = work[3 * frames : (3 + rows) * frames].reshape(rows, frames)
     if alike:
-        remain(prior, keys, one, columns, left)
+        remaining_variance(prior, keys, one, columns, left)
     for k in range(joints):
         if shares[k] > 0:
             if not alike:
                 for i in range(rows):
                     for p in range(i + 1):
                         one[i, p] = lows[i, p, k]
-                remain(prior, keys, one, columns, left)
+                remaining_variance(prior, keys, one, columns, left)
             path[:] = 0
             add_path(prior, keys, 1.0, gains[:, :, k], path[0], path[1])
             add_moments(shares[k], path, left, mean[k], variance[k])

@@ -91,7 +91,7 @@ def solve_backward(low: Doubles, sides: Doubles) -> None:
 
 
 @fused_kernel
-def factorise_once(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> None:
+def factorise_shared(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles) -> None:
     """Do what `factorise` does where all joints have the same variances; ``low`` is (r, r)."""
     for j in range(len(keys)):
         for i in range(j, len(keys)):
@@ -102,7 +102,7 @@ def factorise_once(prior: Doubles, keys: Keys, variances: Doubles, low: Doubles)
 
 
 @fused_kernel
-def solve_forward_once(low: Doubles, sides: Doubles) -> None:
+def solve_forward_shared(low: Doubles, sides: Doubles) -> None:
     """Do what `solve_forward` does with one factor (r, r); the sides are (r, 2 K)."""
     for i in range(len(sides)):
         side = sides[i]
@@ -113,7 +113,7 @@ def solve_forward_once(low: Doubles, sides: Doubles) -> None:
 
 
 @fused_kernel
-def solve_backward_once(low: Doubles, column: Doubles, sides: Doubles) -> None:
+def solve_backward_shared(low: Doubles, column: Doubles, sides: Doubles) -> None:
     """Do what `solve_backward` does with one factor; ``column`` (r,) is scratch."""
     rows = len(sides)
     for i in range(rows - 1, -1, -1):

@@ -34,7 +34,7 @@ def test_a_file_is_tracked_by_its_key_frames(track, puppet_video, tmp_path):
     assert origins[0] == "key_frame"
     assert 3 <= origins.count("key_frame") <= 4
     assert set(origins) <= {"key_frame", "interpolated", "predicted"}
-    assert f"Looked at {origins.count('key_frame')} of them" in said
+    assert f"Processed {origins.count('key_frame')} of them" in said
     assert "saved about" in said
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.metrics.pck import LIMB_JOINTS
-from edgepose.evaluation.protocols.everyday import FIGURES, InPhotos, score_people
+from edgepose.evaluation.protocols.everyday import FIGURES, PhotoPredictor, score_people
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import COCO17, PENN13
@@ -111,7 +111,7 @@ def test_photos_are_resampled_and_not_people(person):
 
 def test_a_model_looks_once_at_the_square_around_the_box(person):
     method = FakeMethod(standing_person((140, 120), 120))
-    poses = InPhotos(fake_model(method)).predict(person)
+    poses = PhotoPredictor(fake_model(method)).predict(person)
     assert poses.shape == (1, 13, 3)
     (call,) = method.calls
     assert (call.kind, call.roi.width, call.roi.height) == ("initialise", *[pytest.approx(161)] * 2)
@@ -119,5 +119,5 @@ def test_a_model_looks_once_at_the_square_around_the_box(person):
 
 
 def test_a_model_that_sees_nobody_has_no_pose(person):
-    score = score_people("blind", InPhotos(fake_model(FakeMethod(None))), [person])
+    score = score_people("blind", PhotoPredictor(fake_model(FakeMethod(None))), [person])
     assert score.without_pose == 1

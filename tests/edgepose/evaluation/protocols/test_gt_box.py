@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.protocols.gt_box import PAPER_SCALES, BodyAlone, GtBox, mirror_heatmaps
+from edgepose.evaluation.protocols.gt_box import (
+    PAPER_SCALES,
+    BodyOnlyMethod,
+    GtBoxPredictor,
+    mirror_heatmaps,
+)
 from edgepose.methods import Estimate, MethodSpec
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod
@@ -66,7 +71,7 @@ def spotted_clip(make_clip):
 def calls_of(segment_length, make_clip):
     clip = make_clip()
     method = FakeMethod(clip.keypoints[0])
-    GtBox(method, segment_length).predict(clip)
+    GtBoxPredictor(method, segment_length).predict(clip)
     return "".join(call.kind[0] for call in method.calls)
 
 
@@ -80,7 +85,7 @@ def test_the_head_runs_at_the_start_of_every_segment(segment_length, calls, make
 
 def test_joints_come_back_in_frame_pixels(make_clip):
     clip = make_clip(num_frames=1)
-    predicted = GtBox(FakeMethod(clip.keypoints[0])).predict(clip)
+    predicted = GtBoxPredictor(FakeMethod(clip.keypoints[0])).predict(clip)
     assert predicted.shape == (1, 13, 3)
     assert predicted == pytest.approx(clip.keypoints, abs=0.5)
 
@@ -88,7 +93,7 @@ def test_joints_come_back_in_frame_pixels(make_clip):
 def test_every_frame_is_cropped_around_its_own_box(make_clip):
     clip = make_clip(num_frames=2)
     method = FakeMethod(clip.keypoints[0])
-    GtBox(method).predict(clip)
+    GtBoxPredictor(method).predict(clip)
     first, second = (call.roi for call in method.calls)
     assert second.x == pytest.approx(first.x + 2)
     assert first.width == first.height == second.width
@@ -97,12 +102,12 @@ def test_every_frame_is_cropped_around_its_own_box(make_clip):
 def test_the_body_alone_neither_initialises_nor_advances(make_clip):
     clip = make_clip()
     method = FakeMethod(clip.keypoints[0])
-    GtBox(BodyAlone(method)).predict(clip)
+    GtBoxPredictor(BodyOnlyMethod(method)).predict(clip)
     assert [call.kind for call in method.calls] == ["locate"] * 6
 
 
 def test_nobody_gives_nan(make_clip):
-    predicted = GtBox(FakeMethod()).predict(make_clip())
+    predicted = GtBoxPredictor(FakeMethod()).predict(make_clip())
     assert np.isnan(predicted[..., :2]).all()
     assert (predicted[..., 2] == 0).all()
 
@@ -110,7 +115,7 @@ def test_nobody_gives_nan(make_clip):
 @pytest.mark.parametrize("offset", [1.5, 0.0])
 @pytest.mark.parametrize("scales", [(1.0,), PAPER_SCALES])
 def test_mirrored_copies_agree_with_the_clip_itself(offset, scales, spotted_clip):
-    predicted = GtBox(SpotMethod(offset), flip=True, scales=scales).predict(spotted_clip)
+    predicted = GtBoxPredictor(SpotMethod(offset), flip=True, scales=scales).predict(spotted_clip)
     # A mirror image of cells that do not lie symmetrically is off by up to half a cell.
     tolerance = 1.0 if scales == PAPER_SCALES or offset == 0 else 0.3
     for joint, spot in SPOTS.items():
@@ -118,7 +123,7 @@ def test_mirrored_copies_agree_with_the_clip_itself(offset, scales, spotted_clip
 
 
 def test_several_scales_find_the_same_pixel(spotted_clip):
-    predicted = GtBox(SpotMethod(), scales=(0.8, 1.0, 1.25)).predict(spotted_clip)
+    predicted = GtBoxPredictor(SpotMethod(), scales=(0.8, 1.0, 1.25)).predict(spotted_clip)
     for joint, spot in SPOTS.items():
         assert predicted[3, joint, :2] == pytest.approx(spot, abs=1)
         assert 0.8 < predicted[3, joint, 2] <= 1
@@ -127,7 +132,7 @@ def test_several_scales_find_the_same_pixel(spotted_clip):
 
 def test_every_copy_is_a_sequence_with_its_own_state(spotted_clip):
     method = SpotMethod()
-    GtBox(method, flip=True, scales=(1.0, 1.2)).predict(spotted_clip)
+    GtBoxPredictor(method, flip=True, scales=(1.0, 1.2)).predict(spotted_clip)
     assert method.states == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
 
 
@@ -148,4 +153,4 @@ def test_mirrored_cells_move_by_one_where_the_first_lies_on_the_first_pixel():
 @pytest.mark.parametrize("options", [{"segment_length": 0}, {"scales": ()}, {"scales": (1.0, 0.0)}])
 def test_senseless_options_are_refused(options):
     with pytest.raises(ConfigError):
-        GtBox(FakeMethod(), **options)
+        GtBoxPredictor(FakeMethod(), **options)

@@ -102,9 +102,9 @@ def test_pooled_kernels_are_matched_with_means_and_what_they_find_is_enlarged():
     plain, halved = plain.eval(), halved.eval()
     features, maps = torch.rand(1, 4, 64, 64), torch.rand(1, 2, 64, 64)
     small = [functional.avg_pool2d(given, 2) for given in (features, maps)]
-    kernels = halved.distil(halved.see(features), maps)
+    kernels = halved.distil(halved.project(features), maps)
     torch.testing.assert_close(kernels, plain.distil(*small))
-    found = halved.match(halved.see(features), kernels)
+    found = halved.match(halved.project(features), kernels)
     wanted = functional.interpolate(plain.match(small[0], kernels), (64, 64), mode="bilinear")
     torch.testing.assert_close(found, wanted)
 
@@ -112,7 +112,7 @@ def test_pooled_kernels_are_matched_with_means_and_what_they_find_is_enlarged():
 def test_a_narrow_distillator_sees_the_features_that_are_matched():
     memory = PoseKernels(2, 8, 4, narrow=True).eval()
     features, maps = torch.rand(1, 8, 32, 32), torch.rand(1, 2, 32, 32)
-    seen = memory.see(features)
+    seen = memory.project(features)
     torch.testing.assert_close(seen, memory.v(features))
     kernels = memory.distil(seen, maps)
     assert kernels.shape == (1, 4, 7, 7)
@@ -132,7 +132,7 @@ def test_the_lstm_carries_more_than_one_frame():
 def test_an_lstm_may_be_narrower_and_coarser_than_the_features():
     lstm = ConvLstm(2, 6, channels=4, pooling=2)
     features, maps = torch.rand(1, 6, 8, 8), torch.rand(1, 2, 8, 8)
-    seen = lstm.see(features)
+    seen = lstm.project(features)
     state = lstm.distil(seen, maps)
     assert state.shape == (1, 8, 4, 4)
     assert lstm.match(seen, state).shape == (1, 2, 8, 8)

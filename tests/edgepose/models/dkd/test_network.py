@@ -170,7 +170,7 @@ def test_the_edge_form_computes_a_thirtieth_more_than_its_encoder():
         image = torch.zeros(1, 3, 192, 192)
         network = meta("dkd-swift")
         features, heatmaps = network.encode(image), network.initialise(image)
-        seen = network.memory.see(features)
+        seen = network.memory.project(features)
         alone = count_macs(network.encoder, image)
         more = count_macs(network.memory.distillator, seen, heatmaps[..., :24, :24])
         more += 96 * seen.numel() + 13 * 16 * 25 * 24 * 24

@@ -13,8 +13,8 @@ from edgepose.models.keyframes.kfpn import (
     KfpnConfig,
     alpha_of_epoch,
     key_frames,
+    residual,
     selector_of,
-    unexplained,
 )
 from edgepose_runtime.errors import ConfigError
 
@@ -82,7 +82,7 @@ def test_for_binary_selections_the_loss_is_what_interpolation_leaves():
     gram, rho = atoms @ atoms.T, 0.1
     system = rho * torch.eye(3) + gram[keys][:, keys]
     expected = values - gram[:, keys] @ torch.linalg.solve(system, values[keys])
-    torch.testing.assert_close(unexplained(gram, chosen, values, rho), expected)
+    torch.testing.assert_close(residual(gram, chosen, values, rho), expected)
 
 
 def test_padding_counts_for_nothing():

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.keyframes.kfpn import unexplained
-from edgepose.models.keyframes.rates import KeyRates, key_times, unexplained_at
+from edgepose.models.keyframes.kfpn import residual
+from edgepose.models.keyframes.rates import KeyRateNetwork, key_times, residual_at
 from edgepose.offline.selection import frames_by_rates
 
 FRAMES = 40
@@ -15,13 +15,13 @@ def rates_of(model, channels):
 
 
 def test_what_has_learned_nothing_chooses_even_times():
-    assert frames_by_rates(rates_of(KeyRates(), 64), 8) == list(range(2, 40, 5))
+    assert frames_by_rates(rates_of(KeyRateNetwork(), 64), 8) == list(range(2, 40, 5))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 40, 60])
 def test_so_many_different_frames_are_chosen(count):
     torch.manual_seed(0)
-    model = KeyRates(channels=8)
+    model = KeyRateNetwork(channels=8)
     torch.nn.init.normal_(model.rate.weight, std=3.0)
     chosen = frames_by_rates(rates_of(model, 8), count)
     assert len(chosen) == min(count, FRAMES)
@@ -50,8 +50,8 @@ def test_at_whole_times_the_rest_is_that_of_eq_16():
     chosen[keys] = 1
     values -= values[keys].mean(0)
     gram = atoms @ atoms.T
-    found = unexplained_at(gram, torch.tensor(keys, dtype=torch.float64), values, 0.1)
-    torch.testing.assert_close(found, unexplained(gram, chosen, values, 0.1))
+    found = residual_at(gram, torch.tensor(keys, dtype=torch.float64), values, 0.1)
+    torch.testing.assert_close(found, residual(gram, chosen, values, 0.1))
 
 
 def test_the_rest_changes_smoothly_with_the_times():
@@ -59,4 +59,4 @@ def test_the_rest_changes_smoothly_with_the_times():
     distance = np.subtract.outer(np.arange(9.0), np.arange(9.0))
     gram = torch.from_numpy(np.exp(-0.05 * distance**2))
     values = torch.sin(torch.arange(9.0, dtype=torch.float64))[:, None]
-    assert torch.autograd.gradcheck(lambda t: unexplained_at(gram, t, values, 0.1), times)
+    assert torch.autograd.gradcheck(lambda t: residual_at(gram, t, values, 0.1), times)

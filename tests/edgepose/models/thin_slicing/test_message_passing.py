@@ -9,7 +9,11 @@ import pytest
 import torch
 
 from edgepose.models import CPM, MessagePassing, count_macs
-from edgepose.models.thin_slicing.network import SliceNetwork, bent, unbent
+from edgepose.models.thin_slicing.network import (
+    SliceNetwork,
+    linearised_sigmoid,
+    sigmoid_of_linearised,
+)
 from edgepose.models.thin_slicing.transforms import dense_transform, envelope_transform, warp_maps
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import JHMDB15
@@ -147,8 +151,12 @@ def test_potentials_of_before_the_sigmoid_do_not_saturate():
 
 def test_without_a_sigmoid_s_bend_springs_mean_the_same_around_a_half():
     responses = torch.linspace(-0.2, 0.2, 9)
-    torch.testing.assert_close(unbent(responses), responses.sigmoid(), atol=2e-4, rtol=0)
-    torch.testing.assert_close(bent(unbent(responses)), responses.sigmoid())
+    torch.testing.assert_close(
+        linearised_sigmoid(responses), responses.sigmoid(), atol=2e-4, rtol=0
+    )
+    torch.testing.assert_close(
+        sigmoid_of_linearised(linearised_sigmoid(responses)), responses.sigmoid()
+    )
 
 
 class TestCpm:

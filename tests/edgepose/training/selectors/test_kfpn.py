@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS, selector_of
-from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys, StreamKeys
+from edgepose.models.keyframes.online import (
+    OnlineConfig,
+    OnlineDiscriminator,
+    OnlineKeyFrameSelector,
+)
 from edgepose.training.selectors.kfpn import (
     RECIPES,
     SelectionTraining,
@@ -72,12 +76,12 @@ def test_the_number_of_key_frames_follows_what_is_wanted(clips):
 
 
 def test_another_number_of_epochs_keeps_the_course_of_the_rate():
-    assert RECIPES["jhmdb"].lasting(10).milestones == (3, 5, 7)
-    assert RECIPES["jhmdb"].lasting(None) == RECIPES["jhmdb"]
+    assert RECIPES["jhmdb"].with_epochs(10).milestones == (3, 5, 7)
+    assert RECIPES["jhmdb"].with_epochs(None) == RECIPES["jhmdb"]
 
 
 def test_what_comes_after_the_batch_says_nothing_of_what_is_expected(clips):
-    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    model = OnlineDiscriminator(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
     batches = []
 
     def select(window, count):
@@ -93,7 +97,7 @@ def test_what_comes_after_the_batch_says_nothing_of_what_is_expected(clips):
 def test_the_discriminator_learns_what_the_selector_says_later(clips):
     torch.manual_seed(0)
     selector = KFPN(SMALL)
-    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    model = OnlineDiscriminator(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
     before = {name: value.clone() for name, value in selector.state_dict().items()}
     losses = []
     train_online(
@@ -113,15 +117,15 @@ def test_the_discriminator_takes_for_key_frames_those_that_the_selector_chose():
     def select(_window, count):
         return [key for key in chosen if key < count]
 
-    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    model = OnlineDiscriminator(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
     train_online(model, select, [clip], replace(TRAINING, epochs=40))
-    stream = StreamKeys(select, model)
+    stream = OnlineKeyFrameSelector(select, model)
     ages = [stream.take(torch.from_numpy(frame).float()) for frame in clip]
     assert [index for index in range(30, 40) if ages[index] == [0]] == [33, 36]
 
 
 def test_clips_that_are_all_too_short_for_the_discriminator_are_refused(clips):
-    model = OnlineKeys(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
+    model = OnlineDiscriminator(OnlineConfig(channels=3, grid=7, edge=True, poles=6, iterations=5))
     with pytest.raises(DataError, match="longest of the 1 clips has 30"):
         train_online(model, lambda _window, _count: [0], clips[2:], TRAINING)
 

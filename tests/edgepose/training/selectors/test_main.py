@@ -4,8 +4,8 @@ import torch
 
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.keyframes.kfpn import KFPN, PRESETS
-from edgepose.models.keyframes.online import OnlineConfig, OnlineKeys
-from edgepose.models.keyframes.rates import KeyRates
+from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
+from edgepose.models.keyframes.rates import KeyRateNetwork
 from edgepose.training.selectors.__main__ import at_most, main, train_edge
 from edgepose.training.selectors.checkpoints import Selectors, load_selectors, save_selectors
 from edgepose.training.selectors.features import (
@@ -38,9 +38,9 @@ def test_a_body_of_another_kind_is_refused(saved):
 @pytest.mark.parametrize("pad_after", [False, True])
 def test_the_edge_form_comes_back(tmp_path, pad_after):
     backbone, frames = trunk_backbone(new_trunk(pad_after).eval()), pictures(12)
-    network = KeyRates()
+    network = KeyRateNetwork()
     torch.nn.init.normal_(network.rate.weight)
-    save_selectors(tmp_path / "kfpn.pt", Selectors(backbone, network, OnlineKeys(ONLINE)))
+    save_selectors(tmp_path / "kfpn.pt", Selectors(backbone, network, OnlineDiscriminator(ONLINE)))
     again = load_selectors(tmp_path / "kfpn.pt")
     features = torch.from_numpy(backbone.features(frames))
     torch.testing.assert_close(torch.from_numpy(again.backbone.features(frames)), features)
@@ -54,7 +54,7 @@ def test_the_published_form_comes_back_with_the_backbone_it_names(tmp_path):
     torch.save(ResNet(50).state_dict(), weights)
     backbone, network = resnet_of(weights), KFPN(PRESETS["working"]).eval()
     path = tmp_path / "kfpn.pt"
-    save_selectors(path, Selectors(backbone, network, OnlineKeys(ONLINE)), weights)
+    save_selectors(path, Selectors(backbone, network, OnlineDiscriminator(ONLINE)), weights)
     again, features = load_selectors(path), torch.rand(5, 2048, 7, 7)
     assert again.network.config == network.config
     assert again.choose(features, 3) == Selectors(backbone, network, again.online).choose(
@@ -117,7 +117,9 @@ def test_no_clips_are_an_error():
 
 
 def test_the_published_form_is_not_saved_without_the_name_of_its_backbone(tmp_path):
-    selectors = Selectors(trunk_backbone(new_trunk()), KFPN(PRESETS["working"]), OnlineKeys(ONLINE))
+    selectors = Selectors(
+        trunk_backbone(new_trunk()), KFPN(PRESETS["working"]), OnlineDiscriminator(ONLINE)
+    )
     with pytest.raises(ConfigError, match="ResNet"):
         save_selectors(tmp_path / "kfpn.pt", selectors)
     assert not (tmp_path / "kfpn.pt").exists()

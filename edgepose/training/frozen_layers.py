@@ -17,7 +17,7 @@ from edgepose.models.backbones.mobilenet import LEVEL_LAYERS, MobileNetV2
 from edgepose.models.pose.batch_norm_folding import fold_batch_norms
 
 
-def compile_front(backbone: MobileNetV2, layers: int, size: int) -> None:
+def compile_frozen_layers(backbone: MobileNetV2, layers: int, size: int) -> None:
     """Let OpenVINO compute the first layers of a backbone; they must not learn any more.
 
     Args:
@@ -26,7 +26,7 @@ def compile_front(backbone: MobileNetV2, layers: int, size: int) -> None:
         size: side of the images in pixels.
     """
     first: Any = backbone.features[:layers]
-    backbone.front = _Front(_Levels(first), size)
+    backbone.front = _CompiledLayers(_Levels(first), size)
     backbone.front_layers = layers
 
 
@@ -46,7 +46,7 @@ class _Levels(nn.Module):
         return tuple(found)
 
 
-class _Front:
+class _CompiledLayers:
     """Calls the compiled layers."""
 
     def __init__(self, network: nn.Module, size: int) -> None:

@@ -3,7 +3,7 @@ import torch
 
 from edgepose.models.pose.network import LIGHT_PYRAMID, build_network
 from edgepose.training.config.loader import parse_config
-from edgepose.training.frozen_front import compile_front
+from edgepose.training.frozen_layers import compile_frozen_layers
 from edgepose.training.tasks.stages import ImageTask
 from edgepose_runtime.errors import ConfigError
 
@@ -16,7 +16,7 @@ def test_the_runtime_computes_the_same_first_layers():
     image = torch.randn(2, 3, SIZE, SIZE)
     with torch.no_grad():
         expected = network(image)
-        compile_front(network.backbone, 4, SIZE)
+        compile_frozen_layers(network.backbone, 4, SIZE)
         found = network(image)
     # OpenVINO may compute in bfloat16.
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.02)
