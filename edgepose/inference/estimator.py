@@ -18,7 +18,6 @@ from edgepose.results import Origin
 from edgepose.stats import TOTAL
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
 from edgepose_runtime.poses.roi_tracker import PoseSurvey, RoiTracker, RoiTrackerSettings
 from edgepose_runtime.poses.smoothing import OneEuroFilter
 
@@ -157,11 +156,10 @@ class PoseEstimator:
     def _observation(
         self, estimate: Estimate, roi: Roi, age: int, clock: StageClock
     ) -> Observation:
-        spec = self._spec
-        with clock.stage("decode"):
-            joints = decode_heatmaps(estimate.heatmaps)
-            keypoints = cells_to_frame(joints, roi, spec.heatmap_size, spec.stride, spec.offset)
-        return Observation.of(spec, roi, keypoints, estimate, age)
+        start = time.perf_counter()
+        keypoints = self._spec.decode(estimate.heatmaps, roi)
+        clock.add("decode", start)
+        return Observation.of(self._spec, roi, keypoints, estimate, age)
 
 
 def _warm_up_roi_tracker(settings: RoiTrackerSettings, joints: int) -> None:

@@ -85,7 +85,8 @@ class SingleStream(ManagedResource):
                 self._recorder.add_failed_frame()
                 raise
             self._recorder.add_tracked_frame(result)
-        self._report(events)  # without the lock: the callback may call any method
+        if events:
+            self._report(events)  # without the lock: the callback may call any method
         return result
 
     def submit(self, frame: Any, timestamp_ms: float | None, roi: RoiLike | None) -> int:
@@ -167,6 +168,9 @@ class SingleStream(ManagedResource):
             ClosedError: so it is.
         """
         self._require_own_process()
+        self._require_not_closed()
+
+    def _require_not_closed(self) -> None:
         if self.closed:
             raise ClosedError("The tracker was closed; make a new PoseTracker.")
 
@@ -178,7 +182,7 @@ class SingleStream(ManagedResource):
             )
 
     def _require_trackable(self) -> None:
-        self.require_open()
+        self._require_not_closed()
         if self._session is not None:
             raise ConfigError(
                 "track() cannot be mixed with on_result or stream(), which track on a thread "

@@ -42,11 +42,10 @@ class TensorSpec:
         """
         if array.dtype != self.dtype or array.ndim != len(self.shape):
             return False
-        sizes = zip(self.shape, array.shape, strict=True)
-        return all(
-            size == (free.setdefault(wanted, size) if isinstance(wanted, str) else wanted)
-            for wanted, size in sizes
-        )
+        for wanted, size in zip(self.shape, array.shape, strict=True):
+            if size != (free.setdefault(wanted, size) if isinstance(wanted, str) else wanted):
+                return False
+        return True
 
 
 def check_feeds(inputs: Mapping[str, TensorSpec], feeds: Mapping[str, Array]) -> None:

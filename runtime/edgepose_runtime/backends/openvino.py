@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -107,12 +106,16 @@ class OpenVinoNetwork(Network):
 
     def infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model once; see :meth:`Network.infer`."""
-        check_feeds(self.inputs, feeds)
-        with self._request() as request:
-            try:
-                results = request.infer(dict(feeds), share_inputs=True)
-            except RuntimeError as error:
-                raise InferenceError(f"OpenVINO failed to run the model: {error}") from error
+        request = self._borrow()
+        try:
+            check_feeds(self.inputs, feeds)
+            results = request.infer(dict(feeds), share_inputs=True)
+        except RuntimeError as error:
+            raise InferenceError(f"OpenVINO failed to run the model: {error}") from error
+        finally:
+            with self._lock:
+                if self._compiled is not None:
+                    self._idle.append(request)
         return dict(zip(self.outputs, results.values(), strict=True))
 
     def close(self) -> None:
@@ -121,24 +124,11 @@ class OpenVinoNetwork(Network):
             self._compiled = None
             self._idle.clear()
 
-    @contextmanager
-    def _request(self) -> Iterator[Any]:
-        request = self._borrow()
-        try:
-            yield request
-        finally:
-            self._give_back(request)
-
     def _borrow(self) -> Any:
         with self._lock:
             if self._compiled is None:
                 raise ClosedError("The network was closed and cannot infer any more.")
             return self._idle.pop() if self._idle else self._compiled.create_infer_request()
-
-    def _give_back(self, request: Any) -> None:
-        with self._lock:
-            if self._compiled is not None:
-                self._idle.append(request)
 
 
 @cache

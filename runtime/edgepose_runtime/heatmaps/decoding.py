@@ -123,13 +123,15 @@ def cells_to_frame(
     Returns:
         A new float32 (K, 3): x and y in frame pixels, score.
     """
+    from edgepose_runtime.heatmaps.kernels import scale_points
+
     located = joints.copy()
     size = round(heatmap_size * stride)
-    for axis, first, side in ((0, roi.x, roi.width), (1, roi.y, roi.height)):
-        scale = side / size
-        # As in crop_to_frame, with numbers in place of arrays of two.
-        shift = first - 0.5 + (offset + 0.5) * scale
-        located[:, axis] = joints[:, axis].astype(np.float64) * (stride * scale) + shift
+    across, down = roi.width / size, roi.height / size
+    inset = offset + 0.5  # as in crop_to_frame, of which this is the form for one pose
+    x = stride * across, roi.x - 0.5 + inset * across
+    y = stride * down, roi.y - 0.5 + inset * down
+    scale_points(located, x, y)
     return located
 
 

@@ -132,6 +132,14 @@ def _blend_bands(sheet: Floats, begin: int, bands: Floats, out: Floats) -> None:
                 out[i] += w1[i] * first[i] + w2[i] * second[i]
 
 
+@kernel
+def scale_points(points: Floats, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Map x and y of points (K, 3) in place; each axis by a factor and a shift, in float64."""
+    for k in range(len(points)):
+        points[k, 0] = points[k, 0] * x[0] + x[1]
+        points[k, 1] = points[k, 1] * y[0] + y[1]
+
+
 @fused_kernel
 def resample_bilinear(
     maps: Floats, first: tuple[float, float], scale: tuple[float, float], out: Floats
