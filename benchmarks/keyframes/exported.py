@@ -21,7 +21,7 @@ class Exported(Closable):
     """Chooses key frames by an ONNX file.
 
     Args:
-        path: what ``python -m edgepose_converters.cli.selector`` wrote.
+        path: an ONNX file of ``edgepose convert --to selector``.
         backend: what runs it, on one thread.
     """
 

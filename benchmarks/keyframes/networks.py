@@ -22,7 +22,7 @@ class Networks:
     """Chooses key frames by trained networks.
 
     Args:
-        path: a checkpoint of ``python -m edgepose.training.selectors``.
+        path: a checkpoint of ``edgepose train kfpn/...``.
         folder: keeps the backbone's features.
         clips: that frames are chosen of.
 

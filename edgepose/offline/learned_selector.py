@@ -30,14 +30,14 @@ from edgepose_runtime.geometry.crop import Image
 
 #: What an exported selector takes, crops uint8 BGR (N, S, S, 3) of a window, and returns, (N,).
 IMAGES, RATES = "images", "rates"
-_MAKE_ONE = "make one with 'python -m edgepose_converters.cli.selector'"
+_MAKE_ONE = "make one with 'edgepose convert CHECKPOINT FILE --to selector'"
 
 
 class LearnedSelector(Closable):
     """Selects key frames at even steps of a learned rate: the edge form of K-FPN.
 
     Args:
-        path: what ``python -m edgepose_converters.cli.selector`` wrote.
+        path: an ONNX file of ``edgepose convert --to selector``.
         backend: what runs it.
         num_threads: of one run.
         precision: of the layers that are not quantised; see :func:`edgepose.load`.

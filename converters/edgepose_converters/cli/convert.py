@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.extras import require_packages
+from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.utils.arguments import comma_separated, whole_number
 from edgepose_converters.cli.serve import add_batching_options
 
@@ -35,16 +36,21 @@ def add_parser(subparsers: Any) -> None:
         help="a checkpoint; for int8 and for Triton the name or folder of a bundle",
     )
     parser.add_argument(
-        "out", type=Path, help="folder of the bundle or of the model repository, or file of weights"
+        "out",
+        type=Path,
+        help="folder of the bundle or of the model repository, or file of weights or of a selector",
     )
     parser.add_argument(
         "--to",
-        choices=("bundle", "triton"),
+        choices=("bundle", "triton", "selector"),
         default="bundle",
-        help="what to write: a bundle, or the model repository of a Triton server",
+        help="what to write: a bundle, the model repository of a Triton server, or the ONNX file "
+        "of a key-frame selector",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace a bundle or weights that are there"
+        "--overwrite",
+        action="store_true",
+        help="replace a bundle, weights or a selector that are there",
     )
     _add_import_options(parser)
     _add_int8_options(parser)
@@ -52,6 +58,7 @@ def add_parser(subparsers: Any) -> None:
     _add_manifest_options(parser)
     _add_verification_options(parser)
     _add_serving_options(parser)
+    _add_selector_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,6 +68,11 @@ def run(args: argparse.Namespace) -> int:
 
         return convert(args)
     needed = ["torch", "onnx", "onnxruntime"]
+    if args.to == "selector":
+        require_packages("convert", "convert", *needed)
+        from edgepose_converters.cli.convert_selector import run as convert_selector
+
+        return convert_selector(args)
     if args.precision == "int8":
         needed.append("nncf")
     require_packages("convert", "convert", *needed)
@@ -226,4 +238,13 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--serve-on", choices=("gpu", "cpu"), default="gpu", help="where (default: gpu)"
+    )
+
+
+def _add_selector_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("selectors of key frames")
+    group.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="bundle of the body that the selector was trained on (default: %(default)s)",
     )

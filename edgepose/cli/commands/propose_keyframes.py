@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         metavar="FILE",
         help="a learned selector, an ONNX file made by "
-        "'python -m edgepose_converters.cli.selector' (default: even steps of time and change)",
+        "'edgepose convert --to selector' (default: even steps of time and change)",
     )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="the list (default: VIDEO.keyframes.csv)"

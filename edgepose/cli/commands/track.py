@@ -82,7 +82,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         metavar="FILE",
         help="with --key-frames of a file: a learned selector, an ONNX file made by "
-        "'python -m edgepose_converters.cli.selector' (default: even steps of time and change)",
+        "'edgepose convert --to selector' (default: even steps of time and change)",
     )
     _add_tracker_options(parser)
 

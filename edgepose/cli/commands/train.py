@@ -1,4 +1,4 @@
-"""``edgepose train``: train a network by a recipe."""
+"""``edgepose train``: train a network, a dictionary of dynamics or a selector by a recipe."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +21,19 @@ from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from edgepose.training.config.dynamics import DynamicsConfig
-    from edgepose.training.config.settings import TrainConfig
+    from edgepose.training.config.loader import Recipe
     from edgepose.training.trainer import Progress, RunSettings
-
-    Recipe = TrainConfig | DynamicsConfig
 
 RUNS = Path("runs")
 Report = Callable[["Progress"], None]
+Training = Callable[[Report], bool]
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
-        help="train networks and dictionaries of dynamics",
+        help="train networks, dictionaries of dynamics and key-frame selectors",
         epilog="Example: edgepose train ppn-swift-body --set optimiser.learning_rate=5e-4",
     )
     parser.add_argument("config", help="a recipe: a TOML file, or the name of a shipped one")
@@ -83,22 +82,30 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args, config)
     root = _data(args)
     _use_threads(args.num_threads)
+    training = _training(config, root, settings)
     with _reporting(config.name, config.total_steps) as report:
-        done = _train(config, root, settings, report)
+        done = training(report)
     print(_final_message(args, settings, done))
     return 0
 
 
-def _train(config: Recipe, root: Path, settings: RunSettings, report: Report) -> bool:
+def _training(config: Recipe, root: Path, settings: RunSettings) -> Training:
+    """Return the training of a recipe, ready to run; it returns whether it came to its end."""
     from edgepose.training.config.dynamics import DynamicsConfig
+    from edgepose.training.config.selectors import SelectorConfig
 
     if isinstance(config, DynamicsConfig):
         from edgepose.training.dynamics.trainer import train_dynamics
 
-        return train_dynamics(config, root, settings, report)
+        return partial(train_dynamics, config, root, settings)
+    if isinstance(config, SelectorConfig):
+        from edgepose.training.selectors.trainer import prepare_selectors, train_selectors
+
+        data = prepare_selectors(config, root, settings)
+        return partial(train_selectors, config, data, settings)
     from edgepose.training.run import train
 
-    return train(config, root, settings, report)
+    return partial(train, config, root, settings)
 
 
 def _settings(args: argparse.Namespace, config: Recipe) -> RunSettings:

@@ -59,14 +59,6 @@ class KfpnConfig:
             )
 
 
-#: The published settings (resnet50), and those that train: see `SelectionTraining.decide`.
-PRESETS = {
-    "penn": KfpnConfig(stride=2, sparsity=2.5, recovery=4.5, alpha=4.0, threshold=0.99),
-    "jhmdb": KfpnConfig(),
-    "working": KfpnConfig(recovery=1.0, sparsity=1.0, fixed_scale=True, alpha=1.0, threshold=0.5),
-}
-
-
 class Embedding(nn.Module):
     """Three convolutions over space: (T, C, 7, 7) to Y (T, 64, 3, 3)."""
 

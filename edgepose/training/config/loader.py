@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.targets import TargetSettings
+from edgepose.models.keyframes.kfpn import KfpnConfig
 from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.config.optimiser import OptimiserSettings
+from edgepose.training.config.selectors import SelectionTraining, SelectorConfig
 from edgepose.training.config.sequences import SequenceSettings, SliceSettings
 from edgepose.training.config.settings import Phase, SourceSettings, TrainConfig
 from edgepose.utils.config_types import require_types
@@ -27,8 +29,9 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-#: The folder of recipes for dictionaries of dynamics.
-DYNAMICS = "dynamics"
+#: The folders of recipes for dictionaries of dynamics and for key-frame selectors.
+_NOT_NETWORKS = "dynamics", "kfpn"
+Recipe = TrainConfig | DynamicsConfig | SelectorConfig
 _LISTS = {"phases": Phase, "sources": SourceSettings}
 _TABLES = {
     "sequence": SequenceSettings,
@@ -37,6 +40,11 @@ _TABLES = {
     "optimiser": OptimiserSettings,
     "augmentation": Augmentation,
     "targets": TargetSettings,
+}
+_SELECTOR_TABLES = {
+    "selector": SelectionTraining,
+    "online": SelectionTraining,
+    "network": KfpnConfig,
 }
 Settings = TypeVar("Settings")
 
@@ -55,8 +63,8 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     return parse_config(read_recipe(path, changes))
 
 
-def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig | DynamicsConfig:
-    """Read a recipe of a network, or of a dictionary of dynamics: the latter says its ``kind``.
+def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe of a network, or one with a ``kind``: of a dictionary or a selector.
 
     Args:
         path: as for `load_config`.
@@ -66,9 +74,11 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig | 
         ConfigError: the file is missing or broken, or has an unknown or unfitting option.
     """
     values = read_recipe(path, changes)
-    if "kind" in values:
-        return _settings(DynamicsConfig, values, "the recipe")
-    return parse_config(values)
+    if "kind" not in values:
+        return parse_config(values)
+    if str(values["kind"]).startswith("kfpn"):
+        return _settings(SelectorConfig, _with_tables(values, _SELECTOR_TABLES), "the recipe")
+    return _settings(DynamicsConfig, values, "the recipe")
 
 
 def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
@@ -86,7 +96,7 @@ def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]
 
 def recipe_names() -> list[str]:
     """Names of the shipped recipes of networks, such as ``ppn-swift`` and ``penn/ppn-stable``."""
-    return [name for name in _all_names() if not name.startswith(f"{DYNAMICS}/")]
+    return [name for name in _all_names() if name.split("/")[0] not in _NOT_NETWORKS]
 
 
 def _all_names() -> list[str]:
@@ -106,10 +116,15 @@ def parse_config(values: Mapping[str, Any]) -> TrainConfig:
         if not isinstance(items, (list, tuple)):
             raise ConfigError(f"The option {name!r} must be a list of tables; got {items!r}.")
         out[name] = tuple(_settings(kind, item, name) for item in items)
-    for name, kind in _TABLES.items():
+    return _settings(TrainConfig, _with_tables(out, _TABLES), "the recipe")
+
+
+def _with_tables(values: Mapping[str, Any], tables: Mapping[str, type]) -> dict[str, Any]:
+    out = dict(values)
+    for name, kind in tables.items():
         if out.get(name) is not None:
             out[name] = _settings(kind, out[name], name)
-    return _settings(TrainConfig, out, "the recipe")
+    return out
 
 
 def _settings(kind: type[Settings], values: Any, where: str) -> Settings:

@@ -6,7 +6,6 @@ The backbone is frozen, so that its features are computed once per clip and trai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,68 +14,13 @@ from torch import Tensor, nn
 
 from edgepose.models.keyframes.kfpn import KFPN, alpha_of_epoch, binarised
 from edgepose.models.keyframes.online import OnlineDiscriminator, Selector
-from edgepose_runtime.errors import ConfigError, DataError
+from edgepose.training.config.selectors import SelectionTraining
+from edgepose_runtime.errors import DataError
 
 Features = NDArray[np.floating]
 #: How fast the bias of the scores follows the number of key frames, per window.
 _PACE = 0.1
 Report = Callable[[int, float], None]
-
-
-@dataclass(frozen=True)
-class SelectionTraining:
-    """How to train.
-
-    Attributes:
-        epochs: how often each clip is seen, one random window at a time.
-        rate: learning rate.
-        momentum: of SGD; ``None`` for Adam.
-        decay: weight decay.
-        milestones: epochs after which the rate is divided by ten.
-        alpha_slope: how much steeper the selection gets with each epoch; 0 to keep the steepness.
-        decide: count each frame as chosen or not, instead of by its selection from 0 to 1. Without
-            that a little of every frame costs as much as a few whole ones and explains more, so
-            that training ends with no frame chosen. The published recipes have it not.
-        keys: how many key frames a window of 40 gets while training: scores count from the least of
-            the best so many on, and the bias follows, so that as many are chosen afterwards.
-        bfloat16: compute the convolutions over space in that.
-        seed: of the windows and their order.
-    """
-
-    epochs: int
-    rate: float
-    momentum: float | None = 0.0
-    decay: float = 1e-3
-    milestones: tuple[int, ...] = ()
-    alpha_slope: float = 0.5
-    decide: bool = False
-    keys: float | None = None
-    bfloat16: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.rate <= 0 or self.decay < 0:
-            raise ConfigError(f"Training needs epochs and a learning rate above 0; got {self}.")
-
-    def with_epochs(self, epochs: int | None) -> SelectionTraining:
-        """Return the same for another number of epochs, ``None`` for its own."""
-        if epochs is None:
-            return self
-        scaled = tuple(round(each * epochs / self.epochs) for each in self.milestones)
-        return replace(self, epochs=epochs, milestones=scaled)
-
-
-#: As published for the selector on Penn and JHMDB, and what trains it; as published for the
-#: discriminator, and for the edge.
-RECIPES = {
-    "penn": SelectionTraining(80, 1e-8, 0.9, milestones=(20, 40, 60), alpha_slope=0.2),
-    "jhmdb": SelectionTraining(100, 1e-6, milestones=(30, 50, 70)),
-    "working": SelectionTraining(
-        12, 1e-4, None, 1e-3, (8, 10), alpha_slope=0.0, decide=True, keys=10.0, bfloat16=True
-    ),
-    "online": SelectionTraining(200, 1e-4, decay=1e-4, milestones=(50, 100, 150)),
-    "online-edge": SelectionTraining(30, 1e-3, None, 1e-4, (20,)),
-}
 
 
 def train_selector(
@@ -225,7 +169,7 @@ def _optimiser(
         optimiser = torch.optim.Adam(weights, rate, weight_decay=decay)
     else:
         optimiser = torch.optim.SGD(weights, rate, training.momentum, weight_decay=decay)
-    milestones = list(training.milestones)
+    milestones = [round(share * training.epochs) for share in training.milestones]
     return optimiser, torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones)
 
 

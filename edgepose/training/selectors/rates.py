@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgepose.models.keyframes.rates import KeyRateNetwork, key_times, residual_at
+from edgepose.training.config.selectors import SelectionTraining
 from edgepose_runtime.interpolation.dictionary import load_dictionary
 from edgepose_runtime.interpolation.hpim import expected_movement
 
-#: Learning rate and weight decay, noise on the features, and every so many films are kept apart.
-RATE, DECAY, NOISE, KEPT = 1e-3, 0.05, 0.1, 6
-#: How often each clip is seen.
-EPOCHS = 15
+#: Noise on the features, and every so many films are kept apart.
+NOISE, KEPT = 0.1, 6
 #: Key frames per 40 frames that are trained for, and the noise in poses in sides of the person.
 BUDGETS, WINDOW, RHO = (3, 4, 6, 8, 10, 13), 40, 0.02**2
 
@@ -77,32 +76,28 @@ def rate_loss(rates: Tensor, poses: Tensor, gram: Tensor, counts: Sequence[int])
 
 def train_rates(
     clips: Sequence[ClipWithPoses],
-    epochs: int = EPOCHS,
+    training: SelectionTraining,
     report: Callable[[int, float], None] = lambda _epoch, _loss: None,
-    rate: float = RATE,
-    seed: int = 0,
 ) -> KeyRateNetwork:
     """Train without labels; the state with the least loss on films kept apart is returned.
 
     Args:
         clips: of at most 40 frames.
-        epochs: how often each is seen.
-        report: told the epoch, 0 before training, and the loss on those films.
-        rate: learning rate at first.
-        seed: of the order and the noise.
+        training: epochs, learning rate at first, weight decay and seed.
+        report: called with the epoch, 0 before training, and the loss on those films.
     """
-    torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
+    torch.manual_seed(training.seed)
+    random = np.random.default_rng(training.seed)
     films = sorted({clip.film for clip in clips})
     kept = set(films[::KEPT]) if len(films) >= KEPT else set()
     train = [clip for clip in clips if clip.film not in kept]
     check = [clip for clip in clips if clip.film in kept] or train
     model, gram = KeyRateNetwork(clips[0].features.shape[1]), expected_gram(WINDOW)
-    optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
+    optimiser = torch.optim.AdamW(model.parameters(), training.rate, weight_decay=training.decay)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, training.epochs)
     least, best = _check(model, check, gram), _copy(model)
     report(0, least)
-    for epoch in range(1, epochs + 1):
+    for epoch in range(1, training.epochs + 1):
         for index in random.permutation(len(train)):
             _descend(model, optimiser, _augmented(train[index], random), gram, random)
         schedule.step()

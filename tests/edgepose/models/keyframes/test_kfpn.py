@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from edgepose.models.keyframes.dyan import build_atoms
 from edgepose.models.keyframes.kfpn import (
     KFPN,
-    PRESETS,
     KfpnConfig,
     alpha_of_epoch,
     key_frames,
@@ -18,7 +17,15 @@ from edgepose.models.keyframes.kfpn import (
 )
 from edgepose_runtime.errors import ConfigError
 
-SMALL = replace(PRESETS["working"], channels=4, poles=8)
+SMALL = KfpnConfig(
+    channels=4,
+    poles=8,
+    recovery=1.0,
+    sparsity=1.0,
+    fixed_scale=True,
+    alpha=1.0,
+    threshold=0.5,
+)
 
 
 @pytest.mark.parametrize(("stride", "side"), [(1, 3), (2, 2)])
@@ -124,13 +131,6 @@ def test_a_short_sequence_is_chosen_from_without_its_padding():
 
 def test_selections_get_steeper_with_the_epochs():
     assert [alpha_of_epoch(epoch, 0.5) for epoch in (1, 2, 8)] == [0.5, 1.0, 4.0]
-
-
-def test_presets_are_the_published_settings():
-    penn, jhmdb = PRESETS["penn"], PRESETS["jhmdb"]
-    assert (penn.stride, penn.sparsity, penn.recovery) == (2, 2.5, 4.5)
-    assert (jhmdb.stride, jhmdb.sparsity, jhmdb.recovery) == (1, 4.0, 2.0)
-    assert not (penn.fixed_scale or jhmdb.fixed_scale)
 
 
 @pytest.mark.parametrize("options", [{"rho": 0.0}, {"power": 3}, {"stride": 3}, {"channels": 0}])

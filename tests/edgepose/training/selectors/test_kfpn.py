@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models.keyframes.kfpn import KFPN, PRESETS, selector_of
+from edgepose.models.keyframes.kfpn import KFPN, selector_of
 from edgepose.models.keyframes.online import (
     OnlineConfig,
     OnlineDiscriminator,
     OnlineKeyFrameSelector,
 )
+from edgepose.training.config.loader import load_recipe
+from edgepose.training.config.selectors import SelectionTraining
 from edgepose.training.selectors.kfpn import (
-    RECIPES,
-    SelectionTraining,
     train_online,
     train_selector,
     window_of,
 )
 from edgepose_runtime.errors import ConfigError, DataError
 
-SMALL = replace(PRESETS["working"], channels=3, poles=6)
-TRAINING = SelectionTraining(6, 1e-2, None, 0.0)
+SMALL = replace(load_recipe("kfpn/resnet50").network, channels=3, poles=6)
+TRAINING = SelectionTraining(6, 1e-2, decay=0.0)
 
 
 @pytest.fixture
@@ -75,9 +75,18 @@ def test_the_number_of_key_frames_follows_what_is_wanted(clips):
     assert found[5.0] + 5 < found[30.0]
 
 
-def test_another_number_of_epochs_keeps_the_course_of_the_rate():
-    assert RECIPES["jhmdb"].with_epochs(10).milestones == (3, 5, 7)
-    assert RECIPES["jhmdb"].with_epochs(None) == RECIPES["jhmdb"]
+def test_the_rate_falls_at_parts_of_the_training(clips, monkeypatch):
+    milestones = []
+    schedules = torch.optim.lr_scheduler
+    original = schedules.MultiStepLR
+    monkeypatch.setattr(
+        schedules,
+        "MultiStepLR",
+        lambda optimiser, steps: milestones.append(steps) or original(optimiser, steps),
+    )
+    training = load_recipe("kfpn/published-jhmdb", ["selector.epochs=10"]).selector
+    train_selector(KFPN(SMALL), clips[:1], training)
+    assert milestones == [[3, 5, 7]]
 
 
 def test_what_comes_after_the_batch_says_nothing_of_what_is_expected(clips):
@@ -137,13 +146,23 @@ def test_a_short_clip_is_padded():
     assert float(window[3:].abs().sum()) == 0
 
 
-def test_the_published_recipes_are_there():
-    assert RECIPES["penn"].rate == 1e-8
-    assert RECIPES["penn"].alpha_slope == 0.2
-    assert RECIPES["jhmdb"].milestones == (30, 50, 70)
-    assert RECIPES["online"].epochs == 200
+def test_the_published_recipes_have_the_published_settings():
+    penn, jhmdb = (load_recipe(f"kfpn/published-{data}") for data in ("penn", "jhmdb"))
+    assert (penn.selector.rate, penn.selector.momentum, penn.selector.alpha_slope) == (
+        1e-8,
+        0.9,
+        0.2,
+    )
+    assert (jhmdb.selector.rate, jhmdb.selector.momentum) == (1e-6, 0.0)
+    assert (penn.network.stride, penn.network.sparsity, penn.network.recovery) == (2, 2.5, 4.5)
+    assert (jhmdb.network.stride, jhmdb.network.sparsity, jhmdb.network.recovery) == (1, 4.0, 2.0)
+    for recipe in (penn, jhmdb):
+        assert not (recipe.network.fixed_scale or recipe.selector.decide)
 
 
-def test_refuses_no_training():
+@pytest.mark.parametrize(
+    "options", [{"epochs": 0}, {"rate": 0.0}, {"decay": -1.0}, {"milestones": (30.0,)}]
+)
+def test_refuses_what_is_no_training(options):
     with pytest.raises(ConfigError):
-        SelectionTraining(0, 1e-3)
+        SelectionTraining(**{"epochs": 1, "rate": 1e-3, **options})

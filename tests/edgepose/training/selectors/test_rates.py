@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from edgepose.offline.selection import frames_by_rates
+from edgepose.training.config.selectors import SelectionTraining
 from edgepose.training.selectors import rates as rate_selection
 from edgepose.training.selectors.rates import (
     ClipWithPoses,
@@ -47,7 +48,11 @@ def test_rates_are_learned_without_labels(monkeypatch):
     random = np.random.default_rng(0)
     clips = [burst(int(start), random) for start in random.integers(2, 28, 24)]
     losses: list[float] = []
-    model = train_rates(clips, 8, lambda _epoch, loss: losses.append(loss), rate=1e-2)
+    model = train_rates(
+        clips,
+        SelectionTraining(8, 1e-2, decay=0.05),
+        lambda _epoch, loss: losses.append(loss),
+    )
     assert losses[0] == pytest.approx(1, abs=1e-4)
     assert min(losses) < 0.9
     with torch.no_grad():

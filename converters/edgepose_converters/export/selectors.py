@@ -1,15 +1,12 @@
-"""``python -m edgepose_converters.cli.selector``: export a selector of key frames as one ONNX file.
+"""Export of a key-frame selector as one ONNX file.
 
 Its trunk is cut out of a bundle, layer by layer as it is there, and so in int8 where that is.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import warnings
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,20 +16,48 @@ import torch
 from onnx import TensorProto, compose, helper
 from onnx.utils import Extractor
 
-from edgepose.inference.model import DEFAULT_MODEL, bundle_path
 from edgepose.models.keyframes.rates import CHANNELS, SIDE, KeyRateNetwork
 from edgepose.offline.learned_selector import IMAGES, RATES
 from edgepose.training.selectors.checkpoints import load_selectors
 from edgepose.training.selectors.features import TRUNK_LAYERS, TRUNK_SIZE, Backbone
 from edgepose_converters.export.networks import OPSET
 from edgepose_runtime.backends import BackendSettings, get_backend
-from edgepose_runtime.errors import AccuracyError, BundleFormatError, CheckpointError
+from edgepose_runtime.errors import AccuracyError, BundleFormatError, CheckpointError, OutputError
 
 #: Correlation of what the trunk of a bundle sees with what the selector was trained on: that of a
 #: body trained further, in int8, is 0.98, that of another one 0.15.
 LEAST_AGREEMENT = 0.9
 _FEATURES = "features"
 _PREFIX = "selector/"
+
+
+def write_selector(checkpoint: Path, bundle: Path, out: Path) -> None:
+    """Export the selector of a checkpoint to a file.
+
+    Args:
+        checkpoint: of ``edgepose train kfpn/edge``.
+        bundle: folder of the bundle whose trunk it was trained on.
+        out: the ONNX file; its folder is made if need be.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read, or holds the published form.
+        BundleFormatError: the bundle has no such trunk.
+        AccuracyError: the bundle is another body's.
+        OutputError: the file cannot be written.
+    """
+    selectors = load_selectors(checkpoint)
+    if not isinstance(selectors.network, KeyRateNetwork):
+        raise CheckpointError(
+            f"The selector in {checkpoint} is of the published form; only the edge form, which "
+            "'edgepose train kfpn/edge' trains, can be exported."
+        )
+    require_same_trunk(selectors.backbone, bundle)
+    model = export_selector(selectors.network, bundle)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(model.SerializeToString())
+    except OSError as error:
+        raise OutputError(f"The selector {out} cannot be written: {error}.") from error
 
 
 def export_selector(rates: KeyRateNetwork, bundle: Path) -> onnx.ModelProto:
@@ -135,46 +160,3 @@ def _rename_output(model: onnx.ModelProto, old: str, new: str) -> None:
     for node in model.graph.node:
         node.output[:] = [new if name == old else name for name in node.output]
     model.graph.output[0].name = new
-
-
-def main(words: Sequence[str] | None = None) -> None:
-    """Export, and write the file.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be read, or holds the published form.
-        BundleError: there is no such bundle, or it has no such trunk.
-        AccuracyError: the bundle is another body's.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
-    runs = Path("runs/kfpn-edge")
-    parser.add_argument(
-        "--selector",
-        type=Path,
-        default=runs / "checkpoint.pt",
-        metavar="FILE",
-        help="what 'python -m edgepose.training.selectors edge' wrote (default: %(default)s)",
-    )
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="bundle of the body it belongs to")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=runs / "selector.onnx",
-        metavar="FILE",
-        help="the ONNX file (default: %(default)s)",
-    )
-    args = parser.parse_args(words)
-    selectors, bundle = load_selectors(args.selector), bundle_path(args.model)
-    if not isinstance(selectors.network, KeyRateNetwork):
-        raise CheckpointError(
-            f"The selector in {args.selector} is of the published form; only the edge form, which "
-            "'python -m edgepose.training.selectors edge' trains, can be exported."
-        )
-    require_same_trunk(selectors.backbone, bundle)
-    model = export_selector(selectors.network, bundle)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_bytes(model.SerializeToString())
-    sys.stdout.write(f"{args.out}: {args.out.stat().st_size / 1e3:.0f} kB\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from edgepose.cli.main import main
 from edgepose.models.backbones.resnet import ResNet
-from edgepose.models.keyframes.kfpn import KFPN, PRESETS
+from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig
 from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
 from edgepose.models.keyframes.rates import KeyRateNetwork
-from edgepose.training.selectors.__main__ import at_most, main, train_edge
+from edgepose.training.config.loader import load_recipe
+from edgepose.training.selectors import trainer
 from edgepose.training.selectors.checkpoints import Selectors, load_selectors, save_selectors
 from edgepose.training.selectors.features import (
     kept_features,
@@ -15,8 +17,14 @@ from edgepose.training.selectors.features import (
     trunk_backbone,
     trunk_of_body,
 )
-from edgepose.training.selectors.rates import ClipWithPoses
+from edgepose.training.selectors.trainer import (
+    SelectorData,
+    at_most,
+    prepare_selectors,
+    train_selectors,
+)
 from edgepose.training.tasks.networks import load_trained
+from edgepose.training.trainer import RunSettings
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
 PYRAMID = {"backbone": "mobilenet_v2", "head": "pyramid"}
@@ -52,7 +60,7 @@ def test_the_edge_form_comes_back(tmp_path, pad_after):
 def test_the_published_form_comes_back_with_the_backbone_it_names(tmp_path):
     weights = tmp_path / "resnet.pth"
     torch.save(ResNet(50).state_dict(), weights)
-    backbone, network = resnet_of(weights), KFPN(PRESETS["working"]).eval()
+    backbone, network = resnet_of(weights), KFPN(KfpnConfig()).eval()
     path = tmp_path / "kfpn.pt"
     save_selectors(path, Selectors(backbone, network, OnlineDiscriminator(ONLINE)), weights)
     again, features = load_selectors(path), torch.rand(5, 2048, 7, 7)
@@ -98,10 +106,83 @@ def test_features_of_another_backbone_are_not_taken_for_its_own(tmp_path):
         kept_features(trunk_backbone(new_trunk().eval()), {}, tmp_path)
 
 
-def test_too_short_clips_are_refused_before_the_training():
-    clip = ClipWithPoses("film", torch.zeros(20, 64, 6, 6), torch.zeros(20, 26))
-    with pytest.raises(DataError, match="needs clips of 40 frames"):
-        train_edge([clip], trunk_backbone(new_trunk()), epochs=10**6)
+@pytest.fixture
+def edge_words(saved, jhmdb, tmp_path):
+    """Trains the edge form for two epochs, and its discriminator for one."""
+    body = saved(PYRAMID)
+    return [
+        *("train", "kfpn/edge", "--data-root", str(tmp_path), "--out", str(tmp_path / "run")),
+        *("--set", f"start.body={body}", "--set", "selector.epochs=2", "--set", "online.epochs=1"),
+    ]
+
+
+@pytest.fixture
+def jhmdb(monkeypatch, make_clip):
+    """Gives the reader's place clips of as many frames as it is told."""
+    lengths = [40]
+    monkeypatch.setattr(
+        trainer,
+        "read_jhmdb_clips",
+        lambda _root, _split: [make_clip(length) for length in lengths],
+    )
+    return lengths
+
+
+def test_the_edge_form_is_trained_by_a_recipe(edge_words, tmp_path, capsys):
+    assert main(edge_words) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in printed] == [
+        *("step 0/3", "step 1/3", "step 2/3", "step 3/3", "Done")
+    ]
+    assert "loss_selector" in printed[1]
+    assert "loss_online" in printed[3]
+    selectors = load_selectors(tmp_path / "run" / "checkpoint.pt")
+    assert isinstance(selectors.network, KeyRateNetwork)
+    assert {"log.csv", "curves.png", "config.json", "features"} <= {
+        path.name for path in (tmp_path / "run").iterdir()
+    }
+
+
+def test_the_published_form_is_trained_by_a_recipe(tmp_path):
+    config = load_recipe(
+        "kfpn/resnet50", ["selector.epochs=2", "online.epochs=1", "network.channels=8"]
+    )
+    clips = [np.random.default_rng(0).normal(size=(40, 8, 7, 7))]
+    torch.save(ResNet(50).state_dict(), tmp_path / "resnet.pth")
+    backbone, steps = resnet_of(tmp_path / "resnet.pth"), []
+    data = SelectorData(backbone, tmp_path / "resnet.pth", clips)
+    assert train_selectors(config, data, RunSettings(tmp_path / "run"), steps.append)
+    assert [(each.step, each.total) for each in steps] == [(1, 3), (2, 3), (3, 3)]
+    network = load_selectors(tmp_path / "run" / "checkpoint.pt").network
+    assert isinstance(network, KFPN)
+    assert network.config == config.network
+
+
+def test_too_short_clips_are_refused_before_the_training(edge_words, jhmdb, capsys):
+    jhmdb[:] = [20]
+    assert main(edge_words) == 1
+    assert "needs clips of 40 frames" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [{"resume": True}, {"max_minutes": 5.0}])
+def test_a_run_that_is_to_be_resumed_is_refused(tmp_path, options):
+    with pytest.raises(ConfigError, match="minutes"):
+        prepare_selectors(load_recipe("kfpn/edge"), tmp_path, RunSettings(tmp_path, **options))
+
+
+@pytest.mark.parametrize(
+    "change", ["start.backbone=a.pth", "limit_clips=0", "selector.speed=1", "kind=kfpn-large"]
+)
+def test_an_unfitting_option_of_a_recipe_is_refused(change):
+    with pytest.raises(ConfigError):
+        load_recipe("kfpn/edge", [change])
+
+
+@pytest.mark.parametrize("name", ["edge", "resnet50", "published-penn", "published-jhmdb"])
+def test_every_shipped_recipe_is_valid(name):
+    config = load_recipe(f"kfpn/{name}")
+    assert config.name == f"kfpn-{name}"
+    assert config.total_steps == config.selector.epochs + config.online.epochs
 
 
 @pytest.mark.parametrize(
@@ -112,24 +193,25 @@ def test_a_limit_is_never_exceeded(count, chosen):
 
 
 def test_no_clips_are_an_error():
-    with pytest.raises(DataError, match="--root"):
+    with pytest.raises(DataError, match="--data-root"):
         at_most([], 3)
 
 
 def test_the_published_form_is_not_saved_without_the_name_of_its_backbone(tmp_path):
     selectors = Selectors(
-        trunk_backbone(new_trunk()), KFPN(PRESETS["working"]), OnlineDiscriminator(ONLINE)
+        trunk_backbone(new_trunk()), KFPN(KfpnConfig()), OnlineDiscriminator(ONLINE)
     )
     with pytest.raises(ConfigError, match="ResNet"):
         save_selectors(tmp_path / "kfpn.pt", selectors)
     assert not (tmp_path / "kfpn.pt").exists()
 
 
-@pytest.mark.parametrize("words", [["edge"], ["published"]])
-def test_what_a_form_needs_is_asked_for(words, capsys):
-    with pytest.raises(SystemExit):
-        main(words)
-    assert "needs --" in capsys.readouterr().err
+def test_a_missing_network_to_start_from_is_named_with_how_to_make_it(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "kfpn/edge", "--data-root", str(tmp_path)]) == 1
+    assert "edgepose train ppn-swift-body" in capsys.readouterr().err
 
 
 def test_other_files_are_refused(tmp_path):

@@ -3,6 +3,7 @@ import onnx
 import pytest
 import torch
 
+from edgepose.cli.main import main
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
 from edgepose.models.keyframes.rates import KeyRateNetwork
@@ -11,9 +12,8 @@ from edgepose.offline.learned_selector import LearnedSelector
 from edgepose.training.selectors.checkpoints import Selectors, save_selectors
 from edgepose.training.selectors.features import TRUNK_LAYERS, new_trunk, trunk_backbone
 from edgepose.training.tasks.networks import network_input
-from edgepose_converters.cli import selector
-from edgepose_converters.cli.selector import export_selector, main, require_same_trunk
 from edgepose_converters.export.networks import Geometry, export_body
+from edgepose_converters.export.selectors import export_selector, require_same_trunk
 from edgepose_runtime.errors import AccuracyError, BundleFormatError
 
 GEOMETRY = Geometry(64, 16, 13)
@@ -66,16 +66,19 @@ def test_a_bundle_of_another_body_is_refused(networks, exported):
 
 
 def test_a_checkpoint_becomes_a_file_in_a_folder_that_it_makes(
-    networks, exported, tmp_path, monkeypatch, capsys
+    networks, exported, tmp_path, capsys
 ):
     body, rates = networks
     trunk = torch.nn.Sequential(*list(body.backbone.features)[:TRUNK_LAYERS])
     online = OnlineDiscriminator(OnlineConfig(channels=64, grid=6, edge=True))
     save_selectors(tmp_path / "kfpn.pt", Selectors(trunk_backbone(trunk), rates, online))
-    monkeypatch.setattr(selector, "bundle_path", lambda _name: exported.parent)
     out = tmp_path / "new" / "selector.onnx"
-    main(["--selector", str(tmp_path / "kfpn.pt"), "--out", str(out)])
+    words = ["convert", str(tmp_path / "kfpn.pt"), str(out), "--to", "selector"]
+    words += ["--model", str(exported.parent)]
+    assert main(words) == 0
     assert str(out) in capsys.readouterr().out
+    assert main(words) == 1
+    assert "--overwrite" in capsys.readouterr().err
     with LearnedSelector(out) as learned:
         assert len(learned(learned.describe(np.zeros((96, 96, 3), np.uint8))[None])) == 1
 

@@ -1,0 +1,214 @@
+"""Training of key-frame selectors by a recipe, without labels: minutes on one core.
+
+The frozen network's features are computed before, and kept: that takes longer than the training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgepose.datasets.clips import Clip
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_videos
+from edgepose.evaluation.boxes import person_boxes
+from edgepose.inference.model import PoseModel, load
+from edgepose.models.keyframes.kfpn import KFPN
+from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
+from edgepose.models.keyframes.rates import KeyRateNetwork
+from edgepose.training.config.files import find_weights
+from edgepose.training.config.selectors import SelectorConfig
+from edgepose.training.log import TrainingLog
+from edgepose.training.selectors.checkpoints import Selectors, save_selectors
+from edgepose.training.selectors.features import (
+    Backbone,
+    kept_features,
+    resnet_of,
+    trunk_of_body,
+)
+from edgepose.training.selectors.kfpn import (
+    Features,
+    require_whole_window,
+    train_online,
+    train_selector,
+)
+from edgepose.training.selectors.rates import ClipWithPoses, clip_with_poses, train_rates
+from edgepose.training.trainer import Progress, RunSettings
+from edgepose.utils.progress import show_progress
+from edgepose_runtime.errors import ConfigError, DataError, OutputError
+from edgepose_runtime.geometry.crop import crop_frame
+
+Item = TypeVar("Item")
+EpochReport = Callable[[int, float], None]
+
+#: Clips shorter than this say little about key frames.
+SHORTEST = 15
+#: The discriminators for streams. The published form compares Y, the other the trunk's features.
+_ONLINE = {
+    "kfpn": OnlineConfig(channels=64, grid=3, edge=True),
+    "kfpn-edge": OnlineConfig(channels=64, grid=6, edge=True),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SelectorData:
+    """What a selector learns from.
+
+    Attributes:
+        backbone: the frozen network.
+        weights: its file.
+        features: of each clip, (n, C, h, w).
+        examples: the same with the body's poses, for the edge form; else empty.
+    """
+
+    backbone: Backbone
+    weights: Path
+    features: Sequence[Features]
+    examples: Sequence[ClipWithPoses] = ()
+
+
+def prepare_selectors(config: SelectorConfig, root: Path, settings: RunSettings) -> SelectorData:
+    """Compute the features of the training clips, or read those that are kept.
+
+    Args:
+        config: the recipe.
+        root: the data folder.
+        settings: where to.
+
+    Raises:
+        ConfigError: the run was to be resumed or limited in time.
+        CheckpointError: the frozen network's file is missing, or another network's.
+        DataError: there are no clips, or none is as long as a window.
+    """
+    if settings.resume or settings.max_minutes < math.inf:
+        raise ConfigError(
+            "Training a selector takes minutes and is not resumed; leave out --resume and "
+            "--max-minutes, and name another folder with --out if this one holds a checkpoint."
+        )
+    weights = find_weights(config.start[config.frozen_part], root)
+    folder = Path(config.features) if config.features else settings.folder / "features"
+    read = _published_data if config.kind == "kfpn" else _edge_data
+    data = read(config, root / "jhmdb", weights, folder)
+    require_whole_window(data.features, _ONLINE[config.kind].frames)
+    return data
+
+
+def _published_data(
+    config: SelectorConfig, root: Path, weights: Path, folder: Path
+) -> SelectorData:
+    backbone, videos = resnet_of(weights), read_jhmdb_videos(root)
+    chosen = at_most(list(videos), config.limit_clips)
+    features = kept_features(backbone, {name: videos[name] for name in chosen}, folder)
+    return SelectorData(backbone, weights, features)
+
+
+def _edge_data(config: SelectorConfig, root: Path, weights: Path, folder: Path) -> SelectorData:
+    backbone, clips = trunk_of_body(weights), read_jhmdb_clips(root, "train")
+    clips = at_most([clip for clip in clips if len(clip) >= SHORTEST], config.limit_clips)
+    features = kept_features(backbone, {clip.name: clip.frames for clip in clips}, folder)
+    with load(config.model, num_threads=1) as model:
+        examples = _clips_with_poses(clips, model, features)
+    return SelectorData(backbone, weights, features, examples)
+
+
+def _clips_with_poses(
+    clips: Sequence[Clip], model: PoseModel, features: Sequence[Features]
+) -> list[ClipWithPoses]:
+    found = []
+    with show_progress("poses", len(clips)) as progress:
+        for clip, seen in zip(clips, features, strict=True):
+            found.append(clip_with_poses(clip.film, seen, body_poses(clip, model)))
+            progress.advance()
+    return found
+
+
+def body_poses(clip: Clip, model: PoseModel) -> NDArray[np.float32]:
+    """Return the poses (T, K, 3) of the body network alone in the boxes of a clip."""
+    spec, found = model.method.spec, []
+    for frame, box in zip(clip.frames(), person_boxes(clip), strict=True):
+        roi = box.squared()
+        crop = crop_frame(frame, roi, spec.input_size)
+        found.append(spec.decode(model.method.locate(crop, roi), roi))
+    return np.stack(found)
+
+
+def train_selectors(
+    config: SelectorConfig,
+    data: SelectorData,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+) -> bool:
+    """Train a selector and its discriminator, and write checkpoint, log and curves; return True.
+
+    Args:
+        config: the recipe.
+        data: see :func:`prepare_selectors`.
+        settings: where to; the CPU is used, whatever device they name.
+        report: called after every epoch.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    log = TrainingLog(settings.folder, 0)
+
+    def epoch_report(stage: str, before: int) -> EpochReport:
+        def report_epoch(epoch: int, loss: float) -> None:
+            step, metrics = before + epoch, {f"loss_{stage}": loss}
+            log.add({"step": step, **metrics})
+            report(Progress(step, config.total_steps, metrics))
+
+        return report_epoch
+
+    torch.manual_seed(config.selector.seed)
+    selectors = _new_selectors(config, data, epoch_report("selector", 0))
+    train_online(
+        selectors.online,
+        selectors.select,
+        data.features,
+        config.online,
+        epoch_report("online", config.selector.epochs),
+        selectors.compared,
+    )
+    _save(config, selectors, data, settings)
+    log.plot(settings.folder / "curves.png")
+    return True
+
+
+def _new_selectors(config: SelectorConfig, data: SelectorData, report: EpochReport) -> Selectors:
+    """Train the selector, and put an untrained discriminator beside it."""
+    network: KFPN | KeyRateNetwork
+    if config.kind == "kfpn":
+        network = KFPN(config.network)
+        train_selector(network, data.features, config.selector, report)
+    else:
+        network = train_rates(data.examples, config.selector, report)
+    return Selectors(data.backbone, network, OnlineDiscriminator(_ONLINE[config.kind]))
+
+
+def _save(
+    config: SelectorConfig, selectors: Selectors, data: SelectorData, settings: RunSettings
+) -> None:
+    try:
+        save_selectors(settings.checkpoint, selectors, data.weights)
+        text = json.dumps(config.as_dict(), indent=1) + "\n"
+        (settings.folder / "config.json").write_text(text, encoding="utf8")
+    except OSError as error:
+        raise OutputError(f"The folder {settings.folder} cannot be written: {error}.") from error
+
+
+def at_most(items: list[Item], count: int | None) -> list[Item]:
+    """Return all, or every 2nd, 3rd, ... so that no more than so many are left.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not items:
+        raise DataError("There is no clip to train on; name another folder with --data-root.")
+    return items[:: -(-len(items) // (count or len(items)))]
