@@ -22,6 +22,7 @@ from edgepose.streaming.pipeline import Pipeline
 from edgepose.streaming.shutdown import ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import GRACE_S, SourceReader, policy_for
 from edgepose.streaming.stream_queue import StreamQueue
+from edgepose.tracking.person_search import DEFAULT_BUDGET
 from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
@@ -59,7 +60,8 @@ class TrackerPool(ManagedResource):
             ``num_threads``; only for a model that is not loaded yet.
         batching: whether to join inferences; ``None`` to measure which is faster at the start.
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
-            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames`` and ``refine``,
+            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine`` and
+            ``search_budget``,
             for all sources. A remote head has one connection for all of them; each has counts of
             its own, ``stats[name].head``, and gets an event when the server is lost or back.
         on_result: called with name and :class:`PoseResult`.
@@ -94,11 +96,20 @@ class TrackerPool(ManagedResource):
         head_local: str = "fallback",
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
+        search_budget: float = DEFAULT_BUDGET,
     ) -> None:
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)
         self._options = TrackingOptions(
-            smoothing, reinitialise_every, deadline_ms, policy, head, head_local, key_frames, refine
+            smoothing,
+            reinitialise_every,
+            deadline_ms,
+            policy,
+            head,
+            head_local,
+            key_frames,
+            refine,
+            search_budget,
         )
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._shared = _open(model, engine, batching)

@@ -21,6 +21,7 @@ from edgepose.streaming.callbacks import Callback, Callbacks
 from edgepose.streaming.shutdown import ManagedResource
 from edgepose.streaming.single_stream import SingleStream
 from edgepose.tracking.frame import Image
+from edgepose.tracking.person_search import DEFAULT_BUDGET
 from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
@@ -49,7 +50,8 @@ class PoseTracker(ManagedResource):
         backend: see :class:`~edgepose.options.EngineOptions`, like ``device``, ``precision`` and
             ``num_threads``; only for a model that is not loaded yet.
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
-            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames`` and ``refine``.
+            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine`` and
+            ``search_budget``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so handles it.
@@ -78,6 +80,7 @@ class PoseTracker(ManagedResource):
         head_local: str = "fallback",
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
+        search_budget: float = DEFAULT_BUDGET,
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
@@ -86,7 +89,15 @@ class PoseTracker(ManagedResource):
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)
         self._options = TrackingOptions(
-            smoothing, reinitialise_every, deadline_ms, policy, head, head_local, key_frames, refine
+            smoothing,
+            reinitialise_every,
+            deadline_ms,
+            policy,
+            head,
+            head_local,
+            key_frames,
+            refine,
+            search_budget,
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._engine = Engine.open(engine, model, self._connect)

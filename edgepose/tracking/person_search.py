@@ -8,6 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEstimator, StageClock
+from edgepose.tracking.motion_detection import MotionDetector
+from edgepose_runtime.checks import is_finite_number
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
 from edgepose_runtime.poses.roi_tracker import (
     RoiTrackerSettings,
@@ -16,10 +19,21 @@ from edgepose_runtime.poses.roi_tracker import (
     search_rois,
 )
 
-#: Regions searched per frame while nobody is found, at least: the cost of a frame without a person.
-REGIONS_PER_FRAME = 4
-#: In so many frames every region is searched once, where there are not too many.
+#: What a frame without a person costs on average, in steps for a person, if nothing else is said.
+DEFAULT_BUDGET = 1.5
+#: The part of it that goes on while nothing happens; the rest is saved up for when something does.
+IDLE_SHARE = 2 / 3
+#: Steps that can be saved up, and so the longest burst of looks.
+MOST_SAVED = 30.0
+#: What a look at a region costs, in steps for a person: large regions are slower to crop.
+LOOK_COST = 1.1
+#: What the head costs, in looks at a region.
+HEAD_LOOKS = 6
+#: After a start, a loss or a cut the search hurries for so many frames: every region is searched
+#: within them, where there are not too many.
 FRAMES_PER_ROUND = 5
+#: Regions searched in each of those frames, at least.
+REGIONS_PER_FRAME = 4
 #: Regions searched in the first frame, at most, and then within a round: a screen twice as wide as
 #: usual has 50, but a panorama may have hundreds. The others are searched later.
 MOST_REGIONS = 64
@@ -35,35 +49,113 @@ WIDE_MARGIN = 0.3
 MIN_JOINTS_TO_START = 0.45
 
 
+class SearchBudget:
+    """The looks at regions that a search may take: earned by frames, saved up to a limit.
+
+    It counts in steps for a person, and not in milliseconds: the same frames give the same poses.
+
+    Args:
+        per_frame: steps earned by each frame.
+
+    Raises:
+        ConfigError: that is no number above 0.
+    """
+
+    def __init__(self, per_frame: float) -> None:
+        if not is_finite_number(per_frame) or per_frame <= 0:
+            raise ConfigError(
+                "search_budget must be a number above 0, the average cost of a frame without a "
+                f"person in steps for a person; got {per_frame!r}."
+            )
+        self.per_frame = float(per_frame)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start with all that can be saved up."""
+        self._saved = MOST_SAVED
+        self._due = 0.0
+
+    def earn(self, steps: float) -> None:
+        """Save up steps."""
+        self._saved = min(self._saved + steps, MOST_SAVED)
+
+    def spend(self, looks: float) -> None:
+        """Take looks off; more than there are is a debt, paid by frames without a search."""
+        self._saved -= looks * LOOK_COST
+
+    @property
+    def looks(self) -> int:
+        """How many looks can be paid."""
+        return max(0, math.floor(self._saved / LOOK_COST))
+
+    def idle_looks(self) -> int:
+        """Return how many looks a frame gets in which nothing happens, often 0 or 1."""
+        self._due += IDLE_SHARE * self.per_frame
+        looks = math.floor(self._due)
+        self._due -= looks
+        return looks
+
+
 class PersonSearch:
     """Looks for a person in a frame's regions, cheaply at first, then closer, then with the head.
 
     The first frame is searched completely, so that a video's first pose is not missed; of a
-    panorama, only `MOST_REGIONS` regions. From then on each frame gets the next few regions in
-    turn, and the place where the person was last: most come back where they went.
+    panorama, only `MOST_REGIONS` regions. After that, and after a loss or a cut, each of the next
+    frames gets a fifth of the regions and the place where the person was last: most come back
+    where they went. From then on the search goes through the regions slowly, and looks at whatever
+    moves. A budget bounds the cost of all this on average; the first frame does not count.
+
+    Args:
+        estimator: estimates poses in regions.
+        settings: what counts as a person.
+        budget: average cost of a frame without a person, in steps for a person.
+
+    Raises:
+        ConfigError: the budget is no number above 0.
     """
 
-    def __init__(self, estimator: PoseEstimator, settings: RoiTrackerSettings) -> None:
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        settings: RoiTrackerSettings,
+        budget: float = DEFAULT_BUDGET,
+    ) -> None:
         self._estimator = estimator
         self._settings = replace(settings, min_joints=MIN_JOINTS_TO_START)
+        self._budget = SearchBudget(budget)
+        self._motion = MotionDetector()
         self.reset()
 
     def reset(self) -> None:
         """Search the next frame completely, and expect nobody anywhere."""
         self._next: int | None = None
         self._expected: tuple[Roi, tuple[int, ...]] | None = None
+        self._hurried = FRAMES_PER_ROUND
+        self._hinted = False
+        self._budget.reset()
+        self._motion.reset()
 
     def expect(self, roi: Roi, image: Image) -> None:
         """Search a region of frames of this size first: the person was lost there."""
         self._expected = roi, image.shape
+        self._hurried = FRAMES_PER_ROUND
+        self._motion.reset()
+
+    def skipped(self) -> None:
+        """Save what a frame that shows a person does not cost."""
+        self._budget.earn(max(0.0, self._budget.per_frame - 1))
 
     def find(self, image: Image, clock: StageClock) -> Observation | None:
         """Return a first observation of a person; ``None`` if none was found in this frame."""
+        is_first = self._next is None
         with clock.stage("search"):
             roi = self._region_of_person(image)
+        if is_first:
+            self._budget.reset()
         if roi is None:
             return None
         look = self._estimator.initialise(image, roi, clock)
+        self._budget.spend(HEAD_LOOKS)
         if not is_person(look.keypoints, self._settings, roi.width):
             return None
         self._next = 0  # the next search begins with the most likely regions again
@@ -73,6 +165,8 @@ class PersonSearch:
     def _region_of_person(self, image: Image) -> Roi | None:
         """Return the region that suits the best person in this frame's turn of regions."""
         rough = [self._locate(image, roi) for roi in self._turn(image)]
+        if not rough:
+            return None
         rough.sort(key=self._quality, reverse=True)
         # Rough poses do not rank people well: in a region that suits nobody scores are low.
         closer = [self._refine_region(image, keypoints) for keypoints in rough[:CANDIDATES]]
@@ -99,12 +193,35 @@ class PersonSearch:
         """Return the regions to search in this frame, and move on."""
         height, width = image.shape[:2]
         regions = search_rois(width, height)
-        start, count = self._next, _regions_per_frame(len(regions))
-        if start is None:
-            start, count = 0, min(len(regions), MOST_REGIONS)
+        if self._next is None:
+            self._motion.detect(image)
+            count = min(len(regions), MOST_REGIONS)
+            self._next = count % len(regions)
+            return regions[:count]
+        self._budget.earn(self._budget.per_frame)
+        hints, count, looks = self._hints(image), self._budget.idle_looks(), self._budget.looks
+        if self._hurried:
+            self._hurried -= 1
+            hints = [*self._last_place(image), *hints][:looks]
+            count = _regions_per_frame(len(regions))
+        else:
+            # Alternately: what moves for ever, such as a tree, must not stop the round.
+            hints = hints[: max(0, looks - count) if self._hinted else looks]
+            self._hinted = bool(hints)
+        return [*hints, *self._advance(regions, min(count, looks - len(hints)))]
+
+    def _advance(self, regions: list[Roi], count: int) -> list[Roi]:
+        """Return the next regions of the round."""
+        start = self._next or 0
         self._next = (start + count) % len(regions)
-        turn = [regions[(start + step) % len(regions)] for step in range(count)]
-        return [*self._last_place(image), *turn]
+        return [regions[(start + step) % len(regions)] for step in range(count)]
+
+    def _hints(self, image: Image) -> list[Roi]:
+        """Return where a person is likely; hurry after a cut."""
+        motion = self._motion.detect(image)
+        if motion.is_cut:
+            self._hurried = FRAMES_PER_ROUND
+        return [] if motion.region is None else [motion.region]
 
     def _last_place(self, image: Image) -> list[Roi]:
         if self._expected is None or self._expected[1] != image.shape:
@@ -112,6 +229,7 @@ class PersonSearch:
         return [self._expected[0]]
 
     def _locate(self, image: Image, roi: Roi) -> Keypoints:
+        self._budget.spend(1)
         # On a clock of its own: the stages of a search are not those of a frame.
         return self._estimator.locate(image, roi, StageClock())
 

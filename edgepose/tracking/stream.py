@@ -11,7 +11,7 @@ from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
-from edgepose.tracking.person_search import PersonSearch
+from edgepose.tracking.person_search import DEFAULT_BUDGET, PersonSearch
 from edgepose.tracking.smoothing import PoseSmoother
 from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, PropagatedPose
 from edgepose.tracking.track import Track
@@ -81,6 +81,7 @@ class PoseStream:
         smoothing: how joints are smoothed in time, ``None`` for not at all.
         head: when a heavy head runs; ``None`` for the bundle's own, as often as that recommends.
         key_frames: chooses the frames to process; ``None`` to process all.
+        search_budget: see :class:`PersonSearch`.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class PoseStream:
         smoothing: OneEuroSettings | None = None,
         head: HeadStrategy | None = None,
         key_frames: KeyFrameStrategy | None = None,
+        search_budget: float = DEFAULT_BUDGET,
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
@@ -97,7 +99,7 @@ class PoseStream:
         self._key_frames = key_frames or NoKeyFrames()
         self._estimator = PoseEstimator(model, self._head.use_light_network)
         criteria = self._estimator.criteria
-        self._search = PersonSearch(self._estimator, criteria)
+        self._search = PersonSearch(self._estimator, criteria, search_budget)
         self._roi_tracker = RoiTracker(criteria)
         self._smoother = PoseSmoother(smoothing)
         self._predictor = MotionPredictor()
@@ -251,6 +253,7 @@ class PoseStream:
         self._key_frames.observed(frame.image, observation, propagated)
         keypoints, roi = observation.keypoints, observation.roi
         self._update_roi_tracker(frame, observation)
+        self._search.skipped()
         track = self._track
         continues = track is not None and track.observation.roi.contains(roi.center)
         self._head.observed(frame, observation, continues=continues)

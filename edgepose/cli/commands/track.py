@@ -25,6 +25,7 @@ from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote import RemoteHead
 from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
+from edgepose.tracking.person_search import DEFAULT_BUDGET
 from edgepose.utils.arguments import share, whole_number
 from edgepose.utils.progress import show_progress
 from edgepose.utils.signals import StopSignals
@@ -94,6 +95,14 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="run the heavy head every N frames; 0: only to start (default: as the model says)",
+    )
+    parser.add_argument(
+        "--search-budget",
+        type=float,
+        default=DEFAULT_BUDGET,
+        metavar="STEPS",
+        help="what a frame without a person costs on average, in steps for a person "
+        f"(default: {DEFAULT_BUDGET})",
     )
     parser.add_argument(
         "--remote-head",
@@ -207,6 +216,7 @@ def _tracker(
         on_event=show_event,
         key_frames=key_frames,
         refine=refine,
+        search_budget=args.search_budget,
         **late,
     )
 

@@ -6,11 +6,15 @@ from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.person_search import (
     CANDIDATES,
     FRAMES_PER_ROUND,
+    HEAD_LOOKS,
+    LOOK_COST,
     MOST_REGIONS,
+    MOST_SAVED,
     REGION_UPDATES,
     REGIONS_PER_FRAME,
     PersonSearch,
 )
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings, search_rois
 
@@ -114,7 +118,7 @@ def test_a_panorama_is_searched_in_parts_none_of_which_takes_long(search, method
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     regions = search_rois(*size)
     assert len(regions) > 3 * MOST_REGIONS
-    longest = [MOST_REGIONS] + [13] * 40
+    longest = [MOST_REGIONS] + [13] * 400
     for most in longest:
         before = len(method.calls)
         search.find(picture, StageClock())
@@ -122,9 +126,7 @@ def test_a_panorama_is_searched_in_parts_none_of_which_takes_long(search, method
     assert {call.roi for call in method.calls} == set(regions)
 
 
-def test_the_place_of_a_loss_is_looked_at_first_in_every_frame_until_somebody_is_found(
-    search, method
-):
+def test_the_place_of_a_loss_is_looked_at_first_in_the_frames_after_it(search, method):
     place = Roi(200, 100, 90, 90)
     find(search)
     search.expect(place, IMAGE)
@@ -208,3 +210,102 @@ def test_a_few_sure_joints_say_more_than_many_doubtful_ones(mirrored):
     sure[np.setdiff1d(np.arange(13), seen), 2] = 0.1
     people = (doubtful, sure)[:: -1 if mirrored else 1]
     np.testing.assert_allclose(found_of(*people), sure[seen, :2], atol=1.5)
+
+
+def looks_at(method):
+    """The cost of all calls, in looks at a region."""
+    return method.count("locate") + HEAD_LOOKS * method.count("initialise")
+
+
+def moving_frames(count, size=(320, 240)):
+    """Frames with a block that never stands still."""
+    for number in range(count):
+        picture = np.zeros((size[1], size[0], 3), np.uint8)
+        x = 60 + 8 * number % 80
+        picture[60:140, x : x + 40] = 255
+        yield picture
+
+
+@pytest.mark.parametrize("budget", [0.25, 1.0, 1.5, 4.0])
+@pytest.mark.parametrize("seen", ["nobody", "half a person", "a person that no head confirms"])
+def test_on_average_an_empty_frame_costs_no_more_than_the_budget(method, seen, budget):
+    if seen != "nobody":
+        method.person = standing_person((160, 120), 100)
+        method.person[5 if seen == "half a person" else 13 :, 2] = 0.1
+        initialise, people = method.initialise, method.person
+
+        def see_nothing(crop, roi):
+            method.person = None
+            estimate = initialise(crop, roi)
+            method.person = people
+            return estimate
+
+        method.initialise = see_nothing
+    search = PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings(), budget)
+    find(search)
+    method.calls.clear()
+    frames = 600
+    for picture in moving_frames(frames):
+        assert search.find(picture, StageClock()) is None
+    last = CANDIDATES * REGION_UPDATES + HEAD_LOOKS
+    assert looks_at(method) * LOOK_COST <= budget * frames + MOST_SAVED + last
+    assert method.count("locate") > budget * frames / 4
+
+
+def test_what_moves_for_ever_does_not_stop_the_round(search, method):
+    find(search)
+    pictures = list(moving_frames(100))
+    for picture in pictures[:70]:
+        search.find(picture, StageClock())
+    method.calls.clear()
+    for picture in pictures[70:]:
+        search.find(picture, StageClock())
+    assert {call.roi for call in method.calls} > set(search_rois(320, 240))
+
+
+def test_somebody_small_who_enters_after_a_long_time_is_found_at_once():
+    """Among 35 regions, searched one a frame, that would take a second."""
+    size, method = (1920, 1080), FakeMethod(smallest=0.5)
+    search = PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings())
+    empty = np.zeros((size[1], size[0], 3), np.uint8)
+    for _ in range(200):
+        assert search.find(empty, StageClock()) is None
+    for number in range(3):
+        x = 1500 - 20 * number
+        picture = empty.copy()
+        picture[700:900, x - 30 : x + 30] = 200
+        method.person = standing_person((x, 800), 200)
+        if search.find(picture, StageClock()) is not None:
+            break
+    else:
+        pytest.fail("The person was not found within three frames.")
+
+
+def test_after_a_cut_the_search_hurries_again(search, method):
+    for _ in range(60):
+        find(search)
+    method.calls.clear()
+    search.find(np.full((240, 320, 3), 200, np.uint8), StageClock())
+    assert len(method.calls) == REGIONS_PER_FRAME
+
+
+def test_frames_with_a_person_pay_for_the_search_after_them(search, method):
+    for _ in range(200):
+        find(search)
+    search.expect(Roi(200, 100, 90, 90), IMAGE)
+    spent = []
+    for tracked in (0, 200):
+        for _ in range(tracked):
+            search.skipped()
+        method.calls.clear()
+        search.expect(Roi(200, 100, 90, 90), IMAGE)
+        for _ in range(FRAMES_PER_ROUND):
+            find(search)
+        spent.append(len(method.calls))
+    assert spent[1] == FRAMES_PER_ROUND * (REGIONS_PER_FRAME + 1)
+
+
+@pytest.mark.parametrize("budget", [0, -1.5, float("nan"), float("inf"), "much", None, True])
+def test_a_budget_that_is_none_is_refused(method, budget):
+    with pytest.raises(ConfigError, match="search_budget must be a number above 0"):
+        PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings(), budget)
