@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -32,6 +33,8 @@ class StopSignals:
     def __init__(self, message: str = "") -> None:
         self._message = message
         self._event = threading.Event()
+        self._wake, self._left = threading.Event(), threading.Event()
+        self._watchers: list[threading.Thread] = []
         self._before: dict[signal.Signals, Any] = {}
         self.received: signal.Signals | None = None
 
@@ -43,6 +46,23 @@ class StopSignals:
     def stop(self) -> None:
         """Say so from the program."""
         self._event.set()
+        self._wake.set()
+
+    def call_when_stopped(self, function: Callable[[], None]) -> None:
+        """Have a function called at the first signal, such as one that wakes who waits for frames.
+
+        It runs on a thread of its own: a signal interrupts the main thread anywhere, also where
+        it holds the locks that the function needs. Not called after the ``with`` block.
+        """
+
+        def watch() -> None:
+            self._wake.wait()
+            if not self._left.is_set():
+                function()
+
+        watcher = threading.Thread(target=watch, name="edgepose stop signal", daemon=True)
+        self._watchers.append(watcher)
+        watcher.start()
 
     def exit_code(self, *, is_live: bool) -> int:
         """Return the program's exit code: 0 where the work came to its end.
@@ -70,6 +90,10 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._left.set()
+        self._wake.set()
+        for watcher in self._watchers:
+            watcher.join()
 
     def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
         if self.stopped:

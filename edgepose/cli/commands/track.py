@@ -154,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
         # After what may be refused: it empties the files that are there.
         outputs = opened.enter_context(open_outputs(args, source, model))
         stop = opened.enter_context(StopSignals(_STOPPING))
+        if source.is_live:  # a camera that was lost delivers no frame after which to stop
+            stop.call_when_stopped(source.stop)
         if tracking is not None:
             track_by_key_frames(tracking, source, outputs, stop)
         else:

@@ -67,3 +67,26 @@ def test_nohup_is_respected():
         assert not stop.stopped
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_function_is_called_at_the_first_signal_on_a_thread_of_its_own():
+    called, done = [], threading.Event()
+
+    def note():
+        called.append(threading.current_thread() is threading.main_thread())
+        done.set()
+
+    with StopSignals() as stop:
+        stop.call_when_stopped(note)
+        assert not called
+        signal.raise_signal(signal.SIGTERM)
+        assert done.wait(20)
+    assert called == [False]
+
+
+def test_without_a_signal_the_function_is_not_called_and_its_thread_ends():
+    called, before = [], threading.active_count()
+    with StopSignals() as stop:
+        stop.call_when_stopped(lambda: called.append(1))
+    assert threading.active_count() == before
+    assert not called

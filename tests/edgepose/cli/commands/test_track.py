@@ -13,7 +13,9 @@ from edgepose.cli import window
 from edgepose.cli.commands.track import show_event
 from edgepose.cli.main import main
 from edgepose.cli.outputs import Outputs
-from edgepose_runtime.capture import EventKind, StreamEvent
+from edgepose_runtime.capture import EventKind, LiveSettings, StreamEvent
+from edgepose_runtime.capture.live import LiveSource
+from edgepose_runtime.errors import SourceError
 
 
 @pytest.fixture
@@ -178,6 +180,48 @@ def test_a_second_ctrl_c_stops_at_once_and_files_stay_readable(
     assert code == 130
     assert len(records(jsonl)) == 1 + 4
     assert count_frames(video) == 4
+
+
+class LostCamera:
+    """Delivers some frames, then fails, and cannot be opened again."""
+
+    finished, fps = False, None
+
+    def __init__(self, frames):
+        self.left = list(frames)
+        self.opened = False
+
+    def connect(self):
+        if self.opened:
+            raise SourceError("The camera is not connected.")
+        self.opened = True
+        return self
+
+    def read(self):
+        if not self.left:
+            raise SourceError("The camera was pulled out.")
+        return self.left.pop(0)
+
+    def close(self):
+        pass
+
+
+def test_a_signal_ends_the_wait_for_a_camera_that_was_lost(track, monkeypatch):
+    """Without it, the reader gives up only after all of its attempts."""
+    camera = LostCamera([np.zeros((240, 320, 3), np.uint8)] * 3)
+    settings = LiveSettings(first_delay_s=5, longest_delay_s=5, attempts=1)
+
+    def open_camera(_source, _fps):
+        source = LiveSource("a camera", camera.connect, settings=settings)
+        source.subscribe(
+            lambda event: event.kind is EventKind.LOST and signal.raise_signal(signal.SIGTERM)
+        )
+        return source
+
+    monkeypatch.setattr("edgepose.cli.commands.track._open", open_camera)
+    code, said = track("0")
+    assert code == 0
+    assert "the results up to there are complete" in said
 
 
 def test_a_cut_off_video_gives_what_is_there_and_then_an_error(track, puppet_video, tmp_path):
