@@ -242,7 +242,7 @@ class PoseTracker(ManagedResource):
             SourceError: at once or in the loop: there is no such source, or it failed.
             EdgePoseError: in the loop: a frame failed, and there is no ``on_error``.
             ConfigError: the tracker has ``on_result``, or tracks another source.
-            ClosedError: the tracker was closed.
+            ClosedError: the tracker was closed; or the process was forked, and this is the child.
         """
         self._stream.require_open()
         if self._callbacks.on_result is not None:

@@ -179,10 +179,14 @@ class SourceSession(Session):
         Raises:
             SourceError: with which the source ended.
             EdgePoseError: with which a frame ended, if there is no ``on_error``.
+            ClosedError: the process was forked in the loop, and this is the child.
         """
         self.pipeline.start()
         self._reader.start()
-        yield from self._iterator
+        for taken in self._iterator:
+            yield taken
+            # Before the next one: in the child of a fork it would be waited for for ever.
+            self.scheduler.lifecycle.require_own_process()
         error = self.take_unhandled()
         if error is not None:
             raise error
@@ -195,8 +199,9 @@ class SourceSession(Session):
         release: Callable[[], None] | None = None,
     ) -> None:
         """End the iteration, the source and the threads; what has no result is dropped."""
-        if self.pipeline.is_of_this_process:
-            self.scheduler.retire(self.queue)  # first: nobody takes what would still be delivered
+        if not self.pipeline.is_of_this_process:
+            return
+        self.scheduler.retire(self.queue)  # first: nobody takes what would still be delivered
         self._iterator.close()
         super().close(timeout, drain=False, release=release)
         self._reader.stop()

@@ -109,13 +109,17 @@ class SingleStream(ManagedResource):
             try:
                 yield from session.results()
             finally:
-                session.close(DROP_TIMEOUT_S)
-                self._finalizer.detach()
-                with self._lock:
-                    self._unhandled = self._take_unhandled(session)
-                    self._session = None
-                    if not self.closed:  # the networks may be gone
-                        self._restart()
+                if self.is_of_this_process:  # locks of a parent process may be held for ever
+                    self._end_session(session)
+
+    def _end_session(self, session: Session) -> None:
+        session.close(DROP_TIMEOUT_S)
+        self._finalizer.detach()
+        with self._lock:
+            self._unhandled = self._take_unhandled(session)
+            self._session = None
+            if not self.closed:  # the networks may be gone
+                self._restart()
 
     def warmup(self) -> None:
         """Run every network and kernel once."""

@@ -92,6 +92,8 @@ class LiveSource(FrameSource):
 
     def stop(self) -> None:
         """Stop reading, without waiting for that; whoever iterates is woken."""
+        if os.getpid() != self._process:  # no reader here, and locks that may be held for ever
+            return
         with self._lock:
             self._closed.set()
         self._handover.close()
@@ -99,6 +101,8 @@ class LiveSource(FrameSource):
     def close(self) -> None:
         """Stop reading; whoever iterates is woken. A second call does nothing."""
         self.stop()
+        if os.getpid() != self._process:
+            return
         with self._lock:
             if self._released:
                 return
