@@ -48,9 +48,9 @@ class Accuracy:
     digest: str
     pck: Mapping[str, Mapping[str, float]]
 
-    def is_of(self, model_entry: BenchmarkModel) -> bool:
+    def is_of(self, entry: BenchmarkModel) -> bool:
         """Return whether it holds for a model entry, on whatever backend and threads."""
-        used = (model_entry.name, model_entry.engine.precision, model_entry.digest)
+        used = (entry.name, entry.engine.precision, entry.digest)
         return (self.name, self.precision, self.digest) == used
 
 
@@ -64,18 +64,18 @@ class AccuracyReport:
     headline: str
     results: tuple[Accuracy, ...]
 
-    def of(self, model_entry: BenchmarkModel) -> Accuracy | None:
+    def of(self, entry: BenchmarkModel) -> Accuracy | None:
         """Return what holds for a model entry, if it was measured."""
-        return next((each for each in self.results if each.is_of(model_entry)), None)
+        return next((each for each in self.results if each.is_of(entry)), None)
 
 
 def measure_accuracy(
-    model_entries: Iterable[BenchmarkModel], root: Path | None = None, *, heads: bool = False
+    entries: Iterable[BenchmarkModel], root: Path | None = None, *, heads: bool = False
 ) -> AccuracyReport:
     """Evaluate each model and peer once for each precision that it is timed in.
 
     Args:
-        model_entries: who is timed.
+        entries: who is timed.
         root: the data folder; ``None`` for :func:`~edgepose.datasets.root.data_root`.
         heads: evaluate the heavy networks by themselves as well.
 
@@ -85,13 +85,13 @@ def measure_accuracy(
     selection = Selection(DATA, root=(root or data_root()) / DATA, grade="A")
     clips = select_clips(selection)
     headline = data_set(DATA).headline
-    chosen = _one_each(model_entries)
+    chosen = _one_each(entries)
     with ExitStack() as opened:
-        ways = [_ways(model_entry, heads, opened) for model_entry in chosen]
+        ways = [_ways(entry, heads, opened) for entry in chosen]
         runs = iter(run_all([way for each in ways for way in each], clips, measures_for(ALPHAS)))
         results = tuple(
-            _accuracy(model_entry, [next(runs) for _ in each], headline)
-            for model_entry, each in zip(chosen, ways, strict=True)
+            _accuracy(entry, [next(runs) for _ in each], headline)
+            for entry, each in zip(chosen, ways, strict=True)
         )
     frames = sum(len(clip) for clip in clips)
     part = f"{DATA} {clips[0].split}, grade A"
@@ -120,47 +120,45 @@ def as_plain(report: AccuracyReport | None) -> dict[str, object] | None:
     return None if report is None else asdict(report)
 
 
-def _one_each(model_entries: Iterable[BenchmarkModel]) -> list[BenchmarkModel]:
+def _one_each(entries: Iterable[BenchmarkModel]) -> list[BenchmarkModel]:
     """Return one entry of each model or peer and precision: the first with the most threads.
 
     Threads do not change the results.
     """
     found: dict[tuple[str, str, str], BenchmarkModel] = {}
-    for model_entry in model_entries:
-        if model_entry.part in (STEP, PEER):
-            key = model_entry.name, model_entry.engine.precision, model_entry.digest
-            first = found.setdefault(key, model_entry)
-            same = first.asked.backend == model_entry.asked.backend
-            if same and first.asked.threads < model_entry.asked.threads:
-                found[key] = model_entry
+    for entry in entries:
+        if entry.part in (STEP, PEER):
+            key = entry.name, entry.engine.precision, entry.digest
+            first = found.setdefault(key, entry)
+            same = first.asked.backend == entry.asked.backend
+            if same and first.asked.threads < entry.asked.threads:
+                found[key] = entry
     return list(found.values())
 
 
-def _ways(model_entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequence[Candidate]:
+def _ways(entry: BenchmarkModel, heads: bool, opened: ExitStack) -> Sequence[Candidate]:
     """Return a model entry in the ways that it is evaluated."""
-    backend, settings = model_entry.asked.backend, model_entry.asked.settings
-    if model_entry.part == STEP:
-        model = opened.enter_context(open_model(model_entry.source, backend, settings))
-        alone = _head_alone(model_entry, model, opened) if heads else []
+    backend, settings = entry.asked.backend, entry.asked.settings
+    if entry.part == STEP:
+        model = opened.enter_context(open_model(entry.source, backend, settings))
+        alone = _head_alone(entry, model, opened) if heads else []
         return [*in_boxes(model, (None,)), as_tracker(model), *alone]
-    peer = next(peer for peer in PEERS if peer.name == model_entry.name)
-    network = get_backend(backend).load(Path(model_entry.source), settings=settings)
+    peer = next(peer for peer in PEERS if peer.name == entry.name)
+    network = get_backend(backend).load(Path(entry.source), settings=settings)
     return [Candidate(peer.name, peer.predictor(opened.enter_context(network)), peer.note)]
 
 
-def _head_alone(
-    model_entry: BenchmarkModel, model: PoseModel, opened: ExitStack
-) -> list[Candidate]:
-    bundle = load_bundle(Path(model_entry.source))
+def _head_alone(entry: BenchmarkModel, model: PoseModel, opened: ExitStack) -> list[Candidate]:
+    bundle = load_bundle(Path(entry.source))
     if "head" not in bundle.manifest.graphs:
         return []
-    backend, settings = get_backend(model_entry.asked.backend), model_entry.asked.settings
+    backend, settings = get_backend(entry.asked.backend), entry.asked.settings
     network = opened.enter_context(backend.load(bundle.graph_path("head"), settings=settings))
     method = FramewiseMethod(model.method.spec, network)
     return [Candidate(f"{model.name} head", GtBoxPredictor(method))]
 
 
-def _accuracy(model_entry: BenchmarkModel, runs: Sequence[Run], headline: str) -> Accuracy:
+def _accuracy(entry: BenchmarkModel, runs: Sequence[Run], headline: str) -> Accuracy:
     pck = {
         protocol: {
             measure.label: round(float(getattr(run.score.pck(measure), headline)), 2)
@@ -168,5 +166,5 @@ def _accuracy(model_entry: BenchmarkModel, runs: Sequence[Run], headline: str) -
         }
         for protocol, run in zip((BOXES, TRACKER, HEAD_ALONE), runs, strict=False)
     }
-    engine = model_entry.engine
-    return Accuracy(model_entry.name, engine.backend, engine.precision, model_entry.digest, pck)
+    engine = entry.engine
+    return Accuracy(entry.name, engine.backend, engine.precision, entry.digest, pck)

@@ -37,7 +37,7 @@ class ModelSet:
     """All models of a benchmark, ready to run. Close it at the end.
 
     Attributes:
-        tasks: what to time, by model_entry.
+        tasks: what to time, by entry.
         skipped: who does not take part.
         opened: closes the networks.
     """
@@ -69,8 +69,8 @@ class ModelSet:
             return
         used = engine.using(network.device, network.precision)
         digest = file_digest(path)
-        model_entry = BenchmarkModel(peer.name, PEER, engine, used, digest, str(path), peer.note)
-        self.tasks[model_entry] = PeerTask(peer.estimator(network), network, benchmark_frames)
+        entry = BenchmarkModel(peer.name, PEER, engine, used, digest, str(path), peer.note)
+        self.tasks[entry] = PeerTask(peer.estimator(network), network, benchmark_frames)
 
     def skip(self, name: str, reason: str) -> None:
         """Record a model that is left out."""
@@ -85,8 +85,8 @@ class ModelSet:
 
         model = open_model(bundle.path, engine.backend, engine.settings, timed)
         self.opened.enter_context(model)
-        model_entry = _model_entry(bundle, STEP, engine, model)
-        self.tasks[model_entry] = TrackerTask(model, networks, benchmark_frames)
+        entry = _entry(bundle, STEP, engine, model)
+        self.tasks[entry] = TrackerTask(model, networks, benchmark_frames)
 
     def _add_networks(
         self, bundle: Bundle, engine: Engine, benchmark_frames: BenchmarkFrames
@@ -96,16 +96,14 @@ class ModelSet:
         crops = [crop_frame(frame, box.squared(), size) for frame, box in pairs]
         for part, graph in _single_networks(bundle):
             network = self._timed(graph, engine)
-            self.tasks[_model_entry(bundle, part, engine, network)] = NetworkTask(network, crops)
+            self.tasks[_entry(bundle, part, engine, network)] = NetworkTask(network, crops)
 
     def _timed(self, graph: Path | bytes, engine: Engine) -> TimedNetwork:
         network = get_backend(engine.backend).load(graph, settings=engine.settings)
         return TimedNetwork(self.opened.enter_context(network))
 
 
-def _model_entry(
-    bundle: Bundle, part: str, engine: Engine, used: PoseModel | Network
-) -> BenchmarkModel:
+def _entry(bundle: Bundle, part: str, engine: Engine, used: PoseModel | Network) -> BenchmarkModel:
     in_use = engine.using(used.device, used.precision)
     digest, folder = bundle_digest(bundle), str(bundle.path)
     return BenchmarkModel(bundle.manifest.name, part, engine, in_use, digest, folder)

@@ -39,9 +39,9 @@ def draw_plot(outcome: Outcome, path: Path) -> None:
     axes = figure.add_subplot()
     # From fast to slow, the labels from the top down, so that no line crosses another.
     line = 0
-    for model_entry, milliseconds, pck in sorted(points, key=lambda p: p[1]):
-        _draw(axes, model_entry, milliseconds, pck, _HIGHEST - _APART * line)
-        line += model_entry.part != PEER
+    for entry, milliseconds, pck in sorted(points, key=lambda p: p[1]):
+        _draw(axes, entry, milliseconds, pck, _HIGHEST - _APART * line)
+        line += entry.part != PEER
     _label(axes, outcome, points[0][0])
     image = BytesIO()
     FigureCanvasAgg(figure).print_figure(image, format=path.suffix.lstrip(".") or "png", dpi=130)
@@ -51,34 +51,34 @@ def draw_plot(outcome: Outcome, path: Path) -> None:
 
 def points_of(outcome: Outcome) -> list[tuple[BenchmarkModel, float, dict[str, float]]]:
     """Return the models to draw, on the fewest threads, with ms and PCK by protocol."""
-    shown = [model_entry for model_entry in outcome.latency if model_entry.part in (STEP, PEER)]
-    fewest = min((model_entry.asked.threads for model_entry in shown), default=1)
+    shown = [entry for entry in outcome.latency if entry.part in (STEP, PEER)]
+    fewest = min((entry.asked.threads for entry in shown), default=1)
     found = []
-    for model_entry in shown:
-        accuracy, milliseconds = outcome.accuracy_of(model_entry), outcome.p50(model_entry)
-        if accuracy and milliseconds and model_entry.asked.threads == fewest:
+    for entry in shown:
+        accuracy, milliseconds = outcome.accuracy_of(entry), outcome.p50(entry)
+        if accuracy and milliseconds and entry.asked.threads == fewest:
             pck = {protocol: each[MEASURE] for protocol, each in accuracy.pck.items()}
-            found.append((model_entry, milliseconds, pck))
+            found.append((entry, milliseconds, pck))
     return found
 
 
 def _draw(
     axes: Any,
-    model_entry: BenchmarkModel,
+    entry: BenchmarkModel,
     milliseconds: float,
     pck: dict[str, float],
     height: float,
 ) -> None:
-    color = _THEIRS if model_entry.part == PEER else _OURS
+    color = _THEIRS if entry.part == PEER else _OURS
     axes.plot(milliseconds, pck[BOXES], "o", color=color, markersize=8)
     if TRACKER in pck:
         axes.plot(milliseconds, pck[TRACKER], "o", color=color, markersize=8, fillstyle="none")
     at, options = (milliseconds, pck[BOXES]), {"color": color, "fontsize": 8, "va": "center"}
-    if model_entry.part == PEER:
-        axes.annotate(model_entry.name, at, xytext=(8, 0), textcoords="offset points", **options)
+    if entry.part == PEER:
+        axes.annotate(entry.name, at, xytext=(8, 0), textcoords="offset points", **options)
     else:  # each at a height of its own: forms of one model lie close together
-        precision = model_entry.engine.precision.split(", ")[-1]
-        text = f"{model_entry.name}, {model_entry.engine.backend} {precision}"
+        precision = entry.engine.precision.split(", ")[-1]
+        text = f"{entry.name}, {entry.engine.backend} {precision}"
         line = {"arrowstyle": "-", "color": color, "linewidth": 0.5, "relpos": (0, 0.5)}
         beside = {"xytext": (1.1 * milliseconds, height), "textcoords": axes.get_xaxis_transform()}
         axes.annotate(text, at, arrowprops=line, **beside, **options)
@@ -104,5 +104,5 @@ def _label(axes: Any, outcome: Outcome, first: BenchmarkModel) -> None:
 
 
 def _precisions(outcome: Outcome) -> str:
-    peers = (model_entry for model_entry in outcome.latency if model_entry.part == PEER)
-    return ", ".join(sorted({model_entry.engine.precision for model_entry in peers})) or "no run"
+    peers = (entry for entry in outcome.latency if entry.part == PEER)
+    return ", ".join(sorted({entry.engine.precision for entry in peers})) or "no run"

@@ -29,31 +29,29 @@ def main_table(outcome: Outcome) -> Table:
         header += tuple(f"{measure[4:]} in boxes" for measure in _MEASURES)
         header += (f"{_MEASURES[0][4:]} tracker",)
     rows = tuple(
-        _main_row(outcome, model_entry)
-        for model_entry in outcome.latency
-        if model_entry.part in (STEP, PEER)
+        _main_row(outcome, entry) for entry in outcome.latency if entry.part in (STEP, PEER)
     )
     return Table("Speed and accuracy", header, rows)
 
 
 def stage_table(outcome: Outcome) -> Table:
     """The percentiles of the stages of each step."""
-    steps = [model_entry for model_entry in outcome.latency if model_entry.part == STEP]
+    steps = [entry for entry in outcome.latency if entry.part == STEP]
     stages = list(
         dict.fromkeys(
             stage
-            for model_entry in steps
-            for stage in outcome.latency[model_entry]
+            for entry in steps
+            for stage in outcome.latency[entry]
             if stage not in (TOTAL, INFERENCE)
         )
     )
     shown = (*stages, TOTAL)
     rows = tuple(
         (
-            model_entry.label,
-            *(" / ".join(_percentiles(outcome.latency[model_entry].get(each))) for each in shown),
+            entry.label,
+            *(" / ".join(_percentiles(outcome.latency[entry].get(each))) for each in shown),
         )
-        for model_entry in steps
+        for entry in steps
     )
     return Table("Stages of a step", ("ms, p50 / p95 / p99", *shown), rows)
 
@@ -72,17 +70,17 @@ def part_table(outcome: Outcome) -> Table:
     )
     rows = tuple(
         (
-            model_entry.label,
-            _ms(outcome.p50(model_entry)),
-            _ms(outcome.part(model_entry, BODY)),
-            _percent(outcome.propagation_share(model_entry)),
-            _ms(outcome.part(model_entry, HEAD)),
-            _figure(_pck(outcome, model_entry, HEAD_ALONE)),
-            _times(outcome.speedup_over_one_thread(model_entry)),
-            _times(outcome.relative_to_first_model(model_entry)),
+            entry.label,
+            _ms(outcome.p50(entry)),
+            _ms(outcome.part(entry, BODY)),
+            _percent(outcome.propagation_share(entry)),
+            _ms(outcome.part(entry, HEAD)),
+            _figure(_pck(outcome, entry, HEAD_ALONE)),
+            _times(outcome.speedup_over_one_thread(entry)),
+            _times(outcome.relative_to_first_model(entry)),
         )
-        for model_entry in outcome.latency
-        if model_entry.part == STEP
+        for entry in outcome.latency
+        if entry.part == STEP
     )
     return Table("Parts of a step", header, rows)
 
@@ -99,34 +97,32 @@ def notes(outcome: Outcome) -> Iterator[str]:
             f"Accuracy in percent, {accuracy.headline}, {accuracy.clips} clips "
             f"({accuracy.data}), {accuracy.frames} frames."
         )
-    peers = {
-        model_entry.name: model_entry.note for model_entry in outcome.latency if model_entry.note
-    }
+    peers = {entry.name: entry.note for entry in outcome.latency if entry.note}
     for name, note in peers.items():
         yield f"{name}: {note}."
 
 
-def _main_row(outcome: Outcome, model_entry: BenchmarkModel) -> tuple[str, ...]:
+def _main_row(outcome: Outcome, entry: BenchmarkModel) -> tuple[str, ...]:
     row = (
-        model_entry.label,
-        *_percentiles(outcome.latency[model_entry].get(TOTAL)),
-        _ms(outcome.p50(model_entry, INFERENCE)),
-        _times(outcome.relative_to_reference(model_entry)),
+        entry.label,
+        *_percentiles(outcome.latency[entry].get(TOTAL)),
+        _ms(outcome.p50(entry, INFERENCE)),
+        _times(outcome.relative_to_reference(entry)),
     )
-    return row + _accuracy_columns(outcome, model_entry)
+    return row + _accuracy_columns(outcome, entry)
 
 
-def _accuracy_columns(outcome: Outcome, model_entry: BenchmarkModel) -> tuple[str, ...]:
+def _accuracy_columns(outcome: Outcome, entry: BenchmarkModel) -> tuple[str, ...]:
     if outcome.accuracy is None:
         return ()
-    figures = [_pck(outcome, model_entry, BOXES, measure) for measure in _MEASURES]
-    return tuple(map(_figure, [*figures, _pck(outcome, model_entry, TRACKER)]))
+    figures = [_pck(outcome, entry, BOXES, measure) for measure in _MEASURES]
+    return tuple(map(_figure, [*figures, _pck(outcome, entry, TRACKER)]))
 
 
 def _pck(
-    outcome: Outcome, model_entry: BenchmarkModel, protocol: str, measure: str = _MEASURES[0]
+    outcome: Outcome, entry: BenchmarkModel, protocol: str, measure: str = _MEASURES[0]
 ) -> float | None:
-    accuracy = outcome.accuracy_of(model_entry)
+    accuracy = outcome.accuracy_of(entry)
     return None if accuracy is None else accuracy.pck.get(protocol, {}).get(measure)
 
 

@@ -11,7 +11,7 @@ from edgepose.benchmarking.tasks import INFERENCE
 from edgepose.stats import TOTAL, StageLatency
 
 FORMAT = "edgepose.benchmark"
-VERSION = 1
+VERSION = 2
 #: Whose network alone, in float32 on the same threads, is the measure of all.
 REFERENCE = "MoveNet Lightning"
 _NETWORK = "network"
@@ -35,50 +35,50 @@ class Outcome:
     skipped: Sequence[SkippedModel] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
 
-    def accuracy_of(self, model_entry: BenchmarkModel) -> Accuracy | None:
+    def accuracy_of(self, entry: BenchmarkModel) -> Accuracy | None:
         """Return the accuracy that holds for a model entry, if it is known."""
-        return self.accuracy.of(model_entry) if self.accuracy else None
+        return self.accuracy.of(entry) if self.accuracy else None
 
-    def p50(self, model_entry: BenchmarkModel | None, stage: str = TOTAL) -> float | None:
+    def p50(self, entry: BenchmarkModel | None, stage: str = TOTAL) -> float | None:
         """Return the median of a stage in ms, if there is such a model entry with such a stage."""
-        found = self.latency[model_entry].get(stage) if model_entry is not None else None
+        found = self.latency[entry].get(stage) if entry is not None else None
         return None if found is None else found.p50
 
-    def relative_to_reference(self, model_entry: BenchmarkModel) -> float | None:
+    def relative_to_reference(self, entry: BenchmarkModel) -> float | None:
         """Return the time as a multiple of MoveNet Lightning's network alone, threads alike."""
-        return _ratio(self.p50(model_entry), self.p50(self._reference(model_entry), INFERENCE))
+        return _ratio(self.p50(entry), self.p50(self._reference(entry), INFERENCE))
 
-    def speedup_over_one_thread(self, model_entry: BenchmarkModel) -> float | None:
+    def speedup_over_one_thread(self, entry: BenchmarkModel) -> float | None:
         """Return how many times as fast it is as on one thread."""
-        asked = model_entry.asked
+        asked = entry.asked
 
         def alone(other: BenchmarkModel) -> bool:
             same = (asked.backend, asked.precision) == (other.asked.backend, other.asked.precision)
-            return same and other.asked.threads == 1 and _alike(model_entry, other)
+            return same and other.asked.threads == 1 and _alike(entry, other)
 
-        return _ratio(self.p50(self._first(alone)), self.p50(model_entry))
+        return _ratio(self.p50(self._first(alone)), self.p50(entry))
 
-    def relative_to_first_model(self, model_entry: BenchmarkModel) -> float | None:
+    def relative_to_first_model(self, entry: BenchmarkModel) -> float | None:
         """Return the time as a multiple of the first model's step with the same engine."""
-        first = self._first(lambda other: other.part == STEP and other.asked == model_entry.asked)
-        return _ratio(self.p50(model_entry), self.p50(first))
+        first = self._first(lambda other: other.part == STEP and other.asked == entry.asked)
+        return _ratio(self.p50(entry), self.p50(first))
 
-    def part(self, model_entry: BenchmarkModel, part: str) -> float | None:
+    def part(self, entry: BenchmarkModel, part: str) -> float | None:
         """Return the median in ms of the head or body alone, of the same model and engine."""
-        return self.p50(self._first(lambda other: _is_part(other, part, model_entry)))
+        return self.p50(self._first(lambda other: _is_part(other, part, entry)))
 
-    def propagation_share(self, model_entry: BenchmarkModel) -> float | None:
+    def propagation_share(self, entry: BenchmarkModel) -> float | None:
         """Return which part of a step is neither the body's nor outside of the networks.
 
         It holds the propagation unit, the alignment of the last heat-maps, and the calls.
         """
-        network, body = self.p50(model_entry, _NETWORK), self.part(model_entry, BODY)
+        network, body = self.p50(entry, _NETWORK), self.part(entry, BODY)
         if network is None or body is None:
             return None
-        return _ratio(max(network - body, 0.0), self.p50(model_entry))
+        return _ratio(max(network - body, 0.0), self.p50(entry))
 
-    def _reference(self, model_entry: BenchmarkModel) -> BenchmarkModel | None:
-        threads = model_entry.asked.threads
+    def _reference(self, entry: BenchmarkModel) -> BenchmarkModel | None:
+        threads = entry.asked.threads
 
         def fits(other: BenchmarkModel) -> bool:
             return (other.name, other.asked.threads) == (REFERENCE, threads)
@@ -87,7 +87,7 @@ class Outcome:
         return exact or self._first(fits)
 
     def _first(self, fits: Callable[[BenchmarkModel], bool]) -> BenchmarkModel | None:
-        return next((model_entry for model_entry in self.latency if fits(model_entry)), None)
+        return next((entry for entry in self.latency if fits(entry)), None)
 
     def as_json(self, machine: Mapping[str, object]) -> dict[str, object]:
         """Return everything as plain data."""
@@ -96,31 +96,31 @@ class Outcome:
             "version": VERSION,
             "machine": dict(machine),
             "settings": dict(self.settings),
-            "model_entries": [self._row(model_entry) for model_entry in self.latency],
+            "models": [self._row(entry) for entry in self.latency],
             "skipped": [asdict(each) for each in self.skipped],
             "accuracy": as_plain(self.accuracy),
         }
 
-    def _row(self, model_entry: BenchmarkModel) -> dict[str, object]:
-        accuracy = self.accuracy_of(model_entry)
-        facts = asdict(model_entry)
+    def _row(self, entry: BenchmarkModel) -> dict[str, object]:
+        accuracy = self.accuracy_of(entry)
+        facts = asdict(entry)
         del facts["source"]  # a path of this machine
         row = {
-            "label": model_entry.label,
+            "label": entry.label,
             **facts,
             "milliseconds": {
-                stage: asdict(latency) for stage, latency in self.latency[model_entry].items()
+                stage: asdict(latency) for stage, latency in self.latency[entry].items()
             },
-            "relative_to_reference": self.relative_to_reference(model_entry),
-            "speedup_over_one_thread": self.speedup_over_one_thread(model_entry),
-            "relative_to_first_model": self.relative_to_first_model(model_entry),
+            "relative_to_reference": self.relative_to_reference(entry),
+            "speedup_over_one_thread": self.speedup_over_one_thread(entry),
+            "relative_to_first_model": self.relative_to_first_model(entry),
             "pck": None if accuracy is None else accuracy.pck,
         }
-        if model_entry.part == STEP:
-            row["propagation_share"] = self.propagation_share(model_entry)
+        if entry.part == STEP:
+            row["propagation_share"] = self.propagation_share(entry)
             row["body_ms"], row["head_ms"] = (
-                self.part(model_entry, BODY),
-                self.part(model_entry, HEAD),
+                self.part(entry, BODY),
+                self.part(entry, HEAD),
             )
         return row
 

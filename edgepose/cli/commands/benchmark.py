@@ -187,19 +187,15 @@ def _open(args: argparse.Namespace, peers: Sequence[Peer]) -> tuple[ModelSet, Be
 
 def _time(model_set: ModelSet, plan: Plan) -> Any:
     with show_progress("Timing", plan.rounds * len(model_set.tasks)) as progress:
-        return measure(
-            model_set.tasks, plan, lambda model_entry: progress.advance(note=model_entry.label)
-        )
+        return measure(model_set.tasks, plan, lambda entry: progress.advance(note=entry.label))
 
 
-def _accuracy(
-    args: argparse.Namespace, model_entries: Sequence[BenchmarkModel]
-) -> AccuracyReport | None:
+def _accuracy(args: argparse.Namespace, entries: Sequence[BenchmarkModel]) -> AccuracyReport | None:
     if args.accuracy_from:
         return read_accuracy(args.accuracy_from)
     if args.no_accuracy or not _has_data(args):
         return None
-    return measure_accuracy(model_entries, args.data_root, heads=args.heads)
+    return measure_accuracy(entries, args.data_root, heads=args.heads)
 
 
 def _has_data(args: argparse.Namespace) -> bool:

@@ -15,14 +15,14 @@ from edgepose.benchmarking.candidates import (
 )
 from edgepose.benchmarking.plot import draw_plot, points_of
 from edgepose.benchmarking.report import as_text, main_table, part_table, stage_table
-from edgepose.benchmarking.result import FORMAT, REFERENCE, Outcome
+from edgepose.benchmarking.result import FORMAT, REFERENCE, VERSION, Outcome
 from edgepose.stats import StageLatency
 from edgepose_runtime.errors import ConfigError, DataError
 
 FLOAT, SHORT = Engine(), Engine(precision="auto")
 
 
-def model_entry(name="swift", part=STEP, engine=FLOAT, used=None, digest="1"):
+def entry(name="swift", part=STEP, engine=FLOAT, used=None, digest="1"):
     return BenchmarkModel(name, part, engine, used or engine, digest, f"/models/{name}")
 
 
@@ -30,10 +30,10 @@ def took(**stages):
     return {stage: StageLatency.of([milliseconds]) for stage, milliseconds in stages.items()}
 
 
-OURS = model_entry()
-TWO = model_entry(engine=Engine(threads=2))
-SHORTER = model_entry(engine=SHORT, used=Engine(precision="bfloat16"))
-MOVENET = model_entry(REFERENCE, PEER)
+OURS = entry()
+TWO = entry(engine=Engine(threads=2))
+SHORTER = entry(engine=SHORT, used=Engine(precision="bfloat16"))
+MOVENET = entry(REFERENCE, PEER)
 ACCURACY = AccuracyReport(
     "jhmdb val, grade A",
     30,
@@ -68,8 +68,8 @@ def outcome():
         OURS: took(crop=0.5, network=5.0, decode=0.1, total=6.0, inference=4.8),
         TWO: took(network=3.0, total=4.0, inference=2.9),
         SHORTER: took(network=2.0, total=3.0, inference=1.9),
-        model_entry(part=BODY): took(total=3.5, inference=3.5),
-        model_entry(part=HEAD): took(total=40.0, inference=40.0),
+        entry(part=BODY): took(total=3.5, inference=3.5),
+        entry(part=HEAD): took(total=40.0, inference=40.0),
         MOVENET: took(total=5.0, inference=4.0),
     }
     skipped = [SkippedModel("RTMPose-s", "no weights: put them there.")]
@@ -96,7 +96,7 @@ def test_threads_are_compared_with_one_thread_of_the_same_engine(outcome):
 
 
 def test_models_are_compared_with_the_first_on_the_same_engine(outcome):
-    other = model_entry("float", digest="2")
+    other = entry("float", digest="2")
     both = Outcome({**outcome.latency, other: took(total=15.0)})
     assert both.relative_to_first_model(other) == pytest.approx(15 / 6)
     assert both.relative_to_first_model(TWO) == 1
@@ -111,16 +111,16 @@ def test_the_share_of_propagation_is_what_the_body_leaves_of_the_networks(outcom
 def test_accuracy_belongs_to_files_and_precision_whatever_the_threads(outcome):
     assert outcome.accuracy_of(OURS) is outcome.accuracy_of(TWO) is ACCURACY.results[0]
     assert outcome.accuracy_of(SHORTER) is None
-    assert outcome.accuracy_of(model_entry(digest="other")) is None
+    assert outcome.accuracy_of(entry(digest="other")) is None
 
 
 def test_json_holds_everything_and_no_path(outcome):
     content = json.loads(json.dumps(outcome.as_json({"processor": "abacus"})))
-    assert (content["format"], content["version"]) == (FORMAT, 1)
+    assert (content["format"], content["version"]) == (FORMAT, VERSION)
     assert content["machine"] == {"processor": "abacus"}
     assert content["settings"] == {"seed": 0}
-    assert len({row["label"] for row in content["model_entries"]}) == 6
-    first = content["model_entries"][0]
+    assert len({row["label"] for row in content["models"]}) == 6
+    first = content["models"][0]
     assert first["milliseconds"]["crop"] == {"count": 1, "p50": 0.5, "p95": 0.5, "p99": 0.5}
     assert first["asked"] == first["engine"]
     assert first["relative_to_reference"] == 1.5
@@ -129,6 +129,27 @@ def test_json_holds_everything_and_no_path(outcome):
     assert first["pck"]["boxes"]["PCK-torso@0.2"] == 78.0
     assert content["skipped"][0]["name"] == "RTMPose-s"
     assert "/models" not in json.dumps(content)
+
+
+def test_the_keys_of_the_json_are_those_of_its_version(outcome):
+    """Whoever changes them raises ``VERSION``, on which programs that read the file rely."""
+    content = json.loads(json.dumps(outcome.as_json({})))
+    assert VERSION == 2
+    assert set(content) == {
+        *("format", "version", "machine", "settings", "models", "skipped", "accuracy")
+    }
+    step, *_, peer = content["models"]
+    assert set(peer) == {
+        *("label", "name", "part", "asked", "engine", "digest", "note", "milliseconds", "pck"),
+        *("relative_to_reference", "speedup_over_one_thread", "relative_to_first_model"),
+    }
+    assert set(step) - set(peer) == {"propagation_share", "body_ms", "head_ms"}
+    assert set(step["engine"]) == {"backend", "device", "precision", "threads"}
+    assert set(content["skipped"][0]) == {"name", "reason"}
+    assert set(content["accuracy"]) == {"data", "clips", "frames", "headline", "results"}
+    assert set(content["accuracy"]["results"][0]) == {
+        *("name", "backend", "precision", "digest", "pck")
+    }
 
 
 def test_accuracy_can_be_taken_from_an_earlier_json(outcome, tmp_path):

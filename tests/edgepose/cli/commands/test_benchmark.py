@@ -26,9 +26,9 @@ def test_it_works_without_data_and_weights_and_says_so(words, tmp_path, capsys):
     assert "No accuracy was measured" in printed
     assert "Left out: MoveNet Lightning: no weights: put movenet-lightning.onnx" in printed
     content = json.loads(file.read_text())
-    parts = {row["part"] for row in content["model_entries"]}
+    parts = {row["part"] for row in content["models"]}
     assert parts == {"step", "head", "body"}
-    step = next(row for row in content["model_entries"] if row["part"] == "step")
+    step = next(row for row in content["models"] if row["part"] == "step")
     assert {"crop", "network", "decode", "total", "inference"} <= step["milliseconds"].keys()
     assert step["milliseconds"]["total"]["count"] >= 3
     assert content["accuracy"] is None
@@ -103,9 +103,9 @@ def test_a_method_with_kernels_is_timed_in_the_same_parts(
     monkeypatch.chdir(tmp_path)
     words = ["benchmark", "--model", str(kernel_bundle.path), "--clip", str(puppet_video), *QUICK]
     assert main([*words, "--peers", "none", "--no-accuracy", "--json", "out.json"]) == 0
-    model_entries = json.loads((tmp_path / "out.json").read_text())["model_entries"]
-    assert [model_entry["part"] for model_entry in model_entries] == ["step", "head", "body"]
-    assert all(model_entry["milliseconds"]["total"]["p50"] > 0 for model_entry in model_entries)
+    entries = json.loads((tmp_path / "out.json").read_text())["models"]
+    assert [entry["part"] for entry in entries] == ["step", "head", "body"]
+    assert all(entry["milliseconds"]["total"]["p50"] > 0 for entry in entries)
 
 
 @pytest.mark.data
