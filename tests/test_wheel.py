@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-SOURCES = ["pyproject.toml", "README.md", "LICENSE", "edgepose", "runtime", "converters"]
+LICENCES = ["LICENSE", "NOTICE"]
+SOURCES = ["pyproject.toml", "README.md", *LICENCES, "edgepose", "runtime", "converters"]
 MEGABYTE = 1_000_000
 
 
@@ -104,3 +105,13 @@ def test_it_brings_the_command_and_asks_for_no_training_library(wheel: Path) -> 
     }
     assert needed == {"numpy", "opencv-python", "numba", "openvino"}
     assert "edgepose = edgepose.cli.main:main" in commands
+
+
+def test_licence_and_notice_are_inside_as_they_are(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        found = {
+            name.rsplit("/", 1)[1]: archive.read(name).decode()
+            for name in archive.namelist()
+            if ".dist-info/licenses/" in name
+        }
+    assert found == {name: (PROJECT / name).read_text() for name in LICENCES}
