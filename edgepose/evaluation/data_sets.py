@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgepose.datasets.clips import Clip
-from edgepose.datasets.readers import sub_jhmdb as published_jhmdb
+from edgepose.datasets.readers import published_jhmdb as published_jhmdb
 from edgepose.datasets.readers.damaged_files import read_each, refuse, skip
 from edgepose.datasets.readers.everyday import read_everyday_clips
 from edgepose.datasets.readers.jhmdb import SPLITS as JHMDB_SPLITS

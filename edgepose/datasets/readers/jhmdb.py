@@ -2,7 +2,7 @@
 
 Films that validation uses are never trained on: neither their annotated clips nor those that only
 a teacher network has labelled. JHMDB as published is read by
-:mod:`edgepose.datasets.readers.sub_jhmdb`.
+:mod:`edgepose.datasets.readers.published_jhmdb`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse,
 from edgepose.datasets.readers.jhmdb import read_jhmdb_people
 from edgepose.datasets.readers.mpii import read_mpii
 from edgepose.datasets.readers.penn import read_penn_clips
+from edgepose.datasets.readers.published_jhmdb import read_full_jhmdb_clips, read_sub_jhmdb_clips
 from edgepose.datasets.readers.stills import read_backgrounds, read_lspet, read_people
-from edgepose.datasets.readers.sub_jhmdb import read_full_jhmdb_clips, read_sub_jhmdb_clips
 from edgepose.datasets.records import PersonClip, PersonImage, decode_picture
 from edgepose.datasets.sampling.sampler import Source
 from edgepose_runtime.errors import ConfigError, DataError

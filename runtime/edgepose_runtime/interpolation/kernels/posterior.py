@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.interpolation.kernels.kinds import (
+from edgepose_runtime.interpolation.kernels.cholesky import (
+    LANES,
+    solve_backward,
+    solve_backward_shared,
+)
+from edgepose_runtime.interpolation.kernels.likelihoods import (
     have_equal_variances,
     log_of_mean,
     share,
     weigh,
 )
-from edgepose_runtime.interpolation.kernels.paths import (
+from edgepose_runtime.interpolation.kernels.moments import (
     add_moments,
     add_path,
     add_paths,
     centre_moments,
     remaining_variance,
-)
-from edgepose_runtime.interpolation.kernels.systems import (
-    LANES,
-    solve_backward,
-    solve_backward_shared,
 )
 from edgepose_runtime.jit import fused_kernel
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.interpolation.hpim import NEGLIGIBLE, UNSEEN
-from edgepose_runtime.interpolation.kernels.systems import (
+from edgepose_runtime.interpolation.kernels.cholesky import (
     factorise,
     factorise_shared,
     solve_forward,

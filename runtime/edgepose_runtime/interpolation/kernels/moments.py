@@ -1,11 +1,11 @@
-"""Kernels from a solved system to a joint's path: what to expect of it, and how surely (HPIM)."""
+"""Kernels for mean and variance of a joint's path, from a solved system (HPIM)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.interpolation.kernels.systems import add_rows
+from edgepose_runtime.interpolation.kernels.cholesky import add_rows
 from edgepose_runtime.jit import fused_kernel
 
 Doubles = NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Kernels for systems of linear equations, one for each joint, side by side.
+"""Cholesky factors and triangular solves of linear systems, one for each joint, side by side.
 
 Joints are the innermost axis of most arrays: all systems are solved together, in vector
 instructions. That axis is padded to whole registers, with lanes that repeat the first joint's

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.datasets.readers.sub_jhmdb import (
+from edgepose.datasets.readers.published_jhmdb import (
     mask_boxes,
     read_full_jhmdb_clips,
     read_sub_jhmdb_clips,
