@@ -41,6 +41,19 @@ def test_the_weighted_kernel_does_what_numpy_does(seed, keys, noise, equal):
 
 
 @pytest.mark.parametrize("equal", [True, False])
+def test_the_kernel_finds_the_noise_with_one_kind_of_movement_too(equal):
+    frames, poses = random_task(3, 12, equal=equal)
+    slow = PoleDictionary(POLES.radius, POLES.angle, Kinds(np.full((1, 81), 1e-4), np.zeros(1)))
+    result = PoseInterpolator(slow).interpolate(frames, poses, noise=None)
+    prior = hpim.expected_movement(slow, 40)
+    expected, deviation = hpim.interpolate_numpy(prior, frames, poses, noise=None)
+    without, _ = hpim.interpolate_numpy(prior, frames, poses, noise=0.0)
+    assert np.nanmax(np.abs(expected - without)) > 1
+    np.testing.assert_allclose(result.poses, expected, atol=2e-3)
+    np.testing.assert_allclose(result.uncertainty, deviation, atol=2e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("equal", [True, False])
 def test_the_weighted_kernel_does_what_numpy_does_with_very_many_keys(equal):
     """More than a product of all pivots would have room for."""
     frames, random = np.arange(200), np.random.default_rng(0)
