@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from edgepose.inference.model import PoseModel, available_models, load
     from edgepose.keyframes.settings import KeyFrames
     from edgepose.offline.tracker import KeyFrameTracking
+    from edgepose.people.settings import SeveralPeople
     from edgepose.pool import TrackerPool
     from edgepose.refinement.thin_slicing import ThinSlicing
     from edgepose.remote.settings import RemoteHead
-    from edgepose.results import DropReason, FrameDrop, Origin, PoseResult, TrackingFailure
+    from edgepose.results import (
+        DropReason,
+        FrameDrop,
+        Origin,
+        Person,
+        PersonState,
+        PoseResult,
+        TrackingFailure,
+    )
     from edgepose.stats import HeadStats, StageLatency, TrackerStats
     from edgepose.tracker import PoseTracker
     from edgepose_runtime.backends.triton.settings import ServerSettings
@@ -47,11 +56,14 @@ _LAZY = {
     "LiveSettings": "edgepose_runtime.capture",
     "OneEuroSettings": "edgepose_runtime.poses.smoothing",
     "Origin": "edgepose.results",
+    "Person": "edgepose.results",
+    "PersonState": "edgepose.results",
     "PoseModel": "edgepose.inference.model",
     "PoseResult": "edgepose.results",
     "PoseTracker": "edgepose.tracker",
     "RemoteHead": "edgepose.remote.settings",
     "ServerSettings": "edgepose_runtime.backends.triton.settings",
+    "SeveralPeople": "edgepose.people.settings",
     "Skeleton": "edgepose_runtime.poses.skeletons",
     "StageLatency": "edgepose.stats",
     "StreamEvent": "edgepose_runtime.events",
@@ -85,11 +97,14 @@ __all__ = [
     "LiveSettings",
     "OneEuroSettings",
     "Origin",
+    "Person",
+    "PersonState",
     "PoseModel",
     "PoseResult",
     "PoseTracker",
     "RemoteHead",
     "ServerSettings",
+    "SeveralPeople",
     "Skeleton",
     "SourceError",
     "StageLatency",

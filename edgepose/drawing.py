@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.results import PoseResult
+from edgepose.results import Person, PersonState, PoseResult
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.poses.skeletons import Skeleton
@@ -26,6 +26,10 @@ _UNIT = 1 << _FRACTION_BITS
 _FAR = 1 << 24
 _OUTLINE: Color = (24, 24, 24)
 _OUTLINE_FACTOR = 1.6
+# In OpenCV's hues, of which there are 180: multiples of it come as far apart as can be.
+_GOLDEN_ANGLE = 180 * 0.381966
+# What the scores of a predicted pose are multiplied by to be drawn.
+_PALE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,21 @@ DEFAULT_STYLE = DrawingStyle()
 def draw_result(frame: Image, result: PoseResult, style: DrawingStyle = DEFAULT_STYLE) -> Image:
     """Return a BGR copy of the frame with the pose, the roi and a label drawn on it.
 
+    Of several people each has a colour and the number of their identity, which stay the same as
+    long as the identity; a pose that is predicted, as the person is hidden, is pale.
+
     Args:
         frame: the frame that the result is about, as :meth:`PoseTracker.track` takes it.
         result: what the tracker returned for it.
         style: colours and thresholds.
     """
     image = as_bgr(frame).copy()
+    if result.several is not None:
+        for person in result.several:
+            _draw_person(image, person, result.skeleton, style)
+        if style.show_label:
+            _draw_label(image, f"frame {result.frame_id}  {len(result.several)} people")
+        return image
     if style.show_roi and result.roi is not None:
         _draw_roi(image, result.roi)
     if result.keypoints is not None:
@@ -122,6 +135,36 @@ def draw_pose(
         color = _joint_color(skeleton, index, style)
         canvas.dot(keypoints[index], color, thickness, opacities[index])
     canvas.blend()
+
+
+def person_color(person_id: int) -> Color:
+    """Return the BGR colour of an identity: neighbours differ much, and it never changes."""
+    hue = (person_id - 1) * _GOLDEN_ANGLE % 180
+    pixel = np.array([[[round(hue), 190, 255]]], np.uint8)
+    blue, green, red = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return blue, green, red
+
+
+def _draw_person(image: Image, person: Person, skeleton: Skeleton, style: DrawingStyle) -> None:
+    color = person_color(person.person_id)
+    own = replace(style, right=color, left=color, middle=color)
+    keypoints = person.keypoints
+    if person.state is PersonState.HIDDEN:
+        keypoints = keypoints * np.array([1, 1, _PALE], np.float32)
+    draw_pose(image, keypoints, skeleton, own)
+    shown = keypoints[np.isfinite(keypoints).all(axis=1), :2]
+    if len(shown):
+        left, top = shown.min(axis=0).tolist()
+        _draw_number(image, str(person.person_id), (left, top), color)
+
+
+def _draw_number(image: Image, text: str, at: tuple[float, float], color: Color) -> None:
+    """Write a number above a point, dark outlined so that it shows on any ground."""
+    scale = max(image.shape[:2]) / 1600 + 0.15
+    weight = max(1, round(1.8 * scale))
+    place = round(at[0]), max(round(at[1] - 12 * scale), round(24 * scale))
+    for ink, width in ((_OUTLINE, 3 * weight), (color, weight)):
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, width, cv2.LINE_AA)
 
 
 class _Canvas:

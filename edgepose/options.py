@@ -12,14 +12,20 @@ from edgepose.inference.model import PoseModel, load
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
+from edgepose.people.detection import PersonDetector
+from edgepose.people.schedule import LookBudget
+from edgepose.people.settings import Follow, SeveralPeople, follow_rule, people_settings
+from edgepose.people.step import PeopleStep
+from edgepose.people.stream import PeopleStream
 from edgepose.refinement.thin_slicing import refinement
 from edgepose.remote import HeadConnection, RemoteHead, remote_head
 from edgepose.streaming.flow_control import FlowPolicy, make_policy
 from edgepose.tracking.deadline import Deadline
+from edgepose.tracking.defaults import LocalHead
 from edgepose.tracking.person_search import DEFAULT_BUDGET, SearchBudget
 from edgepose.tracking.step import TrackingStep
 from edgepose.tracking.strategies import Refinement, Refiner
-from edgepose.tracking.stream import LocalHead, PoseStream
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
@@ -94,6 +100,13 @@ class TrackingOptions:
         search_budget: what a frame without a person costs on average, in steps for a person. With
             1.5 a person who enters is mostly found within 0.3 s; less saves power in empty
             scenes, more finds people who stand still or are small sooner.
+        max_people: how many people are followed: a number from 1 to 100, ``"all"`` for 100, or
+            :class:`SeveralPeople` with further options. Above 1 each has an identity, and the
+            model needs a person detector; ``deadline_ms`` then decides how many of them the
+            networks process per frame, and the others' poses are predicted.
+        follow: whose pose is the result's own ``keypoints`` then: ``"longest"`` for the person
+            followed longest, ``"largest"``, ``"centre"``, or a function that is given the people
+            of a frame, a sequence of :class:`Person`, and returns one of them.
 
     Raises:
         ConfigError: an option has no such value, or contradicts another.
@@ -108,8 +121,13 @@ class TrackingOptions:
     key_frames: KeyFrames | str | None = None
     refine: str | Refinement | None = None
     search_budget: float = DEFAULT_BUDGET
+    max_people: int | str | SeveralPeople = 1
+    follow: str | Follow = "longest"
 
     def __post_init__(self) -> None:
+        follow_rule(self.follow, lambda: (1, 1))
+        if people_settings(self.max_people) is not None:
+            self._check_several()
         self._smoothing_settings()
         _check_interval(self.reinitialise_every)
         self.remote_head()
@@ -123,6 +141,21 @@ class TrackingOptions:
             raise ConfigError(
                 "key_frames and refine contradict each other: one runs the networks on few frames, "
                 "the other compares their output for all of them. Leave one out."
+            )
+
+    def _check_several(self) -> None:
+        """Refuse what follows one person only."""
+        keys = key_frame_settings(self.key_frames)
+        given = {
+            "head": self.head is not None,
+            "refine": refinement(self.refine) is not None,
+            "key_frames with lag_frames": keys is not None and keys.lag_frames > 0,
+        }
+        names = [name for name, is_given in given.items() if is_given]
+        if names:
+            raise ConfigError(
+                f"{' and '.join(names)} cannot be used with max_people above 1: they are for one "
+                "person. Leave them out, or set max_people=1."
             )
 
     @property
@@ -140,7 +173,7 @@ class TrackingOptions:
         head: HeadConnection | None = None,
         policy: FlowPolicy | None = None,
         participating: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> TrackingStep:
+    ) -> TrackingStep | PeopleStep:
         """Return the per-frame step of a new stream, with all its parts.
 
         Args:
@@ -149,6 +182,43 @@ class TrackingOptions:
             policy: of the queue in which frames wait; ``None`` if they do not.
             participating: see :class:`TrackingStep`.
         """
+        waiting_counts = policy is None or policy.drops
+        people = people_settings(self.max_people)
+        if people is not None:
+            return self._new_people_step(model, people, waiting_counts, participating)
+        stream, keys = self._new_stream(model, head)
+        return TrackingStep(
+            stream,
+            self.deadline_ms,
+            self._new_refiner(model, keys),
+            waiting_counts=waiting_counts,
+            participating=participating,
+        )
+
+    def _new_people_step(
+        self,
+        model: PoseModel,
+        people: SeveralPeople,
+        waiting_counts: bool,
+        participating: Callable[[], AbstractContextManager[None]],
+    ) -> PeopleStep:
+        def new_stream() -> PoseStream:
+            return self._new_stream(model, None, searches=False)[0]
+
+        stream = PeopleStream(PersonDetector(*model.detector()), people, new_stream)
+        return PeopleStep(
+            stream,
+            LookBudget(people.looks_per_frame, self.deadline_ms),
+            follow_rule(self.follow, lambda: stream.frame_size),
+            model.skeleton,
+            waiting_counts=waiting_counts,
+            participating=participating,
+        )
+
+    def _new_stream(
+        self, model: PoseModel, head: HeadConnection | None, *, searches: bool = True
+    ) -> tuple[PoseStream, LiveKeyFrames | None]:
+        """Return the state of one person, and what chooses its key frames."""
         every, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
         keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
         if every is None:
@@ -159,14 +229,9 @@ class TrackingOptions:
             head=LocalHead(every) if head is None else head.new_tracker(every),
             key_frames=keys,
             search_budget=self.search_budget,
+            searches=searches,
         )
-        return TrackingStep(
-            stream,
-            self.deadline_ms,
-            self._new_refiner(model, keys),
-            waiting_counts=policy is None or policy.drops,
-            participating=participating,
-        )
+        return stream, keys
 
     def _new_refiner(self, model: PoseModel, keys: LiveKeyFrames | None) -> Refiner | None:
         refine = refinement(self.refine)

@@ -14,6 +14,7 @@ from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.inference.shared_model import SharedModel, open_shared, share
 from edgepose.keyframes import KeyFrames
 from edgepose.options import Engine, EngineOptions, TrackingOptions
+from edgepose.people.settings import Follow, SeveralPeople
 from edgepose.remote import HeadConnection, RemoteHead, SharedHeadConnection
 from edgepose.stats import StatsRecorder, TrackerStats
 from edgepose.streaming.callbacks import Callback, Callbacks, Dispatcher
@@ -60,10 +61,11 @@ class TrackerPool(ManagedResource):
             ``num_threads``; only for a model that is not loaded yet.
         batching: whether to join inferences; ``None`` to measure which is faster at the start.
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
-            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine`` and
-            ``search_budget``,
-            for all sources. A remote head has one connection for all of them; each has counts of
-            its own, ``stats[name].head``, and gets an event when the server is lost or back.
+            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine``,
+            ``search_budget``, ``max_people`` and ``follow``, for all sources; identities of people
+            count for each source by itself. A remote head has one connection for all of them; each
+            has counts of its own, ``stats[name].head``, and gets an event when the server is lost
+            or back.
         on_result: called with name and :class:`PoseResult`.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.
@@ -97,6 +99,8 @@ class TrackerPool(ManagedResource):
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
         search_budget: float = DEFAULT_BUDGET,
+        max_people: int | str | SeveralPeople = 1,
+        follow: str | Follow = "longest",
     ) -> None:
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)
@@ -110,6 +114,8 @@ class TrackerPool(ManagedResource):
             key_frames,
             refine,
             search_budget,
+            max_people,
+            follow,
         )
         callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._shared = _open(model, engine, batching)

@@ -36,6 +36,39 @@ class Origin(TextEnum):
     """Improved by passing messages between neighbouring frames."""
 
 
+class PersonState(TextEnum):
+    """Whether a person of a result was seen in the frame."""
+
+    TRACKED = "tracked"
+    """Followed: seen in this frame, or predicted where the networks skipped it."""
+    HIDDEN = "hidden"
+    """Not seen since a moment ago, as behind somebody else; the pose is predicted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """One of the people in a frame.
+
+    Attributes:
+        person_id: the identity within the stream, from 1; never given to somebody else.
+        keypoints: float32 (K, 3), as in :class:`PoseResult`.
+        score: mean score of the joints, from 0 to 1.
+        origin: how the pose came about.
+        key_frame_age: frames since the head last ran or, where key frames are chosen, since the
+            last of those.
+        roi: (x, y, width, height) of the square that the network last saw, in frame pixels.
+        state: whether the person was seen.
+    """
+
+    person_id: int
+    keypoints: NDArray[np.float32]
+    score: float
+    origin: Origin
+    key_frame_age: int
+    roi: tuple[float, float, float, float]
+    state: PersonState
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PoseResult:
     """The pose in one frame, or why there is none.
@@ -57,6 +90,9 @@ class PoseResult:
         skeleton: names and order of the joints.
         head_age_ms: how long ago the frame was taken that a head last processed in this track,
             where the tracker has a remote one; ``None`` if none did.
+        several: everybody in the frame, in the order of their identities, where the tracker follows
+            several people: ``keypoints`` and its like are then the main person's. ``None`` with
+            ``max_people=1``; read :attr:`people`, which is there in both cases.
     """
 
     frame_id: int
@@ -69,6 +105,26 @@ class PoseResult:
     latency: Mapping[str, float]
     skeleton: Skeleton
     head_age_ms: float | None = None
+    several: tuple[Person, ...] | None = None
+
+    @property
+    def people(self) -> tuple[Person, ...]:
+        """Everybody with a pose in the frame; with ``max_people=1`` that is person 1 or nobody."""
+        if self.several is not None:
+            return self.several
+        if self.keypoints is None or self.origin is None or self.roi is None:
+            return ()
+        return (
+            Person(
+                1,
+                self.keypoints,
+                float(self.keypoints[:, 2].mean()),
+                self.origin,
+                self.key_frame_age or 0,
+                self.roi,
+                PersonState.TRACKED,
+            ),
+        )
 
     def joint(self, name: str) -> NDArray[np.float32] | None:
         """Return ``(x, y, score)`` of a joint by name, or ``None`` if there is no pose.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.options import Engine, EngineOptions, TrackingOptions
+from edgepose.people.settings import Follow, SeveralPeople
 from edgepose.remote import HeadConnection, RemoteHead
 from edgepose.results import PoseResult
 from edgepose.stats import TrackerStats
@@ -31,10 +32,11 @@ from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 
 class PoseTracker(ManagedResource):
-    """Tracks one person through one stream of frames.
+    """Tracks one person, or several with an identity each, through one stream of frames.
 
     It finds the person in the whole frame, follows the pose from then on, notices when the person
-    is lost, and searches again. Several trackers can share the networks of one
+    is lost, and searches again. With ``max_people`` above 1 a detector finds everybody, and
+    :attr:`PoseResult.people` has a pose for each. Several trackers can share the networks of one
     :func:`edgepose.load`.
 
     Frames go in by one of three ways. :meth:`track` returns the pose. :meth:`submit` takes the
@@ -50,13 +52,14 @@ class PoseTracker(ManagedResource):
         backend: see :class:`~edgepose.options.EngineOptions`, like ``device``, ``precision`` and
             ``num_threads``; only for a model that is not loaded yet.
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
-            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine`` and
-            ``search_budget``.
+            ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine``,
+            ``search_budget``, ``max_people`` and ``follow``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so handles it.
-        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera, or of the
-            remote head; with :meth:`track`, on the thread that calls it.
+        on_event: gets each :class:`StreamEvent` of a source, such as a lost camera, of the remote
+            head, or of one of several people, who entered, was lost, found or left; with
+            :meth:`track`, on the thread that calls it.
 
     Raises:
         ConfigError: an option has no such value, or contradicts another.
@@ -81,6 +84,8 @@ class PoseTracker(ManagedResource):
         key_frames: KeyFrames | str | None = None,
         refine: str | Refinement | None = None,
         search_budget: float = DEFAULT_BUDGET,
+        max_people: int | str | SeveralPeople = 1,
+        follow: str | Follow = "longest",
         on_result: Callback | None = None,
         on_drop: Callback | None = None,
         on_error: Callback | None = None,
@@ -98,6 +103,8 @@ class PoseTracker(ManagedResource):
             key_frames,
             refine,
             search_budget,
+            max_people,
+            follow,
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._engine = Engine.open(engine, model, self._connect)
@@ -145,7 +152,8 @@ class PoseTracker(ManagedResource):
                 change their size: the person is then searched anew.
             roi: (x, y, width, height) in pixels of the frame: only this region is processed. The
                 network sees the square around its centre whose side is the longer of width and
-                height, nothing is added. ``None``: find and follow the person.
+                height, nothing is added. ``None``: find and follow the person. Several people
+                have no roi.
             timestamp_ms: when the frame was taken, in ms, after the frame before; ``None`` for
                 now, on a clock that never runs backwards.
 
@@ -262,7 +270,7 @@ class PoseTracker(ManagedResource):
         self._stream.warmup()
 
     def reset(self) -> None:
-        """Forget the person, the timestamps and the statistics, as if newly made.
+        """Forget everybody, the timestamps and the statistics, as if newly made.
 
         Frames that have no result yet are dropped. A loop over :meth:`stream` gets no result from
         before: its next one has the number 0 or, with the policy ``"latest"``, a later one.

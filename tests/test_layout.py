@@ -54,6 +54,7 @@ LAYERS = {
         "methods",
         "inference",
         "tracking",
+        "people",
         "refinement",
         "keyframes",
         "remote",

@@ -53,6 +53,14 @@ def test_a_file_is_tracked_frame_by_frame(run, sample_clip):
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(map(str, range(100)))
 
 
+def test_people_are_timed_by_half_of_the_picture(run, sample_clip):
+    done = run("several_people.py", str(sample_clip))
+    assert done.returncode == 0, done.stderr
+    times = re.findall(r"^person (\d+): ([\d.]+) s in the (left|right) half$", done.stdout, re.M)
+    assert times and len(times) == len(done.stdout.splitlines())
+    assert max(float(seconds) for _, seconds, _ in times) > 0.5
+
+
 def test_plain_and_refined_poses_are_put_side_by_side(run, tmp_path, short_clip):
     target = tmp_path / "pair.mp4"
     done = run("refine_side_by_side.py", str(short_clip), str(target))

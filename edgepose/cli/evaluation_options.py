@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edgepose.benchmarking.peers import PEERS
-from edgepose.evaluation.data_sets import DATA_SETS
+from edgepose.evaluation.data_sets import DATA_SETS, SEVERAL
 from edgepose.evaluation.protocols.candidates import Segment
 from edgepose.utils.arguments import comma_separated
 
@@ -36,10 +36,10 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
     group.add_argument(
         "--dataset",
-        choices=DATA_SETS,
+        choices=[*DATA_SETS, SEVERAL],
         default="jhmdb",
-        help="the annotated set; everyday holds people in photos, with a protocol of its own "
-        "(default: jhmdb)",
+        help="the annotated set; everyday holds people in photos, several videos of several "
+        "people, with protocols of their own (default: jhmdb)",
     )
     place = group.add_mutually_exclusive_group()
     place.add_argument(

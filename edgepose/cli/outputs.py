@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgepose.drawing import draw_result
 from edgepose.inference.model import PoseModel
+from edgepose.people.settings import people_settings
 from edgepose.results import PoseResult
 from edgepose.sinks import JsonlSink, VideoSink
 from edgepose.utils.output_files import check_writable
@@ -82,6 +83,7 @@ def open_outputs(
                 model=model.name,
                 source=source.name,
                 engine={"device": model.device, "precision": model.precision},
+                several=people_settings(args.max_people) is not None,
             )
             jsonl = opened.enter_context(sink)
         yield Outputs(jsonl, video, window)

@@ -38,6 +38,9 @@ class DataSet:
 EVERYDAY = "everyday"
 """People in photos: a clip of one frame each, with a protocol of its own."""
 
+SEVERAL = "several"
+"""Videos of several people with identities: no clips of one person, and a protocol of its own."""
+
 DATA_SETS: dict[str, DataSet] = {
     "jhmdb": DataSet(read_jhmdb_clips, JHMDB_SPLITS, "limbs12"),
     "penn": DataSet(read_penn_clips, ("test", "train"), "micro"),

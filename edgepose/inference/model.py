@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -14,9 +15,10 @@ from edgepose.utils.machine import usable_cores
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.backends.base import INT8, int8_error
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
-from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.bundles.manifest import DETECTOR_GRAPH, DetectorSpec, Manifest
+from edgepose_runtime.bundles.validation import check_network
 from edgepose_runtime.closable import Closable
-from edgepose_runtime.errors import BundleNotFoundError, ClosedError
+from edgepose_runtime.errors import BundleNotFoundError, ClosedError, ConfigError
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.thin_slicing.springs import Springs
 
@@ -47,6 +49,7 @@ class PoseModel(Closable):
         manifest: of the bundle that it was loaded from, if there is one.
         close: releases the networks.
         springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
+        load_detector: loads the network of the bundle's person detector; ``None`` if it has none.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class PoseModel(Closable):
         manifest: Manifest | None = None,
         close: Callable[[], None] | None = None,
         springs: Springs | None = None,
+        load_detector: Callable[[], Network] | None = None,
     ) -> None:
         self.name = name
         self.device = device
@@ -69,12 +73,39 @@ class PoseModel(Closable):
         self.skeleton: Skeleton = method.spec.skeleton
         self._close = close
         self._closed = False
+        self._load_detector = load_detector
+        self._detector: Network | None = None
+        self._detector_lock = threading.Lock()
+
+    def detector(self) -> tuple[Network, DetectorSpec]:
+        """Return the network of the person detector, loaded on first use, and how it is read.
+
+        Raises:
+            ConfigError: the bundle has none.
+            ClosedError: the model was closed.
+        """
+        spec = None if self.manifest is None else self.manifest.detector
+        if spec is None or self._load_detector is None:
+            raise ConfigError(
+                f"The model {self.name!r} has no person detector, which following several people "
+                "needs: choose another model, add one by 'edgepose convert BUNDLE OUT "
+                "--detector FILE', or leave max_people at 1."
+            )
+        with self._detector_lock:
+            if self._closed:
+                raise ClosedError(f"The model {self.name!r} was closed; load it again.")
+            if self._detector is None:
+                self._detector = self._load_detector()
+            return self._detector, spec
 
     def close(self) -> None:
         """Release the networks; trackers that use them fail from here on. A second call is fine."""
         if not self._closed:
             self._closed = True
             self.method = cast(Method, _ClosedMethod(self.name))
+            with self._detector_lock:
+                if self._detector is not None:
+                    self._detector.close()
             if self._close is not None:
                 self._close()
 
@@ -153,6 +184,7 @@ def open_model(
             springs=bundle.springs(),
             manifest=bundle.manifest,
             close=opened.pop_all().close,
+            load_detector=_detector_loader(bundle, backend, with_cache(settings)),
         )
 
 
@@ -185,16 +217,36 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(sorted(set(values)))
 
 
+def _for_graph(settings: BackendSettings) -> BackendSettings:
+    """Return how one graph runs: int8 is asked of the bundle, whose small graphs stay float."""
+    return replace(settings, precision="auto") if settings.precision == INT8 else settings
+
+
+def _detector_loader(
+    bundle: Bundle, backend: str, settings: BackendSettings
+) -> Callable[[], Network] | None:
+    """Return what loads the bundle's person detector; ``None`` if it has none."""
+    if bundle.manifest.detector is None:
+        return None
+
+    def load_detector() -> Network:
+        path = bundle.graph_path(DETECTOR_GRAPH)
+        network = get_backend(backend).load(path, settings=_for_graph(settings))
+        graph = bundle.manifest.graphs[DETECTOR_GRAPH]
+        check_network(DETECTOR_GRAPH, graph, network.inputs, network.outputs)
+        return network
+
+    return load_detector
+
+
 def _load_networks(
     bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack
 ) -> Mapping[str, Network]:
     engine = get_backend(backend)
-    # Small graphs of a quantised bundle stay float: int8 is asked of the bundle, not of each.
-    wants_int8 = settings.precision == INT8
-    each = replace(settings, precision="auto") if wants_int8 else settings
+    wants_int8, per_graph = settings.precision == INT8, _for_graph(settings)
     networks = {}
-    for name in bundle.manifest.graphs:
-        network = engine.load(bundle.graph_path(name), settings=each)
+    for name in (each for each in bundle.manifest.graphs if each != DETECTOR_GRAPH):
+        network = engine.load(bundle.graph_path(name), settings=per_graph)
         networks[name] = opened.enter_context(network)
     computed = _listed(network.precision for network in networks.values())
     if wants_int8 and INT8 not in computed:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.results import PoseResult
+from edgepose.results import Person, PoseResult
 from edgepose.sinks.lines import LineSink
 from edgepose_runtime.poses.skeletons import Skeleton
 
 FORMAT = "edgepose.poses"
+#: One person a line.
 VERSION = 1
+#: A list of people a line.
+VERSION_OF_SEVERAL = 2
 
 
 class JsonlSink(LineSink):
@@ -30,6 +33,8 @@ class JsonlSink(LineSink):
         model: name of the model, for the header.
         source: where the frames come from, for the header.
         engine: what the networks run on, for the header, such as device and precision in use.
+        several: write version 2, whose lines have a list of people. Version 1 has the joints of one
+            person, of several the main one.
 
     Raises:
         OutputError: the file cannot be written.
@@ -43,10 +48,12 @@ class JsonlSink(LineSink):
         model: str,
         source: str,
         engine: Mapping[str, str] | None = None,
+        several: bool = False,
     ) -> None:
+        self._record = people_record if several else result_record
         header: dict[str, Any] = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": VERSION_OF_SEVERAL if several else VERSION,
             "skeleton": skeleton.name,
             "joints": list(skeleton.joints),
             "model": model,
@@ -58,7 +65,7 @@ class JsonlSink(LineSink):
 
     def write(self, result: PoseResult) -> None:
         """Append a result; see :meth:`LineSink.write`."""
-        self._file.append(_line(result_record(result)))
+        self._file.append(_line(self._record(result)))
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
@@ -68,19 +75,50 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def result_record(result: PoseResult) -> dict[str, Any]:
-    """Return a result as plain values for JSON."""
+    """Return a result of one person as plain values for JSON: a line of version 1."""
     record: dict[str, Any] = {
         "frame": result.frame_id,
         "timestamp_ms": round(result.timestamp_ms, 3),
         "keypoints": _joints(result.keypoints),
-        "roi": None if result.roi is None else [round(value, 3) for value in result.roi],
+        "roi": None if result.roi is None else _rounded(result.roi),
         "origin": None if result.origin is None else result.origin.value,
         "key_frame_age": result.key_frame_age,
-        "latency_ms": {stage: round(ms, 3) for stage, ms in result.latency.items()},
+        "latency_ms": _latency(result),
     }
     if result.reason is not None:
         record["reason"] = result.reason
     return record
+
+
+def people_record(result: PoseResult) -> dict[str, Any]:
+    """Return a result of any number of people as plain values for JSON: a line of version 2."""
+    return {
+        "frame": result.frame_id,
+        "timestamp_ms": round(result.timestamp_ms, 3),
+        "people": [_person(person) for person in result.people],
+        "reason": result.reason,
+        "latency_ms": _latency(result),
+    }
+
+
+def _person(person: Person) -> dict[str, Any]:
+    return {
+        "person": person.person_id,
+        "keypoints": _joints(person.keypoints),
+        "score": round(person.score, 4),
+        "roi": _rounded(person.roi),
+        "origin": person.origin.value,
+        "key_frame_age": person.key_frame_age,
+        "state": person.state.value,
+    }
+
+
+def _latency(result: PoseResult) -> dict[str, float]:
+    return {stage: round(ms, 3) for stage, ms in result.latency.items()}
+
+
+def _rounded(roi: tuple[float, ...]) -> list[float]:
+    return [round(value, 3) for value in roi]
 
 
 def _joints(keypoints: NDArray[np.float32] | None) -> list[list[float | None]] | None:

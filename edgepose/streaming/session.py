@@ -14,7 +14,7 @@ from edgepose.streaming.pipeline import Pipeline
 from edgepose.streaming.source_reader import SourceReader
 from edgepose.streaming.stream_queue import StreamQueue
 from edgepose.tracking.frame import Image
-from edgepose.tracking.step import TrackingStep
+from edgepose.tracking.strategies import FrameStep
 from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.geometry.roi import RoiLike
 
@@ -35,7 +35,7 @@ class Session:
 
     def __init__(
         self,
-        step: TrackingStep,
+        step: FrameStep,
         policy: FlowPolicy,
         recorder: StatsRecorder,
         callbacks: Callbacks,
@@ -154,7 +154,7 @@ class SourceSession(Session):
     def __init__(
         self,
         source: FrameSource,
-        step: TrackingStep,
+        step: FrameStep,
         policy: FlowPolicy,
         recorder: StatsRecorder,
         callbacks: Callbacks,

@@ -18,7 +18,7 @@ from edgepose.streaming.session import Session, SourceSession
 from edgepose.streaming.shutdown import DROP_TIMEOUT_S, ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import policy_for
 from edgepose.tracking.frame import Frame, FrameSequence, Image
-from edgepose.tracking.step import TrackingStep
+from edgepose.tracking.strategies import FrameStep
 from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
 from edgepose_runtime.events import StreamEvent
@@ -39,7 +39,7 @@ class SingleStream(ManagedResource):
 
     def __init__(
         self,
-        new_step: Callable[[FlowPolicy | None], TrackingStep],
+        new_step: Callable[[FlowPolicy | None], FrameStep],
         policy: str | None,
         callbacks: Callbacks,
         *,

@@ -7,6 +7,7 @@ and :mod:`edgepose.tracking.step`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -160,3 +161,28 @@ class Refinement(Protocol):
 
     def new_refiner(self, model: PoseModel, smoothing: OneEuroSettings | None) -> Refiner:
         """Return a refiner for one stream of a model, with the smoothing of its tracker."""
+
+
+class FrameStep(Protocol):
+    """What a tracker does with one frame of a stream after the other. For one thread at a time.
+
+    Attributes:
+        lag_frames: how many frames are held back at most, for the sake of better results.
+    """
+
+    lag_frames: int
+
+    def run(self, frame: Frame) -> Sequence[PoseResult | StreamEvent]:
+        """Track a frame that waited; return the results that are final, in order, and events."""
+
+    def track(self, frame: Frame) -> tuple[PoseResult, list[StreamEvent]]:
+        """Track a frame that did not wait; return its result and events."""
+
+    def flush(self) -> Sequence[PoseResult]:
+        """Return the results that are held back: none will follow."""
+
+    def warmup(self) -> None:
+        """Run every network and kernel once; the state stays as it is."""
+
+    def reset(self) -> None:
+        """Forget everybody, and the frames that are held back."""

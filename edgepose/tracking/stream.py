@@ -9,6 +9,7 @@ from edgepose.inference.estimator import Keypoints, Observation, PoseEstimator, 
 from edgepose.inference.model import PoseModel
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
+from edgepose.tracking.defaults import LocalHead, NoKeyFrames, NoSearch
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
 from edgepose.tracking.person_search import DEFAULT_BUDGET, PersonSearch
@@ -28,48 +29,6 @@ POSTPONED = "not processed, to keep the deadline"
 Found = tuple[Observation | None, str]
 
 
-def _nothing(*_: object, **__: object) -> None:
-    """Do nothing: a part that a stream goes without."""
-
-
-def _unchanged(observation: Observation, *_: object) -> Observation:
-    return observation
-
-
-class LocalHead:
-    """The bundle's own head alone: it starts tracks and runs at a fixed interval.
-
-    Args:
-        interval: run it every N frames; 0 or ``None`` for only at the start of a track.
-    """
-
-    merged = observed = age_ms = forget_track = staticmethod(_nothing)
-    corrected = staticmethod(_unchanged)
-
-    def __init__(self, interval: int | None) -> None:
-        self._interval = interval or None
-
-    def use_light_network(self) -> bool:
-        """Return False: the head starts every track."""
-        return False
-
-    def is_due(self, age: int | None) -> bool:
-        """Whether the head should process the next frame."""
-        return age is None or (self._interval is not None and age + 1 >= self._interval)
-
-    def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
-        """Return nothing."""
-        return []
-
-
-class NoKeyFrames:
-    """The networks process every frame."""
-
-    counts_age = False
-    reset = warmup = propagate = skipped = observed = staticmethod(_nothing)
-    as_key_frame = staticmethod(_unchanged)
-
-
 class PoseStream:
     """The state of one stream. Not for several threads at once.
 
@@ -82,6 +41,8 @@ class PoseStream:
         head: when a heavy head runs; ``None`` for the bundle's own, as often as that recommends.
         key_frames: chooses the frames to process; ``None`` to process all.
         search_budget: see :class:`PersonSearch`.
+        searches: whether frames are searched for a person who is not followed; otherwise a frame's
+            roi says where the person is.
     """
 
     def __init__(
@@ -92,6 +53,7 @@ class PoseStream:
         head: HeadStrategy | None = None,
         key_frames: KeyFrameStrategy | None = None,
         search_budget: float = DEFAULT_BUDGET,
+        searches: bool = True,
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
@@ -99,11 +61,18 @@ class PoseStream:
         self._key_frames = key_frames or NoKeyFrames()
         self._estimator = PoseEstimator(model, self._head.use_light_network)
         criteria = self._estimator.criteria
-        self._search = PersonSearch(self._estimator, criteria, search_budget)
+        self._search: PersonSearch | NoSearch = NoSearch()
+        if searches:
+            self._search = PersonSearch(self._estimator, criteria, search_budget)
         self._roi_tracker = RoiTracker(criteria)
         self._smoother = PoseSmoother(smoothing)
         self._predictor = MotionPredictor()
         self._track: Track | None = None
+
+    @property
+    def next_roi(self) -> Roi | None:
+        """The region around the person, to process next; ``None`` if nobody is tracked."""
+        return self._roi_tracker.roi
 
     @property
     def last_observation(self) -> Observation | None:

@@ -20,18 +20,28 @@ class EventKind(TextEnum):
     """The remote head does not answer any more; tracking goes on without it."""
     HEAD_RECONNECTED = "head_reconnected"
     """The remote head answers again."""
+    PERSON_ENTERED = "person_entered"
+    """Somebody new is followed, where several people are."""
+    PERSON_LOST = "person_lost"
+    """A person is not seen any more, and has no pose until found again."""
+    PERSON_FOUND = "person_found"
+    """A person who was lost is seen again."""
+    PERSON_LEFT = "person_left"
+    """A person was lost for so long that the identity is given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """Something that happened to a source between two frames.
+    """Something that happened to a source between two frames, or to a person in it.
 
     Attributes:
         kind: what happened.
         timestamp_ms: when, on the clock that stamps the frames of the source.
         detail: a sentence for people, without user names and passwords.
+        person_id: the identity of the person it happened to; ``None`` where it was no person.
     """
 
     kind: EventKind
     timestamp_ms: float
     detail: str = ""
+    person_id: int | None = None

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgepose.drawing import DrawingStyle, draw_pose, draw_result
-from edgepose.results import Origin, PoseResult
+from edgepose.drawing import DrawingStyle, draw_pose, draw_result, person_color
+from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.testing import standing_person
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import PENN13
@@ -113,3 +115,41 @@ def test_label_and_roi_can_be_switched_off():
 def test_keypoints_of_another_skeleton_are_refused(shape):
     with pytest.raises(ConfigError, match=r"shape \(13, 3\)"):
         draw_pose(np.zeros((240, 320, 3), np.uint8), np.ones(shape, np.float32), PENN13)
+
+
+def several(*people):
+    """A result with people (identity, x, state)."""
+    shown = tuple(
+        Person(i, standing_person((x, 120), 120), 1.0, Origin.PROPAGATED, 0, (0, 0, 9, 9), state)
+        for i, x, state in people
+    )
+    return replace(result(None), several=shown)
+
+
+def colours(image, where):
+    part = image[40:, where - 30 : where + 30].reshape(-1, 3)
+    return {tuple(pixel) for pixel in part.tolist()}
+
+
+def test_each_of_several_people_keeps_a_colour_and_a_number():
+    tracked = PersonState.TRACKED
+    image = draw_result(black(), several((1, 80, tracked), (2, 240, tracked)))
+    later = draw_result(black(), several((2, 80, tracked)))
+    first, second = person_color(1), person_color(2)
+    assert first in colours(image, 80) and second not in colours(image, 80)
+    assert second in colours(image, 240) and second in colours(later, 80)
+    assert image[53:60].any() and not image[:45, 130:200].any(), "numbers are above heads"
+
+
+def test_a_hidden_person_is_pale():
+    faces = [
+        draw_result(black(), several((1, 160, state)))[60:].astype(int).sum()
+        for state in (PersonState.TRACKED, PersonState.HIDDEN)
+    ]
+    assert 0 < faces[1] < 0.9 * faces[0]
+
+
+def test_identities_have_colours_that_differ():
+    found = [np.array(person_color(i), float) for i in range(1, 7)]
+    apart = [np.abs(a - b).max() for i, a in enumerate(found) for b in found[:i]]
+    assert min(apart) > 60

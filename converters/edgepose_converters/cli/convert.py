@@ -172,6 +172,13 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "FILE is the published graph or weights made of it by --from rtmpose",
     )
     group.add_argument(
+        "--detector",
+        type=Path,
+        metavar="FILE",
+        help="add a person detector, for several people: the published graph of RTMDet-nano. Of "
+        "a bundle as source, OUT is a copy with it",
+    )
+    group.add_argument(
         "--scales",
         type=comma_separated(float),
         default=(0.85, 1.0, 1.2),

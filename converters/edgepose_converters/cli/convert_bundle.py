@@ -44,6 +44,7 @@ from edgepose_converters.export.bundling import (
     require_same_maps,
     starting_network,
 )
+from edgepose_converters.export.rtmdet import import_rtmdet, with_detector
 from edgepose_converters.export.verification import Crop, crops_from_clips, synthetic_crops
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
@@ -60,9 +61,15 @@ def run(args: argparse.Namespace) -> int:
         check_weights_target(args.out, overwrite=args.overwrite)
         return _WEIGHT_FORMS[args.form](args)
     check_bundle_target(args.out, overwrite=args.overwrite)
-    if args.precision == "int8":
-        return _make_int8(args)
-    _make_float(args, args.out)
+    detector = None if args.detector is None else import_rtmdet(args.detector)
+    if detector is not None and args.precision != "int8" and _is_bundle(args.source):
+        source = load_bundle(bundle_path(args.source))
+        with_detector(source, detector, args.out, overwrite=args.overwrite)
+        sys.stdout.write(f"Wrote the bundle {args.out}, with a person detector.\n")
+        return 0
+    bundle = _make_int8(args) if args.precision == "int8" else _make_float(args, args.out)
+    if detector is not None:
+        with_detector(bundle, detector, bundle.path, overwrite=True)
     return 0
 
 
@@ -78,7 +85,7 @@ def _make_float(args: argparse.Namespace, out: Path) -> Bundle:
     return bundle
 
 
-def _make_int8(args: argparse.Namespace) -> int:
+def _make_int8(args: argparse.Namespace) -> Bundle:
     # NNCF takes seconds to load, and only this needs it.
     from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
 
@@ -99,7 +106,7 @@ def _make_int8(args: argparse.Namespace) -> int:
             source = _make_float(args, Path(folder) / "float")
         bundle, report = quantise_bundle(source, args.out, options)
     sys.stdout.write(int8_text(bundle, report))
-    return 0
+    return bundle
 
 
 def _import_backbone(args: argparse.Namespace) -> int:

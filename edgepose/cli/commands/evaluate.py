@@ -18,8 +18,11 @@ from edgepose.cli.evaluation_options import (
     add_protocol_options,
 )
 from edgepose.cli.evaluation_text import evaluation_text, tables_text
+from edgepose.datasets.people_clips import read_people_clips
+from edgepose.datasets.root import data_root
 from edgepose.evaluation.data_sets import (
     EVERYDAY,
+    SEVERAL,
     Selection,
     data_set,
     select_clips,
@@ -29,7 +32,13 @@ from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
 from edgepose.evaluation.protocols.everyday import PhotoPredictor, score_all
 from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
+from edgepose.evaluation.protocols.several import as_people_tracker
 from edgepose.evaluation.report import as_json, averages_as_json
+from edgepose.evaluation.several_report import (
+    people_as_json,
+    people_tables,
+    score_people_in_videos,
+)
 from edgepose.evaluation.splits import are_as_published, average_runs, parts_of
 from edgepose.evaluation.uncertainty import (
     Row,
@@ -74,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the tables and write the JSON; return the exit code."""
     if args.json:
         check_writable(args.json)
-    content = _evaluate_people(args) if args.dataset == EVERYDAY else _evaluate_clips(args)
+    protocols = {EVERYDAY: _evaluate_people, SEVERAL: _evaluate_several}
+    content = protocols.get(args.dataset, _evaluate_clips)(args)
     if args.json:
         _write_json(args.json, content)
     return 0
@@ -131,14 +141,29 @@ def _evaluate_people(args: argparse.Namespace) -> dict[str, Any]:
     return everyday_as_json(scores, rows, **settings)
 
 
-def _refuse_for_people(args: argparse.Namespace) -> None:
+def _evaluate_several(args: argparse.Namespace) -> dict[str, Any]:
+    """Print the tables of videos of several people; return all figures as plain data."""
+    _refuse_for_people(args, "split", "limit_clips", "skip_broken", "peers")
+    root = _selection(args).root or data_root() / SEVERAL
+    names = [*args.model, *args.compare]
+    clips = read_people_clips(root)
+    with ExitStack() as opened:
+        models = _load_all(names, args, opened)
+        scores = score_people_in_videos(list(map(as_people_tracker, models.values())), clips)
+        precision = models[names[0]].precision
+    sys.stdout.write(tables_text(people_tables(scores)))
+    settings = {**_settings(args, names[0]), "protocol": SEVERAL, "precision_in_use": precision}
+    return people_as_json(scores, **settings)
+
+
+def _refuse_for_people(args: argparse.Namespace, *more: str) -> None:
     """Refuse options that mean something for clips alone."""
-    names = ("protocol", "segment_length", "flip", "scales", "alpha", "grade", "full_body")
+    names = ("protocol", "segment_length", "flip", "scales", "alpha", "grade", "full_body", *more)
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
     if given:
         raise ConfigError(
-            f"{', '.join(given)} cannot be used with --dataset {EVERYDAY}: people in photos are "
-            "evaluated one by one in their annotated boxes. Leave that out."
+            f"{', '.join(given)} cannot be used with --dataset {args.dataset}, whose protocol is "
+            "fixed. Leave that out."
         )
 
 

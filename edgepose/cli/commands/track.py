@@ -21,6 +21,7 @@ from edgepose.cli.poses import FramesWithPoses, Notifications, delayed_poses, im
 from edgepose.cli.tables import latency_table
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
+from edgepose.people.settings import people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote import RemoteHead
 from edgepose.stats import HeadStats, TrackerStats
@@ -85,6 +86,14 @@ def add_parser(subparsers: Any) -> None:
         help="with --key-frames of a file: a learned selector, an ONNX file made by "
         "'edgepose convert --to selector' (default: even steps of time and change)",
     )
+    parser.add_argument(
+        "--max-people",
+        type=parse_people,
+        default=1,
+        metavar="N|all",
+        help="follow several people, each with an identity; JSON Lines are then of version 2 "
+        "(default: 1)",
+    )
     _add_tracker_options(parser)
 
 
@@ -140,9 +149,20 @@ def parse_roi(text: str) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
+def parse_people(text: str) -> int | str:
+    """Read a number of people, or ``all``."""
+    if text == "all":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number or all, got {text!r}") from None
+
+
 def run(args: argparse.Namespace) -> int:
     """Track a whole source and return the exit code."""
     with ExitStack() as opened:
+        _refuse_roi_of_several(args)
         source = opened.enter_context(_open(args.source, args.fps))
         check_outputs(args)
         notifications: Notifications = SimpleQueue()
@@ -172,6 +192,14 @@ def run(args: argparse.Namespace) -> int:
     if stop.stopped:
         sys.stderr.write("edgepose: Stopped on request; the results up to there are complete.\n")
     return stop.exit_code(is_live=source.is_live)
+
+
+def _refuse_roi_of_several(args: argparse.Namespace) -> None:
+    if args.roi is not None and people_settings(args.max_people) is not None:
+        raise ConfigError(
+            "--roi says where one person is, but --max-people asks for several; leave one of them "
+            "out."
+        )
 
 
 def _open(source: str, fps: float | None) -> FrameSource:
@@ -219,6 +247,7 @@ def _tracker(
         key_frames=key_frames,
         refine=refine,
         search_budget=args.search_budget,
+        max_people=args.max_people,
         **late,
     )
 

@@ -14,6 +14,7 @@ from edgepose.inference.model import PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.offline.learned_selector import selection
 from edgepose.offline.tracker import KeyFrameTracking
+from edgepose.people.settings import people_settings
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
 from edgepose.utils.progress import show_progress
@@ -39,9 +40,14 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
         )
     if not args.key_frames:
         return None
-    if not source.is_live:
+    if not source.is_live and people_settings(args.max_people) is None:
         _refuse_unused(args)
         return None
+    if args.selector is not None:
+        raise ConfigError(
+            "--selector chooses the key frames of one person in a file; with --max-people above 1 "
+            "each person has key frames of their own. Leave one of them out."
+        )
     return KeyFrames() if args.max_key_rate is None else KeyFrames(max_key_rate=args.max_key_rate)
 
 

@@ -17,6 +17,8 @@ METHOD_GRAPHS: Mapping[str, tuple[str, ...]] = {
 }
 #: Further graphs that a bundle of a method may have.
 OPTIONAL_GRAPHS: Mapping[str, tuple[str, ...]] = {"propagation": ("propagate",)}
+#: The graph of the person detector, which a bundle of any method may have.
+DETECTOR_GRAPH = "detector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,29 @@ class FileSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectorSpec:
+    """How the output of the graph ``DETECTOR_GRAPH`` becomes boxes of people.
+
+    The graph takes ``frame``, uint8 (N, size, size, 3) BGR: a whole frame, scaled and padded to a
+    square with the frame in the middle. For each stride it returns ``stride_<s>``, float32
+    (N, size / s, size / s, 5): a logit, and how far the box reaches to the left, top, right and
+    bottom of the point (column * s, row * s), in pixels of the input.
+
+    Attributes:
+        size: side of the input in pixels.
+        strides: of the output maps in pixels of the input, each a divisor of ``size``.
+        score_threshold: from this score on, 0 to 1, a box counts as a person.
+        max_overlap: of two boxes with a larger intersection over union, 0 to 1, the one with the
+            lower score is dropped.
+    """
+
+    size: int
+    strides: tuple[int, ...]
+    score_threshold: float
+    max_overlap: float
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of ``manifest.json``.
 
@@ -100,6 +125,7 @@ class Manifest:
         latency: measured latency.
         licence: licence notes of weights and data.
         springs: the springs that refine this network's heat-maps by thin-slicing, None for none.
+        detector: how the bundle's person detector is read, None if it has none.
     """
 
     name: str
@@ -118,6 +144,7 @@ class Manifest:
     latency: Mapping[str, Any] = field(default_factory=dict)
     licence: Mapping[str, Any] = field(default_factory=dict)
     springs: FileSpec | None = None
+    detector: DetectorSpec | None = None
 
     @property
     def num_joints(self) -> int:

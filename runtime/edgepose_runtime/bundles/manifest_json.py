@@ -15,6 +15,7 @@ import numpy as np
 from edgepose_runtime.bundles.json_fields import JsonFields
 from edgepose_runtime.bundles.manifest import (
     METHOD_GRAPHS,
+    DetectorSpec,
     FileSpec,
     GraphSpec,
     HeatmapSpec,
@@ -42,8 +43,9 @@ def dump_manifest(manifest: Manifest) -> str:
         BundleFormatError: a value has no place in JSON, such as NaN or an array.
     """
     content = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
-    if manifest.springs is None:
-        del content["springs"]  # older releases do not know the member
+    for name in ("springs", "detector"):
+        if content[name] is None:
+            del content[name]  # older releases do not know the member
     try:
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -78,6 +80,7 @@ def parse_manifest(text: str) -> Manifest:
         latency=fields.free("latency"),
         licence=fields.free("licence"),
         springs=_springs(fields),
+        detector=_detector(fields),
     )
     fields.finish()
     check_manifest(manifest)
@@ -165,6 +168,23 @@ def _springs(fields: JsonFields) -> FileSpec | None:
     section = fields.section("springs")
     spec = FileSpec(
         _file_name(section, "file"), _sha256(section), section.integer("num_bytes", minimum=1)
+    )
+    section.finish()
+    return spec
+
+
+def _detector(fields: JsonFields) -> DetectorSpec | None:
+    if "detector" not in fields.names():
+        return None
+    section = fields.section("detector")
+    strides = section.items("strides")
+    if not all(type(stride) is int for stride in strides):
+        raise BundleFormatError("The detector's strides must be whole numbers of pixels.")
+    spec = DetectorSpec(
+        size=section.integer("size", minimum=1),
+        strides=tuple(strides),
+        score_threshold=section.number("score_threshold"),
+        max_overlap=section.number("max_overlap"),
     )
     section.finish()
     return spec

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from edgepose_runtime.bundles.manifest import METHOD_GRAPHS, OPTIONAL_GRAPHS, GraphSpec, Manifest
+from edgepose_runtime.bundles.manifest import (
+    DETECTOR_GRAPH,
+    METHOD_GRAPHS,
+    OPTIONAL_GRAPHS,
+    DetectorSpec,
+    GraphSpec,
+    Manifest,
+)
 from edgepose_runtime.errors import BundleFormatError
 from edgepose_runtime.tensors import TensorSpec
 
@@ -29,6 +36,7 @@ def check_manifest(manifest: Manifest) -> None:
     _check_sizes(manifest)
     _check_threshold(manifest.score_threshold)
     _check_graphs(manifest)
+    _check_detector(manifest)
 
 
 def check_network(
@@ -111,9 +119,47 @@ def _check_graphs(manifest: Manifest) -> None:
         raise BundleFormatError("Two graphs of the manifest share one file.")
 
 
+def _check_detector(manifest: Manifest) -> None:
+    """Refuse a detector without its graph, or the other way round, or one that does not fit it."""
+    spec = manifest.detector
+    if (spec is None) != (DETECTOR_GRAPH not in manifest.graphs):
+        lacking = f"graph {DETECTOR_GRAPH!r}" if spec else f"section {DETECTOR_GRAPH!r}"
+        raise BundleFormatError(f"The manifest describes a person detector without the {lacking}.")
+    if spec is None:
+        return
+    _check_detector_numbers(spec)
+    inputs, outputs = detector_tensors(spec)
+    _require_tensors(manifest.graphs[DETECTOR_GRAPH], DETECTOR_GRAPH, inputs, outputs)
+
+
+def _check_detector_numbers(spec: DetectorSpec) -> None:
+    if not spec.strides or any(each < 1 or spec.size % each for each in spec.strides):
+        raise BundleFormatError(
+            f"The detector's strides {list(spec.strides)} must divide its size, {spec.size} pixels."
+        )
+    for name in ("score_threshold", "max_overlap"):
+        if not 0 <= getattr(spec, name) <= 1:
+            raise BundleFormatError(
+                f"The detector's {name} must be from 0 to 1, but is {getattr(spec, name):g}."
+            )
+
+
+def detector_tensors(spec: DetectorSpec) -> tuple[Tensors, Tensors]:
+    """Return the tensors that a detector's graph takes and returns."""
+    frame = TensorSpec("frame", "uint8", ("N", spec.size, spec.size, 3))
+    cells = {stride: spec.size // stride for stride in spec.strides}
+    return {frame}, {
+        TensorSpec(f"stride_{stride}", "float32", ("N", side, side, 5))
+        for stride, side in cells.items()
+    }
+
+
 def _check_tensors(manifest: Manifest, name: str) -> None:
     inputs, outputs = _expected(manifest, name)
-    graph = manifest.graphs[name]
+    _require_tensors(manifest.graphs[name], name, inputs, outputs)
+
+
+def _require_tensors(graph: GraphSpec, name: str, inputs: Tensors, outputs: Tensors) -> None:
     if set(graph.inputs) != inputs or not outputs <= set(graph.outputs):
         raise BundleFormatError(
             f"The graph {name!r} should take {_listed(inputs)} and return {_listed(outputs)}, but "

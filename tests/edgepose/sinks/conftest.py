@@ -1,11 +1,12 @@
 """Results to write, and a disk that is soon full."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from edgepose.results import Origin, PoseResult
+from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.utils import output_files as files
 from edgepose_runtime.poses.skeletons import PENN13
 
@@ -27,6 +28,29 @@ def pose():
             latency={"crop": 0.12345, "total": 1.0},
             skeleton=PENN13,
         )
+
+    return make
+
+
+@pytest.fixture
+def several(pose):
+    """Make a result of several people, given their identities; the first is the main one."""
+
+    def make(frame_id, *identities):
+        people = tuple(
+            Person(
+                i,
+                pose().keypoints + i,
+                0.5,
+                Origin.PROPAGATED,
+                2,
+                (1, 2, 3, 3),
+                PersonState.TRACKED,
+            )
+            for i in identities
+        )
+        main = people[0].keypoints if people else None
+        return replace(pose(frame_id, keypoints=bool(people)), keypoints=main, several=people)
 
     return make
 

@@ -113,3 +113,16 @@ def test_a_killed_process_leaves_every_row_it_wrote(path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert [row["frame"] for row in rows(path)] == ["0", "1", "2", "3", "4"]
+
+
+def test_of_several_people_each_has_a_row(path, several):
+    with CsvSink(path, skeleton=PENN13, several=True) as out:
+        out(several(0, 3, 7))
+        out(several(1))
+    found = rows(path)
+    assert [(row["frame"], row["person"], row["state"]) for row in found] == [
+        *[("0", "3", "tracked"), ("0", "7", "tracked"), ("1", "", "")]
+    ]
+    assert found[0]["reason"] == "" and found[2]["reason"] == "no person found"
+    wrist = [float(found[1][f"right_wrist_{part}"]) for part in ("x", "y", "score")]
+    np.testing.assert_allclose(wrist, several(0, 3, 7).people[1].keypoints[5], atol=5e-4)

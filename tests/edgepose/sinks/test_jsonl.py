@@ -131,3 +131,35 @@ def test_a_killed_process_leaves_every_line_it_wrote(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert [record["frame"] for record in lines(path)[1:]] == [0, 1, 2, 3, 4]
+
+
+def test_of_several_people_each_line_has_a_list(tmp_path, several):
+    path = tmp_path / "poses.jsonl"
+    with JsonlSink(path, skeleton=PENN13, model="m", source="s", several=True) as out:
+        out.write(several(0, 3, 7))
+        out.write(several(1))
+    header, first, second = lines(path)
+    assert (header["format"], header["version"]) == ("edgepose.poses", 2)
+    assert [person["person"] for person in first["people"]] == [3, 7]
+    assert set(first["people"][0]) == {
+        *("person", "keypoints", "score", "roi", "origin", "key_frame_age", "state")
+    }
+    assert len(first["people"][0]["keypoints"]) == 13 and first["reason"] is None
+    assert second["people"] == [] and second["reason"] == "no person found"
+
+
+def test_version_1_has_the_main_person_of_several(tmp_path, several):
+    path = tmp_path / "poses.jsonl"
+    with sink(path) as out:
+        out.write(several(0, 3, 7))
+    header, line = lines(path)
+    assert header["version"] == 1 and "people" not in line
+    np.testing.assert_allclose(line["keypoints"], several(0, 3).keypoints, atol=5e-4)
+
+
+def test_one_person_may_be_written_as_a_list_of_one(tmp_path, pose):
+    path = tmp_path / "poses.jsonl"
+    with JsonlSink(path, skeleton=PENN13, model="m", source="s", several=True) as out:
+        out.write(pose(0))
+    (person,) = lines(path)[1]["people"]
+    assert (person["person"], person["state"]) == (1, "tracked")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepose_runtime.bundles.manifest import (
+    DetectorSpec,
     GraphSpec,
     HeatmapSpec,
     InputSpec,
@@ -273,3 +274,43 @@ def test_kernels_may_have_any_size():
 def test_a_step_must_hand_kernels_on(inputs):
     with pytest.raises(BundleFormatError, match="The graph 'step' should take"):
         parse_manifest(dump_manifest(distilling(inputs)))
+
+
+DETECTOR = DetectorSpec(size=64, strides=(8, 16), score_threshold=0.6, max_overlap=0.65)
+
+
+def with_detector(**changes) -> Manifest:
+    frame = TensorSpec("frame", "uint8", ("N", 64, 64, 3))
+    maps = [TensorSpec(f"stride_{s}", "float32", ("N", 64 // s, 64 // s, 5)) for s in (8, 16)]
+    graph = GraphSpec("detector.onnx", (frame,), tuple(maps), HASH, 9)
+    graphs = {**framewise().graphs, "detector": graph}
+    return framewise(**{"graphs": graphs, "detector": DETECTOR, **changes})
+
+
+def test_a_detector_comes_back_as_it_was_written():
+    assert parse_manifest(dump_manifest(with_detector())).detector == DETECTOR
+    assert "detector" not in json.loads(dump_manifest(framewise()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"detector": None}, "without the section 'detector'"),
+        ({"graphs": framewise().graphs}, "without the graph 'detector'"),
+        ({"detector": replace(DETECTOR, strides=(8, 17))}, "must divide its size, 64"),
+        ({"detector": replace(DETECTOR, strides=())}, "must divide its size"),
+        ({"detector": replace(DETECTOR, size=128)}, "should take frame: uint8"),
+        ({"detector": replace(DETECTOR, score_threshold=1.5)}, "score_threshold must be from 0"),
+        ({"detector": replace(DETECTOR, max_overlap=-1.0)}, "max_overlap must be from 0 to 1"),
+    ],
+)
+def test_a_detector_that_does_not_fit_is_refused(changes, sentence):
+    with pytest.raises(BundleFormatError, match=sentence):
+        parse_manifest(dump_manifest(with_detector(**changes)))
+
+
+def test_strides_that_are_no_whole_numbers_are_refused():
+    content = json.loads(dump_manifest(with_detector()))
+    content["detector"]["strides"] = [8, 16.5]
+    with pytest.raises(BundleFormatError, match="whole numbers of pixels"):
+        parse_manifest(json.dumps(content))

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -181,3 +182,36 @@ def test_options_for_clips_are_refused_for_people(people, capsys, words):
     assert main(["evaluate", "fake", "--dataset", "everyday", *words]) == 2
     assert f"{words[0]} cannot be used" in capsys.readouterr().err
     assert not people.calls
+
+
+@pytest.fixture
+def videos_of_several(tmp_path, sample_clip):
+    """The sample clip's first frames with one annotated person."""
+    capture = cv2.VideoCapture(str(sample_clip))
+    writer = cv2.VideoWriter(
+        str(tmp_path / "one.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 60, (540, 960)
+    )
+    for _ in range(4):
+        writer.write(capture.read()[1])
+    writer.release()
+    rows = [[frame, 5, 180, 180, 360, 900] for frame in range(4)]
+    np.savez(tmp_path / "one_boxes.npz", rows=np.array(rows, float))
+    return tmp_path
+
+
+def test_several_people_are_evaluated_by_their_identities(videos_of_several, tmp_path, capsys):
+    pytest.importorskip("trackeval", reason="TrackEval is not installed")
+    file = tmp_path / "out.json"
+    words = ["--dataset", "several", "--root", str(videos_of_several), "--num-threads", "1"]
+    assert main(["evaluate", "ppn-swift", *words, "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("HOTA", "IDF1", "MOTA", "switches"))
+    (result,) = json.loads(file.read_text())["results"]
+    assert [clip["clip"] for clip in result["clips"]] == ["one", "all"]
+    assert (result["clips"][1]["people"], result["clips"][1]["switches"]) == (4, 0)
+
+
+def test_options_of_clips_are_refused_for_several_people(capsys):
+    assert main(["evaluate", "--dataset", "several", "--split", "val", "--alpha", "0.1"]) == 2
+    error = capsys.readouterr().err
+    assert "--split" in error and "--alpha" in error and "several" in error

@@ -381,7 +381,10 @@ def test_an_address_where_nobody_answers_is_one_sentence_without_the_password(ca
 def test_a_lost_camera_is_said(capsys):
     for kind in EventKind:
         show_event(StreamEvent(kind, 0.0, "camera 0 stopped delivering frames."))
-    lost, reconnected, head_lost, head_reconnected = capsys.readouterr().err.splitlines()
+    lost, reconnected, head_lost, head_reconnected, *people = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1] for line in people] == [
+        *(" Person entered", " Person lost", " Person found", " Person left")
+    ]
     assert lost == "edgepose: Lost: camera 0 stopped delivering frames."
     assert reconnected.startswith("edgepose: Reconnected:")
     assert head_lost.startswith("edgepose: Head lost:")
@@ -397,3 +400,32 @@ def test_closed_streams_change_nothing(puppet_bundle, puppet_video, tmp_path, cl
     done = subprocess.run(f"{shlex.join(map(str, words))} {closed}", shell=True, check=False)
     assert done.returncode == 0
     assert len(records(jsonl)) == 1 + 12
+
+
+def test_everybody_is_tracked_with_version_2_of_json_lines(sample_clip, tmp_path, capsys):
+    path, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
+    words = ["track", str(sample_clip), "--max-people", "all", "--num-threads", "1"]
+    assert main([*words, "--jsonl", str(path), "--video", str(video)]) == 0
+    header, *frames = records(path)
+    assert (header["version"], len(frames), count_frames(video)) == (2, 100, 100)
+    assert all(frame["people"][0]["person"] == 1 for frame in frames)
+    assert "Person entered: Person 1 entered." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--max-people", "0"], "max_people must be"),
+        (["--max-people", "some"], "expected a whole number or all"),
+        (["--max-people", "2", "--roi", "0,0,9,9"], "--roi says where one person is"),
+        (["--max-people", "2", "--refine", "thin-slicing"], "refine cannot be used"),
+        (["--max-people", "2", "--key-frames", "--selector", "x.onnx"], "--selector chooses"),
+    ],
+)
+def test_what_several_people_exclude_is_wrong_usage(sample_clip, capsys, words, sentence):
+    try:
+        code = main(["track", str(sample_clip), *words])
+    except SystemExit as stop:  # argparse
+        code = stop.code
+    assert code == 2
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Several people in one stream: who is there, who is who, and the pose of each."""

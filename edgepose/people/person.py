@@ -1,0 +1,236 @@
+"""One person who is followed: the pose, where it moves, what the person looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepose.inference.estimator import Image, Keypoints, StageClock
+from edgepose.people.appearance import Description, describe, remembered
+from edgepose.people.motion import PersonMotion
+from edgepose.results import Origin, Person, PersonState, PoseResult
+from edgepose.tracking.deadline import Effort
+from edgepose.tracking.frame import Frame
+from edgepose.tracking.stream import PoseStream
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.text_enum import TextEnum
+
+#: Joints from this score on span a person's box.
+LEAST_SCORE = 0.2
+#: How much the box around joints is enlarged above, below and aside, in parts of its height: it is
+#: to be the box that a detector would draw.
+ABOVE, BELOW, ASIDE = 0.12, 0.10, 0.06
+#: Side of the square around a detected box that the network sees, in parts of its longer side.
+BOX_FACTOR = 1.2
+#: From this distance on, in heights of the box, the region of a person whom the networks skipped is
+#: moved to where the person should be.
+NOTABLE_MOVE = 0.08
+
+
+class Status(TextEnum):
+    """How sure it is that a person is there."""
+
+    TENTATIVE = "tentative"
+    """Detected, but not reported yet: it may be no person."""
+    TRACKED = "tracked"
+    """Followed by the pose."""
+    HIDDEN = "hidden"
+    """Not seen since a moment ago; the pose is predicted."""
+    LOST = "lost"
+    """Not seen for longer; waited for, without a pose."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenPose:
+    """A person's pose in the present frame, not accepted yet.
+
+    Attributes:
+        result: of the person's stream.
+        keypoints: float32 (K, 3).
+        box: float64 (4,) x1, y1, x2, y2.
+        is_guess: it was extrapolated, without a look at the frame.
+    """
+
+    result: PoseResult
+    keypoints: Keypoints
+    box: NDArray[np.float64]
+    is_guess: bool
+
+
+class FollowedPerson:
+    """The state of one person. Not locked.
+
+    Attributes:
+        person_id: the identity; ``None`` while tentative.
+        status: see :class:`Status`.
+        motion: where the person is and moves.
+        appearance: what the person looks like, if known.
+        is_sure: reported after one detection.
+        detections: boxes of the detector that were this person's.
+        undetected: rounds of the detector since, without one.
+        skipped: frames since the networks processed the person.
+        behind: who was seen in this person's place when it became hidden.
+        box: (4,) in which the detector saw the person in the present frame, if it did.
+        pose: in the present frame; ``None`` while tentative or lost.
+
+    Args:
+        stream: follows the person's pose.
+        box: (4,) where the person was detected.
+        frame: in which.
+    """
+
+    def __init__(self, stream: PoseStream, box: NDArray[np.float64], frame: Frame) -> None:
+        self.stream = stream
+        self.person_id: int | None = None
+        self.status = Status.TENTATIVE
+        self.motion = PersonMotion(box, frame.timestamp_ms)
+        self.appearance: Description | None = None
+        self.is_sure = False
+        self.detections = 1
+        self.undetected = 0
+        self.skipped = 0
+        self.behind: FollowedPerson | None = None
+        self.box: NDArray[np.float64] | None = box
+        self.pose: Person | None = None
+        self._seen: Person | None = None
+        self._seen_ms = frame.timestamp_ms
+        self._seen_at = _centre(box)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the networks process the person in every frame, unless told to skip some."""
+        return self.status in (Status.TENTATIVE, Status.TRACKED)
+
+    def look(
+        self, frame: Frame, region: Roi | None, clock: StageClock, effort: Effort
+    ) -> SeenPose | None:
+        """Return the person's pose in the next frame; ``None`` if there is none.
+
+        Args:
+            frame: the frame, without a roi.
+            region: where the person is; ``None`` to go on from the last pose.
+            clock: times the stages.
+            effort: ``SKIP`` to predict the pose.
+        """
+        if effort is Effort.SKIP:
+            result = self.stream.process(frame, clock, effort)
+        else:
+            roi = region or self._region_after_skipping(frame)
+            seen = frame if roi is None else replace(frame, roi=roi)
+            result = self.stream.process(seen, clock, effort)
+        if result.keypoints is None:
+            return None
+        box = pose_box(result.keypoints)
+        return (
+            None if box is None else SeenPose(result, result.keypoints, box, effort is Effort.SKIP)
+        )
+
+    def accept(self, seen: SeenPose, frame: Frame) -> None:
+        """Take in the person's pose in a frame."""
+        self.behind = None
+        self.skipped = self.skipped + 1 if seen.is_guess else 0
+        if not seen.is_guess:
+            self.motion.update(seen.box, frame.timestamp_ms)
+            self._seen_ms, self._seen_at = frame.timestamp_ms, _centre(seen.box)
+        if self.person_id is not None:
+            self.pose = self._seen = _person(self.person_id, seen.result, PersonState.TRACKED)
+
+    def remember_looks(self, image: Image, box: NDArray[np.float64]) -> None:
+        """Take in what the person looks like, seen alone."""
+        self.appearance = remembered(self.appearance, describe(image, box))
+
+    def hide(self, behind: FollowedPerson | None = None) -> None:
+        """Take in that the person is not seen any more.
+
+        Args:
+            behind: who was seen in this person's place.
+        """
+        self.status, self.behind = Status.HIDDEN, behind
+        self.undetected = self.skipped = 0
+        self.stream.reset()
+
+    def stay_hidden(self, frame: Frame) -> None:
+        """Take in that the person was detected, but that the networks see no pose."""
+        self.hide(self.behind)
+        if self.box is not None:
+            self.motion.update(self.box, frame.timestamp_ms)
+
+    def predict(self, timestamp_ms: float, predict_ms: float, frame_size: tuple[int, int]) -> None:
+        """Predict the pose of a hidden person.
+
+        The person is lost if that has lasted too long, or if the pose would leave the frame.
+        """
+        self.pose = None
+        is_long = timestamp_ms - self._seen_ms > predict_ms
+        box = self.motion.predict(timestamp_ms)
+        left, top, right, bottom = box.tolist()
+        leaves = left < 0 or top < 0 or right > frame_size[0] - 1 or bottom > frame_size[1] - 1
+        if is_long or leaves or self._seen is None:
+            self.status = Status.LOST
+            return
+        keypoints = self._seen.keypoints.copy()
+        keypoints[:, :2] += _centre(box) - self._seen_at
+        self.pose = replace(
+            self._seen, keypoints=keypoints, origin=Origin.PREDICTED, state=PersonState.HIDDEN
+        )
+
+    def exchange(self, other: FollowedPerson) -> None:
+        """Give each other's identity and looks: they were mistaken for each other."""
+        self.person_id, other.person_id = other.person_id, self.person_id
+        self.appearance, other.appearance = other.appearance, self.appearance
+
+    def find(self) -> None:
+        """Take in that a hidden or lost person was detected."""
+        self.status = Status.TRACKED
+        self.undetected = self.skipped = 0
+        self.detections += 1
+
+    def _region_after_skipping(self, frame: Frame) -> Roi | None:
+        """Return the region moved along with the person; ``None`` if the last one is as good."""
+        roi = self.stream.next_roi
+        if not self.skipped or roi is None:
+            return None
+        x, y = self.motion.moved(frame.timestamp_ms).tolist()
+        if max(abs(x), abs(y)) < NOTABLE_MOVE * self.motion.height:
+            return None
+        return Roi(roi.x + x, roi.y + y, roi.width, roi.height)
+
+
+def pose_box(keypoints: Keypoints) -> NDArray[np.float64] | None:
+    """Return the box (4,) that a detector would draw around a pose (K, 3); ``None`` for none."""
+    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2].astype(np.float64)
+    if len(joints) < 2:
+        return None
+    (left, top), (right, bottom) = joints.min(axis=0), joints.max(axis=0)
+    height = bottom - top
+    if not height > 0:
+        return None
+    aside = ASIDE * height
+    return np.array([left - aside, top - ABOVE * height, right + aside, bottom + BELOW * height])
+
+
+def box_region(box: NDArray[np.float64]) -> Roi:
+    """Return the square in which the network sees the person of a detected box."""
+    left, top, right, bottom = box[:4].tolist()
+    side = BOX_FACTOR * max(right - left, bottom - top)
+    return Roi.around(((left + right) / 2, (top + bottom) / 2), side)
+
+
+def _centre(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (box[:2] + box[2:4]) / 2
+
+
+def _person(person_id: int, result: PoseResult, state: PersonState) -> Person:
+    if result.keypoints is None or result.origin is None or result.roi is None:
+        raise RuntimeError("A result without a pose was taken for a person.")
+    return Person(
+        person_id,
+        result.keypoints,
+        float(result.keypoints[:, 2].mean()),
+        result.origin,
+        result.key_frame_age or 0,
+        result.roi,
+        state,
+    )

@@ -1,0 +1,103 @@
+"""When the person detector runs, and how many people the pose networks process in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgepose.stats import TOTAL
+from edgepose.tracking.deadline import Deadline
+
+#: The detector never runs on two frames in a row.
+LEAST_FRAMES = 2
+#: While people are lost, new or overlap each other it runs so many times as often.
+URGENCY = 2.0
+#: The weight of the latest frame in what a look is expected to take.
+_WEIGHT = 0.2
+DETECT = "detect"
+
+
+class DetectionSchedule:
+    """Decides for each frame whether the detector runs. Not locked.
+
+    Args:
+        every_ms: how often at least.
+    """
+
+    def __init__(self, every_ms: float) -> None:
+        self._every_ms = every_ms
+        self.reset()
+
+    def reset(self) -> None:
+        """Have the next frame looked at."""
+        self._last_ms: float | None = None
+        self._frames = 0
+
+    def is_due(self, timestamp_ms: float, *, urgent: bool) -> bool:
+        """Whether the detector should run on the next frame; asking changes nothing.
+
+        Args:
+            timestamp_ms: of the frame.
+            urgent: people are lost, new, or overlap each other.
+        """
+        if self._last_ms is None:
+            return True
+        if self._frames + 1 < LEAST_FRAMES:
+            return False
+        interval = self._every_ms / URGENCY if urgent else self._every_ms
+        # A hair less: frames do not come to the millisecond.
+        return timestamp_ms - self._last_ms >= 0.95 * interval
+
+    def passed(self, timestamp_ms: float, *, detected: bool) -> None:
+        """Take in whether the detector ran on a frame."""
+        if detected:
+            self._last_ms, self._frames = timestamp_ms, 0
+        else:
+            self._frames += 1
+
+
+class LookBudget:
+    """Bounds the people that are processed per frame. Not locked.
+
+    Args:
+        looks_per_frame: how many at most; ``None`` for everybody.
+        deadline_ms: what a frame may take, as it is measured; ``None`` for any time. One person
+            is processed in each frame even so.
+
+    Raises:
+        ConfigError: the deadline is no time above 0.
+    """
+
+    def __init__(self, looks_per_frame: int | None, deadline_ms: float | None) -> None:
+        self._most = looks_per_frame
+        self._deadline = None if deadline_ms is None else Deadline(deadline_ms).deadline_ms
+        self._look_ms = self._detect_ms = 0.0
+
+    def looks(self, waited_ms: float, *, detects: bool) -> int | None:
+        """Return how many people may be processed; ``None`` for everybody.
+
+        Args:
+            waited_ms: how long the frame has waited already.
+            detects: the person detector runs on it.
+        """
+        if self._deadline is None or not self._look_ms:
+            return self._most
+        left = self._deadline - waited_ms - (self._detect_ms if detects else 0.0)
+        affordable = max(int(left / self._look_ms), 1)
+        return affordable if self._most is None else min(affordable, self._most)
+
+    def observe(self, latency: Mapping[str, float], looks: int) -> None:
+        """Take in what a frame took.
+
+        Args:
+            latency: ms by stage.
+            looks: how many people were processed.
+        """
+        detect = latency.get(DETECT, 0.0)
+        if detect:
+            self._detect_ms = _blended(self._detect_ms, detect)
+        if looks:
+            self._look_ms = _blended(self._look_ms, (latency[TOTAL] - detect) / looks)
+
+
+def _blended(known: float, seen: float) -> float:
+    return seen if not known else known + _WEIGHT * (seen - known)

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+
+from edgepose.results import Origin, PersonState
+from edgepose_runtime.errors import InferenceError
+
+RED, BLUE = (0, 0, 220), (220, 0, 0)
+
+
+def two(film, apart=300):
+    film.world.people = {"ann": (150, 240, 160), "bob": (150 + apart, 240, 160)}
+    film.world.colours = {"ann": RED, "bob": BLUE}
+
+
+def test_everybody_has_an_identity_and_a_pose_from_the_first_frame(film):
+    two(film)
+    people = film.step()
+    assert [person.person_id for person in people] == [1, 2]
+    assert film.events == [("person_entered", 1), ("person_entered", 2)]
+    for name, person_id in film.who(people).items():
+        keypoints = next(p.keypoints for p in people if p.person_id == person_id)
+        assert np.abs(keypoints - film.world.pose(name)).max() < 2
+    assert {person.state for person in people} == {PersonState.TRACKED}
+
+
+def test_an_empty_scene_has_nobody(film):
+    assert film.steps(30) == [] and film.events == []
+    assert film.world.method.calls == []
+
+
+@pytest.mark.parametrize("in_front", ["ann", "bob"])
+def test_identities_survive_people_who_walk_past_each_other(film, in_front):
+    two(film)
+    film.world.people = dict(sorted(film.world.people.items(), key=lambda p: p[0] != in_front))
+    before = film.who(film.step())
+    for frame in range(75):
+        film.world.people["ann"] = (150 + 4 * frame, 240, 160)
+        film.world.people["bob"] = (450 - 4 * frame, 240, 160)
+        people = film.step()
+        assert len({person.person_id for person in people}) == len(people) <= 2
+    assert film.who(people) == before
+    assert film.stream.next_identity == 3
+
+
+def test_two_people_close_to_each_other_stay_two(film):
+    two(film, apart=60)
+    assert all(len(film.step()) == 2 for _ in range(40))
+    assert film.events == [("person_entered", 1), ("person_entered", 2)]
+
+
+def test_who_is_hidden_for_a_moment_is_predicted_and_goes_on(film):
+    film.world.people = {"ann": (150, 240, 160)}
+    for frame in range(20):
+        film.world.people["ann"] = (150 + 5 * frame, 240, 160)
+        film.step()
+    film.world.people.clear()
+    (hidden,) = film.steps(4)
+    assert (hidden.person_id, hidden.state) == (1, PersonState.HIDDEN)
+    assert hidden.origin is Origin.PREDICTED
+    assert hidden.keypoints[:, 0].mean() == pytest.approx(150 + 5 * 23, abs=12), "it moves on"
+    film.world.people["ann"] = (270, 240, 160)
+    assert film.steps(6)[0].state is PersonState.TRACKED
+    assert film.events == [("person_entered", 1)]
+
+
+def test_who_comes_back_in_time_has_the_same_identity(make_film):
+    film = make_film(remember_s=2.0)
+    film.world.people = {"ann": (150, 240, 160)}
+    film.step()
+    film.world.people.clear()
+    assert film.steps(30) == []
+    film.world.people["ann"] = (180, 240, 160)
+    assert [person.person_id for person in film.steps(12)] == [1]
+    assert film.events == [("person_entered", 1), ("person_lost", 1), ("person_found", 1)]
+
+
+def test_who_comes_back_too_late_is_somebody_new(make_film):
+    film = make_film(remember_s=1.0)
+    film.world.people = {"ann": (150, 240, 160)}
+    film.step()
+    film.world.people.clear()
+    film.steps(40)
+    film.world.people["ann"] = (150, 240, 160)
+    assert [person.person_id for person in film.steps(12)] == [2]
+    assert [kind for kind, _ in film.events] == [
+        *("person_entered", "person_lost", "person_left", "person_entered")
+    ]
+
+
+def test_somebody_who_looks_different_does_not_get_a_lost_identity(film):
+    film.world.people, film.world.colours = {"ann": (150, 240, 160)}, {"ann": RED, "bob": BLUE}
+    film.steps(12)
+    film.world.people.clear()
+    film.steps(20)
+    film.world.people["bob"] = (160, 240, 160)
+    assert [person.person_id for person in film.steps(12)] == [2]
+
+
+def test_a_doubtful_detection_starts_nobody(film):
+    film.world.people, film.world.scores = {"ann": (150, 240, 160)}, {"ann": 0.4}
+    assert film.steps(30) == []
+    film.world.scores["ann"] = 0.8
+    assert len(film.steps(12)) == 1
+    film.world.scores["ann"] = 0.3
+    assert all(len(film.step()) == 1 for _ in range(60)), "to go on it is enough"
+
+
+def test_of_more_people_those_who_were_followed_first_stay(make_film):
+    film = make_film(max_people=2)
+    two(film)
+    film.step()
+    film.world.people = {"cid": (600, 240, 200), **film.world.people}
+    people = film.steps(30)
+    assert film.who(people) == {"ann": 1, "bob": 2}
+
+
+def test_a_bound_on_looks_is_kept_and_starves_nobody(make_film):
+    film = make_film(max_people=20)
+    film.world.people = {f"p{i}": (40 + 60 * i, 240, 100) for i in range(10)}
+    film.step()
+    waits = dict.fromkeys(range(1, 11), 0)
+    for _ in range(40):
+        film.world.method.calls.clear()
+        people = film.step(looks=3)
+        assert film.world.method.count("advance") <= 3
+        assert len(people) == 10
+        for person in people:
+            waited = waits[person.person_id] + 1
+            waits[person.person_id] = waited if person.origin is Origin.PREDICTED else 0
+        assert max(waits.values()) <= 8
+    assert film.events == [("person_entered", i) for i in range(1, 11)]
+
+
+def test_frames_of_another_size_show_the_same_people(film):
+    two(film)
+    before = film.who(film.steps(12))
+    half = film.world.image()[::2, ::2]
+    film.world.people = {
+        name: (x / 2, y / 2, height / 2) for name, (x, y, height) in film.world.people.items()
+    }
+    people = film.step(image=np.ascontiguousarray(half))
+    assert film.who(people) == before
+    assert [kind for kind, _ in film.events] == ["person_entered"] * 2
+
+
+def test_after_a_network_failed_tracking_goes_on(film):
+    two(film)
+    before = film.who(film.step())
+    film.world.method.error = InferenceError("The network failed.")
+    with pytest.raises(InferenceError):
+        film.step()
+    assert film.who(film.steps(3)) == before
+
+
+def test_the_detector_does_not_run_on_every_frame(film):
+    two(film)
+    film.steps(50)
+    assert film.world.detections <= 50 * 40 / 400 + 2
+
+
+def test_a_reset_begins_with_identity_one(film):
+    two(film)
+    film.step()
+    film.stream.reset()
+    assert [person.person_id for person in film.step()] == [1, 2]
+
+
+def test_thousands_of_frames_of_people_who_come_and_go_leave_nothing_behind(make_film):
+    film = make_film(max_people=4, remember_s=0.5, predict_ms=100.0)
+    rng = np.random.default_rng(0)
+    entered = 0
+    for frame in range(1500):
+        if frame % 25 == 0:
+            spots = rng.permutation(4)[: rng.integers(0, 4)]
+            film.world.people = {str(i): (80 + 150 * i, 240, 160) for i in spots}
+        film.step()
+        known = len(film.stream._people)
+        assert known <= 8
+    kinds = [kind for kind, _ in film.events]
+    entered, left = kinds.count("person_entered"), kinds.count("person_left")
+    assert entered == film.stream.next_identity - 1 > 30
+    assert entered - left == known

@@ -1,0 +1,96 @@
+"""Several people through the public tracker."""
+
+import numpy as np
+import pytest
+
+import edgepose
+from edgepose.options import TrackingOptions
+from edgepose.results import Origin, PersonState
+from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose_runtime.errors import ConfigError, RoiError
+
+FRAME = np.zeros((240, 320, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    with edgepose.load(num_threads=1) as model:
+        yield model
+
+
+@pytest.fixture
+def clip(sample_clip):
+    return [frame.image for frame in edgepose.open_source(sample_clip)][:12]
+
+
+def test_one_person_is_person_one():
+    method = FakeMethod(standing_person((160, 120), 120))
+    with edgepose.PoseTracker(fake_model(method)) as tracker:
+        result = tracker.track(FRAME)
+        (person,) = result.people
+        assert (person.person_id, person.state) == (1, PersonState.TRACKED)
+        assert person.keypoints is result.keypoints and person.roi == result.roi
+        method.person = None
+        assert not tracker.track(FRAME).people
+
+
+def test_a_model_without_a_detector_is_refused():
+    with pytest.raises(ConfigError, match="no person detector"):
+        edgepose.PoseTracker(fake_model(FakeMethod()), max_people=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"refine": "thin-slicing"},
+        {"head": "grpc://127.0.0.1:8001"},
+        {"key_frames": edgepose.KeyFrames(lag_frames=4)},
+    ],
+)
+def test_what_is_for_one_person_is_refused_for_several(options):
+    with pytest.raises(ConfigError, match="cannot be used with max_people above 1"):
+        TrackingOptions(max_people=3, **options)
+
+
+def test_everybody_in_a_clip_is_tracked_and_the_main_person_is_the_result(model, clip):
+    events = []
+    with edgepose.PoseTracker(model, max_people="all", on_event=events.append) as tracker:
+        results = [tracker.track(image, timestamp_ms=17.0 * i) for i, image in enumerate(clip)]
+        with pytest.raises(RoiError, match="max_people=1"):
+            tracker.track(clip[0], roi=(0, 0, 100, 100))
+    last = results[-1]
+    assert len(last.people) >= 1
+    assert last.keypoints is last.people[0].keypoints and last.reason is None
+    assert {"detect", "total"} <= set(results[0].latency)
+    assert [event.kind for event in events] == ["person_entered"] * len(last.people)
+    assert all(person.origin is not Origin.PREDICTED for person in last.people)
+
+
+def test_several_people_can_be_streamed_and_submitted(model, clip):
+    with edgepose.PoseTracker(model, max_people=3) as tracker:
+        streamed = list(tracker.stream(iter(clip[:4])))
+    results = []
+    with edgepose.PoseTracker(model, max_people=3, on_result=results.append) as tracker:
+        for image in clip[:4]:
+            tracker.submit(image)
+        tracker.flush()
+    for result in (*streamed, *results):
+        assert result.people and "queue" in result.latency
+    assert [result.frame_id for result in results] == [0, 1, 2, 3]
+
+
+def test_key_frames_are_chosen_for_each_person(model, clip):
+    with edgepose.PoseTracker(model, max_people=3, key_frames="auto") as tracker:
+        results = [tracker.track(image, timestamp_ms=17.0 * i) for i, image in enumerate(clip)]
+    assert all(result.people for result in results)
+    main = [result.people[0] for result in results]
+    assert sum(person.origin is Origin.PREDICTED for person in main) >= len(main) // 2
+    assert all(person.state is PersonState.TRACKED for person in main)
+
+
+def test_a_function_that_invents_a_main_person_is_refused(model, clip):
+    with (
+        edgepose.PoseTracker(model, max_people=2, follow=lambda _: None) as tracker,
+        pytest.raises(ConfigError, match="follow must return one of the people"),
+    ):
+        tracker.track(clip[0])
