@@ -37,7 +37,7 @@ SECONDS = 20.0
 
 
 class Listener:
-    """Keeps what it is told, by source."""
+    """Keeps the notifications, by source."""
 
     def __init__(self):
         self.results = defaultdict(list)
@@ -338,7 +338,7 @@ class TestPool:
 
 
 def test_queues_take_turns_at_tracking_and_delivery():
-    worked, told = [], []
+    worked, delivered = [], []
 
     class Work:
         lag_frames = 0
@@ -351,7 +351,7 @@ def test_queues_take_turns_at_tracking_and_delivery():
             stamp = frame.timestamp_ms
             return [PoseResult(frame.frame_id, stamp, None, "nobody", None, None, None, {}, PENN13)]
 
-    pipeline = Pipeline(lambda queue, _: told.append(queue.name))
+    pipeline = Pipeline(lambda queue, _: delivered.append(queue.name))
     for name, frames in (("first", 4), ("second", 4), ("third", 2)):
         queue = StreamQueue(Work(name), make_policy("every-frame"), StatsRecorder(), name)
         for _ in range(frames):
@@ -362,7 +362,7 @@ def test_queues_take_turns_at_tracking_and_delivery():
     assert pipeline.scheduler.wait_for_end(SECONDS)
     pipeline.close(SECONDS)
     assert worked == ["first", "second", "third"] * 2 + ["first", "second"] * 2
-    assert sorted(told) == sorted([*worked, "first", "second", "third"])
+    assert sorted(delivered) == sorted([*worked, "first", "second", "third"])
 
 
 def test_inferences_side_by_side_agree_with_single_ones(puppet_bundle, puppet):

@@ -38,14 +38,14 @@ def test_the_manifest_tells_what_int8_cost_and_how_it_was_made(float_bundle, tmp
     bundle, report = quantise_bundle(float_bundle, tmp_path / "out", options)
     manifest = load_bundle(bundle.path).manifest
     assert (manifest.name, manifest.precision, manifest.weights) == ("tiny-int8", "int8", "int8")
-    told = manifest.accuracy["int8"]
-    assert set(told["float layers"]) == {"head", "step"}
-    assert told["calibration"]["frames"] == {"head": 2, "step": 20}
-    assert told["calibration"]["clips"] == ["clip0", "clip2", "clip4", "clip6"]
-    assert len(told["tracking, float32 and int8"]) == len(told["head, float32 and int8"]) == 2
-    assert max(told["ONNX Runtime against OpenVINO"].values()) < int8.LARGEST_DISAGREEMENT
+    facts = manifest.accuracy["int8"]
+    assert set(facts["float layers"]) == {"head", "step"}
+    assert facts["calibration"]["frames"] == {"head": 2, "step": 20}
+    assert facts["calibration"]["clips"] == ["clip0", "clip2", "clip4", "clip6"]
+    assert len(facts["tracking, float32 and int8"]) == len(facts["head, float32 and int8"]) == 2
+    assert max(facts["ONNX Runtime against OpenVINO"].values()) < int8.LARGEST_DISAGREEMENT
     assert set(report.losses) == {"tracking", "head"}
-    json.dumps(told)
+    json.dumps(facts)
 
 
 def test_layers_that_have_learned_to_round_are_not_searched(

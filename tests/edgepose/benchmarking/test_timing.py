@@ -87,9 +87,9 @@ def test_a_step_may_say_nothing():
 
 
 def test_each_turn_is_reported():
-    told = []
-    measure(Recorder("a", "b").tasks, Plan(rounds=3, calls=1, warmup_ms=0), told.append)
-    assert sorted(told) == ["a"] * 3 + ["b"] * 3
+    reported = []
+    measure(Recorder("a", "b").tasks, Plan(rounds=3, calls=1, warmup_ms=0), reported.append)
+    assert sorted(reported) == ["a"] * 3 + ["b"] * 3
 
 
 @pytest.mark.parametrize("options", [{"rounds": 0}, {"calls": 0}])

@@ -169,10 +169,10 @@ class TestLag:
 
         options = TrackingOptions(key_frames=KeyFrames(lag_frames=4))
         work = options.new_step(model)
-        told = []
+        ready = []
         for index, frame in enumerate(walk(12)[0]):
-            told.append([r.frame_id for r in work.run(Frame(index, frame, 33.0 * index))])
-        assert told == [[]] * 4 + [[index] for index in range(8)]
+            ready.append([r.frame_id for r in work.run(Frame(index, frame, 33.0 * index))])
+        assert ready == [[]] * 4 + [[index] for index in range(8)]
         assert [result.frame_id for result in work.flush()] == [8, 9, 10, 11]
         assert work.flush() == []
 

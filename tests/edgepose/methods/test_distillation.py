@@ -141,9 +141,9 @@ def test_streams_of_a_pool_share_batches_but_no_state(kernel_bundle, puppet):
             pool.add([puppet(center)] * 6, name)
         assert pool.wait(60)
     for name, center in centers.items():
-        told, person = found[name], standing_person(center, 160)
-        assert [result.origin for result in told] == [Origin.INITIALISED, *[Origin.MATCHED] * 5]
-        np.testing.assert_allclose(told[-1].keypoints[:, :2], person[:, :2], atol=6)
+        results, person = found[name], standing_person(center, 160)
+        assert [result.origin for result in results] == [Origin.INITIALISED, *[Origin.MATCHED] * 5]
+        np.testing.assert_allclose(results[-1].keypoints[:, :2], person[:, :2], atol=6)
 
 
 def test_neighbouring_frames_refine_what_was_matched(model, puppet):

@@ -298,39 +298,39 @@ def test_an_answer_that_cannot_be_carried_is_dropped(new_tracker, method):
 
 
 def test_events_of_the_server_are_told_with_the_next_frame(new_tracker):
-    told = []
-    tracker, server = new_tracker(on_event=told.append)
+    events = []
+    tracker, server = new_tracker(on_event=events.append)
     track(tracker)
     server.tell(False, "It is gone.")
     server.tell(True, "It is back.")
-    assert not told
+    assert not events
     track(tracker)
-    assert [event.kind for event in told] == [EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED]
-    assert told[0].detail == "It is gone."
-    assert told[0].timestamp_ms == track.now
+    assert [event.kind for event in events] == [EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED]
+    assert events[0].detail == "It is gone."
+    assert events[0].timestamp_ms == track.now
 
 
 def test_who_is_told_of_an_event_may_call_the_tracker(new_tracker):
-    told = threading.Event()
-    tracker, server = new_tracker(on_event=lambda _: (tracker.reset(), told.set()))
+    notified = threading.Event()
+    tracker, server = new_tracker(on_event=lambda _: (tracker.reset(), notified.set()))
     server.tell(False, "It is gone.")
     thread = threading.Thread(target=track, args=(tracker,), daemon=True)
     thread.start()
-    assert told.wait(20)
+    assert notified.wait(20)
     thread.join()
 
 
 def test_events_of_the_server_do_not_begin_a_new_track(new_tracker, method):
-    told = []
+    events = []
     results = []
-    tracker, server = new_tracker(on_event=told.append, on_result=results.append)
+    tracker, server = new_tracker(on_event=events.append, on_result=results.append)
     tracker.submit(FRAME, 0.0)
     tracker.flush()
     server.tell(False, "It is gone.")
     for step in range(1, 4):
         tracker.submit(FRAME, 40.0 * step)
         tracker.flush()
-    assert [event.kind for event in told] == [EventKind.HEAD_LOST]
+    assert [event.kind for event in events] == [EventKind.HEAD_LOST]
     assert [str(result.origin) for result in results] == ["initialised"] + ["propagated"] * 3
 
 

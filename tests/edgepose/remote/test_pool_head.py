@@ -86,7 +86,7 @@ class Gated:
 
 
 class Listener:
-    """Keeps what it is told, by source, and waits for it."""
+    """Keeps the notifications, by source, and waits for it."""
 
     def __init__(self):
         self._changed = threading.Condition()

@@ -52,7 +52,7 @@ class GatedMethod(FakeMethod):
 
 
 class Listener:
-    """Keeps what it is told, and on which thread."""
+    """Keeps the notifications, and on which thread."""
 
     def __init__(self):
         self.results, self.drops, self.errors = [], [], []
@@ -188,22 +188,22 @@ class TestResults:
 
 
 def test_frames_that_come_while_a_reset_waits_for_the_network_are_dropped_with_it():
-    told = []
-    pipeline = Pipeline(lambda _, notice: told.append(notice), workers=0)  # this thread works
+    delivered = []
+    pipeline = Pipeline(lambda _, notice: delivered.append(notice), workers=0)  # this thread works
     queue = StreamQueue(None, make_policy("every-frame"), StatsRecorder())
     pipeline.scheduler.add(queue)
     pipeline.start()
     pipeline.scheduler.submit(queue, FRAME, 10.0)
     _, job = pipeline.scheduler.next_job()
     wait = in_thread(lambda: pipeline.scheduler.reset(queue, StatsRecorder(), lambda: None))
-    while not (queue.has_notification or told):
+    while not (queue.has_notification or delivered):
         pass  # the frame in work is being dropped, under the lock
     pipeline.scheduler.submit(queue, FRAME, 20.0)  # gets the lock when the reset waits
     pipeline.scheduler.finish(queue, job, [])
     assert wait() is None
     assert pipeline.scheduler.submit(queue, FRAME, 0.0) == 0
     pipeline.close(SECONDS, drain=False)
-    assert told == [
+    assert delivered == [
         FrameDrop(0, 10.0, DropReason.RESET),
         FrameDrop(1, 20.0, DropReason.RESET),
         FrameDrop(0, 0.0, DropReason.CLOSED),
@@ -263,16 +263,16 @@ class TestPolicies:
         assert tracker.stats.drops == {"superseded": 8}
 
     def test_a_slow_callback_slows_only_itself(self, method):
-        gate, told = threading.Event(), threading.Event()
+        gate, called = threading.Event(), threading.Event()
 
         def slow(result):
-            told.set()
+            called.set()
             assert gate.wait(SECONDS)
 
         with make_tracker(method, policy="latest", on_result=slow) as tracker:
             for _ in range(40):
                 tracker.submit(FRAME)
-            assert told.wait(SECONDS)
+            assert called.wait(SECONDS)
             before = tracker.submit(FRAME)
             assert before == 40
             gate.set()
@@ -328,10 +328,10 @@ class TestErrors:
         assert (stats.poses, stats.errors, stats.callback_errors) == (3, 0, 3)
 
     def test_without_on_error_it_is_raised_by_close_and_tracking_goes_on(self, method):
-        told = []
+        delivered = []
 
         def fail(result):
-            told.append(result.frame_id)
+            delivered.append(result.frame_id)
             raise KeyError(result.frame_id)
 
         tracker = make_tracker(method, on_result=fail)
@@ -339,7 +339,7 @@ class TestErrors:
             tracker.submit(FRAME)
         with pytest.raises(KeyError, match="0"):
             tracker.close()
-        assert told == [0, 1, 2]
+        assert delivered == [0, 1, 2]
 
     def test_an_exception_in_on_error_is_raised_by_close_with_its_cause(self, method):
         def fail(_):
@@ -453,16 +453,16 @@ class TestClose:
         method.gate.set()
 
     def test_a_callback_that_blocks_for_ever_does_not_block_close(self, method):
-        for_ever, told = threading.Event(), threading.Event()
+        for_ever, called = threading.Event(), threading.Event()
 
         def block(_):
-            told.set()
+            called.set()
             for_ever.wait()
 
         tracker = make_tracker(method, on_result=block)
         for _ in range(4):
             tracker.submit(FRAME)
-        assert told.wait(SECONDS)
+        assert called.wait(SECONDS)
         wait = in_thread(lambda: tracker.close(timeout=0.01))
         assert wait() is None
         stats = tracker.stats
@@ -492,10 +492,10 @@ class TestClose:
         assert tracker.stats.frames == len(sent)
 
     def test_in_a_callback_it_returns_at_once(self, method):
-        told = []
+        delivered = []
 
         def stop(result):
-            told.append(result.frame_id)
+            delivered.append(result.frame_id)
             tracker.close()
 
         tracker = make_tracker(method, on_result=stop)
@@ -505,7 +505,7 @@ class TestClose:
             thread.join(SECONDS)
             assert not thread.is_alive()
         tracker.close()
-        assert told == [0]
+        assert delivered == [0]
 
     def test_in_a_callback_it_releases_the_networks_too(self, method, monkeypatch):
         released = threading.Event()

@@ -290,12 +290,12 @@ def test_closing_the_tracker_ends_the_loop(method):
     def consume():
         for result in tracker.stream(ScriptedSource([FRAME, go_on.wait, FRAME])):
             results.append(result)
-            told.set()
+            notified.set()
 
-    told = threading.Event()
+    notified = threading.Event()
     consumer = threading.Thread(target=consume)
     consumer.start()
-    assert told.wait(SECONDS)
+    assert notified.wait(SECONDS)
     tracker.close()
     go_on.set()
     consumer.join(SECONDS)

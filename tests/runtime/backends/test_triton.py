@@ -72,7 +72,7 @@ def server(graph):
 @pytest.fixture
 def connect(server, graph):
     opened = []
-    told = []
+    notifications = []
 
     def connect(settings=PATIENT, **expected):
         wanted = {"name": "tiny", "inputs": (INPUT,), "outputs": (OUTPUT,), **expected}
@@ -80,9 +80,9 @@ def connect(server, graph):
             ServerAddress.parse(server.address),
             Expected(**wanted),
             settings,
-            listener=lambda *news: told.append(news),
+            listener=lambda *news: notifications.append(news),
         )
-        network.told = told
+        network.notifications = notifications
         opened.append(network)
         return network
 
@@ -171,7 +171,9 @@ def test_a_wrong_token_is_refused_and_stands_in_no_log(connect, server, caplog):
     for _ in range(3):
         assert fault_of(network) is ServerFault.REFUSED
     assert network.state is BreakerState.OPEN
-    assert SECRET not in caplog.text + repr(network.told) + repr(ServerSettings(token=SECRET))
+    assert SECRET not in caplog.text + repr(network.notifications) + repr(
+        ServerSettings(token=SECRET)
+    )
 
 
 def test_the_right_token_is_accepted(connect, server):
@@ -187,7 +189,7 @@ def test_a_killed_server_is_left_alone_and_found_again(connect, server):
     assert faults == [ServerFault.UNREACHABLE] * 3 + [ServerFault.CIRCUIT_OPEN]
     server.start()
     assert_comes_back(network)
-    assert [there for there, _ in network.told] == [False, True]
+    assert [there for there, _ in network.notifications] == [False, True]
 
 
 def test_a_frozen_server_costs_a_deadline_and_is_found_again(connect, server):

@@ -50,8 +50,10 @@ def test_the_winner_explains_each_value(scores, spring):
     y, x = np.indices(scores.shape[1:])
     dx, dy = x - found.columns[0], y - found.rows[0]
     costs = ax * dx**2 + bx * dx + ay * dy**2 + by * dy
-    told = scores[0][found.rows[0], found.columns[0]] - costs
-    np.testing.assert_allclose(told, found.values[0], atol=1e-5 * max(1, np.abs(told).max()))
+    recomputed = scores[0][found.rows[0], found.columns[0]] - costs
+    np.testing.assert_allclose(
+        recomputed, found.values[0], atol=1e-5 * max(1, np.abs(recomputed).max())
+    )
     wanted = brute_force(scores[0].astype(float), spring)
     tolerance = 1e-5 * max(1, float(np.abs(wanted).max()))
     np.testing.assert_allclose(found.values[0], wanted, atol=tolerance)
