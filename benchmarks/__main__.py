@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     absence,
     accuracy,
+    attack,
     drift,
     hpim,
     keyframes,
@@ -27,6 +28,7 @@ PARTS = {
     "soak": soak.main,
     "streams": streams.main,
     "absence": absence.main,
+    "attack": attack.main,
     "search": search.main,
     "server": server.main,
     "overhead": overhead.main,

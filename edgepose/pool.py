@@ -293,6 +293,8 @@ class TrackerPool(ManagedResource):
 def _open(
     model: str | Path | PoseModel, engine: EngineOptions, batching: bool | None
 ) -> SharedModel:
+    if batching is not None and not isinstance(batching, bool):
+        raise ConfigError(f"batching must be True, False or None; got {batching!r}.")
     if isinstance(model, PoseModel):
         if batching:
             raise ConfigError(

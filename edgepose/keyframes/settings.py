@@ -65,6 +65,6 @@ def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:
     """
     if value is None or isinstance(value, KeyFrames):
         return value
-    if value == AUTO:
+    if str(value) == AUTO:  # what is no text may compare in a way of its own, such as arrays
         return KeyFrames()
     raise ConfigError(f"key_frames must be {AUTO!r}, KeyFrames(...) or None; got {value!r}.")

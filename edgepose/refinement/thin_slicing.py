@@ -18,6 +18,7 @@ from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
 from edgepose.tracking.strategies import Refinement, TrackedFrame
 from edgepose_runtime.bundles.springs_json import read_springs
+from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
@@ -33,6 +34,8 @@ Keypoints = NDArray[np.float32]
 REFINE = "refine"
 #: Side of the crops that optical flow is computed on, in pixels.
 FLOW_SIZE = 128
+#: Later frames that a pose can wait for: each is kept in memory.
+LONGEST_LAG = 100
 #: Frames further apart than this, in ms, are no neighbours.
 LONGEST_STEP_MS = 250.0
 
@@ -46,8 +49,8 @@ class ThinSlicing:
         PoseTracker("ppn-swift", refine=ThinSlicing(lag_frames=2), on_result=show)
 
     Attributes:
-        lag_frames: how many later frames a pose waits for; its result comes so much later. With 0
-            only earlier frames help.
+        lag_frames: how many later frames a pose waits for, up to 100; its result comes so much
+            later. With 0 only earlier frames help.
         springs: parameters, or a file of them; ``None`` for those of the bundle.
         flow: ``"dis"``, ``"farneback"``, ``"none"`` or a function; see ``OpticalFlow``.
         check_flow: compute the flow forward and backward, and ignore it where they disagree. That
@@ -60,10 +63,15 @@ class ThinSlicing:
     check_flow: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.lag_frames, bool) or not isinstance(self.lag_frames, int):
-            raise ConfigError(f"lag_frames must be a whole number, not {self.lag_frames!r}.")
-        if self.lag_frames < 0:
-            raise ConfigError(f"lag_frames must be from 0 up, not {self.lag_frames}.")
+        if not is_whole_number(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
+            raise ConfigError(
+                f"lag_frames must be a whole number of frames from 0 to {LONGEST_LAG}, each of "
+                f"which is kept in memory; got {self.lag_frames!r}."
+            )
+        if not isinstance(self.springs, (Springs, str, Path, type(None))):
+            raise ConfigError(f"springs must be Springs, a file or None; got {self.springs!r}.")
+        if not isinstance(self.flow, str) and not callable(self.flow):
+            raise ConfigError(f"flow must be a name or a function; got {self.flow!r}.")
         if isinstance(self.flow, str):
             optical_flow(self.flow)
 
@@ -98,7 +106,7 @@ def refinement(refine: str | Refinement | None) -> Refinement | None:
     """
     if refine is None or (not isinstance(refine, str) and hasattr(refine, "new_refiner")):
         return refine
-    if refine != "thin-slicing":
+    if not isinstance(refine, str) or refine != "thin-slicing":
         raise ConfigError(
             f'refine must be "thin-slicing", ThinSlicing(...) or None; got {refine!r}.'
         )

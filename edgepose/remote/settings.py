@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgepose_runtime.backends.triton import ServerAddress, ServerSettings
+from edgepose_runtime.checks import is_finite_number, require_whole
 from edgepose_runtime.errors import ConfigError
 
 #: What the bundle's own head is for beside a remote one: to step in while that is away, or nothing.
@@ -38,20 +39,22 @@ class RemoteHead:
 
     def __post_init__(self) -> None:
         ServerAddress.parse(self.address)
-        for name in ("remembered", "shortest_gap"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)!r}.")
-        if not 0 <= self.least_trusted <= 1:
+        if self.sha256 is not None and not isinstance(self.sha256, str):
+            raise ConfigError(f"sha256 must be text or None; got {self.sha256!r}.")
+        if not isinstance(self.server, ServerSettings):
+            raise ConfigError(f"server must be ServerSettings(...); got {self.server!r}.")
+        require_whole(self, ("remembered", "shortest_gap"), 1)
+        if not is_finite_number(self.least_trusted) or not 0 <= self.least_trusted <= 1:
             raise ConfigError(f"least_trusted must be from 0 to 1; got {self.least_trusted!r}.")
 
 
-def remote_head(head: str | RemoteHead | None, local: str) -> RemoteHead | None:
+def remote_head(head: str | RemoteHead | None, local: object) -> RemoteHead | None:
     """Return the settings that the options of a tracker stand for.
 
     Raises:
         ConfigError: an option has no such value.
     """
-    if local not in LOCAL:
+    if not isinstance(local, str) or local not in LOCAL:
         raise ConfigError(f"head_local must be {' or '.join(map(repr, LOCAL))}; got {local!r}.")
     if head is None or isinstance(head, RemoteHead):
         return head

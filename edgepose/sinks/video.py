@@ -15,6 +15,7 @@ from edgepose_runtime.capture.containers import missing_bytes
 from edgepose_runtime.capture.video import has_utf8_name
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
+from edgepose_runtime.files import as_path
 from edgepose_runtime.geometry.crop import as_bgr
 
 Image = NDArray[np.uint8]
@@ -55,7 +56,7 @@ class VideoSink(Closable):
     """
 
     def __init__(self, path: str | Path, *, fps: float) -> None:
-        self._path = Path(path)
+        self._path = as_path(path)
         _check_name(self._path)
         if not 0 < fps < 1000:
             raise ConfigError(f"A video needs a rate above 0 and below 1000 fps, got {fps}.")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
+from edgepose_runtime.checks import checked_timeout
 from edgepose_runtime.errors import ClosedError, ConfigError
 
 
@@ -129,8 +130,10 @@ class LockedLifecycle:
 
         Raises:
             ClosedError: it ended.
-            ConfigError: this is a callback.
+            ConfigError: this is a callback, or the timeout is no finite number from 0 up.
         """
+        if timeout is not None:
+            timeout = checked_timeout(timeout)
         if self.is_in_callback:
             raise ConfigError(f"{call} was called in a callback, and would wait for itself.")
         done = self.changed.wait_for(lambda: condition() or self.ended, timeout)

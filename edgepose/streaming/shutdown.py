@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from edgepose_runtime.checks import checked_timeout
+
 logger = logging.getLogger("edgepose")
 
 Owner = TypeVar("Owner", bound="ManagedResource")
@@ -35,9 +37,10 @@ class ManagedResource(ABC):
             timeout: seconds for what waits.
 
         Raises:
+            ConfigError: the timeout is no finite number, or below 0; nothing was closed.
             Exception: the first error that no ``on_error`` handled.
         """
-        error = self._close(timeout, drain=True)
+        error = self._close(checked_timeout(timeout), drain=True)
         if error is not None:
             raise error
 

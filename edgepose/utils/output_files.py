@@ -8,8 +8,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from edgepose_runtime.errors import ClosedError, OutputError
-from edgepose_runtime.files import exists, shown
+from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
+from edgepose_runtime.files import as_path, exists, shown
+
+#: What the names of diagrams end in.
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 class AppendedFile:
@@ -32,7 +35,7 @@ class AppendedFile:
     """
 
     def __init__(self, path: str | Path, head: bytes = b"") -> None:
-        self.path = Path(path)
+        self.path = as_path(path)
         check_writable(self.path)
         self.closed = False
         self.size = len(head)
@@ -157,11 +160,22 @@ def create_file(path: str | Path) -> BinaryIO:
     Raises:
         OutputError: the file cannot be written.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         return path.open("wb", buffering=0)
     except (OSError, ValueError) as error:
         raise OutputError(f"Cannot write to '{shown(path)}': {_why(path, error)}.") from error
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a path for a diagram whose name does not end as one of a picture.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        endings = ", ".join(PICTURE_SUFFIXES)
+        raise ConfigError(f"The picture '{shown(path)}' must have a name that ends in {endings}.")
 
 
 def check_writable(path: str | Path) -> None:
@@ -172,7 +186,7 @@ def check_writable(path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    path = Path(path)
+    path = as_path(path)
     existed = exists(path)
     if existed and path.is_fifo():
         return

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.redaction import redact
 
 # A sentence with a name in it stays one that people read.
 _LONGEST_SHOWN = 200
+
+
+def as_path(path: object) -> Path:
+    """Return a path that is given as text or as a path.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(path, (str, Path)):
+        return Path(path)
+    raise ConfigError(f"A path is text or a pathlib.Path; got {path!r}.")
 
 
 def exists(path: Path) -> bool:

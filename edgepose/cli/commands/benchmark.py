@@ -24,12 +24,11 @@ from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.utils.arguments import comma_separated, whole_number
 from edgepose.utils.machine import describe_machine
-from edgepose.utils.output_files import check_writable, create_file
+from edgepose.utils.output_files import check_picture, check_writable, create_file
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError
 
 NO_PEERS = "none"
-PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -151,9 +150,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _check_plot(args: argparse.Namespace) -> None:
     require_packages("benchmark --plot", "benchmark", "matplotlib")
-    if args.plot.suffix.lower() not in PICTURE_SUFFIXES:
-        endings = ", ".join(PICTURE_SUFFIXES)
-        raise ConfigError(f"The picture '{args.plot}' must have a name that ends in {endings}.")
+    check_picture(args.plot)
     if not (args.accuracy_from or _has_data(args)):
         raise DataError(
             "The picture shows accuracy over time, and there are no annotated clips: give "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgepose.cli.extras import require_packages
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, bundle_path, load
 from edgepose.utils.arguments import share, whole_number
-from edgepose.utils.output_files import check_writable, create_file
+from edgepose.utils.output_files import check_picture, check_writable, create_file
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.bundles.bundle import load_bundle, with_springs
 from edgepose_runtime.bundles.springs_json import dump_springs, read_springs
@@ -93,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         )
     for path in filter(None, (args.out, args.plot, args.windows)):
         check_writable(path)
+    if args.plot is not None:
+        check_picture(args.plot)
     springs = read_springs(args.springs) if args.springs is not None else _learned(args)
     if args.out is not None:
         with create_file(args.out) as file:

@@ -56,9 +56,13 @@ def open_source(
 
     Raises:
         SourceError: it is missing, empty or cannot be read.
-        ConfigError: frames cannot come from such an object, or ``fps`` is no frame rate.
+        ConfigError: frames cannot come from such an object, or an option has no such value.
     """
     require_fps(fps)
+    if live is not None and not isinstance(live, LiveSettings):
+        raise ConfigError(f"live must be LiveSettings(...) or None; got {live!r}.")
+    if on_event is not None and not callable(on_event):
+        raise ConfigError(f"on_event must be a function or None; got {on_event!r}.")
     opened = _open(source, fps, allow_damaged, live)
     if on_event is not None:
         opened.subscribe(on_event)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
@@ -156,5 +157,5 @@ def require_fps(fps: float | None) -> None:
     Raises:
         ConfigError: it is something else.
     """
-    if fps is not None and not (fps > 0 and math.isfinite(fps)):
-        raise ConfigError(f"fps must be a finite number above 0, or None; got {fps}.")
+    if fps is not None and not (is_finite_number(fps) and fps > 0):
+        raise ConfigError(f"fps must be a finite number above 0, or None; got {fps!r}.")

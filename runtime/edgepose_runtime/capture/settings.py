@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from edgepose_runtime.checks import is_finite_number
+from edgepose_runtime.checks import is_finite_number, is_whole_number
 from edgepose_runtime.errors import ConfigError
 
 
@@ -42,5 +42,9 @@ class LiveSettings:
                 raise ConfigError(
                     f"{name} must be a finite number of seconds, 0 or above; got {value}."
                 )
-        if self.attempts is not None and self.attempts < 0:
-            raise ConfigError(f"attempts must be 0 or above, or None; got {self.attempts}.")
+        if self.attempts is not None and not (
+            is_whole_number(self.attempts) and self.attempts >= 0
+        ):
+            raise ConfigError(
+                f"attempts must be a whole number, 0 or above, or None; got {self.attempts!r}."
+            )

@@ -9,6 +9,10 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 
+#: Timestamps closer together, in ms, count as this far apart: speeds stay finite.
+SHORTEST_STEP_MS = 1e-3
+
+
 def trusted_joints(keypoints: Floats, min_score: float) -> NDArray[np.bool_]:
     """Say which joints (K, 3) of x, y, score are finite and score at least so much, (K,)."""
     finite = np.isfinite(keypoints).all(axis=1)

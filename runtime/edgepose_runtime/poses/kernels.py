@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.jit import kernel
+from edgepose_runtime.poses.joints import SHORTEST_STEP_MS
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -123,7 +124,7 @@ def smooth_joints(
         if not math.isfinite(x + y):
             out[k, 0], out[k, 1] = np.nan, np.nan
             continue
-        elapsed = timestamp_ms - seen_ms[k]
+        elapsed = max(timestamp_ms - seen_ms[k], SHORTEST_STEP_MS)
         seen_ms[k] = timestamp_ms
         if elapsed <= max_gap:
             seconds = elapsed / 1000

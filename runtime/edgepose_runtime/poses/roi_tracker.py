@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi, box_roi, joints_roi
 from edgepose_runtime.poses.joints import trusted_joints
@@ -51,12 +52,14 @@ class RoiTrackerSettings:
 
     def __post_init__(self) -> None:
         for name in ("score_threshold", "min_joints"):
-            if not 0 <= getattr(self, name) <= 1:
+            value = getattr(self, name)
+            if not is_finite_number(value) or not 0 <= value <= 1:
                 raise ConfigError(
                     f"The region tracker's {name} must be from 0 to 1; got {getattr(self, name)!r}."
                 )
         for name in ("min_extent_px", "margin", "patience", "hold_ms", "shrink_ms"):
-            if not 0 <= getattr(self, name) < math.inf:
+            value = getattr(self, name)
+            if not is_finite_number(value) or value < 0:
                 raise ConfigError(
                     f"The region tracker's {name} must be 0 or more; got {getattr(self, name)!r}."
                 )

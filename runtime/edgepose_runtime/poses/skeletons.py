@@ -152,6 +152,6 @@ def get_skeleton(name: str) -> Skeleton:
     """
     try:
         return _SKELETONS[name]
-    except KeyError:
+    except (KeyError, TypeError):  # the latter of what cannot be a key
         known = ", ".join(_SKELETONS)
         raise ConfigError(f"There is no skeleton {name!r}; edgepose has {known}.") from None

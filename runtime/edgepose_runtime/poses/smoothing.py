@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError, TimestampError
+from edgepose_runtime.poses.joints import SHORTEST_STEP_MS
 
 Doubles = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class OneEuroSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value == math.inf and field.name == "jump_speed":
+            if field.name == "jump_speed" and isinstance(value, float) and value == math.inf:
                 continue
             if not is_finite_number(value) or value < 0 or (value == 0 and field.name != "beta"):
                 raise ConfigError(
@@ -148,7 +149,8 @@ def smooth_numpy(
     """Do what :meth:`OneEuroFilter.apply` does, and update ``memory``."""
     measured = np.asarray(points, dtype=np.float64)
     before, smoothed_before, velocity_before = memory.joints
-    seconds = (timestamp_ms - memory.seen_ms[:, None]) / 1000
+    elapsed = np.maximum(timestamp_ms - memory.seen_ms[:, None], SHORTEST_STEP_MS)
+    seconds = elapsed / 1000
     present = np.isfinite(measured.sum(axis=1, keepdims=True))
     known = seconds * 1000 <= settings.max_gap_ms
 

@@ -150,3 +150,12 @@ def test_time_must_run_forward(timestamp_ms):
 def test_settings_out_of_range_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         OneEuroSettings(**wrong)
+
+
+def test_times_that_hardly_differ_give_finite_joints():
+    """Divided by 1000, the smallest number above 0 is 0."""
+    smoother = OneEuroFilter()
+    for x, stamp in enumerate([0.0, 5e-324, 1e-320, 1e-300, 1e-9, 40.0]):
+        smoothed = smoother.apply([[100.0 + x, 50.0]], stamp, 100.0)
+        assert np.isfinite(smoothed).all()
+        assert 100 <= smoothed[0, 0] <= 100 + x

@@ -38,6 +38,8 @@ class ServerAddress:
         Raises:
             ConfigError: it is no such address.
         """
+        if not isinstance(text, str):
+            raise ConfigError(f"A server's address is text; got {text!r}.")
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port

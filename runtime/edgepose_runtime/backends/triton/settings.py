@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from edgepose_runtime.checks import is_finite_number
+from edgepose_runtime.checks import is_finite_number, require_whole
 from edgepose_runtime.errors import ConfigError
 
 
@@ -58,9 +58,12 @@ class ServerSettings:
                 raise ConfigError(
                     f"{name} must be a finite number of seconds, 0 or above; got {value!r}."
                 )
-        for name, least in (("retries", 0), ("failures", 1), ("in_flight", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} must be {least} or more; got {getattr(self, name)!r}.")
+        require_whole(self, ("retries",), 0)
+        require_whole(self, ("failures", "in_flight", "largest_answer"), 1)
+        for name, kinds in (("model", str), ("token", str), ("root_certificates", (str, Path))):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kinds):
+                raise ConfigError(f"{name} must be text or None, not a {type(value).__name__}.")
         if self.deadline_s == 0:
             raise ConfigError("deadline_s must be above 0: no server answers in no time.")
 

@@ -16,3 +16,8 @@ def test_perturbed_frames_alone_need_some(tmp_path, capsys):
     options = ["--perturbed-only", "--perturbed", "0", "--out", str(tmp_path / "springs.json")]
     assert main(["springs", *options]) == 2
     assert "--perturbed" in capsys.readouterr().err
+
+
+def test_a_diagram_needs_a_name_of_a_picture_before_anything_is_learned(tmp_path, capsys):
+    assert main(["springs", "--plot", str(tmp_path / "springs.0")]) == 2
+    assert "must have a name that ends in .png, .svg, .pdf" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""The short form of ``python -m benchmarks attack``, with fixed seeds, and how it finds things."""
+
+import random
+
+import pytest
+
+from benchmarks.attack import children, main
+from benchmarks.attack.children import CRASHED, HUNG, Report
+from benchmarks.attack.kinds import KINDS
+from benchmarks.attack.outcome import DONE, REFUSED, UNTYPED, Input, attempt
+from edgepose_runtime.errors import ConfigError, DataError
+
+#: Inputs of each kind: some seconds of them.
+SHORT = {"calls": 250, "commands": 40}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_input_is_done_or_refused_with_an_error_of_ours(kind, tmp_path, monkeypatch):
+    bad = []
+    for seed in range(SHORT[kind]):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        given = KINDS[kind](random.Random(seed), folder)
+        outcome = attempt(given)
+        if outcome.end == UNTYPED:
+            bad.append((seed, given.name, outcome.detail))
+    assert not bad
+
+
+@pytest.mark.parametrize(
+    ("run", "end"),
+    [
+        (lambda: None, DONE),
+        (lambda: (_ for _ in ()).throw(ConfigError("It is none.")), REFUSED),
+        (lambda: 1 / 0, UNTYPED),
+    ],
+)
+def test_how_an_input_ends_is_told(run, end):
+    assert attempt(Input("a call", lambda: list(run() or ()))).end == end
+
+
+def test_what_crashes_or_hangs_a_process_is_reported_and_the_rest_goes_on(monkeypatch):
+    """Instead of the real inputs, a process that says what ours would say."""
+    program = (
+        "import json, os, sys, time\n"
+        "for seed in map(int, sys.argv[1:]):\n"
+        "    report = {'kind': 'k', 'seed': seed}\n"
+        "    say = lambda end: print(json.dumps({**report, 'end': end}), flush=True)\n"
+        "    say('begun')\n"
+        "    if seed == 1: os.abort()\n"
+        "    if seed == 3: time.sleep(60)\n"
+        "    say('done')\n"
+    )
+    started = children.subprocess.Popen
+
+    def start(words, **options):
+        return started([words[0], "-c", program, *words[4:]], **options)
+
+    monkeypatch.setattr(children.subprocess, "Popen", start)
+    monkeypatch.setattr(children, "INPUT_S", 1.0)
+    reports = children.run_inputs("k", range(5), batch=10)
+    assert {report.seed: report.end for report in reports} == {
+        0: DONE, 1: CRASHED, 2: DONE, 3: HUNG, 4: DONE,
+    }  # fmt: skip
+
+
+def test_a_failure_ends_the_long_form_with_an_error(monkeypatch, tmp_path, capsys):
+    reports = [Report("calls", 0, DONE), Report("calls", 1, UNTYPED, "KeyFrames(1)", "KeyError")]
+    monkeypatch.setattr("benchmarks.attack.long_form.run_inputs", lambda *_: reports)
+    with pytest.raises(DataError, match="1 of 2 inputs"):
+        main(["--inputs", "2", "--kinds", "calls", "--out", str(tmp_path)])
+    assert "KeyFrames(1)" in capsys.readouterr().out
+    assert (tmp_path / "attack.json").exists()
+
+
+def test_a_child_process_reports_every_input():
+    reports = children.run_inputs("calls", range(8), batch=4)
+    assert [report.seed for report in reports] == list(range(8))
+    assert not any(report.is_failure for report in reports)
