@@ -20,6 +20,7 @@ from edgepose.methods import Estimate
 from edgepose.methods.base import Crop
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracker import PoseTracker
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.heatmaps.decoding import realign_heatmaps
 
@@ -78,7 +79,9 @@ def measure(width: int, height: int, person: int, frames: int, side: int = 192) 
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     method = StubPropagation(standing_person((width / 3, height / 2), person))
     cells = round(side / method.spec.stride)
-    method.spec = replace(method.spec, input_size=side, heatmap_size=cells)
+    method.spec = replace(
+        method.spec, input_size=side, heatmap_size=cells, view=InputView(side, side)
+    )
     tracker = PoseTracker(fake_model(method))
     tracker.warmup()
     tracker.track(image, timestamp_ms=0.0)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgepose.inference.model import PoseModel
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi, frame_to_crop
 from edgepose_runtime.poses.skeletons import PENN13, Skeleton
 
@@ -80,6 +81,7 @@ class FakeMethod:
         self.spec = MethodSpec(
             skeleton=skeleton,
             input_size=256,
+            view=InputView(256, 256),
             heatmap_size=64,
             stride=4.0,
             offset=1.5,
@@ -112,7 +114,7 @@ class FakeMethod:
                 raise self.error
             finally:
                 self.error = None
-        if crop.shape != (self.spec.input_size, self.spec.input_size, 3):
+        if crop.shape != self.spec.view.shape:
             raise ValueError(f"The tracker handed over a crop of shape {crop.shape}.")
         return self._heatmaps(roi)
 

@@ -15,7 +15,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.inference.model import PoseModel
 from edgepose.offline.windows import thumbnail
-from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.geometry.roi import Roi
 
 Floats = NDArray[np.float32]
@@ -101,7 +101,7 @@ def _look(model: PoseModel, clip: Clip, kind: str) -> tuple[Floats, Floats]:
     for frame, box in zip(clip.frames(), person_boxes(clip), strict=True):
         image = frame if kind == CLEAN else PERTURBATIONS[kind](frame, box, random)
         roi = box.squared()
-        crop = crop_frame(image, roi, method.spec.input_size)
+        crop = method.spec.view.crop(image, roi)
         poses.append(method.spec.decode(method.locate(crop, roi), roi))
         small.append(thumbnail(image))
     return np.stack(poses), np.stack(small).astype(np.float32)

@@ -16,7 +16,6 @@ from edgepose.evaluation.boxes import person_boxes
 from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.methods.base import MethodSpec
 from edgepose.refinement.thin_slicing import flow_crop
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.thin_slicing.optical_flow import DisFlow
 from edgepose_runtime.thin_slicing.warping import sampling_grid
@@ -75,7 +74,7 @@ def _seen(
     frames, spec = list(clip.frames()), unary.spec
     rois = [box.squared() for box in person_boxes(clip)]
     maps = [
-        unary.look(crop_frame(frame, roi, spec.input_size), roi).astype(np.float16)
+        unary.look(spec.view.crop(frame, roi), roi).astype(np.float16)
         for frame, roi in zip(frames, rois, strict=True)
     ]
     greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in frames]

@@ -26,7 +26,6 @@ from edgepose.inference.model import PoseModel, bundle_path, open_model
 from edgepose_runtime.backends import Network, get_backend
 from edgepose_runtime.bundles.bundle import Bundle, load_bundle
 from edgepose_runtime.errors import BackendError
-from edgepose_runtime.geometry.crop import crop_frame
 
 #: The output of a step graph that the light network alone makes.
 PRELIMINARY = "preliminary"
@@ -91,9 +90,9 @@ class ModelSet:
     def _add_networks(
         self, bundle: Bundle, engine: Engine, benchmark_frames: BenchmarkFrames
     ) -> None:
-        size = bundle.manifest.input.size
+        view = bundle.manifest.input.view
         pairs = zip(benchmark_frames.frames, benchmark_frames.boxes, strict=True)
-        crops = [crop_frame(frame, box.squared(), size) for frame, box in pairs]
+        crops = [view.crop(frame, box.squared()) for frame, box in pairs]
         for part, graph in _single_networks(bundle):
             network = self._timed(graph, engine)
             self.tasks[_entry(bundle, part, engine, network)] = NetworkTask(network, crops)

@@ -16,7 +16,6 @@ from edgepose.methods import Estimate
 from edgepose.methods.base import Crop, MethodSpec, PropagatingMethod
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import PoseSurvey, RoiTracker, RoiTrackerSettings
 from edgepose_runtime.poses.smoothing import OneEuroFilter
@@ -104,8 +103,7 @@ class PoseEstimator:
         self._model = model
         self._use_light_network = use_light_network
         self._spec = model.method.spec
-        size = self._spec.input_size
-        self._buffer: Crop = np.empty((size, size, 3), np.uint8)
+        self._buffer: Crop = np.empty(self._spec.view.shape, np.uint8)
         self.criteria = person_criteria(self._spec.score_threshold)
 
     def locate(self, image: Image, roi: Roi, clock: StageClock) -> Keypoints:
@@ -131,7 +129,7 @@ class PoseEstimator:
     def advance(self, image: Image, roi: Roi, last: Observation, clock: StageClock) -> Observation:
         """Estimate the pose in a region, continuing from the last frame's observation."""
         start = time.perf_counter()
-        crop = crop_frame(image, roi, len(self._buffer), self._buffer)
+        crop = self._spec.view.crop(image, roi, self._buffer)
         cropped = time.perf_counter()
         estimate = self._model.method.advance(crop, roi, last.estimate.state)
         clock.add("crop", start, cropped)
@@ -151,7 +149,7 @@ class PoseEstimator:
 
     def _crop(self, image: Image, roi: Roi, clock: StageClock) -> Crop:
         with clock.stage("crop"):
-            return crop_frame(image, roi, len(self._buffer), self._buffer)
+            return self._spec.view.crop(image, roi, self._buffer)
 
     def _observation(
         self, estimate: Estimate, roi: Roi, age: int, clock: StageClock

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgepose.results import Origin
 from edgepose_runtime.bundles.manifest import Manifest
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
@@ -24,12 +25,13 @@ class MethodSpec:
 
     Attributes:
         skeleton: names the K heat-maps.
-        input_size: side of the square crop in pixels.
+        input_size: side of a region in the pixels that ``stride`` and ``offset`` count.
         heatmap_size: cells along each side of a heat-map.
-        stride: crop pixels from one heat-map cell to the next.
-        offset: crop pixel of the first cell's centre.
+        stride: pixels from one heat-map cell to the next.
+        offset: pixel of the first cell's centre.
         score_threshold: below this score a joint is not to be trusted.
         reinitialise_every: after how many frames the head should run again, ``None`` for never.
+        view: what the networks see of a region.
     """
 
     skeleton: Skeleton
@@ -39,6 +41,7 @@ class MethodSpec:
     offset: float
     score_threshold: float
     reinitialise_every: int | None
+    view: InputView
 
     @classmethod
     def from_manifest(cls, manifest: Manifest) -> MethodSpec:
@@ -51,6 +54,7 @@ class MethodSpec:
             offset=manifest.heatmap.offset,
             score_threshold=manifest.score_threshold,
             reinitialise_every=manifest.reinitialise_every,
+            view=manifest.input.view,
         )
 
     def decode(self, heatmaps: Heatmaps, roi: Roi) -> NDArray[np.float32]:
@@ -58,7 +62,7 @@ class MethodSpec:
 
         Args:
             heatmaps: the network's output for the crop of ``roi``.
-            roi: the square of the frame that was cropped.
+            roi: the region of the frame that was cropped.
         """
         joints = decode_heatmaps(heatmaps)
         return cells_to_frame(joints, roi, self.heatmap_size, self.stride, self.offset)
@@ -86,7 +90,7 @@ class Method(Protocol):
     It keeps nothing between calls: the state of a stream is handed back and forth, so one method
     serves any number of streams. Calls may come from any thread, several at a time.
 
-    All crops are uint8 BGR (S, S, 3) with S = ``spec.input_size``.
+    All crops are uint8 BGR, made of a region by ``spec.view``.
     """
 
     @property

@@ -177,8 +177,8 @@ def _propagating_method(model: PoseModel) -> PropagatingMethod:
 def _expected(model: PoseModel, address: ServerAddress, settings: RemoteHead) -> Expected:
     """Return what the server's model must be like to be this bundle's head."""
     spec, manifest = model.method.spec, model.manifest
-    size, cells = spec.input_size, spec.heatmap_size
-    image = TensorSpec("image", "uint8", ("N", size, size, 3))
+    cells = spec.heatmap_size
+    image = TensorSpec("image", "uint8", ("N", *spec.view.shape))
     maps = ("N", spec.skeleton.num_joints, cells, cells)
     own = None if manifest is None else manifest.graphs.get("head")
     # Another model is named by the user: its hash is its own.

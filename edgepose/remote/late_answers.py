@@ -31,7 +31,6 @@ from edgepose.stats import LateReason
 from edgepose.tracking.frame import Frame
 from edgepose_runtime.errors import EdgePoseError, ServerError
 from edgepose_runtime.events import StreamEvent
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings
 from edgepose_runtime.tensors import Array
 
@@ -211,8 +210,7 @@ class RemoteHeadTracker:
 
     def _request(self, frame: Frame, remembered: RememberedFrame) -> None:
         era = self._recorder.add_request()
-        size = self._method.spec.input_size
-        crop = crop_frame(frame.image, remembered.observation.roi, size)
+        crop = self._method.spec.view.crop(frame.image, remembered.observation.roi)
         try:
             future = self._network.start({"image": crop[None]})
         except EdgePoseError as error:  # too many are under way, or the tracker is being closed

@@ -20,7 +20,6 @@ from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.results import Origin
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi, roi_transform
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -109,7 +108,7 @@ class _Copy:
     def heatmaps(self, frame: Image, roi: Roi, start: bool) -> Heatmaps:
         """Heat-maps (K, h, w) of the upright region ``self.roi(roi)``."""
         region = self.roi(roi)
-        crop = crop_frame(frame, region, self._method.spec.input_size)
+        crop = self._method.spec.view.crop(frame, region)
         if not self._mirrored:
             return self._run(crop, region, start)
         # The state remembers regions, so a mirrored copy must live in the mirrored frame.

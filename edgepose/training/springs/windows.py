@@ -21,7 +21,6 @@ from edgepose.datasets.records import Image
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose.refinement.thin_slicing import flow_crop
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi, frame_to_crop
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow
@@ -178,7 +177,7 @@ def _seen(
     reach: int,
 ) -> tuple[NDArray[np.float16], NDArray[np.float16], NDArray[np.float32]]:
     size = spec.input_size
-    crops = [crop_frame(image, roi, size) for image, roi in zip(images, rois, strict=True)]
+    crops = [spec.view.crop(image, roi) for image, roi in zip(images, rois, strict=True)]
     maps = np.stack([look(crop, roi) for crop, roi in zip(crops, rois, strict=True)])
     truth = convert_keypoints(clip.keypoints, clip.skeleton, spec.skeleton)
     joints = np.nan_to_num(truth[start : start + len(images)])

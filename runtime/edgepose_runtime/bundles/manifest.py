@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
 
@@ -23,12 +24,31 @@ DETECTOR_GRAPH = "detector"
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """The crop that the graphs take: ``size`` x ``size`` pixels, uint8 BGR, channels last."""
+    """The crop that the graphs take: uint8 BGR, channels last.
+
+    Attributes:
+        size: side of the region that the heat-maps span, in the pixels that their stride counts.
+        width: columns of the crop, None for ``size``.
+        height: rows of the crop, None for ``size``.
+        window: which part of the region the crop shows along x and y; see `InputView`.
+        color: order of the channels.
+        dtype: type of the pixels.
+        layout: order of the axes.
+    """
 
     size: int
+    width: int | None = None
+    height: int | None = None
+    window: tuple[float, ...] = (1.0, 1.0)
     color: str = "bgr"
     dtype: str = "uint8"
     layout: str = "nhwc"
+
+    @property
+    def view(self) -> InputView:
+        """What the graphs see of a region."""
+        across, along = self.window
+        return InputView(self.width or self.size, self.height or self.size, (across, along))
 
 
 @dataclass(frozen=True, slots=True)

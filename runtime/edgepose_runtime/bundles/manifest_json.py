@@ -7,8 +7,10 @@ running a network with the wrong geometry gives poses that are wrong without loo
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +34,7 @@ FORMAT = "edgepose.bundle"
 VERSION = 1
 
 _WEIGHTS = ("float32", "float16", "int8")
+_VIEW = ("width", "height", "window")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,9 +46,13 @@ def dump_manifest(manifest: Manifest) -> str:
         BundleFormatError: a value has no place in JSON, such as NaN or an array.
     """
     content = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+    # Older releases do not know these members, and need not where they mean nothing.
     for name in ("springs", "detector"):
         if content[name] is None:
-            del content[name]  # older releases do not know the member
+            del content[name]
+    if manifest.input == InputSpec(manifest.input.size):
+        for name in _VIEW:
+            del content["input"][name]
     try:
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -129,12 +136,24 @@ def _skeleton(fields: JsonFields) -> str:
 def _input(fields: JsonFields) -> InputSpec:
     spec = InputSpec(
         size=fields.integer("size", minimum=1),
+        **_view(fields),
         color=fields.text("color", ("bgr",)),
         dtype=fields.text("dtype", ("uint8",)),
         layout=fields.text("layout", ("nhwc",)),
     )
     fields.finish()
     return spec
+
+
+def _view(fields: JsonFields) -> dict[str, Any]:
+    """Read what is seen of a region; without these members the whole of it, in a square."""
+    if not set(_VIEW) & set(fields.names()):
+        return {}
+    window = fields.numbers("window", 2)
+    if not all(0 < part < math.inf for part in window):
+        raise BundleFormatError(f"'window' must be two positive numbers, but is {list(window)}.")
+    sides = {name: fields.integer(name, minimum=1) for name in ("width", "height")}
+    return {**sides, "window": window}
 
 
 def _normalisation(fields: JsonFields) -> Normalisation:

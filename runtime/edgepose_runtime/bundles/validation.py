@@ -169,8 +169,8 @@ def _require_tensors(graph: GraphSpec, name: str, inputs: Tensors, outputs: Tens
 
 def _expected(manifest: Manifest, name: str) -> tuple[Tensors, Tensors]:
     """Return what a graph should take, and what it should return at least."""
-    size, cells = manifest.input.size, manifest.heatmap.size
-    image = TensorSpec("image", manifest.input.dtype, ("N", size, size, 3))
+    cells = manifest.heatmap.size
+    image = TensorSpec("image", manifest.input.dtype, ("N", *manifest.input.view.shape))
     maps = TensorSpec("heatmaps", "float32", ("N", manifest.num_joints, cells, cells))
     previous, preliminary = replace(maps, name="previous"), replace(maps, name="preliminary")
     if name == "propagate":

@@ -1,4 +1,4 @@
-"""Frames as they come from anywhere, and square crops of them as networks want them."""
+"""Frames as they come from anywhere, and crops of them as networks want them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from edgepose_runtime.errors import ConfigError, FrameError
 from edgepose_runtime.geometry.roi import Roi
 
 Image = NDArray[np.uint8]
+#: The side of a square crop in pixels, or the width and height of another.
+Size = int | tuple[int, int]
 
 #: What a crop shows outside the frame: the mean colour of ImageNet, in BGR.
 BACKGROUND = (104, 116, 124)
@@ -61,7 +63,7 @@ def _check_frame(frame: Any) -> None:
         raise FrameError(f"A frame must have at least one pixel; got shape {frame.shape}.")
 
 
-def crop_frame(frame: Any, roi: Roi, size: int, out: Image | None = None) -> Image:
+def crop_frame(frame: Any, roi: Roi, size: Size, out: Image | None = None) -> Image:
     """Cut a region out of a frame and resize it, in one pass over its pixels.
 
     A crop pixel is the mean of the frame over the area it covers, so that a large person does not
@@ -72,12 +74,12 @@ def crop_frame(frame: Any, roi: Roi, size: int, out: Image | None = None) -> Ima
     Args:
         frame: as for :func:`as_bgr`.
         roi: the region, with some area; what lies outside the frame is :data:`BACKGROUND`. One
-            that is not square is stretched.
-        size: side of the crop in pixels.
-        out: C-contiguous uint8 (size, size, 3) to write into.
+            of other proportions than the crop is stretched.
+        size: side of the crop in pixels, or its width and height.
+        out: C-contiguous uint8 (height, width, 3) to write into.
 
     Returns:
-        The crop, uint8 (size, size, 3) in BGR: ``out`` if that was given.
+        The crop, uint8 (height, width, 3) in BGR: ``out`` if that was given.
 
     Raises:
         FrameError: the frame is not usable.
@@ -86,32 +88,39 @@ def crop_frame(frame: Any, roi: Roi, size: int, out: Image | None = None) -> Ima
     from edgepose_runtime.geometry.crop_kernels import crop_area
 
     pixels = as_bgr(frame)
+    width, height = _width_and_height(size)
+    shape = (height, width, 3)
     if out is None:
-        out = np.empty((size, size, 3), np.uint8)
-    elif out.shape != (size, size, 3) or out.dtype != np.uint8 or not out.flags.c_contiguous:
+        out = np.empty(shape, np.uint8)
+    elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
         raise ConfigError(
-            f"The crop's buffer must be a C-contiguous uint8 array of shape {(size, size, 3)}; "
+            f"The crop's buffer must be a C-contiguous uint8 array of shape {shape}; "
             f"got {out.dtype} of shape {out.shape}."
         )
-    first, scale = _sampling(roi, size)
+    first, scale = _sampling(roi, width, height)
     crop_area(pixels, first, scale, BACKGROUND, out)
     return out
 
 
-def crop_frame_numpy(frame: Any, roi: Roi, size: int) -> Image:
+def crop_frame_numpy(frame: Any, roi: Roi, size: Size) -> Image:
     """Do what :func:`crop_frame` does, as two matrix products."""
-    first, scale = _sampling(roi, size)
+    width, height = _width_and_height(size)
+    first, scale = _sampling(roi, width, height)
     relative = as_bgr(frame) - np.array(BACKGROUND, np.float64)
-    rows = _coverage(first[1], scale[1], relative.shape[0], size)
-    columns = _coverage(first[0], scale[0], relative.shape[1], size)
+    rows = _coverage(first[1], scale[1], relative.shape[0], height)
+    columns = _coverage(first[0], scale[0], relative.shape[1], width)
     crop = np.einsum("vy,yxc,ux->vuc", rows, relative, columns, optimize=True) + BACKGROUND
     rounded: Image = np.floor(crop + 0.5).astype(np.uint8)
     return rounded
 
 
-def _sampling(roi: Roi, size: int) -> tuple[tuple[float, float], tuple[float, float]]:
+def _width_and_height(size: Size) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _sampling(roi: Roi, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the frame coordinates of the first crop pixel, and frame pixels per crop pixel."""
-    scale = roi.width / size, roi.height / size
+    scale = roi.width / width, roi.height / height
     return (roi.x - 0.5 + scale[0] / 2, roi.y - 0.5 + scale[1] / 2), scale
 
 

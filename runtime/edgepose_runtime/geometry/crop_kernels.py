@@ -152,10 +152,10 @@ def crop_area(
         first: x and y in the frame of the middle of the crop's first pixel.
         scale: frame pixels per crop pixel in x and y.
         fill: the colour outside.
-        out: (size, size, 3), C-contiguous, receives the crop.
+        out: (height, width, 3), C-contiguous, receives the crop.
     """
-    size, width = len(out), frame.shape[1]
-    top, row_weights = area_taps(first[1], scale[1], frame.shape[0], size)
+    height, size, width = len(out), out.shape[1], frame.shape[1]
+    top, row_weights = area_taps(first[1], scale[1], frame.shape[0], height)
     left, column_weights = area_taps(first[0], scale[0], width, size)
     row_taps, taps = row_weights.shape[1], column_weights.shape[1]
     columns = min(-(-(left[-1] - left[0] + taps) // STRETCH) * STRETCH, width)
@@ -169,15 +169,19 @@ def crop_area(
         outside[i] = fill[i % 3]
 
     rows = frame.reshape(len(frame), -1)[:, 3 * begin : 3 * (begin + columns)]
-    crop = out.reshape(size, -1)
+    crop = out.reshape(height, -1)
     lines = np.empty((ROWS, 3 * columns), np.uint16)
     block = np.empty(COLUMN * columns + ROWS, np.uint16)
     blended = np.empty(COLUMN * size + ROWS, np.uint16)
-    for v in range(0, size, ROWS):
+    for v in range(0, height, ROWS):
         # Where fewer are left, the last one is made again.
-        second, third, fourth = min(v + 1, size - 1), min(v + 2, size - 1), min(v + 3, size - 1)
+        second, third, fourth = (
+            min(v + 1, height - 1),
+            min(v + 2, height - 1),
+            min(v + 3, height - 1),
+        )
         for row in range(ROWS):
-            u = min(v + row, size - 1)
+            u = min(v + row, height - 1)
             _blend_rows(rows[top[u] : top[u] + row_taps], row_weights[u], outside, lines[row])
         _interleave(lines[0], lines[1], lines[2], lines[3], block)
         _blend_columns(block, index, weights, rest, blended)

@@ -11,6 +11,7 @@ from edgepose.methods import Estimate, MethodSpec
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import PENN13
 
 RIGHT, LEFT = 1, 2
@@ -25,6 +26,7 @@ class SpotMethod:
 
     def __init__(self, offset=1.5):
         self.spec = MethodSpec(
+            view=InputView(256, 256),
             skeleton=PENN13,
             input_size=256,
             heatmap_size=64,

@@ -1,0 +1,53 @@
+"""What a network sees of a region: which part of it, in how many pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.roi import Roi
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """The image of a network, cut out of a region that its heat-maps always span as a whole.
+
+    A network for upright images looks at a narrower and higher window around the middle of a
+    square region, in fewer columns than rows. It is a stretched picture of the person: how much,
+    the network has learned.
+
+    Attributes:
+        width: columns of the image in pixels.
+        height: rows of the image in pixels.
+        window: width and height of what is seen, in parts of the region's; above 1 more of the
+            frame is seen than the region.
+    """
+
+    width: int
+    height: int
+    window: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the image: ``(height, width, 3)``."""
+        return self.height, self.width, 3
+
+    def region(self, roi: Roi) -> Roi:
+        """Return what is seen of a region."""
+        across, along = self.window
+        return Roi.around(roi.center, roi.width * across, roi.height * along)
+
+    def crop(self, frame: Any, roi: Roi, out: Image | None = None) -> Image:
+        """Cut what is seen of a region out of a frame: uint8 (height, width, 3) in BGR.
+
+        Args:
+            frame: as for :func:`edgepose_runtime.geometry.crop.as_bgr`.
+            roi: the region, with some area.
+            out: C-contiguous uint8 (height, width, 3) to write into.
+
+        Raises:
+            FrameError: the frame is not usable.
+            ConfigError: ``out`` does not fit.
+        """
+        return crop_frame(frame, self.region(roi), (self.width, self.height), out)
