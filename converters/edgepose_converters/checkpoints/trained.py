@@ -9,9 +9,11 @@ from typing import Any
 
 from torch import nn
 
+from edgepose.models import PoseNetwork
 from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.networks import load_trained
 from edgepose_runtime.bundles.manifest import HeatmapSpec
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import Skeleton
 
 
@@ -22,7 +24,7 @@ class TrainedModel:
     Attributes:
         network: a PPN, a DKD, or a network for single images, in evaluation mode.
         skeleton: the joints of its heat-maps.
-        input_size: side of the image in pixels.
+        input_size: side of a region in the pixels that the grid of the heat-maps counts.
         heatmap: the grid of the heat-maps.
         training: what it was trained on, and how.
     """
@@ -32,6 +34,13 @@ class TrainedModel:
     input_size: int
     heatmap: HeatmapSpec
     training: Mapping[str, Any]
+
+    @property
+    def view(self) -> InputView:
+        """What the networks see of a region: all of it in a square, unless they say otherwise."""
+        networks = (part for part in self.network.modules() if isinstance(part, PoseNetwork))
+        views = (network.view for network in networks if network.view is not None)
+        return next(views, InputView(self.input_size, self.input_size))
 
 
 def load_model(path: str | Path) -> TrainedModel:

@@ -49,6 +49,7 @@ from edgepose_converters.export.verification import Crop, crops_from_clips, synt
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.crop import Size
 from edgepose_runtime.poses.skeletons import COCO17, get_skeleton
 
 _AVERAGE = "average"
@@ -79,7 +80,7 @@ def _make_float(args: argparse.Namespace, out: Path) -> Bundle:
     options = _options(args)
     model = _load(args)
     head = _head(args.head, args.scales, model)
-    crops = _crops(args, model.input_size)
+    crops = _crops(args, (model.view.width, model.view.height))
     bundle, agreements = build_bundle(model, out, options, crops, head=head)
     sys.stdout.write(agreement_text(bundle, agreements))
     return bundle
@@ -200,7 +201,7 @@ def _head(spec: str | None, scales: Sequence[float], model: TrainedModel) -> nn.
     return averaged_head(source, scales) if averaged else starting_network(source)
 
 
-def _crops(args: argparse.Namespace, size: int) -> list[Crop]:
+def _crops(args: argparse.Namespace, size: Size) -> list[Crop]:
     if args.verify is None:
         return synthetic_crops(size, _MADE_UP_FRAMES)
     if args.verify_frames < 1:

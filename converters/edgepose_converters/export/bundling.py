@@ -18,6 +18,7 @@ from edgepose_converters.export.verification import Agreement, Crop, compare, re
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 
 #: What a model card may say; each is an object of the manifest.
 CARD = ("training", "accuracy", "latency", "licence")
@@ -107,6 +108,7 @@ def averaged_head(model: TrainedModel, scales: Sequence[float]) -> TestTimeAvera
         model.input_size,
         model.heatmap.size,
         scales=scales,
+        view=model.view,
     )
 
 
@@ -121,13 +123,20 @@ def require_same_maps(model: TrainedModel, other: TrainedModel) -> None:
     Raises:
         ConfigError: joints or sizes differ.
     """
-    for name in ("skeleton", "input_size", "heatmap"):
+    for name in ("skeleton", "input_size", "heatmap", "view"):
         mine, theirs = getattr(model, name), getattr(other, name)
         if mine != theirs:
             raise ConfigError(
                 f"The head's {name.replace('_', ' ')} is {theirs}, but the model's is {mine}; "
                 "both networks must see the same crop and return the same heat-maps."
             )
+
+
+def _input(model: TrainedModel) -> InputSpec:
+    view, size = model.view, model.input_size
+    if view == InputView(size, size):
+        return InputSpec(size)
+    return InputSpec(size, view.width, view.height, view.window)
 
 
 def _manifest(
@@ -138,7 +147,7 @@ def _manifest(
         name=options.name,
         method=exporter_for(model.network).method,
         skeleton=model.skeleton.name,
-        input=InputSpec(model.input_size),
+        input=_input(model),
         normalisation=Normalisation(MEAN, STD),
         heatmap=model.heatmap,
         graphs={

@@ -19,6 +19,7 @@ from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.float16 import round_weights, store_as_float16
 from edgepose_converters.export.graphs import ImageGraph, KernelStepGraph, PropagateGraph, StepGraph
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.tensors import TensorSpec
 
 OPSET = 17
@@ -32,24 +33,27 @@ class Geometry:
     """Sizes of what goes in and out of the graphs.
 
     Attributes:
-        input_size: side of the image in pixels.
+        input_size: side of the region in pixels.
         heatmap_size: side of the heat-maps in cells.
         joints: K, how many heat-maps there are.
+        view: what the graphs see of the region, None for all of it in a square.
     """
 
     input_size: int
     heatmap_size: int
     joints: int
+    view: InputView | None = None
 
     @classmethod
     def of(cls, model: TrainedModel) -> Geometry:
         """Return the sizes of the graphs that can be exported from a trained model."""
-        return cls(model.input_size, model.heatmap.size, model.skeleton.num_joints)
+        return cls(model.input_size, model.heatmap.size, model.skeleton.num_joints, model.view)
 
     @property
     def image(self) -> TensorSpec:
         """The input of all graphs."""
-        return TensorSpec("image", "uint8", ("N", self.input_size, self.input_size, 3))
+        view = self.view or InputView(self.input_size, self.input_size)
+        return TensorSpec("image", "uint8", ("N", *view.shape))
 
     def maps(self, name: str) -> TensorSpec:
         """Heat-maps of that name."""

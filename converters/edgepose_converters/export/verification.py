@@ -15,7 +15,7 @@ from edgepose_converters.export.torch_network import TorchNetwork
 from edgepose_runtime.backends import BackendSettings, Network, available_backends, get_backend
 from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.errors import BackendError
-from edgepose_runtime.geometry.crop import crop_frame
+from edgepose_runtime.geometry.crop import Size, crop_frame
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.heatmaps.decoding import decode_heatmaps
 
@@ -63,7 +63,7 @@ class Agreement:
         return self.largest_px <= LARGEST_STEP and self.largest_change <= LARGEST_CHANGE
 
 
-def crops_from_clips(frames: Iterable[NDArray[np.uint8]], size: int, limit: int) -> list[Crop]:
+def crops_from_clips(frames: Iterable[NDArray[np.uint8]], size: Size, limit: int) -> list[Crop]:
     """Return the middle square around each of the first frames as the network sees it."""
     crops: list[Crop] = []
     for frame in frames:
@@ -74,14 +74,17 @@ def crops_from_clips(frames: Iterable[NDArray[np.uint8]], size: int, limit: int)
     return crops
 
 
-def synthetic_crops(size: int, count: int, seed: int = 0) -> list[Crop]:
+def synthetic_crops(size: Size, count: int, seed: int = 0) -> list[Crop]:
     """Return smooth random pictures, for want of real frames."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (count, 9, 9, 3)).astype(np.float64)
-    place = np.linspace(0, 8, size)
-    # Linear interpolation between the coarse values, along rows and then along columns.
-    tents = np.clip(1 - np.abs(place[:, None] - np.arange(9)), 0, None)
-    smooth = np.einsum("ya,xb,nabc->nyxc", tents, tents, coarse, optimize=True)
+    # Linear interpolation between the coarse values, along columns and then along rows.
+    width, height = size if isinstance(size, tuple) else (size, size)
+    across, along = (
+        np.clip(1 - np.abs(np.linspace(0, 8, side)[:, None] - np.arange(9)), 0, None)
+        for side in (width, height)
+    )
+    smooth = np.einsum("ya,xb,nabc->nyxc", along, across, coarse, optimize=True)
     return list(np.rint(smooth).astype(np.uint8))
 
 

@@ -9,13 +9,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from edgepose.models.backbones.cspnext import RELU_HARDSWISH, CSPNeXt
 from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.options import from_mapping, require_known
+from edgepose.models.pose.coordinate_head import CoordinateHead
 from edgepose.models.pose.heads import DeconvHead, DucHead, Head, PointwiseHead
 from edgepose.models.pose.pyramid import PyramidHead
+from edgepose.models.pose.views import seen
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 
 BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v2": MobileNetV2,
@@ -24,8 +28,10 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet50": partial(ResNet, 50),
     "resnet101": partial(ResNet, 101),
     "hrnet_w48": HRNet,
+    "cspnext_s": CSPNeXt,
+    "cspnext_s_relu": partial(CSPNeXt, RELU_HARDSWISH),
 }
-HEADS = ("duc", "deconv", "pointwise", "pyramid")
+HEADS = ("duc", "deconv", "pointwise", "pyramid", "simcc")
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,9 @@ class NetworkConfig:
 
     Attributes:
         backbone: a name of ``BACKBONES``.
-        head: ``duc``, ``deconv``, ``pointwise``, which neither enlarges nor has a neck, or
-            ``pyramid`` on MobileNet-V2, which always enlarges three times and has no neck.
+        head: ``duc``, ``deconv``, ``pointwise``, which neither enlarges nor has a neck,
+            ``pyramid`` on MobileNet-V2, which always enlarges three times and has no neck, or
+            ``simcc`` on CSPNeXt, see `CoordinateHead`.
         stages: how many times the head doubles the size of the features.
         neck: channels of a 1x1 convolution before the head, or None for no neck.
         stride_in_1x1: see ``ResNet``; for ResNet-50 and 101 only.
@@ -52,7 +59,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         require_known("backbone", self.backbone, BACKBONES)
         require_known("head", self.head, HEADS)
-        if self.head in ("pointwise", "pyramid") and self.neck is not None:
+        if self.head in ("pointwise", "pyramid", "simcc") and self.neck is not None:
             raise ConfigError(f"A {self.head} head has no neck; leave neck out, or choose duc.")
         if self.stride_in_1x1 and not self.backbone.startswith("resnet"):
             raise ConfigError(f"stride_in_1x1 is for ResNets; the backbone is {self.backbone!r}.")
@@ -62,11 +69,18 @@ class NetworkConfig:
                 "A pyramid head and pad_after are for mobilenet_v2; the backbone is "
                 f"{self.backbone!r}."
             )
-        if self.head == "pyramid" and self.stages != PyramidHead.stages:
-            raise ConfigError(f"A pyramid head has 3 stages; {self.stages} were asked for.")
+        if self.head in ("pyramid", "simcc") and self.stages != PyramidHead.stages:
+            raise ConfigError(f"A {self.head} head has 3 stages; {self.stages} were asked for.")
+        if (self.head == "simcc") != self.backbone.startswith("cspnext"):
+            raise ConfigError(
+                "A simcc head and a backbone cspnext_s or cspnext_s_relu belong together; got "
+                f"{self.head!r} on {self.backbone!r}."
+            )
 
 
-#: MoveNet's form, in which it can be a start: the body of the shipped networks.
+#: RTMPose-s with activations that int8 makes fast, and heat-maps.
+RTMPOSE_INT8 = NetworkConfig("cspnext_s_relu", head="simcc")
+#: MoveNet's form, in which it can be a start.
 LIGHT_PYRAMID = NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True)
 
 
@@ -75,6 +89,10 @@ class PoseNetwork(nn.Module):
 
     The input is RGB normalised by ImageNet's mean and deviation. Parameters are named
     ``backbone.*`` and ``head.*``.
+
+    Attributes:
+        view: what a network for images of one size sees of a region; it takes such images, too,
+            and makes them of square ones. None for a network that takes square images of any size.
     """
 
     def __init__(self, backbone: Any, head: Any, stride: int) -> None:
@@ -82,9 +100,12 @@ class PoseNetwork(nn.Module):
         self.backbone = backbone
         self.head = head
         self.stride = stride
+        self.view: InputView | None = getattr(head, "view", None)
 
     def features(self, image: Tensor) -> Tensor:
-        """Return what the last 1x1 convolution sees, ``(B, C, S / stride, S / stride)``."""
+        """Return what the last layer sees, ``(B, C, S / stride, S / stride)`` before a 1x1 one."""
+        if self.view is not None and image.shape[-2:] != self.view.shape[:2]:
+            image = seen(image, self.view)
         pyramid = isinstance(self.head, PyramidHead)
         found = self.backbone.levels(image) if pyramid else self.backbone(image)
         features: Tensor = self.head.features(found)
@@ -121,6 +142,8 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
     backbone = _build_backbone(config)
     if config.head == "pyramid":
         head: Any = PyramidHead(backbone.level_channels, joints)
+    elif config.head == "simcc":
+        head = CoordinateHead(backbone.out_channels, joints)
     else:
         head = _build_head(config, backbone.out_channels, joints)
     return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models.backbones.cspnext import CSPNeXt
+from edgepose.models.pose.views import seen
+from edgepose_runtime.geometry.input_view import InputView
 
 #: Width and height of the image in pixels. The tokens are as long as the last features are large.
 IMAGE_SIZE = (192, 256)
@@ -18,7 +20,9 @@ BINS_PER_PIXEL = 2
 #: Deviation of a joint's distribution in pixels, along x and y, as measured on film and photos.
 DEVIATIONS = (9.9, 11.3)
 
-_HIDDEN, _EXPANDED, _KEYS = 256, 512, 128
+#: Values of a joint's vector.
+HIDDEN = 256
+_EXPANDED, _KEYS = 512, 128
 _LEAST_NORM = 1e-5
 
 
@@ -51,10 +55,10 @@ class RTMCCHead(nn.Module):
         width, height = IMAGE_SIZE
         cells = (width // CSPNeXt.stride) * (height // CSPNeXt.stride)
         self.final_layer = nn.Conv2d(CSPNeXt.out_channels, joints, 7, padding=3)
-        self.mlp = nn.Sequential(ScaleNorm(cells), nn.Linear(cells, _HIDDEN, bias=False))
+        self.mlp = nn.Sequential(ScaleNorm(cells), nn.Linear(cells, HIDDEN, bias=False))
         self.gau = GatedAttention()
-        self.cls_x = nn.Linear(_HIDDEN, width * BINS_PER_PIXEL, bias=False)
-        self.cls_y = nn.Linear(_HIDDEN, height * BINS_PER_PIXEL, bias=False)
+        self.cls_x = nn.Linear(HIDDEN, width * BINS_PER_PIXEL, bias=False)
+        self.cls_y = nn.Linear(HIDDEN, height * BINS_PER_PIXEL, bias=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distributions of ``(B, 512, 8, 6)`` features."""
@@ -94,12 +98,12 @@ class GatedAttention(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ln = ScaleNorm(_HIDDEN)
-        self.uv = nn.Linear(_HIDDEN, 2 * _EXPANDED + _KEYS, bias=False)
+        self.ln = ScaleNorm(HIDDEN)
+        self.uv = nn.Linear(HIDDEN, 2 * _EXPANDED + _KEYS, bias=False)
         self.gamma = nn.Parameter(torch.ones(2, _KEYS))
         self.beta = nn.Parameter(torch.zeros(2, _KEYS))
-        self.o = nn.Linear(_EXPANDED, _HIDDEN, bias=False)
-        self.res_scale = Scale(_HIDDEN)
+        self.o = nn.Linear(_EXPANDED, HIDDEN, bias=False)
+        self.res_scale = Scale(HIDDEN)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tokens after they have looked at each other."""
@@ -113,9 +117,9 @@ class GatedAttention(nn.Module):
 
 
 class RTMPoseHeatmaps(nn.Module):
-    """RTMPose as a network for square crops: ``(B, 3, S, S)`` to heat-maps ``(B, K, h, h)``.
+    """RTMPose as a network for square regions: ``(B, 3, S, S)`` to heat-maps ``(B, K, h, h)``.
 
-    The image is shown to RTMPose in its upright window. The two distributions of a joint are
+    The image is shown to RTMPose as a view of it. The two distributions of a joint are
     resampled to the cells, widened to what our networks are trained for, and multiplied. RTMPose's
     own score is the lower of the two maxima; the peak is its root, so that 0.3, from where on it
     is trusted, becomes 0.55 as with our networks.
@@ -123,11 +127,10 @@ class RTMPoseHeatmaps(nn.Module):
     Args:
         network: over joints of its own.
         mix: ``(K, joints)``, which of them make up each of ours, rows that add up to 1.
-        input_size: S, side of the image in pixels.
+        input_size: S, side of the region in pixels.
         heatmap: side of the heat-maps in cells, stride and offset of the cells in pixels.
-        deviation: of a joint's Gaussian in pixels of the image.
-        zoom: pixels of the window per pixel of the image. Up to 192 / S all of the image is seen;
-            at 256 / S its whole height, but only the middle three quarters of its width.
+        deviation: of a joint's Gaussian in pixels of the region.
+        view: what RTMPose sees of a region, in 192 x 256 pixels. Such images are taken as well.
     """
 
     mix: Tensor
@@ -139,21 +142,22 @@ class RTMPoseHeatmaps(nn.Module):
         input_size: int,
         heatmap: tuple[int, float, float],
         deviation: float,
-        zoom: float,
+        view: InputView,
     ) -> None:
         super().__init__()
         self.network = network
+        self.view = view
         self.register_buffer("mix", mix.float(), persistent=False)
-        for axis, pixels, own in zip("xy", IMAGE_SIZE, DEVIATIONS, strict=True):
-            window = _window(pixels, input_size, zoom)
+        for axis, pixels, own, part in zip("xy", IMAGE_SIZE, DEVIATIONS, view.window, strict=True):
+            zoom = pixels / (input_size * part)
             cells = _cells(pixels, input_size, heatmap, zoom, own, deviation * zoom)
-            self.register_buffer(f"window_{axis}", window, persistent=False)
             self.register_buffer(f"cells_{axis}", cells, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""
-        view = self.get_buffer("window_y") @ image @ self.get_buffer("window_x").T
-        columns, rows = (torch.matmul(self.mix, found) for found in self.network(view))
+        if image.shape[-2:] != self.view.shape[:2]:
+            image = seen(image, self.view)
+        columns, rows = (torch.matmul(self.mix, found) for found in self.network(image))
         score = torch.minimum(columns.amax(-1), rows.amax(-1)).clamp(0, 1).sqrt()
         along_x = _highest_at_one(_highest_at_one(columns).square() @ self.get_buffer("cells_x").T)
         along_y = _highest_at_one(_highest_at_one(rows).square() @ self.get_buffer("cells_y").T)
@@ -164,12 +168,6 @@ def _highest_at_one(found: Tensor) -> Tensor:
     """Return what is positive of curves, scaled to a maximum of 1."""
     positive = found.relu()
     return positive / positive.amax(-1, keepdim=True).clamp(min=1e-6)
-
-
-def _window(pixels: int, size: int, zoom: float) -> Tensor:
-    """Return the ``(pixels, size)`` matrix that resamples an axis around its middle, linearly."""
-    places = (torch.arange(pixels, dtype=torch.float64) - (pixels - 1) / 2) / zoom + (size - 1) / 2
-    return (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0).float()
 
 
 def _cells(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 
 
 class TestTimeAveragedHead(nn.Module):
@@ -27,6 +28,7 @@ class TestTimeAveragedHead(nn.Module):
         mirror: average over the mirror image, too.
         scales: how much of the image's side each view covers. Above 1 the rim is filled with the
             mean colour; below 1 the view shows the middle only, and only there it counts.
+        view: what images show of a region, None for all of it in a square.
 
     Raises:
         ConfigError: no scale reaches 1, so that nothing would be known about the rim.
@@ -44,6 +46,7 @@ class TestTimeAveragedHead(nn.Module):
         *,
         mirror: bool = True,
         scales: Sequence[float] = (1.0,),
+        view: InputView | None = None,
     ) -> None:
         super().__init__()
         if not scales or max(scales) < 1 or min(scales) <= 0:
@@ -54,7 +57,8 @@ class TestTimeAveragedHead(nn.Module):
         self.flip_order = list(flip_order)
         self.mirror = mirror
         self.scales = tuple(scales)
-        self._register_geometry(input_size, heatmap_size)
+        height, width = (input_size, input_size) if view is None else view.shape[:2]
+        self._register_geometry(height, width, heatmap_size)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the averaged heat-maps."""
@@ -74,8 +78,8 @@ class TestTimeAveragedHead(nn.Module):
     def _zoom_image(self, image: Tensor, index: int) -> Tensor:
         if self.scales[index] == 1:
             return image
-        matrix = getattr(self, f"zoom_image_{index}")
-        return matrix @ image @ matrix.T  # type: ignore[no-any-return]
+        rows, columns = getattr(self, f"zoom_rows_{index}"), getattr(self, f"zoom_columns_{index}")
+        return rows @ image @ columns.T  # type: ignore[no-any-return]
 
     def _zoom_maps(self, maps: Tensor, index: int) -> Tensor:
         if self.scales[index] == 1:
@@ -83,13 +87,14 @@ class TestTimeAveragedHead(nn.Module):
         matrix = getattr(self, f"zoom_maps_{index}")
         return matrix @ maps @ matrix.T  # type: ignore[no-any-return]
 
-    def _register_geometry(self, input_size: int, heatmap_size: int) -> None:
+    def _register_geometry(self, height: int, width: int, heatmap_size: int) -> None:
         """Keep the resampling as matrices along one axis: products are quick in every runtime."""
         covered = torch.zeros(heatmap_size, heatmap_size)
         for index, scale in enumerate(self.scales):
             zoom_maps = _zoom(heatmap_size, 1 / scale, smooth=False)
             constants = {
-                f"zoom_image_{index}": _zoom(input_size, scale, smooth=True),
+                f"zoom_rows_{index}": _zoom(height, scale, smooth=True),
+                f"zoom_columns_{index}": _zoom(width, scale, smooth=True),
                 f"zoom_maps_{index}": zoom_maps,
             }
             for name, constant in constants.items():

@@ -313,4 +313,42 @@ def test_strides_that_are_no_whole_numbers_are_refused():
     content = json.loads(dump_manifest(with_detector()))
     content["detector"]["strides"] = [8, 16.5]
     with pytest.raises(BundleFormatError, match="whole numbers of pixels"):
+def upright(**changes) -> Manifest:
+    """A manifest of networks that see another part of a region than all of it in a square."""
+    image = TensorSpec("image", "uint8", ("N", 256, 192, 3))
+    options = {
+        "input": InputSpec(256, 192, 256, (0.9, 1.1)),
+        "graphs": {"body": GraphSpec("body.onnx", (image,), (HEATMAPS,), HASH, 9)},
+    }
+    return framewise(**{**options, **changes})
+
+
+def test_what_is_seen_of_a_region_survives_and_square_manifests_stay_as_they_were():
+    assert parse_manifest(dump_manifest(upright())) == upright()
+    assert set(json.loads(dump_manifest(framewise()))["input"]) == {
+        "size",
+        "color",
+        "dtype",
+        "layout",
+    }
+
+
+def test_graphs_must_take_images_of_the_size_that_is_seen():
+    with pytest.raises(BundleFormatError, match=r"should take .*256, 192, 3"):
+        parse_manifest(dump_manifest(upright(graphs=framewise().graphs)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("window", [0, 1], "two positive numbers"),
+        ("window", [1.0], "a list of 2 finite numbers"),
+        ("width", 0, "a whole number from 1 up"),
+        ("height", None, "a whole number from 1 up"),
+    ],
+)
+def test_a_view_that_cannot_be_is_refused(name, value, sentence):
+    content = json.loads(dump_manifest(upright()))
+    content["input"][name] = value
+    with pytest.raises(BundleFormatError, match=sentence):
         parse_manifest(json.dumps(content))

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from edgepose.models.pose.rtmpose import DEVIATIONS, RTMPose, RTMPoseHeatmaps
+from edgepose_runtime.geometry.input_view import InputView
 
 SIZE, GRID = 192, (48, 4.0, 1.5)
 
@@ -25,7 +26,8 @@ class Told(nn.Module):
 
 
 def heatmaps_of(network, joints, zoom):
-    return RTMPoseHeatmaps(network, torch.eye(joints), SIZE, GRID, 6.0, zoom)
+    view = InputView(192, 256, (192 / (SIZE * zoom), 256 / (SIZE * zoom)))
+    return RTMPoseHeatmaps(network, torch.eye(joints), SIZE, GRID, 6.0, view)
 
 
 @pytest.mark.parametrize("zoom", [1.0, 256 / SIZE])
@@ -64,7 +66,8 @@ def test_the_window_shows_the_middle_upright():
 
 def test_what_makes_up_a_joint_is_averaged():
     network = Told(torch.tensor([[80.0, 100.0], [84.0, 100.0]]), torch.ones(2))
-    head = RTMPoseHeatmaps(network, torch.tensor([[0.5, 0.5]]), SIZE, GRID, 6.0, 1.0)
+    view = InputView(192, 256, (192 / SIZE, 256 / SIZE))
+    head = RTMPoseHeatmaps(network, torch.tensor([[0.5, 0.5]]), SIZE, GRID, 6.0, view)
     along = head(torch.zeros(1, 3, SIZE, SIZE))[0, 0].sum(0)
     cells = torch.arange(48.0) * 4 + 1.5
     assert ((along @ cells) / along.sum()).item() == pytest.approx(82.0, abs=0.1)

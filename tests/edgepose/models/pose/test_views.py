@@ -1,0 +1,27 @@
+import numpy as np
+import torch
+
+from edgepose.models.pose.views import seen
+from edgepose_runtime.geometry.input_view import InputView
+from edgepose_runtime.geometry.roi import Roi
+
+SIZE = 64
+
+
+def test_a_network_sees_in_training_what_the_runtime_crops():
+    # A smooth picture that is the mean colour at its rim, as outside of a region in training.
+    waves = 1 + np.cos(np.linspace(-np.pi, np.pi, SIZE))
+    picture = np.rint(60 * waves[:, None, None] * waves[None, :, None] / 2).astype(np.uint8)
+    frame = np.repeat(picture, 3, axis=2)
+    view = InputView(36, 48, (0.9, 0.8))
+    expected = view.crop(frame, Roi(0, 0, SIZE, SIZE))
+    image = torch.from_numpy(frame).permute(2, 0, 1).float()
+    found = seen(image, view).permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).max() < 2
+
+
+def test_what_lies_outside_a_region_is_the_mean_colour():
+    viewed = seen(torch.ones(1, 1, 10, 10), InputView(10, 20, (1.0, 2.0)))
+    assert viewed.shape == (1, 1, 20, 10)
+    assert (viewed[..., :5, :] == 0).all()
+    assert (viewed[..., 5:15, :] == 1).all()
