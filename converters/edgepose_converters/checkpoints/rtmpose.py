@@ -15,8 +15,11 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from edgepose.datasets.sampling.targets import TargetSettings
-from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose, RTMPoseHeatmaps
+from edgepose.models import PoseNetwork, build_network
+from edgepose.models.backbones.cspnext import CSPNeXt
+from edgepose.models.pose.coordinate_head import GRID, VIEW, CoordinateHead, Grid
+from edgepose.models.pose.network import RTMPOSE
+from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose
 from edgepose.training.checkpoint import load_weights
 from edgepose_converters.checkpoints.importing import (
     CONVERTED,
@@ -35,9 +38,15 @@ RTMPOSE_FORM = "rtmpose"
 #: Before the file of a head, in place of a checkpoint of ours.
 RTMPOSE_PREFIX = "rtmpose:"
 
-# As high as the region, and the middle three quarters of its width: 71.1 AR of 166 everyday people,
-# against 67.8 with the whole width; more on film, too.
+# For networks that see all of a square region: the middle three quarters of its width.
 _UPRIGHT = InputView(*IMAGE_SIZE, window=(0.75, 1.0))
+# Where the weights of RTMPose's head stand in ours.
+_PLACES = {
+    "head.final_layer.weight": "head.tokens.weight",
+    "head.final_layer.bias": "head.tokens.bias",
+    "head.cls_x.weight": "head.final_layer.cls_x.weight",
+    "head.cls_y.weight": "head.final_layer.cls_y.weight",
+}
 _GAMMA = "head.gau.gamma"
 
 
@@ -91,21 +100,42 @@ def load_rtmpose(path: str | Path) -> RTMPose:
     return network.eval()
 
 
-def rtmpose_head(path: str | Path, model: TrainedModel) -> RTMPoseHeatmaps:
+def rtmpose_network(
+    path: str | Path, skeleton: Skeleton, view: InputView = VIEW, grid: Grid = GRID
+) -> PoseNetwork:
+    """Return RTMPose-s as a network from images to heat-maps of a skeleton's joints.
+
+    Args:
+        path: see :func:`load_rtmpose`.
+        skeleton: the joints; each is one of Halpe-26 or a mean of several.
+        view: what it sees of a square region.
+        grid: the cells of its heat-maps in the region.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or of another network.
+    """
+    network = build_network(RTMPOSE, skeleton.num_joints)
+    network.head = CoordinateHead(CSPNeXt.out_channels, skeleton.num_joints, view, grid)
+    network.view = view
+    values = {_PLACES.get(name, name): value for name, value in _weights(path).items()}
+    network.load_state_dict({**values, "head.final_layer.mix": _mix(skeleton)})
+    return network.eval()
+
+
+def rtmpose_head(path: str | Path, model: TrainedModel) -> PoseNetwork:
     """Return RTMPose-s as what starts a model's sequences: its crops in, its heat-maps out.
 
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
     """
-    grid, size = model.heatmap, model.input_size
-    return RTMPoseHeatmaps(
-        load_rtmpose(path),
-        _mix(model.skeleton),
-        size,
-        (grid.size, grid.stride, grid.offset),
-        TargetSettings().sigma_pixels * size / 256,
-        _UPRIGHT if model.view.shape[:2] != IMAGE_SIZE[::-1] else model.view,
-    ).eval()
+    heatmap = model.heatmap
+    grid = Grid(model.input_size, heatmap.size, heatmap.stride, heatmap.offset)
+    view = model.view if model.view.shape == VIEW.shape else _UPRIGHT
+    return rtmpose_network(path, model.skeleton, view, grid)
+
+
+def _weights(path: str | Path) -> dict[str, Tensor]:
+    return dict(load_rtmpose(path).state_dict())
 
 
 def _mix(skeleton: Skeleton) -> Tensor:

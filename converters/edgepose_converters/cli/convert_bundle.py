@@ -34,6 +34,7 @@ from edgepose_converters.checkpoints.rtmpose import (
     RTMPOSE_PREFIX,
     import_rtmpose,
     rtmpose_head,
+    rtmpose_network,
 )
 from edgepose_converters.checkpoints.trained import TrainedModel, load_model
 from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
@@ -127,7 +128,10 @@ def _import_movenet(args: argparse.Namespace) -> int:
 
 
 def _import_rtmpose(args: argparse.Namespace) -> int:
+    network: nn.Module
     network, report = import_rtmpose(args.source)
+    if args.skeleton is not None:
+        network = rtmpose_network(args.source, get_skeleton(args.skeleton))
     save_weights(network, args.out)
     sys.stdout.write(f"{import_text(report)}Wrote the weights {args.out}.\n")
     return 0

@@ -5,8 +5,6 @@ Names are those of MMPose but for the norms: published graphs have them in the c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -15,70 +13,50 @@ _STAGES = ((64, 1, False), (128, 2, False), (256, 2, False), (512, 1, True))
 _STEM_CHANNELS = (16, 16, 32)
 _POOLS = (5, 9, 13)
 
-#: What follows each convolution of the stem and of the four stages, as published.
-SILU = ("silu",) * 5
-#: For int8: ReLU, which costs nothing there, where images are large, and hard-swish where small.
-#: A SiLU of int8 features is computed by itself in float, and takes longer than the convolution.
-RELU_HARDSWISH = ("relu", "relu", "relu", "hardswish", "hardswish")
-_ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "hardswish": nn.Hardswish}
-
 
 class CSPNeXt(nn.Module):
     """CSPNeXt of depth 0.33 and width 0.5: float32 ``(B, 3, H, W)`` to ``(B, 512, H/32, W/32)``.
 
     The input is RGB normalised by ImageNet's mean and deviation; H and W are multiples of 32.
-
-    Args:
-        activations: ``silu``, ``relu`` or ``hardswish`` for the stem and for each stage.
     """
 
     out_channels = 512
     stride = 32
 
-    def __init__(self, activations: Sequence[str] = SILU) -> None:
+    def __init__(self) -> None:
         super().__init__()
         first, second, channels = _STEM_CHANNELS
         self.stem = nn.Sequential(
-            ConvAct(3, first, 3, 2), ConvAct(first, second, 3), ConvAct(second, channels, 3)
+            ConvSilu(3, first, 3, 2), ConvSilu(first, second, 3), ConvSilu(second, channels, 3)
         )
         for number, (outputs, blocks, is_last) in enumerate(_STAGES, 1):
-            layers: list[nn.Module] = [ConvAct(channels, outputs, 3, 2)]
+            layers: list[nn.Module] = [ConvSilu(channels, outputs, 3, 2)]
             layers += [SpatialPyramidPooling(outputs)] if is_last else []
             layers += [CrossStageLayer(outputs, blocks, skip=not is_last)]
             self.add_module(f"stage{number}", nn.Sequential(*layers))
             channels = outputs
-        for part, activation in zip(self.parts, activations, strict=True):
-            for layer in part.modules():
-                if isinstance(layer, ConvAct):
-                    layer.activation = _ACTIVATIONS[activation]()
-
-    @property
-    def parts(self) -> tuple[nn.Module, ...]:
-        """The stem and the four stages, which follow each other."""
-        stages = (self.get_submodule(f"stage{number + 1}") for number in range(len(_STAGES)))
-        return self.stem, *stages
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the last features."""
-        for part in self.parts:
-            image = part(image)
-        return image
+        x: Tensor = self.stem(image)
+        for number in range(1, len(_STAGES) + 1):
+            x = self.get_submodule(f"stage{number}")(x)
+        return x
 
 
-class ConvAct(nn.Module):
-    """A convolution with bias and an activation, SiLU at first."""
+class ConvSilu(nn.Module):
+    """A convolution with bias and SiLU."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
-        self.activation: nn.Module = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features."""
-        y: Tensor = self.activation(self.conv(x))
-        return y
+        y: Tensor = self.conv(x)
+        return y * y.sigmoid()
 
 
 class CrossStageLayer(nn.Module):
@@ -87,11 +65,11 @@ class CrossStageLayer(nn.Module):
     def __init__(self, channels: int, blocks: int, *, skip: bool) -> None:
         super().__init__()
         half = channels // 2
-        self.short_conv = ConvAct(channels, half)
-        self.main_conv = ConvAct(channels, half)
+        self.short_conv = ConvSilu(channels, half)
+        self.main_conv = ConvSilu(channels, half)
         self.blocks = nn.Sequential(*(CSPNeXtBlock(half, skip=skip) for _ in range(blocks)))
         self.attention = ChannelAttention(channels)
-        self.final_conv = ConvAct(channels, channels)
+        self.final_conv = ConvSilu(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features of the same shape."""
@@ -107,11 +85,11 @@ class CSPNeXtBlock(nn.Module):
     def __init__(self, channels: int, *, skip: bool) -> None:
         super().__init__()
         self.has_skip = skip
-        self.conv1 = ConvAct(channels, channels, 3)
+        self.conv1 = ConvSilu(channels, channels, 3)
         self.conv2 = nn.ModuleDict(
             {
-                "depthwise_conv": ConvAct(channels, channels, 5, groups=channels),
-                "pointwise_conv": ConvAct(channels, channels),
+                "depthwise_conv": ConvSilu(channels, channels, 5, groups=channels),
+                "pointwise_conv": ConvSilu(channels, channels),
             }
         )
 
@@ -139,9 +117,9 @@ class SpatialPyramidPooling(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = ConvAct(channels, channels // 2)
+        self.conv1 = ConvSilu(channels, channels // 2)
         self.poolings = nn.ModuleList(nn.MaxPool2d(size, 1, size // 2) for size in _POOLS)
-        self.conv2 = ConvAct(channels // 2 * (len(_POOLS) + 1), channels)
+        self.conv2 = ConvSilu(channels // 2 * (len(_POOLS) + 1), channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features of the same shape."""

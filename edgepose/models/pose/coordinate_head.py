@@ -1,69 +1,132 @@
-"""RTMPose's head as a head of heat-maps: a curve over columns and one over rows for each joint.
-
-Jiang et al., RTMPose: Real-Time Multi-Person Pose Estimation based on MMPose, 2023, section 3.2.
-Here the curves have as many values as a heat-map has cells, and a heat-map is their outer product.
-"""
+"""RTMPose's head as a head of heat-maps: each is a curve over columns times one over rows."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from edgepose.models.backbones.cspnext import CSPNeXt
-from edgepose.models.pose.rtmpose import HIDDEN, IMAGE_SIZE, GatedAttention, ScaleNorm
+from edgepose.models.pose.rtmpose import (
+    BINS_PER_PIXEL,
+    DEVIATIONS,
+    HIDDEN,
+    IMAGE_SIZE,
+    RTMCCHead,
+)
 from edgepose_runtime.geometry.input_view import InputView
+from edgepose_runtime.poses.skeletons import HALPE26
 
-#: Cells along each side of a heat-map.
-CELLS = 48
-#: What the network sees of a square region: a person's box enlarged by a quarter lies inside, and
-#: is stretched by 8 % only.
+#: What RTMPose sees of a square region: a person's box enlarged by a quarter lies inside, stretched
+#: by 8 % only. 71.5 AR of 166 everyday people, against 71.1 with the middle three quarters of the
+#: width and 67.8 with all of it.
 VIEW = InputView(*IMAGE_SIZE, window=(0.882, 1.087))
+
+#: Deviation of a joint's Gaussian in parts of the region, as our other networks have it.
+DEVIATION = 8 / 256
+
+
+class Grid(NamedTuple):
+    """Where the cells of heat-maps lie in a region.
+
+    Attributes:
+        region: side of the region in pixels.
+        cells: along each side.
+        stride: pixels from one cell to the next.
+        offset: pixel of the first cell's centre.
+    """
+
+    region: int = 192
+    cells: int = 48
+    stride: float = 4.0
+    offset: float = 1.5
+
+
+#: That of the shipped networks.
+GRID = Grid()
 
 
 class CoordinateHead(nn.Module):
-    """Features ``(B, 512, 8, 6)`` to heat-maps ``(B, K, 48, 48)``, by attention among the joints.
+    """Features ``(B, 512, 8, 6)`` to heat-maps ``(B, K, h, h)`` of a square region.
+
+    The two curves of a joint are resampled to the cells, made as wide as what our networks are
+    trained for, and multiplied. RTMPose's own score is the lower of the two maxima; the peak is its
+    root, so that 0.3, from where on it is trusted, becomes 0.55 as with our networks.
 
     Args:
         channels: of the features.
-        joints: K.
+        joints: K. Which of RTMPose's joints make up each of them is part of the weights.
+        view: what RTMPose sees of the region.
+        grid: the cells of the heat-maps.
     """
 
-    #: A heat-map of a region of 192 pixels has a stride of 4, three doublings below the features.
+    #: A stride of 4 is that of the features, halved three times.
     stages = 3
-    view = VIEW
 
-    def __init__(self, channels: int, joints: int) -> None:
+    def __init__(
+        self, channels: int, joints: int, view: InputView = VIEW, grid: Grid = GRID
+    ) -> None:
         super().__init__()
-        columns, rows = (side // CSPNeXt.stride for side in IMAGE_SIZE)
-        self.tokens = nn.Conv2d(channels, joints, 7, padding=3)
-        self.mlp = nn.Sequential(
-            ScaleNorm(columns * rows), nn.Linear(columns * rows, HIDDEN, bias=False)
-        )
-        self.gau = GatedAttention()
-        self.final_layer = OuterProduct(HIDDEN, CELLS)
+        self.view = view
+        published = RTMCCHead(HALPE26.num_joints)
+        self.tokens = nn.Conv2d(channels, HALPE26.num_joints, 7, padding=3)
+        self.mlp, self.gau = published.mlp, published.gau
+        self.final_layer = CurveProduct(joints, view, grid)
 
     def features(self, features: Tensor) -> Tensor:
-        """Return a vector for each joint, ``(B, K, 256)``."""
+        """Return a vector for each of RTMPose's joints, ``(B, 26, 256)``."""
         joints: Tensor = self.gau(self.mlp(self.tokens(features).flatten(2)))
         return joints
 
 
-class OuterProduct(nn.Module):
-    """Vectors ``(B, K, hidden)`` to heat-maps ``(B, K, cells, cells)`` of rank one."""
+class CurveProduct(nn.Module):
+    """Vectors ``(B, 26, 256)`` to heat-maps ``(B, K, h, h)``."""
 
-    def __init__(self, hidden: int, cells: int) -> None:
+    mix: Tensor
+
+    def __init__(self, joints: int, view: InputView, grid: Grid) -> None:
         super().__init__()
-        self.columns = nn.Linear(hidden, cells, bias=False)
-        self.rows = nn.Linear(hidden, cells, bias=False)
-
-    def curves(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the curves over columns and over rows, ``(B, K, cells)`` each.
-
-        Where a joint is seen with a score s they reach the root of s, elsewhere they are about 0.
-        """
-        return self.columns(vectors), self.rows(vectors)
+        columns, rows = (side * BINS_PER_PIXEL for side in IMAGE_SIZE)
+        self.cls_x = nn.Linear(HIDDEN, columns, bias=False)
+        self.cls_y = nn.Linear(HIDDEN, rows, bias=False)
+        self.register_buffer("mix", torch.eye(joints, HALPE26.num_joints))
+        for axis, pixels, own, part in zip("xy", IMAGE_SIZE, DEVIATIONS, view.window, strict=True):
+            cells = _cells(pixels, own, pixels / (grid.region * part), grid)
+            self.register_buffer(f"cells_{axis}", cells, persistent=False)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the heat-maps."""
-        columns, rows = (torch.relu(curve) for curve in self.curves(vectors))
-        return rows[..., :, None] * columns[..., None, :]
+        columns, rows = (
+            torch.matmul(self.mix, curves(vectors)) for curves in (self.cls_x, self.cls_y)
+        )
+        score = torch.minimum(columns.amax(-1), rows.amax(-1)).clamp(0, 1).sqrt()
+        along_x = _highest_at_one(_highest_at_one(columns).square() @ self.get_buffer("cells_x").T)
+        along_y = _highest_at_one(_highest_at_one(rows).square() @ self.get_buffer("cells_y").T)
+        return score[..., None, None] * along_y[..., :, None] * along_x[..., None, :]
+
+
+def _highest_at_one(found: Tensor) -> Tensor:
+    """Return what is positive of curves, scaled to a maximum of 1."""
+    positive = found.relu()
+    return positive / positive.amax(-1, keepdim=True).clamp(min=1e-6)
+
+
+def _cells(pixels: int, own: float, zoom: float, grid: Grid) -> Tensor:
+    """Return the ``(h, bins)`` matrix from a squared curve to the cells of an axis.
+
+    A Gaussian of the deviation `own`, squared so that what is nearly nothing vanishes, becomes one
+    of `DEVIATION`, or as little wider as can be.
+
+    Args:
+        pixels: of the image along the axis.
+        own: deviation of RTMPose's curves in pixels of the image.
+        zoom: pixels of the image per pixel of the region.
+        grid: the cells.
+    """
+    wanted = (DEVIATION * grid.region * zoom) ** 2
+    added = max(wanted - own**2 / 2, (0.5 * grid.stride * zoom) ** 2) ** 0.5
+    cells = torch.arange(grid.cells, dtype=torch.float64) * grid.stride + grid.offset
+    cells -= (grid.region - 1) / 2
+    bins = torch.arange(pixels * BINS_PER_PIXEL, dtype=torch.float64) / BINS_PER_PIXEL
+    distance = bins - (pixels - 1) / 2 - cells[:, None] * zoom
+    return torch.exp(-0.5 * (distance / added) ** 2).float()

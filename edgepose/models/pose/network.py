@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgepose.models.backbones.cspnext import RELU_HARDSWISH, CSPNeXt
+from edgepose.models.backbones.cspnext import CSPNeXt
 from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.backbones.resnet import ResNet
@@ -29,7 +29,6 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet101": partial(ResNet, 101),
     "hrnet_w48": HRNet,
     "cspnext_s": CSPNeXt,
-    "cspnext_s_relu": partial(CSPNeXt, RELU_HARDSWISH),
 }
 HEADS = ("duc", "deconv", "pointwise", "pyramid", "simcc")
 
@@ -71,15 +70,15 @@ class NetworkConfig:
             )
         if self.head in ("pyramid", "simcc") and self.stages != PyramidHead.stages:
             raise ConfigError(f"A {self.head} head has 3 stages; {self.stages} were asked for.")
-        if (self.head == "simcc") != self.backbone.startswith("cspnext"):
+        if (self.head == "simcc") != (self.backbone == "cspnext_s"):
             raise ConfigError(
-                "A simcc head and a backbone cspnext_s or cspnext_s_relu belong together; got "
+                "A simcc head and the backbone cspnext_s belong together; got "
                 f"{self.head!r} on {self.backbone!r}."
             )
 
 
-#: RTMPose-s with activations that int8 makes fast, and heat-maps.
-RTMPOSE_INT8 = NetworkConfig("cspnext_s_relu", head="simcc")
+#: RTMPose-s with heat-maps in the place of coordinates.
+RTMPOSE = NetworkConfig("cspnext_s", head="simcc")
 #: MoveNet's form, in which it can be a start.
 LIGHT_PYRAMID = NetworkConfig("mobilenet_v2", head="pyramid", pad_after=True)
 

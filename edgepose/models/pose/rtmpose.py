@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models.backbones.cspnext import CSPNeXt
-from edgepose.models.pose.views import seen
-from edgepose_runtime.geometry.input_view import InputView
 
 #: Width and height of the image in pixels. The tokens are as long as the last features are large.
 IMAGE_SIZE = (192, 256)
@@ -114,78 +112,3 @@ class GatedAttention(nn.Module):
         weights = (query @ key.transpose(1, 2) * _KEYS**-0.5).relu().square()
         result: Tensor = self.res_scale(x) + self.o(gate * (weights @ values))
         return result
-
-
-class RTMPoseHeatmaps(nn.Module):
-    """RTMPose as a network for square regions: ``(B, 3, S, S)`` to heat-maps ``(B, K, h, h)``.
-
-    The image is shown to RTMPose as a view of it. The two distributions of a joint are
-    resampled to the cells, widened to what our networks are trained for, and multiplied. RTMPose's
-    own score is the lower of the two maxima; the peak is its root, so that 0.3, from where on it
-    is trusted, becomes 0.55 as with our networks.
-
-    Args:
-        network: over joints of its own.
-        mix: ``(K, joints)``, which of them make up each of ours, rows that add up to 1.
-        input_size: S, side of the region in pixels.
-        heatmap: side of the heat-maps in cells, stride and offset of the cells in pixels.
-        deviation: of a joint's Gaussian in pixels of the region.
-        view: what RTMPose sees of a region, in 192 x 256 pixels. Such images are taken as well.
-    """
-
-    mix: Tensor
-
-    def __init__(
-        self,
-        network: RTMPose,
-        mix: Tensor,
-        input_size: int,
-        heatmap: tuple[int, float, float],
-        deviation: float,
-        view: InputView,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.view = view
-        self.register_buffer("mix", mix.float(), persistent=False)
-        for axis, pixels, own, part in zip("xy", IMAGE_SIZE, DEVIATIONS, view.window, strict=True):
-            zoom = pixels / (input_size * part)
-            cells = _cells(pixels, input_size, heatmap, zoom, own, deviation * zoom)
-            self.register_buffer(f"cells_{axis}", cells, persistent=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the heat-maps."""
-        if image.shape[-2:] != self.view.shape[:2]:
-            image = seen(image, self.view)
-        columns, rows = (torch.matmul(self.mix, found) for found in self.network(image))
-        score = torch.minimum(columns.amax(-1), rows.amax(-1)).clamp(0, 1).sqrt()
-        along_x = _highest_at_one(_highest_at_one(columns).square() @ self.get_buffer("cells_x").T)
-        along_y = _highest_at_one(_highest_at_one(rows).square() @ self.get_buffer("cells_y").T)
-        return score[..., None, None] * along_y[..., :, None] * along_x[..., None, :]
-
-
-def _highest_at_one(found: Tensor) -> Tensor:
-    """Return what is positive of curves, scaled to a maximum of 1."""
-    positive = found.relu()
-    return positive / positive.amax(-1, keepdim=True).clamp(min=1e-6)
-
-
-def _cells(
-    pixels: int,
-    size: int,
-    heatmap: tuple[int, float, float],
-    zoom: float,
-    own: float,
-    wanted: float,
-) -> Tensor:
-    """Return the ``(h, bins)`` matrix from a squared distribution to the cells of an axis.
-
-    A Gaussian of the deviation `own`, squared so that what is nearly nothing vanishes, becomes one
-    of the deviation `wanted`, or as little wider as can be; both are in pixels of the window.
-    """
-    count, stride, offset = heatmap
-    added = max(wanted**2 - own**2 / 2, (0.5 * stride * zoom) ** 2) ** 0.5
-    centres = (torch.arange(count, dtype=torch.float64) * stride + offset - (size - 1) / 2) * zoom
-    bins = torch.arange(pixels * BINS_PER_PIXEL, dtype=torch.float64) / BINS_PER_PIXEL
-    distance = bins - (pixels - 1) / 2 - centres[:, None]
-    return torch.exp(-0.5 * (distance / added) ** 2).float()

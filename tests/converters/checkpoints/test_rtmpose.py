@@ -5,9 +5,13 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from edgepose.cli.main import main  # noqa: E402
+from edgepose.models import build_network  # noqa: E402
+from edgepose.models.pose.network import RTMPOSE  # noqa: E402
 from edgepose.models.pose.rtmpose import RTMPose  # noqa: E402
+from edgepose.training.checkpoint import load_weights  # noqa: E402
 from edgepose_converters.checkpoints.rtmpose import import_rtmpose, load_rtmpose  # noqa: E402
 from edgepose_runtime.errors import CheckpointError  # noqa: E402
+from edgepose_runtime.poses.skeletons import HALPE26, PENN13  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +80,20 @@ def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path
     session = ort.InferenceSession(out / "head.onnx")
     assert session.get_inputs()[0].shape[1:] == [64, 64, 3]
     assert session.get_outputs()[0].shape[1:] == [13, 16, 16]
+
+
+def test_as_heatmaps_it_finds_what_its_curves_show(published, tmp_path, capsys):
+    out = tmp_path / "body.pth"
+    convert = ["convert", str(published), str(out), "--from", "rtmpose", "--skeleton", "penn13"]
+    assert main(convert) == 0
+    capsys.readouterr()
+    body = build_network(RTMPOSE, 13).eval()
+    body.load_state_dict(load_weights(out).values)
+    image = torch.randn(1, 3, 256, 192)
+    with torch.no_grad():
+        columns, rows = import_rtmpose(published)[0](image)
+        maps = body(image)
+    wrist = PENN13.joints.index("right_wrist")
+    curves = [found[0, HALPE26.joints.index("right_wrist")] for found in (columns, rows)]
+    score = min(curve.max() for curve in curves).clamp(0, 1) ** 0.5
+    assert maps[0, wrist].max().item() == pytest.approx(score.item(), rel=0.1)

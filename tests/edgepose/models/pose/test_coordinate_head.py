@@ -1,30 +1,69 @@
 import pytest
 import torch
-from torch import nn
 
-from edgepose.models.pose.coordinate_head import CELLS, VIEW, CoordinateHead, OuterProduct
-from edgepose.models.pose.network import RTMPOSE_INT8, NetworkConfig, build_network
+from edgepose.models.pose.coordinate_head import VIEW, CoordinateHead, CurveProduct, Grid
+from edgepose.models.pose.network import RTMPOSE, NetworkConfig, build_network
+from edgepose.models.pose.rtmpose import DEVIATIONS, IMAGE_SIZE
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
+
+SIZE = 192
+MIDDLE = torch.tensor([(side - 1) / 2 for side in IMAGE_SIZE])
+CELLS = torch.arange(48.0) * 4 + 1.5
 
 
-def test_heatmaps_are_the_products_of_what_is_positive_of_rows_and_columns():
-    layer = OuterProduct(2, 3)
-    layer.columns.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    layer.rows.weight.data = torch.tensor([[0.5, 0.0], [2.0, 0.0], [0.0, -1.0]])
-    maps = layer(torch.tensor([[[1.0, 3.0]]]))
-    assert maps.tolist() == [[[[0.5, 1.5, 0.0], [2.0, 6.0, 0.0], [0.0, 0.0, 0.0]]]]
+def curve_product(places, scores, view, mix=None):
+    """The last layer with its curves given: Gaussians at places of the image."""
+    layer = CurveProduct(len(places) if mix is None else len(mix), view, Grid())
+    layer.mix = torch.eye(len(places)) if mix is None else mix
+    curves = []
+    for axis, (pixels, deviation) in enumerate(zip(IMAGE_SIZE, DEVIATIONS, strict=True)):
+        bins = torch.arange(2 * pixels) / 2
+        distance = (bins - places[:, axis, None]) / deviation
+        curves.append(scores[:, None] * torch.exp(-0.5 * distance**2)[None])
+    layer.cls_x, layer.cls_y = (torch.nn.Identity() for _ in range(2))
+    layer.cls_x.forward = lambda _: curves[0]
+    layer.cls_y.forward = lambda _: curves[1]
+    return layer(torch.empty(0))[0]
 
 
-def test_each_joint_has_a_map_of_48_cells_a_side():
-    head = CoordinateHead(512, 13)
+@pytest.mark.parametrize("view", [VIEW, InputView(192, 256, (0.75, 1.0))])
+def test_joints_come_out_where_the_view_shows_them(view):
+    region = torch.tensor([[95.5, 95.5], [60.2, 30.7], [120.0, 150.3]])
+    zoom = torch.tensor(IMAGE_SIZE) / (SIZE * torch.tensor(view.window))
+    scores = torch.tensor([0.9, 0.4, 0.8])
+    maps = curve_product((region - (SIZE - 1) / 2) * zoom + MIDDLE, scores, view)
+    assert maps.shape == (3, 48, 48)
+    mass = maps.sum((1, 2))
+    found = torch.stack([maps.sum(1) @ CELLS / mass, maps.sum(2) @ CELLS / mass], 1)
+    torch.testing.assert_close(found, region, atol=0.1, rtol=0)
+    assert maps.amax((1, 2)).numpy() == pytest.approx(scores.sqrt().numpy(), rel=1e-2)
+
+
+def test_maps_are_as_wide_as_those_of_our_networks():
+    maps = curve_product(MIDDLE[None], torch.ones(1), InputView(192, 256, (0.75, 1.0)))[0]
+    along = maps.sum(0) / maps.sum()
+    assert ((along * (CELLS - 95.5) ** 2).sum() ** 0.5).item() == pytest.approx(6.0, rel=0.05)
+
+
+def test_what_makes_up_a_joint_is_averaged():
+    places = MIDDLE + torch.tensor([[-4.0, 0.0], [4.0, 0.0]])
+    view = InputView(192, 256, (1.0, 256 / 192))  # a pixel of the image is one of the region
+    maps = curve_product(places, torch.ones(2), view, mix=torch.tensor([[0.5, 0.5]]))[0]
+    assert ((maps.sum(0) @ CELLS) / maps.sum()).item() == pytest.approx(95.5, abs=0.1)
+
+
+def test_cells_may_lie_in_any_grid():
+    head = CoordinateHead(512, 13, VIEW, Grid(64, 16, 4.0, 1.5))
     vectors = head.features(torch.rand(2, 512, 8, 6))
-    assert head.final_layer(vectors).shape == (2, 13, CELLS, CELLS)
+    assert vectors.shape == (2, 26, 256)
+    assert head.final_layer(vectors).shape == (2, 13, 16, 16)
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return build_network(RTMPOSE_INT8, 13).eval()
+    return build_network(RTMPOSE, 13).eval()
 
 
 def test_the_network_has_the_stride_of_its_heatmaps_on_a_region_of_192_pixels(network):
@@ -32,7 +71,7 @@ def test_the_network_has_the_stride_of_its_heatmaps_on_a_region_of_192_pixels(ne
 
 
 def test_square_regions_and_what_is_seen_of_them_are_both_taken(network):
-    square = torch.rand(1, 3, 192, 192)
+    square = torch.rand(1, 3, SIZE, SIZE)
     noticed = []
     hook = network.backbone.register_forward_pre_hook(lambda _, given: noticed.append(given[0]))
     with torch.no_grad():
@@ -41,14 +80,6 @@ def test_square_regions_and_what_is_seen_of_them_are_both_taken(network):
     hook.remove()
     assert noticed[0].shape == (1, 3, 256, 192)
     torch.testing.assert_close(from_view, from_square)
-
-
-def test_relu_stands_where_images_are_large_and_hardswish_where_they_are_small(network):
-    kinds = [
-        {type(each) for each in part.modules()} & {nn.ReLU, nn.Hardswish, nn.SiLU}
-        for part in network.backbone.parts
-    ]
-    assert kinds == [{nn.ReLU}] * 3 + [{nn.Hardswish}] * 2
 
 
 @pytest.mark.parametrize(
