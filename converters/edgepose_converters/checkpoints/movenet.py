@@ -11,19 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
-import numpy as np
 import onnx
 import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from edgepose.datasets.readers.damaged_files import skip
-from edgepose.datasets.readers.stills import read_people
 from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.network import LIGHT_PYRAMID, PoseNetwork, build_network
-from edgepose.training.tasks.networks import convert_outputs, network_input
-from edgepose_runtime.errors import CheckpointError, DataError
+from edgepose.training.tasks.networks import convert_outputs
+from edgepose_runtime.errors import CheckpointError
 from edgepose_runtime.poses.skeletons import COCO17, Skeleton
 
 MOVENET_FORM = "movenet"
@@ -31,7 +27,6 @@ MOVENET_FORM = "movenet"
 # In the order of the graph: backbone, pyramid, then three separable convolutions and an output
 # each for the regression, the offsets, the heat-maps and the centre.
 _HEATMAPS = slice(-6, -3)
-_PICTURES, _SIZE = 240, 192
 Weights: TypeAlias = tuple[Tensor, Tensor | None]
 
 
@@ -57,20 +52,6 @@ def import_movenet(path: str | Path, skeleton: Skeleton) -> PoseNetwork:
     converted = build_network(LIGHT_PYRAMID, skeleton.num_joints)
     converted.load_state_dict(convert_outputs(network.state_dict(), COCO17, skeleton))
     return converted.eval()
-
-
-def statistics_pictures(root: Path) -> Tensor:
-    """Return pictures of people from the data folder as network input, float32 (N, 3, S, S).
-
-    Raises:
-        DataError: the folder has no ``people``, or nobody is in it, or a picture is broken.
-    """
-    people = list(read_people(root / "people", COCO17, skip))
-    if not people:
-        raise DataError(f"There is nobody in '{root / 'people'}', whose pictures norms are set by.")
-    chosen = people[:: max(len(people) // _PICTURES, 1)][:_PICTURES]
-    images = [cv2.resize(each.image(), (_SIZE, _SIZE)) for each in chosen]
-    return network_input(torch.from_numpy(np.stack(images)))
 
 
 def restore_norms(network: nn.Module, pictures: Tensor) -> None:

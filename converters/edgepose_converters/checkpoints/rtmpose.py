@@ -16,10 +16,11 @@ from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
 from edgepose.models import PoseNetwork, build_network
-from edgepose.models.backbones.cspnext import CSPNeXt
+from edgepose.models.backbones.cspnext import CSPNeXt, centre_features
 from edgepose.models.pose.coordinate_head import GRID, VIEW, CoordinateHead, Grid
 from edgepose.models.pose.network import RTMPOSE
 from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose
+from edgepose.models.pose.views import seen
 from edgepose.training.checkpoint import load_weights
 from edgepose_converters.checkpoints.importing import (
     CONVERTED,
@@ -101,13 +102,19 @@ def load_rtmpose(path: str | Path) -> RTMPose:
 
 
 def rtmpose_network(
-    path: str | Path, skeleton: Skeleton, view: InputView = VIEW, grid: Grid = GRID
+    path: str | Path,
+    skeleton: Skeleton,
+    pictures: Tensor | None = None,
+    view: InputView = VIEW,
+    grid: Grid = GRID,
 ) -> PoseNetwork:
     """Return RTMPose-s as a network from images to heat-maps of a skeleton's joints.
 
     Args:
         path: see :func:`load_rtmpose`.
         skeleton: the joints; each is one of Halpe-26 or a mean of several.
+        pictures: network input to take the means of features from, without which the network loses
+            accuracy in bfloat16; see :func:`centre_features`.
         view: what it sees of a square region.
         grid: the cells of its heat-maps in the region.
 
@@ -118,12 +125,23 @@ def rtmpose_network(
     network.head = CoordinateHead(CSPNeXt.out_channels, skeleton.num_joints, view, grid)
     network.view = view
     values = {_PLACES.get(name, name): value for name, value in _weights(path).items()}
-    network.load_state_dict({**values, "head.final_layer.mix": _mix(skeleton)})
-    return network.eval()
+    values["head.final_layer.mix"] = _mix(skeleton)
+    network.load_state_dict({**network.state_dict(), **values})
+    network.eval()
+    if pictures is not None:
+        centre_features(network.backbone, seen(pictures, view))
+    return network
 
 
-def rtmpose_head(path: str | Path, model: TrainedModel) -> PoseNetwork:
+def rtmpose_head(
+    path: str | Path, model: TrainedModel, pictures: Tensor | None = None
+) -> PoseNetwork:
     """Return RTMPose-s as what starts a model's sequences: its crops in, its heat-maps out.
+
+    Args:
+        path: see :func:`load_rtmpose`.
+        model: whose crops and heat-maps they are.
+        pictures: as for :func:`rtmpose_network`.
 
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
@@ -131,7 +149,7 @@ def rtmpose_head(path: str | Path, model: TrainedModel) -> PoseNetwork:
     heatmap = model.heatmap
     grid = Grid(model.input_size, heatmap.size, heatmap.stride, heatmap.offset)
     view = model.view if model.view.shape == VIEW.shape else _UPRIGHT
-    return rtmpose_network(path, model.skeleton, view, grid)
+    return rtmpose_network(path, model.skeleton, pictures, view, grid)
 
 
 def _weights(path: str | Path) -> dict[str, Tensor]:

@@ -158,7 +158,7 @@ def _add_int8_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder that holds jhmdb, for calibration and measurement, and people, whose pictures "
-        "MoveNet's norms are set by (default: EDGEPOSE_DATA)",
+        "MoveNet's norms and RTMPose's means are taken from (default: EDGEPOSE_DATA)",
     )
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import available_models, bundle_path
@@ -27,7 +26,6 @@ from edgepose_converters.checkpoints.movenet import (
     MOVENET_FORM,
     import_movenet,
     restore_norms,
-    statistics_pictures,
 )
 from edgepose_converters.checkpoints.rtmpose import (
     RTMPOSE_FORM,
@@ -36,6 +34,7 @@ from edgepose_converters.checkpoints.rtmpose import (
     rtmpose_head,
     rtmpose_network,
 )
+from edgepose_converters.checkpoints.statistics_pictures import statistics_pictures
 from edgepose_converters.checkpoints.trained import TrainedModel, load_model
 from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
 from edgepose_converters.export.bundling import (
@@ -80,7 +79,7 @@ def _make_float(args: argparse.Namespace, out: Path) -> Bundle:
         raise ConfigError(f"{args.source} is a float bundle already; ask for --precision int8.")
     options = _options(args)
     model = _load(args)
-    head = _head(args.head, args.scales, model)
+    head = _head(args, model)
     crops = _crops(args, (model.view.width, model.view.height))
     bundle, agreements = build_bundle(model, out, options, crops, head=head)
     sys.stdout.write(agreement_text(bundle, agreements))
@@ -121,7 +120,7 @@ def _import_backbone(args: argparse.Namespace) -> int:
 def _import_movenet(args: argparse.Namespace) -> int:
     skeleton = get_skeleton(args.skeleton or COCO17.name)
     network = import_movenet(args.source, skeleton)
-    restore_norms(network, statistics_pictures(args.data_root or data_root()))
+    restore_norms(network, _statistics_pictures(args))
     save_weights(network, args.out)
     sys.stdout.write(f"Wrote the weights {args.out}, with the joints of {skeleton.name}.\n")
     return 0
@@ -131,10 +130,15 @@ def _import_rtmpose(args: argparse.Namespace) -> int:
     network: nn.Module
     network, report = import_rtmpose(args.source)
     if args.skeleton is not None:
-        network = rtmpose_network(args.source, get_skeleton(args.skeleton))
+        skeleton = get_skeleton(args.skeleton)
+        network = rtmpose_network(args.source, skeleton, _statistics_pictures(args))
     save_weights(network, args.out)
     sys.stdout.write(f"{import_text(report)}Wrote the weights {args.out}.\n")
     return 0
+
+
+def _statistics_pictures(args: argparse.Namespace) -> Tensor:
+    return statistics_pictures(args.data_root or data_root())
 
 
 def _import_bundle(args: argparse.Namespace) -> int:
@@ -192,17 +196,19 @@ def _read_card(path: Path) -> dict[str, Any]:
     return card
 
 
-def _head(spec: str | None, scales: Sequence[float], model: TrainedModel) -> nn.Module | None:
+def _head(args: argparse.Namespace, model: TrainedModel) -> nn.Module | None:
     """Return the head that ``average``, a path, ``average:path`` or ``rtmpose:path`` stands for."""
+    spec: str | None = args.head
     if spec is None:
         return None
     if spec.startswith(RTMPOSE_PREFIX):
-        return rtmpose_head(spec.removeprefix(RTMPOSE_PREFIX), model)
+        path = spec.removeprefix(RTMPOSE_PREFIX)
+        return rtmpose_head(path, model, _statistics_pictures(args))
     averaged = spec == _AVERAGE or spec.startswith(f"{_AVERAGE}:")
     path = spec.removeprefix(_AVERAGE).removeprefix(":") if averaged else spec
     source = load_model(path) if path else model
     require_same_maps(model, source)
-    return averaged_head(source, scales) if averaged else starting_network(source)
+    return averaged_head(source, args.scales) if averaged else starting_network(source)
 
 
 def _crops(args: argparse.Namespace, size: Size) -> list[Crop]:

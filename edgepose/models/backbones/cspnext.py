@@ -5,6 +5,10 @@ Names are those of MMPose but for the norms: published graphs have them in the c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,12 +22,15 @@ class CSPNeXt(nn.Module):
     """CSPNeXt of depth 0.33 and width 0.5: float32 ``(B, 3, H, W)`` to ``(B, 512, H/32, W/32)``.
 
     The input is RGB normalised by ImageNet's mean and deviation; H and W are multiples of 32.
+
+    Args:
+        centred: have means that :func:`centre_features` takes out of features.
     """
 
     out_channels = 512
     stride = 32
 
-    def __init__(self) -> None:
+    def __init__(self, *, centred: bool = False) -> None:
         super().__init__()
         first, second, channels = _STEM_CHANNELS
         self.stem = nn.Sequential(
@@ -35,6 +42,9 @@ class CSPNeXt(nn.Module):
             layers += [CrossStageLayer(outputs, blocks, skip=not is_last)]
             self.add_module(f"stage{number}", nn.Sequential(*layers))
             channels = outputs
+        if centred:
+            for layer, _ in _followed_by_1x1(self):
+                layer.mean = torch.zeros(layer.conv.out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the last features."""
@@ -45,18 +55,22 @@ class CSPNeXt(nn.Module):
 
 
 class ConvSilu(nn.Module):
-    """A convolution with bias and SiLU."""
+    """A convolution with bias and SiLU; with a buffer ``mean``, what that holds is subtracted."""
+
+    mean: Tensor | None
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
+        self.register_buffer("mean", None)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features."""
         y: Tensor = self.conv(x)
-        return y * y.sigmoid()
+        y = y * y.sigmoid()
+        return y if self.mean is None else y - self.mean[:, None, None]
 
 
 class CrossStageLayer(nn.Module):
@@ -126,3 +140,39 @@ class SpatialPyramidPooling(nn.Module):
         x = self.conv1(x)
         y: Tensor = self.conv2(torch.cat([x, *(pooling(x) for pooling in self.poolings)], 1))
         return y
+
+
+def centre_features(backbone: CSPNeXt, images: Tensor) -> None:
+    """Take the means out of features before 1x1 convolutions, whose biases make up for them.
+
+    What the network computes stays the same. But channels of RTMPose-s stand at 20 and tell by
+    hundredths what they see, which bfloat16 rounds away: 4 points of AR on everyday people.
+
+    Args:
+        backbone: one that has means; changed in place.
+        images: network input to take the means from.
+    """
+    pairs = list(_followed_by_1x1(backbone))
+    means: dict[nn.Module, Tensor] = {}
+
+    def note(layer: nn.Module, _: Any, output: Tensor) -> None:
+        means[layer] = output.mean((0, 2, 3))
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer, _ in pairs:
+            hooks.callback(layer.register_forward_hook(note).remove)
+        backbone(images)
+        for layer, following in pairs:
+            # Behind the poolings each of the features comes several times.
+            weight = following.conv.weight.flatten(1).unflatten(1, (-1, layer.conv.out_channels))
+            following.conv.bias += weight.sum(1) @ means[layer]
+            layer.mean += means[layer]
+
+
+def _followed_by_1x1(backbone: nn.Module) -> Iterator[tuple[Any, Any]]:
+    """Pair the layers that only a 1x1 convolution without padding sees with that one."""
+    for module in backbone.modules():
+        if isinstance(module, CSPNeXtBlock):
+            yield module.conv2["depthwise_conv"], module.conv2["pointwise_conv"]
+        elif isinstance(module, SpatialPyramidPooling):
+            yield module.conv1, module.conv2

@@ -28,7 +28,7 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet50": partial(ResNet, 50),
     "resnet101": partial(ResNet, 101),
     "hrnet_w48": HRNet,
-    "cspnext_s": CSPNeXt,
+    "cspnext_s": partial(CSPNeXt, centred=True),
 }
 HEADS = ("duc", "deconv", "pointwise", "pyramid", "simcc")
 

@@ -62,6 +62,8 @@ class TestTimeAveragedHead(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the averaged heat-maps."""
+        if self.scales == (1.0,):
+            return self._run(image)
         views = torch.stack([self._zoom_image(image, index) for index in range(len(self.scales))])
         maps = self._run(views.flatten(0, 1)).unflatten(0, (len(self.scales), -1))
         total = sum(self._zoom_maps(maps[index], index) for index in range(len(self.scales)))

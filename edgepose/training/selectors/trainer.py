@@ -43,7 +43,6 @@ from edgepose.training.selectors.rates import ClipWithPoses, clip_with_poses, tr
 from edgepose.training.trainer import Progress, RunSettings
 from edgepose.utils.progress import show_progress
 from edgepose_runtime.errors import ConfigError, DataError, OutputError
-from edgepose_runtime.geometry.crop import crop_frame
 
 Item = TypeVar("Item")
 EpochReport = Callable[[int, float], None]
@@ -134,7 +133,7 @@ def body_poses(clip: Clip, model: PoseModel) -> NDArray[np.float32]:
     spec, found = model.method.spec, []
     for frame, box in zip(clip.frames(), person_boxes(clip), strict=True):
         roi = box.squared()
-        crop = crop_frame(frame, roi, spec.input_size)
+        crop = spec.view.crop(frame, roi)
         found.append(spec.decode(model.method.locate(crop, roi), roi))
     return np.stack(found)
 

@@ -143,11 +143,8 @@ class SequenceTask:
         foreground, settings = self._config.foreground, self._config.targets
         size = body.shape[-1] * settings.stride
         targets, weight = render_targets(batch["keypoints"], size, settings)
-        first = (
-            _simulated_head_output(body[:, 0], targets[:, 0], weight[:, 0])
-            if head is None
-            else head
-        )
+        simulated = _simulated_head_output(body[:, 0], targets[:, 0], weight[:, 0])
+        first = simulated if head is None else head.float()
         first = corrupt(first, self._sequence.corrupt, self._config.joints)
         final = self._propagated(body, first, batch["matrix"])
         losses = {

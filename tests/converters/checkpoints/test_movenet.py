@@ -9,7 +9,7 @@ from edgepose.benchmarking.peers import PEERS  # noqa: E402
 from edgepose.cli.main import main  # noqa: E402
 from edgepose.models.backbones.imagenet import MEAN, STD  # noqa: E402
 from edgepose.models.pose.network import LIGHT_PYRAMID, build_network  # noqa: E402
-from edgepose_converters.checkpoints import movenet  # noqa: E402
+from edgepose_converters.checkpoints import statistics_pictures as module  # noqa: E402
 from edgepose_converters.checkpoints.movenet import import_movenet, restore_norms  # noqa: E402
 from edgepose_runtime.errors import CheckpointError, DataError  # noqa: E402
 from edgepose_runtime.poses.skeletons import COCO17, PENN13  # noqa: E402
@@ -142,9 +142,9 @@ def test_convert_says_what_is_missing(tmp_path, capsys, options, code, words):
 
 
 def test_a_folder_of_nobody_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(movenet, "read_people", lambda *_: iter([]))
+    monkeypatch.setattr(module, "read_people", lambda *_: iter([]))
     with pytest.raises(DataError, match="nobody in"):
-        movenet.statistics_pictures(tmp_path)
+        module.statistics_pictures(tmp_path)
 
 
 def test_other_files_are_refused(bad_graphs):

@@ -10,6 +10,7 @@ from edgepose.models.pose.network import RTMPOSE  # noqa: E402
 from edgepose.models.pose.rtmpose import RTMPose  # noqa: E402
 from edgepose.training.checkpoint import load_weights  # noqa: E402
 from edgepose_converters.checkpoints.rtmpose import import_rtmpose, load_rtmpose  # noqa: E402
+from edgepose_converters.cli import convert_bundle  # noqa: E402
 from edgepose_runtime.errors import CheckpointError  # noqa: E402
 from edgepose_runtime.poses.skeletons import HALPE26, PENN13  # noqa: E402
 
@@ -71,6 +72,12 @@ def test_weights_that_were_imported_are_read_again(published, tmp_path, capsys):
     torch.testing.assert_close(
         load_rtmpose(out).state_dict(), import_rtmpose(published)[0].state_dict()
     )
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch):
+    images = torch.randn(4, 3, 64, 64)
+    monkeypatch.setattr(convert_bundle, "statistics_pictures", lambda _: images)
 
 
 def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path):
