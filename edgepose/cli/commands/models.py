@@ -36,7 +36,7 @@ def _card(bundle: Bundle) -> str:
     facts = {
         "method": manifest.method,
         "skeleton": f"{manifest.skeleton} ({manifest.num_joints} joints)",
-        "input": f"{manifest.input.size}x{manifest.input.size}",
+        "input": "{}x{}".format(*manifest.input.view.shape[1::-1]),
         "precision": f"{manifest.precision}, weights {manifest.weights}",
         "reinitialise every": manifest.reinitialise_every or "never",
         "graphs": {

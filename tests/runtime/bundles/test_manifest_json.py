@@ -313,6 +313,9 @@ def test_strides_that_are_no_whole_numbers_are_refused():
     content = json.loads(dump_manifest(with_detector()))
     content["detector"]["strides"] = [8, 16.5]
     with pytest.raises(BundleFormatError, match="whole numbers of pixels"):
+        parse_manifest(json.dumps(content))
+
+
 def upright(**changes) -> Manifest:
     """A manifest of networks that see another part of a region than all of it in a square."""
     image = TensorSpec("image", "uint8", ("N", 256, 192, 3))
