@@ -21,11 +21,10 @@ from edgepose.refinement.thin_slicing import refinement
 from edgepose.remote import HeadConnection, RemoteHead, remote_head
 from edgepose.streaming.flow_control import FlowPolicy, make_policy
 from edgepose.tracking.deadline import Deadline
-from edgepose.tracking.defaults import LocalHead
 from edgepose.tracking.person_search import DEFAULT_BUDGET, SearchBudget
 from edgepose.tracking.step import TrackingStep
 from edgepose.tracking.strategies import Refinement, Refiner
-from edgepose.tracking.stream import PoseStream
+from edgepose.tracking.stream import LocalHead, PoseStream
 from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError

@@ -12,7 +12,7 @@ from edgepose.results import Origin
 from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
+from edgepose_runtime.heatmaps.decoding import decode_to_frame
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 Crop = NDArray[np.uint8]
@@ -64,8 +64,7 @@ class MethodSpec:
             heatmaps: the network's output for the crop of ``roi``.
             roi: the region of the frame that was cropped.
         """
-        joints = decode_heatmaps(heatmaps)
-        return cells_to_frame(joints, roi, self.heatmap_size, self.stride, self.offset)
+        return decode_to_frame(heatmaps, roi, self.stride, self.offset)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

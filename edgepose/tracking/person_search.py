@@ -96,6 +96,23 @@ class SearchBudget:
         return looks
 
 
+class NoSearch:
+    """Nobody is searched for: the region is given from outside, as where people are detected."""
+
+    def reset(self) -> None:
+        """Do nothing."""
+
+    def expect(self, roi: Roi, image: Image) -> None:
+        """Do nothing."""
+
+    def skipped(self) -> None:
+        """Do nothing."""
+
+    def find(self, image: Image, clock: StageClock) -> Observation | None:  # noqa: ARG002 - as there
+        """Return ``None``."""
+        return None
+
+
 class PersonSearch:
     """Looks for a person in a frame's regions, cheaply at first, then closer, then with the head.
 

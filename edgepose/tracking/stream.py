@@ -9,10 +9,9 @@ from edgepose.inference.estimator import Keypoints, Observation, PoseEstimator, 
 from edgepose.inference.model import PoseModel
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
-from edgepose.tracking.defaults import LocalHead, NoKeyFrames, NoSearch
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
-from edgepose.tracking.person_search import DEFAULT_BUDGET, PersonSearch
+from edgepose.tracking.person_search import DEFAULT_BUDGET, NoSearch, PersonSearch
 from edgepose.tracking.smoothing import PoseSmoother
 from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, PropagatedPose
 from edgepose.tracking.track import Track
@@ -27,6 +26,44 @@ LOST = "person lost"
 POSTPONED = "not processed, to keep the deadline"
 #: The best observation of a person there is, and the reason for no pose if it shows none.
 Found = tuple[Observation | None, str]
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Do nothing: a part that a stream goes without."""
+
+
+def _unchanged(observation: Observation, *_: object) -> Observation:
+    return observation
+
+
+class LocalHead:
+    """The bundle's own head: at the start of a track, then every ``interval`` frames if given."""
+
+    merged = observed = age_ms = forget_track = staticmethod(_nothing)
+    corrected = staticmethod(_unchanged)
+
+    def __init__(self, interval: int | None) -> None:
+        self._interval = interval or None
+
+    def use_light_network(self) -> bool:
+        """Return False: the head starts every track."""
+        return False
+
+    def is_due(self, age: int | None) -> bool:
+        """Whether the head should process the next frame."""
+        return age is None or (self._interval is not None and age + 1 >= self._interval)
+
+    def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
+        """Return nothing."""
+        return []
+
+
+class NoKeyFrames:
+    """The networks process every frame."""
+
+    counts_age = False
+    reset = warmup = propagate = skipped = observed = staticmethod(_nothing)
+    as_key_frame = staticmethod(_unchanged)
 
 
 class PoseStream:
@@ -120,7 +157,9 @@ class PoseStream:
             InferenceError: a network failed.
         """
         roi = None if frame.roi is None else fixed_roi(frame.roi, frame.size)
-        self._merge_late_answer()
+        merged = self._head.merged()
+        if merged is not None and self._track is not None:
+            self._track = self._track.merged(merged)
         propagated = self._propagate(frame, roi, clock)
         if propagated is not None and (
             effort is Effort.SKIP or not (propagated.is_key or self.head_is_due)
@@ -142,12 +181,6 @@ class PoseStream:
         age = 0 if self._key_frames.counts_age else observation.key_frame_age
         origin = observation.estimate.origin
         return self._result(frame, clock.latency(), roi, keypoints, origin, age)
-
-    def _merge_late_answer(self) -> None:
-        """Continue from what a remote head answered about an earlier frame, if it is ready."""
-        merged = self._head.merged()
-        if merged is not None and self._track is not None:
-            self._track = self._track.merged(merged)
 
     def _propagate(self, frame: Frame, roi: Roi | None, clock: StageClock) -> PropagatedPose | None:
         """Propagate the last pose into a frame by optical flow, where key frames are chosen."""
@@ -222,9 +255,9 @@ class PoseStream:
         self._key_frames.observed(frame.image, observation, propagated)
         keypoints, roi = observation.keypoints, observation.roi
         self._update_roi_tracker(frame, observation)
-        self._search.skipped()
         track = self._track
         continues = track is not None and track.observation.roi.contains(roi.center)
+        self._search.skipped()
         self._head.observed(frame, observation, continues=continues)
         if not continues:
             self._predictor.reset()  # a jump is no movement

@@ -126,13 +126,47 @@ def cells_to_frame(
     from edgepose_runtime.heatmaps.kernels import scale_points
 
     located = joints.copy()
+    scale_points(located, *_frame_scale(roi, heatmap_size, stride, offset))
+    return located
+
+
+def decode_to_frame(
+    heatmaps: Floats, roi: Roi, stride: float = STRIDE, offset: float = OFFSET
+) -> Floats:
+    """Find each joint in frame pixels: :func:`decode_heatmaps`, and then :func:`cells_to_frame`.
+
+    Args:
+        heatmaps: float32 (K, h, h).
+        roi: the region that they show.
+        stride: crop pixels per cell.
+        offset: crop pixel of cell 0.
+
+    Returns:
+        float32 (K, 3): x and y in frame pixels, score.
+
+    Raises:
+        ConfigError: the heat-maps have no area.
+    """
+    from edgepose_runtime.heatmaps.kernels import locate_peaks
+
+    maps = _maps(heatmaps)
+    joints = np.empty((len(maps), 3), np.float32)
+    peaks = maps.reshape(len(maps), -1).argmax(axis=1)
+    locate_peaks(maps, peaks, False, *_frame_scale(roi, maps.shape[2], stride, offset), joints)
+    return joints
+
+
+def _frame_scale(
+    roi: Roi, heatmap_size: int, stride: float, offset: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return factor and shift of x, and those of y, from cells to frame pixels."""
     size = round(heatmap_size * stride)
     across, down = roi.width / size, roi.height / size
     inset = offset + 0.5  # as in crop_to_frame, of which this is the form for one pose
-    x = stride * across, roi.x - 0.5 + inset * across
-    y = stride * down, roi.y - 0.5 + inset * down
-    scale_points(located, x, y)
-    return located
+    return (
+        (stride * across, roi.x - 0.5 + inset * across),
+        (stride * down, roi.y - 0.5 + inset * down),
+    )
 
 
 def realign_heatmaps(

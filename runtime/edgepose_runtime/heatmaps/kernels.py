@@ -140,6 +140,20 @@ def scale_points(points: Floats, x: tuple[float, float], y: tuple[float, float])
         points[k, 1] = points[k, 1] * y[0] + y[1]
 
 
+@kernel
+def locate_peaks(
+    heatmaps: Floats,
+    peaks: NDArray[np.int64],
+    quarter: bool,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    out: Floats,
+) -> None:
+    """Write each map's peak into ``out`` (K, 3): `refine_peaks`, and then `scale_points`."""
+    refine_peaks(heatmaps, peaks, quarter, out)
+    scale_points(out, x, y)
+
+
 @fused_kernel
 def resample_bilinear(
     maps: Floats, first: tuple[float, float], scale: tuple[float, float], out: Floats

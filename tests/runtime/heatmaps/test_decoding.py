@@ -10,6 +10,7 @@ from edgepose_runtime.heatmaps.decoding import (
     cells_to_frame,
     decode_heatmaps,
     decode_heatmaps_numpy,
+    decode_to_frame,
     realign_heatmaps,
     realign_heatmaps_numpy,
 )
@@ -41,6 +42,11 @@ class TestDecoding:
             atol=1e-3,
             equal_nan=True,
         )
+
+    @given(maps=hnp.arrays(np.float32, (3, 9, 9), elements=st.floats(-1, 2, width=32)), roi=rois)
+    def test_in_one_go_it_finds_the_same_place_in_the_frame(self, maps, roi):
+        expected = cells_to_frame(decode_heatmaps(maps), roi, 9, 4, 0)
+        np.testing.assert_array_equal(decode_to_frame(maps, roi, 4, 0), expected)
 
     @given(st.floats(2, 61), st.floats(2, 61), st.floats(1, 4), st.floats(0.1, 1))
     def test_finds_a_gaussian_between_cells(self, x, y, sigma, peak):
