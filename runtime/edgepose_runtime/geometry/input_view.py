@@ -36,6 +36,8 @@ class InputView:
     def region(self, roi: Roi) -> Roi:
         """Return what is seen of a region."""
         across, along = self.window
+        if across == along == 1:
+            return roi
         return Roi.around(roi.center, roi.width * across, roi.height * along)
 
     def crop(self, frame: Any, roi: Roi, out: Image | None = None) -> Image:

@@ -44,3 +44,8 @@ def test_the_kernel_agrees_with_matrix_products_for_any_proportions(width, heigh
 def test_a_buffer_of_the_transposed_shape_is_refused():
     with pytest.raises(ConfigError, match=r"\(4, 8, 3\); got uint8 of shape \(8, 4, 3\)"):
         InputView(8, 4).crop(FRAME, Roi(0, 0, 8, 8), np.empty((8, 4, 3), np.uint8))
+
+
+def test_a_view_of_the_whole_region_is_the_region_itself():
+    roi = Roi(3.3, 4.7, 50.1, 50.1)
+    assert InputView(192, 192).region(roi) is roi
