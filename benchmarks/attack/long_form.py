@@ -1,6 +1,6 @@
 """The long form: many inputs in child processes, which may crash, hang or eat memory.
 
-``python -m benchmarks attack --inputs 10000`` runs calls and command lines, each
+``python -m benchmarks attack --inputs 10000`` runs calls, command lines and damaged files, each
 with a seed of its own, and writes ``attack.json``. It fails if one input crashes its process, takes
 longer than 20 s, ends with an error that is not ours, or takes more than 1 GB.
 """

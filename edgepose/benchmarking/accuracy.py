@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from edgepose.benchmarking.candidates import PEER, STEP, BenchmarkModel
 from edgepose.benchmarking.peers import PEERS
@@ -18,14 +18,18 @@ from edgepose.evaluation.protocols.gt_box import GtBoxPredictor
 from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.inference.model import PoseModel, open_model
 from edgepose.methods import FramewiseMethod
+from edgepose.utils.config_types import require_types
 from edgepose_runtime.backends import get_backend
 from edgepose_runtime.bundles.bundle import load_bundle
-from edgepose_runtime.errors import DataError
+from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.files import read_json
 
 ALPHAS = (0.2, 0.1)
 DATA = "jhmdb"
 #: The protocols, in the order in which they are evaluated.
 BOXES, TRACKER, HEAD_ALONE = "boxes", "tracker", "head"
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -105,14 +109,19 @@ def read_accuracy(path: Path) -> AccuracyReport:
         DataError: the file is missing, no such JSON, or without accuracy.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))["accuracy"]
-        results = tuple(Accuracy(**each) for each in content["results"])
-        return AccuracyReport(**{**content, "results": results})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = read_json(path)["accuracy"]
+        results = tuple(_checked(Accuracy, each) for each in content["results"])
+        return _checked(AccuracyReport, {**content, "results": results})
+    except (OSError, ValueError, LookupError, TypeError, ConfigError) as error:
         raise DataError(
             f"There is no accuracy in '{path}'; give the --json file of a benchmark with data "
             f"({type(error).__name__}: {error})."
         ) from error
+
+
+def _checked(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    require_types(kind, values, "the accuracy")
+    return kind(**values)
 
 
 def as_plain(report: AccuracyReport | None) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edgepose_runtime.errors import CheckpointError, OutputError
+from edgepose_runtime.files import DAMAGED_ARCHIVE
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 FORMAT, VERSION = "edgepose.checkpoint", 1
@@ -47,6 +48,10 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"this release reads version {VERSION}."
         )
     return content
+
+
+#: What damaged files make torch raise: it trusts what it reads.
+_DAMAGE = (*DAMAGED_ARCHIVE, pickle.UnpicklingError, AssertionError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def read_file(path: Path, form: str | None = None) -> dict[str, Any]:
         raise CheckpointError(f"The file of weights {path} does not exist.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except _DAMAGE as error:
         # The rest of what torch says is advice to those who call it, in many lines.
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CheckpointError(

@@ -11,7 +11,7 @@ from benchmarks.attack.outcome import DONE, REFUSED, UNTYPED, Input, attempt
 from edgepose_runtime.errors import ConfigError, DataError
 
 #: Inputs of each kind: some seconds of them.
-SHORT = {"calls": 250, "commands": 40}
+SHORT = {"calls": 250, "commands": 40, "files": 300}
 
 
 @pytest.mark.parametrize("kind", KINDS)

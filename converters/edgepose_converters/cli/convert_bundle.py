@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +48,7 @@ from edgepose_converters.export.verification import Crop, crops_from_clips, synt
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.files import read_json
 from edgepose_runtime.geometry.crop import Size
 from edgepose_runtime.poses.skeletons import COCO17, get_skeleton
 
@@ -188,7 +188,7 @@ def _options(args: argparse.Namespace) -> BundleOptions:
 
 def _read_card(path: Path) -> dict[str, Any]:
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = read_json(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"The model card {path} cannot be read as JSON: {error}.") from error
     if not isinstance(card, dict):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.errors import DataError
+from edgepose_runtime.files import DAMAGED_ARCHIVE, require_regular, require_small
 
 Table = dict[str, NDArray[Any]]
 
-# What damaged files make the parsers raise: most of them trust what they read.
-_DAMAGE = (
-    EOFError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+#: Files of annotation are far smaller, in bytes; so is all that one declares to hold.
+LARGEST_TABLE = 1 << 30
 
 
 def load_table(path: Path, *needed: str) -> Table:
@@ -41,11 +28,13 @@ def load_table(path: Path, *needed: str) -> Table:
         DataError: the file is missing or damaged, or lacks an array.
     """
     try:
+        require_regular(path, LARGEST_TABLE)
         with np.load(path, allow_pickle=False) as archive:
+            require_small(archive, LARGEST_TABLE)
             table = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise _missing(path) from None
-    except _DAMAGE as error:
+    except DAMAGED_ARCHIVE as error:
         raise _damaged(path, error) from error
     return _holding(table, path, needed)
 
@@ -72,10 +61,11 @@ def load_matlab(path: Path, *needed: str, squeeze: bool = False) -> Table:
             f"Reading '{path}' takes SciPy: python -m pip install 'edgepose[train]'."
         ) from error
     try:
+        require_regular(path, LARGEST_TABLE)
         table = loadmat(str(path), appendmat=False, squeeze_me=squeeze, struct_as_record=False)
     except FileNotFoundError:
         raise _missing(path) from None
-    except (MatReadError, *_DAMAGE) as error:
+    except (MatReadError, *DAMAGED_ARCHIVE) as error:
         raise _damaged(path, error) from error
     return _holding(table, path, needed)
 

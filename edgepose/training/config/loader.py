@@ -22,6 +22,7 @@ from edgepose.training.config.sequences import SequenceSettings, SliceSettings
 from edgepose.training.config.settings import Phase, SourceSettings, TrainConfig
 from edgepose.utils.config_types import require_types
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.files import read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,6 +48,9 @@ _SELECTOR_TABLES = {
     "network": KfpnConfig,
 }
 Settings = TypeVar("Settings")
+
+#: Bytes of a recipe, and recipes that one extends, at most.
+LARGEST_RECIPE, MOST_BASES = 1 << 20, 20
 
 
 def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
@@ -144,17 +148,19 @@ def _settings(kind: type[Settings], values: Any, where: str) -> Settings:
         raise ConfigError(f"The options of {where} do not fit: {error}.") from error
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, depth: int = 0) -> dict[str, Any]:
     try:
-        values = tomllib.loads(file.read_text(encoding="utf8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(read_regular(file, LARGEST_RECIPE).decode())
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"The recipe {file} is not valid TOML: {error}.") from error
     base = values.pop("extends", None)
     if base is None:
         return values
     if not (file.parent / str(base)).is_file():
         raise ConfigError(f"The recipe {file} extends {base!r}, which is not beside it.")
-    return _merged(_read(file.parent / base), values)
+    if depth >= MOST_BASES:
+        raise ConfigError(f"The recipe {file} extends itself, or more than {MOST_BASES} others.")
+    return _merged(_read(file.parent / base, depth + 1), values)
 
 
 def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

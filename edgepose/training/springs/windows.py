@@ -21,12 +21,16 @@ from edgepose.datasets.records import Image
 from edgepose.methods.base import Crop, Heatmaps, MethodSpec
 from edgepose.refinement.thin_slicing import flow_crop
 from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.files import DAMAGED_ARCHIVE, require_regular, require_small
 from edgepose_runtime.geometry.roi import Roi, frame_to_crop
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow
 from edgepose_runtime.thin_slicing.warping import sampling_grid
 
 Look = Callable[[Crop, Roi], Heatmaps]
+
+#: Bytes of a file of windows, at most.
+LARGEST_WINDOWS = 16 << 30
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,11 @@ class SliceWindows:
             DataError: the file is missing, damaged or of another kind.
         """
         try:
-            with np.load(path) as file:
+            require_regular(path, LARGEST_WINDOWS)
+            with np.load(path, allow_pickle=False) as file:
+                require_small(file, LARGEST_WINDOWS)
                 return cls(file["heatmaps"], file["grids"], file["joints"])
-        except (OSError, KeyError, ValueError) as error:
+        except DAMAGED_ARCHIVE as error:
             raise DataError(f"The windows '{path}' cannot be read: {error}.") from error
 
 

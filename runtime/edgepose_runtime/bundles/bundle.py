@@ -19,6 +19,7 @@ from edgepose_runtime.errors import (
     ConfigError,
     OutputError,
 )
+from edgepose_runtime.files import read_regular
 from edgepose_runtime.thin_slicing.springs import Springs
 
 MANIFEST_FILE = "manifest.json"
@@ -156,7 +157,7 @@ def _manifest_text(folder: Path) -> str:
     if not file.is_file():
         raise BundleNotFoundError(f"The folder {folder} is not a bundle: it has no manifest.json.")
     try:
-        return file.read_text(encoding="utf-8")
+        return read_regular(file).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise BundleFormatError(f"{file} cannot be read: {error}.") from error
 

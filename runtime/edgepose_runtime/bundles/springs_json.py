@@ -11,6 +11,7 @@ import numpy as np
 
 from edgepose_runtime.bundles.json_fields import JsonFields
 from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
+from edgepose_runtime.files import read_regular, shown
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.thin_slicing.graph import named_graph
 from edgepose_runtime.thin_slicing.springs import Floats, Normalisation, Springs
@@ -75,13 +76,15 @@ def read_springs(path: str | Path) -> Springs:
         BundleVersionError: they are of another version of the format.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise BundleFormatError(f"The springs {path} cannot be read: {error}.") from error
+        raise BundleFormatError(f"The springs {shown(path)} cannot be read: {error}.") from error
     try:
         return parse_springs(text)
     except BundleFormatError as error:
-        raise BundleFormatError(f"'{path}' holds no springs that can be used: {error}") from error
+        raise BundleFormatError(
+            f"'{shown(path)}' holds no springs that can be used: {error}"
+        ) from error
 
 
 def _springs(fields: JsonFields) -> Springs:

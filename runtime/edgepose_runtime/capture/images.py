@@ -12,11 +12,14 @@ import numpy as np
 
 from edgepose_runtime.capture.base import FrameSource
 from edgepose_runtime.errors import SourceError
-from edgepose_runtime.files import exists, shown
+from edgepose_runtime.files import exists, read_regular, shown
 from edgepose_runtime.tensors import Array
 
 #: Endings, in lower case, of the files that are read as images.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+#: Bytes of an image file, at most.
+LARGEST_IMAGE_FILE = 512 << 20
 
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
@@ -76,9 +79,9 @@ def read_image(path: Path) -> Array:
         SourceError: it is missing, empty, cut off, or not an image.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, LARGEST_IMAGE_FILE)
     except OSError as error:
-        raise SourceError(f"The image {path} cannot be read: {error}.") from error
+        raise SourceError(f"The image {shown(path)} cannot be read: {error}.") from error
     return decode_image(content, str(path))
 
 

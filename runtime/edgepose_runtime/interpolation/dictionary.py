@@ -6,7 +6,6 @@ and grows or fades by r. A movement of a joint is a sum of few of them.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgepose_runtime.errors import BundleFormatError, BundleNotFoundError, ConfigError
+from edgepose_runtime.files import DAMAGED_ARCHIVE, require_regular, require_small
 
 Doubles = NDArray[np.float64]
 
@@ -51,6 +51,10 @@ def pole_atoms(radius: ArrayLike, angle: ArrayLike, length: int) -> Doubles:
     norms[norms == 0] = np.sqrt(length)
     scaled: Doubles = atoms / norms
     return scaled
+
+
+#: Bytes of a file of poles, at most.
+LARGEST_DICTIONARY = 64 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +244,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BundleNotFoundError(f"There is no dictionary at {path}.")
     try:
+        require_regular(path, LARGEST_DICTIONARY)
         with np.load(path, allow_pickle=False) as archive:
+            require_small(archive, LARGEST_DICTIONARY)
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARCHIVE as error:
         raise BundleFormatError(f"The dictionary {path} cannot be read: {error}.") from error
