@@ -37,7 +37,7 @@ class Settings:
         parameters: of the model's configuration; ``None`` for a server without configurations.
         token: what clients must send, ``None`` for nothing.
         delay_s: before each answer, or as long as until the next change.
-        fault: ``nan``, ``huge``, ``shape`` or ``full``.
+        fault: ``nan``, ``huge``, ``shape``, ``full``, ``bytes`` or ``talkative``.
         version: of the model.
     """
 
@@ -103,12 +103,18 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
             self.changed.wait(self.settings.delay_s)
         if self.settings.fault == "full":
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the queue is full")
+        if self.settings.fault == "talkative":
+            context.abort(grpc.StatusCode.INTERNAL, "\x1b]0;owned\x07\n" + "x" * 4000)
         answer = service_pb2.ModelInferResponse(
             model_name=self.settings.name, model_version=self.settings.version
         )
         for name, array in self._outputs(request).items():
-            answer.outputs.add(name=name, datatype=KINDS[str(array.dtype)], shape=array.shape)
-            answer.raw_output_contents.append(array.tobytes())
+            kind = KINDS[str(array.dtype)]
+            raw = array.tobytes()
+            if self.settings.fault == "bytes":
+                kind, raw = "BYTES", b"\xff\xff\xff"  # three of the four bytes of a length
+            answer.outputs.add(name=name, datatype=kind, shape=array.shape)
+            answer.raw_output_contents.append(raw)
         return answer
 
     def _outputs(self, request) -> dict[str, np.ndarray]:

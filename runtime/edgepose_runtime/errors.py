@@ -29,7 +29,7 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
 
 from __future__ import annotations
 
-from edgepose_runtime.redaction import redact
+from edgepose_runtime.redaction import printable, redact
 from edgepose_runtime.text_enum import TextEnum
 
 
@@ -130,7 +130,8 @@ class ServerError(InferenceError):
     """
 
     def __init__(self, message: str, fault: ServerFault) -> None:
-        super().__init__(message)
+        # Servers choose names and errors, and so parts of the message.
+        super().__init__(printable(redact(message)))
         self.fault = fault
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgepose_runtime.redaction import printable, redact
 from edgepose_runtime.text_enum import TextEnum
 
 
@@ -37,7 +38,8 @@ class StreamEvent:
     Attributes:
         kind: what happened.
         timestamp_ms: when, on the clock that stamps the frames of the source.
-        detail: a sentence for people, without user names and passwords.
+        detail: a sentence for people, without user names, passwords and control characters, and
+            of some hundred characters at most.
         person_id: the identity of the person it happened to; ``None`` where it was no person.
     """
 
@@ -45,3 +47,6 @@ class StreamEvent:
     timestamp_ms: float
     detail: str = ""
     person_id: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", printable(redact(self.detail)))

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 
 HIDDEN = "***"
+#: Characters of what another program says that a message repeats, at most.
+LONGEST_QUOTED = 500
 
 # Paths make one slash of two. Nobody can tell where an address ends: passwords hold spaces, too.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+:/+)(.*)", re.DOTALL)
@@ -26,6 +28,19 @@ _SECRET = re.compile(
 )
 # Others have rtsp://10.0.0.7/admin:secret/live.
 _PAIR = re.compile(r"(?<=/)[^/?&;=\s'\"]*:(?=\S)[^/?&;]*")
+
+
+def printable(text: str, longest: int = LONGEST_QUOTED) -> str:
+    """Return what another program says as a log or a terminal may show it.
+
+    Control characters, with which a terminal can be taken over, and lone surrogates are escaped;
+    the rest of a long text is left out.
+    """
+    shortened = text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in shortened
+    )
 
 
 def redact(text: str) -> str:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from edgepose_runtime import errors
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ServerFault, SourceError
-from edgepose_runtime.redaction import redact, redact_words
+from edgepose_runtime.events import EventKind, StreamEvent
+from edgepose_runtime.redaction import printable, redact, redact_words
 
 
 @pytest.mark.parametrize(
@@ -142,3 +143,19 @@ def test_a_source_that_cannot_be_opened_keeps_its_password(source):
         open_source(source)
     assert "secret" not in str(caught.value) + repr(caught.value) + repr(caught.value.__cause__)
     assert len(str(caught.value)) < 500
+
+
+def test_what_another_program_says_is_shown_without_control_characters_and_in_part():
+    shown = printable("\x1b[2J" + "name\n\udcff" + "x" * 9000, 20)
+    assert shown.isprintable()
+    assert shown.startswith("\\x1b[2Jname\\n\\udcff")
+    assert "9010 characters" in shown
+    assert len(shown) < 80
+    assert printable("a plain sentence, with ü and 名") == "a plain sentence, with ü and 名"
+
+
+def test_the_detail_of_an_event_is_bounded_printable_and_without_passwords():
+    event = StreamEvent(EventKind.LOST, 0.0, "\x1b[31mrtsp://u:secret@host failed" + "x" * 9000)
+    assert event.detail.isprintable()
+    assert len(event.detail) < 600
+    assert "secret" not in event.detail

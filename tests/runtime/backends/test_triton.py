@@ -143,13 +143,26 @@ def test_a_server_without_configurations_is_believed_about_hash_and_skeleton(con
     assert_works(connect(sha256="00"))
 
 
-@pytest.mark.parametrize("fault", ["nan", "huge", "shape"])
+@pytest.mark.parametrize("fault", ["nan", "huge", "shape", "bytes"])
 def test_an_answer_that_cannot_be_used_is_refused(connect, server, fault):
     network = connect()
     server.change(fault=fault)
     assert fault_of(network) is ServerFault.BAD_ANSWER
     server.change(fault=None)
     assert_works(network)
+
+
+def test_what_a_server_says_is_short_and_without_control_characters(connect, server):
+    network = connect()
+    server.change(fault="talkative")
+    for _ in range(PATIENT.failures):
+        with pytest.raises(ServerError) as caught:
+            network.infer(feeds())
+        assert len(str(caught.value)) < 600
+        assert str(caught.value).isprintable()
+    ((_, detail),) = network.notifications
+    assert len(detail) < 600
+    assert detail.isprintable()
 
 
 def test_a_server_that_is_full_is_asked_again_and_then_given_up(connect, server):

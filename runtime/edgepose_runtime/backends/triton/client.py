@@ -16,6 +16,7 @@ from edgepose_runtime.errors import (
     ServerError,
     ServerFault,
 )
+from edgepose_runtime.files import read_regular
 from edgepose_runtime.tensors import Array, TensorSpec
 
 #: gRPC's codes by what they say of the server; others mean a bad request or answer.
@@ -90,8 +91,11 @@ class ServerClient:
         result = self._call("infer", timeout_s, model, inputs)
         response = result.get_response()
         try:
+            for each in response.outputs:
+                if each.datatype not in _TO_NUMPY:  # BYTES say their own lengths
+                    raise ValueError(f"{each.name!r} is of the type {each.datatype!r}")
             outputs = {each.name: result.as_numpy(each.name) for each in response.outputs}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
             raise ServerError(
                 f"{self._address} answered with bytes that are not the tensors it says: {error}.",
                 ServerFault.BAD_ANSWER,
@@ -185,7 +189,7 @@ def _certificates(settings: ServerSettings) -> bytes | None:
     if settings.root_certificates is None:
         return None
     try:
-        return settings.root_certificates.read_bytes()
+        return read_regular(settings.root_certificates)
     except OSError as error:
         raise ConfigError(
             f"The certificates {settings.root_certificates} cannot be read: {error}."
