@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -19,6 +21,10 @@ from edgepose_runtime.redaction import redact
 
 # OpenCV takes no larger number.
 _LAST_CAMERA = 2**31 - 1
+# As Linux names cameras; the links of /dev/v4l lead there.
+_CAMERA_DEVICE = re.compile(r"/dev/video(\d{1,6})")
+# Between the elements of a GStreamer pipeline.
+_PIPELINE_LINK = " ! "
 
 __all__ = [
     "DEFAULT_FPS",
@@ -43,10 +49,12 @@ def open_source(
     """Open anything that frames come from.
 
     Args:
-        source: the path of a video, an image or a folder of images; a camera's number, also as
-            text; the address of a stream, such as ``rtsp://user:password@camera/1``; an iterable
-            of images (arrays) or :class:`CapturedFrame`; or a function that returns the next one,
-            and None at the end.
+        source: the path of a video, an image or a folder of images, also as ``file://``; a
+            camera's number, also as text, or its device, such as ``/dev/video0`` or a link in
+            ``/dev/v4l/by-id``; a GStreamer pipeline that ends in ``appsink``, where OpenCV was
+            built with it; the address of a stream, such as ``rtsp://user:password@camera/1``; an
+            iterable of images (arrays) or :class:`CapturedFrame`; or a function that returns the
+            next one, and None at the end.
         fps: frames per second of images and programs (30 if None, except that frames of a function
             are then timed by a clock); videos, cameras and streams have times of their own.
         allow_damaged: deliver the frames of a damaged file that can be decoded and log the rest,
@@ -86,13 +94,12 @@ def _open_named(
 ) -> FrameSource:
     if not source:
         raise SourceError("The source is an empty path; give that of a video or of images.")
-    path = Path(source)
+    path = _local_path(source)
+    camera = _CAMERA_DEVICE.fullmatch(str(_resolved(path)))
+    if camera is not None:
+        return _open_camera(int(camera[1]), live)
     if not exists(path):
-        if source.isdecimal():
-            return _open_camera(int(source), live)
-        if "://" in source:
-            return _open_address(source, live)
-        raise SourceError(f"There is no file {shown(source)}; check the path.")
+        return _open_live(source, live)
     from edgepose_runtime.capture import images, video
 
     if path.is_dir():
@@ -100,6 +107,45 @@ def _open_named(
     if path.suffix.lower() in images.IMAGE_SUFFIXES:
         return images.open_image(path, fps=fps)
     return video.VideoSource(path, allow_damaged=allow_damaged)
+
+
+def _open_live(source: str, live: LiveSettings | None) -> FrameSource:
+    """Open a name that is no file: a camera's number, a pipeline or an address."""
+    if source.isdecimal():
+        return _open_camera(int(source), live)
+    if _PIPELINE_LINK in source:
+        return _open_pipeline(source, live)
+    if "://" in source and not source.lower().startswith("file:"):
+        return _open_address(source, live)
+    raise SourceError(f"There is no file {shown(source)}; check the path.")
+
+
+def _local_path(source: str) -> Path:
+    """Return a path, also of a ``file://`` address."""
+    parts = source.partition("://")
+    if parts[0].lower() != "file":
+        return Path(source)
+    host, slash, path = parts[2].partition("/")
+    if host not in ("", "localhost"):
+        raise SourceError(f"{shown(source)} is on another machine; give file:///PATH.")
+    return Path(unquote(slash + path))
+
+
+def _resolved(path: Path) -> Path:
+    """Return what a link leads to, such as one of /dev/v4l/by-id; the path where it is none."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return path
+
+
+def _open_pipeline(pipeline: str, live: LiveSettings | None) -> FrameSource:
+    from edgepose_runtime.capture.connections import connect_pipeline
+    from edgepose_runtime.capture.live import LiveSource
+
+    settings = live or LiveSettings()
+    connect = partial(connect_pipeline, pipeline)
+    return LiveSource("a GStreamer pipeline", connect, settings=settings)
 
 
 def _open_camera(index: int, live: LiveSettings | None) -> FrameSource:

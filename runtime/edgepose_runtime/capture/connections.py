@@ -9,6 +9,7 @@ import cv2
 
 from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import SourceError
+from edgepose_runtime.files import is_printable_utf8
 from edgepose_runtime.redaction import redact
 from edgepose_runtime.tensors import Array
 
@@ -89,6 +90,31 @@ def connect_camera(
             "using it."
         )
     return OpenCvConnection(device)
+
+
+def connect_pipeline(
+    pipeline: str, open_stream: Callable[[str, int], Any] = cv2.VideoCapture
+) -> OpenCvConnection:
+    """Open a GStreamer pipeline, whose last element is an ``appsink``.
+
+    Raises:
+        SourceError: OpenCV has no GStreamer, or the pipeline does not run.
+    """
+    if not is_printable_utf8(pipeline):
+        raise SourceError("A GStreamer pipeline is UTF-8 text without control characters.")
+    if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getBackends():
+        raise SourceError(
+            "This OpenCV was built without GStreamer, as those of PyPI are; use one of your system "
+            "or of the board's vendor, or pull frames from an appsink yourself and give them to "
+            "tracker.submit()."
+        )
+    stream = open_stream(pipeline, cv2.CAP_GSTREAMER)
+    if not stream.isOpened():
+        raise SourceError(
+            "The GStreamer pipeline does not run; try it with gst-launch-1.0, and let it end in "
+            "'videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1'."
+        )
+    return OpenCvConnection(stream)
 
 
 def connect_address(

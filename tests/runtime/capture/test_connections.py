@@ -4,7 +4,12 @@ import pytest
 
 from edgepose_runtime import capture
 from edgepose_runtime.capture import LiveSettings, connections, open_source
-from edgepose_runtime.capture.connections import OpenCvConnection, connect_address, connect_camera
+from edgepose_runtime.capture.connections import (
+    OpenCvConnection,
+    connect_address,
+    connect_camera,
+    connect_pipeline,
+)
 from edgepose_runtime.errors import SourceError
 
 FRAME = np.zeros((4, 6, 3), np.uint8)
@@ -121,3 +126,69 @@ def test_a_camera_is_read_through_its_own_thread(monkeypatch):
         assert source.name == "http://cam:80/video"
         assert source.is_live
         assert next(iter(source)).image.shape == (4, 6, 3)
+
+
+class Stream:
+    """What OpenCV returns for a source that can be opened, or cannot."""
+
+    def __init__(self, opened):
+        self.opened = opened
+
+    def isOpened(self):  # noqa: N802
+        return self.opened
+
+    def get(self, _what):
+        return 25.0
+
+
+def test_a_pipeline_says_where_opencv_has_no_gstreamer(monkeypatch):
+    monkeypatch.setattr(cv2.videoio_registry, "getBackends", lambda: [cv2.CAP_FFMPEG])
+    with pytest.raises(SourceError, match="built without GStreamer"):
+        open_source("videotestsrc ! videoconvert ! appsink")
+
+
+def test_a_pipeline_is_handed_to_gstreamer(monkeypatch):
+    monkeypatch.setattr(cv2.videoio_registry, "getBackends", lambda: [cv2.CAP_GSTREAMER])
+    asked = []
+
+    def open_stream(*given):
+        asked.append(given)
+        return Stream(opened=len(asked) == 1)
+
+    assert connect_pipeline("videotestsrc ! appsink", open_stream).fps == 25
+    assert asked == [("videotestsrc ! appsink", cv2.CAP_GSTREAMER)]
+    with pytest.raises(SourceError, match="does not run"):
+        connect_pipeline("videotestsrc ! appsink", open_stream)
+
+
+def test_a_file_address_is_a_path(tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    image = np.full((4, 6, 3), 7, np.uint8)
+    cv2.imwrite(str(folder / "a.png"), image)
+    for address in (f"file://{folder}/a.png", (folder / "a.png").as_uri()):
+        (frame,) = open_source(address)
+        np.testing.assert_array_equal(frame.image, image)
+    with pytest.raises(SourceError, match="on another machine"):
+        open_source("file://server/share/a.png")
+    with pytest.raises(SourceError, match="There is no file"):
+        open_source("file:///nowhere/a.png")
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_the_device_of_a_camera_is_that_camera(tmp_path, monkeypatch, by_link):
+    opened = []
+
+    def connect(index):
+        opened.append(index)
+        raise SourceError("It is not connected.")
+
+    monkeypatch.setattr("edgepose_runtime.capture.connections.connect_camera", connect)
+    device = "/dev/video977"
+    if by_link:
+        link = tmp_path / "usb-Camera-index0"
+        link.symlink_to(device)
+        device = str(link)
+    with pytest.raises(SourceError, match="not connected"):
+        open_source(device)
+    assert opened == [977]
