@@ -1,0 +1,128 @@
+"""Several people: composed videos with exact identities, and time over the number of people.
+
+``python -m benchmarks people compose OUT`` writes videos of people from annotated clips who walk
+past each other, in the form of the data set ``several``: ``edgepose evaluate --dataset several
+--root OUT`` measures them. The same seed gives the same videos. ``python -m benchmarks people
+speed`` times frames with 1 to 20 people, and writes ``people.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.people.composing import compose, empty_background, write_video
+from benchmarks.people.cutouts import Cutout, cut_out
+from benchmarks.people.scenes import KINDS, make_scene
+from benchmarks.people.speed import COUNTS, table, time_people
+from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
+from edgepose.datasets.root import data_root
+from edgepose.evaluation.report import markdown
+from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.utils.arguments import comma_separated
+from edgepose.utils.machine import describe_machine
+from edgepose.utils.progress import show_progress
+from edgepose_runtime.errors import DataError
+
+OUT = Path(__file__).parents[1] / "out"
+#: Clips that show the whole person upright, of the training part: what is measured on them is who
+#: is who, not the accuracy of joints.
+CLASSES = ("walk", "run", "stand", "wave", "golf")
+LEAST_HEIGHT = 110.0
+PEOPLE, FRAMES_OF_EACH = 12, 24
+
+
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks people", description=__doc__)
+    parts = parser.add_subparsers(dest="part", required=True)
+    composing = parts.add_parser("compose", help="write videos with exact identities")
+    composing.add_argument("out", type=Path, help="folder of the videos")
+    composing.add_argument(
+        "--kinds", type=comma_separated(str), default=KINDS, metavar="K,...", help=", ".join(KINDS)
+    )
+    composing.add_argument(
+        "--seeds", type=int, default=4, metavar="N", help="videos of each kind (default: 4)"
+    )
+    composing.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    speed = parts.add_parser("speed", help="time frames with more and more people")
+    speed.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
+    speed.add_argument(
+        "--counts",
+        type=comma_separated(int),
+        default=COUNTS,
+        metavar="N,...",
+        help="how many people",
+    )
+    speed.add_argument("--frames", type=int, default=200, metavar="N", help="timed (default: 200)")
+    speed.add_argument("--num-threads", type=int, default=1, metavar="N", help="default: 1")
+    speed.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="for people.json")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Compose or time."""
+    args = parse_arguments(words)
+    if args.part == "compose":
+        _compose(args)
+    else:
+        _speed(args)
+
+
+def cast(root: Path) -> list[list[Cutout]]:
+    """Cut out the people that videos are composed of.
+
+    Raises:
+        DataError: the clips are missing, or too few of them fit.
+    """
+    clips = [
+        clip
+        for clip in read_jhmdb_clips(root, "train")
+        if clip.name.split("/")[0] in CLASSES
+        and clip.full_body
+        and clip.grade == "A"
+        and len(clip) >= FRAMES_OF_EACH
+        and (clip.keypoints[..., 1].max(axis=1) - clip.keypoints[..., 1].min(axis=1)).min()
+        >= LEAST_HEIGHT
+        and clip.keypoints[..., 2].all()
+    ]
+    # One of each film: the same person in the same clothes would be no other person.
+    films = list({clip.film: clip for clip in clips}.values())
+    films = films[:: max(len(films) // PEOPLE, 1)][:PEOPLE]
+    if len(films) < 5:
+        raise DataError(f"Only {len(films)} clips in '{root}' show a whole person; 5 are needed.")
+    with show_progress("Cutting out", len(films)) as progress:
+        people = []
+        for clip in films:
+            people.append(cut_out(clip, FRAMES_OF_EACH))
+            progress.advance(note=clip.name)
+    return people
+
+
+def _compose(args: argparse.Namespace) -> None:
+    people = cast(args.root or data_root() / "jhmdb")
+    args.out.mkdir(parents=True, exist_ok=True)
+    for kind in args.kinds:
+        for seed in range(args.seeds):
+            scene = make_scene(kind, seed)
+            frames = compose(scene, people, empty_background(seed), seed)
+            count = write_video(args.out / f"{scene.name}.avi", frames)
+            print(f"{scene.name}: {count} frames of {len(scene.walks)} people")
+
+
+def _speed(args: argparse.Namespace) -> None:
+    timings = time_people(args.model, args.counts, args.frames, args.num_threads)
+    print(markdown(table(timings)))
+    args.out.mkdir(parents=True, exist_ok=True)
+    content = {
+        "format": "edgepose.people",
+        "version": 1,
+        "machine": describe_machine(),
+        "model": args.model,
+        "num_threads": args.num_threads,
+        "frames": args.frames,
+        "results": [timing._asdict() for timing in timings],
+    }
+    (args.out / "people.json").write_text(json.dumps(content, indent=1) + "\n")
