@@ -48,6 +48,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     composing.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     speed = parts.add_parser("speed", help="time frames with more and more people")
+    speed.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     speed.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     speed.add_argument(
         "--counts",
@@ -113,7 +114,8 @@ def _compose(args: argparse.Namespace) -> None:
 
 
 def _speed(args: argparse.Namespace) -> None:
-    timings = time_people(args.model, args.counts, args.frames, args.num_threads)
+    people = cast(args.root or data_root() / "jhmdb")
+    timings = time_people(args.model, people, args.counts, args.frames, args.num_threads)
     print(markdown(table(timings)))
     args.out.mkdir(parents=True, exist_ok=True)
     content = {

@@ -27,12 +27,13 @@ def compose(
 
     Args:
         scene: where people walk.
-        people: frames of at least as many people as the scene has.
+        people: frames of each; of fewer people than the scene has, some come again.
         background: uint8 BGR (H, W, 3).
         seed: chooses the people, and who is mirrored.
     """
     rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(people), len(scene.walks), replace=False).tolist()
+    again = len(scene.walks) > len(people)
+    chosen = rng.choice(len(people), len(scene.walks), replace=again).tolist()
     streams = [forward_and_backward(people[index]) for index in chosen]
     mirrored = rng.random(len(chosen)) < 0.5
     for frame in range(FRAMES):

@@ -1,4 +1,4 @@
-"""Milliseconds per frame over the number of people, on one picture with copies of a person."""
+"""Milliseconds per frame over the number of people, in composed crowds."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.people.composing import Image, compose, empty_background
+from benchmarks.people.cutouts import Cutout
+from benchmarks.people.scenes import FRAMES, Scene, Walk
 from edgepose.evaluation.report import Table, figure
 from edgepose.inference.model import PoseModel, load
 from edgepose.people.settings import SeveralPeople
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.capture import open_source
 
 COUNTS = (1, 2, 4, 6, 10, 20)
-SAMPLE = Path(__file__).parents[2] / "samples" / "clips" / "balance.mp4"
-#: The person of the sample clip, and how much of the frame is shown around: columns and rows.
-PERSON = np.s_[120:940, 60:480]
 FRAME_MS = 1000 / 30
 DEADLINE_MS = 33.0
 #: Frames before any are timed.
@@ -51,31 +49,34 @@ class Timing(NamedTuple):
 
 
 def time_people(
-    model: str | Path, counts: Sequence[int], frames: int, num_threads: int
+    model: str | Path,
+    people: Sequence[Sequence[Cutout]],
+    counts: Sequence[int],
+    frames: int,
+    num_threads: int,
 ) -> list[Timing]:
-    """Time each number of people; all trackers take turns frame by frame."""
+    """Time each number of people; all trackers take turns frame by frame.
+
+    Args:
+        model: name or folder of a bundle.
+        people: who is composed into crowds.
+        counts: how many of them, each from 1 to 20.
+        frames: how many are timed.
+        num_threads: of each network.
+    """
     with load(model, num_threads=num_threads) as loaded:
-        return [_time(loaded, count, frames) for count in counts]
+        return [_time(loaded, _pictures(people, count), count, frames) for count in counts]
 
 
-def crowd(count: int) -> list[NDArray[np.uint8]]:
-    """Return the frames of the sample clip with copies of its person side by side, in rows."""
-    columns = min(count, 10)
-    rows = -(-count // columns)
-    height, width = 480 // rows, 240
-    size = max(width * columns // (2 if columns > 4 else 1) // columns, 96)
-    pictures = []
-    for frame in open_source(SAMPLE):
-        person = frame.image[PERSON]
-        step = max(person.shape[0] // height, 1)
-        small = np.ascontiguousarray(person[::step, ::step])
-        canvas = np.full((rows * small.shape[0], columns * max(small.shape[1], size), 3), 128)
-        for index in range(count):
-            row, column = divmod(index, columns)
-            top, left = row * small.shape[0], column * max(small.shape[1], size)
-            canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-        pictures.append(canvas.astype(np.uint8))
-    return [*pictures, *pictures[-2:0:-1]]
+def crowd(count: int) -> Scene:
+    """Return a scene of up to 20 people who stand side by side in two rows, and sway a little."""
+    sway = 6 * np.sin(np.arange(FRAMES) / 6)
+    places = [divmod(index, 10) for index in range(count)]
+    walks = [
+        Walk(32 + 64 * column + sway, np.full(FRAMES, 120.0 + 220 * row), 120.0)
+        for row, column in places
+    ]
+    return Scene(f"crowd-{count}", tuple(walks))
 
 
 def table(timings: Sequence[Timing]) -> Table:
@@ -106,8 +107,13 @@ def table(timings: Sequence[Timing]) -> Table:
     return Table("ms per frame", header, rows)
 
 
-def _time(model: PoseModel, count: int, frames: int) -> Timing:
-    pictures = crowd(count)
+def _pictures(people: Sequence[Sequence[Cutout]], count: int) -> list[Image]:
+    frames = compose(crowd(count), people, empty_background(0), seed=0)
+    pictures = [image for image, _ in frames]
+    return [*pictures, *pictures[-2:0:-1]]
+
+
+def _time(model: PoseModel, pictures: Sequence[Image], count: int, frames: int) -> Timing:
     several = SeveralPeople(max_people=max(count, 2))
     trackers = {
         "one": PoseTracker(model),

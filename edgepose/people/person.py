@@ -33,7 +33,7 @@ class Status(TextEnum):
     """How sure it is that a person is there."""
 
     TENTATIVE = "tentative"
-    """Detected, but not reported yet: it may be no person."""
+    """Just detected: it is a person if the networks see a pose."""
     TRACKED = "tracked"
     """Followed by the pose."""
     HIDDEN = "hidden"
@@ -67,9 +67,7 @@ class FollowedPerson:
         status: see :class:`Status`.
         motion: where the person is and moves.
         appearance: what the person looks like, if known.
-        is_sure: reported after one detection.
-        detections: boxes of the detector that were this person's.
-        undetected: rounds of the detector since, without one.
+        undetected: rounds of the detector in a row that did not see the person.
         skipped: frames since the networks processed the person.
         behind: who was seen in this person's place when it became hidden.
         box: (4,) in which the detector saw the person in the present frame, if it did.
@@ -87,8 +85,6 @@ class FollowedPerson:
         self.status = Status.TENTATIVE
         self.motion = PersonMotion(box, frame.timestamp_ms)
         self.appearance: Description | None = None
-        self.is_sure = False
-        self.detections = 1
         self.undetected = 0
         self.skipped = 0
         self.behind: FollowedPerson | None = None
@@ -185,7 +181,6 @@ class FollowedPerson:
         """Take in that a hidden or lost person was detected."""
         self.status = Status.TRACKED
         self.undetected = self.skipped = 0
-        self.detections += 1
 
     def _region_after_skipping(self, frame: Frame) -> Roi | None:
         """Return the region moved along with the person; ``None`` if the last one is as good."""

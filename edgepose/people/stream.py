@@ -34,10 +34,6 @@ from edgepose_runtime.geometry.roi import Roi
 LEAST_AGREEMENT = 0.5
 #: Who was not detected in so many rounds of the detector is no longer followed.
 MOST_ROUNDS = 4
-#: Somebody new is reported after so many detections ...
-DETECTIONS = 2
-#: ... or at once with a score that is so much above the detector's threshold.
-SURE = 0.15
 #: Colours are taken from people who overlap others by less than this.
 ALONE = 0.1
 
@@ -163,7 +159,6 @@ class PeopleStream:
         }
         for index in matches.new[: self._free_places()]:
             person = FollowedPerson(self._new_stream(), boxes[index, :4], frame)
-            person.is_sure = bool(boxes[index, 4] >= threshold + SURE)
             self._people.append(person)
             regions[person] = box_region(boxes[index])
         clock.add("associate", start)
@@ -188,7 +183,6 @@ class PeopleStream:
             person.find()
             return box_region(box)
         person.undetected = 0
-        person.detections += 1
         expected = person.motion.predict(frame.timestamp_ms)
         agrees = box_overlaps(expected[None], box[None])[0, 0] >= LEAST_AGREEMENT
         return None if agrees and person.stream.next_roi is not None else box_region(box)
@@ -230,7 +224,7 @@ class PeopleStream:
         return sorted(
             followed,
             key=lambda person: (
-                -(person.skipped + 1) * (0.2 + person.motion.speed)
+                -(person.skipped + 1) * (1 + min(person.motion.speed, 1.0))
                 - (regions.get(person) is not None)
             ),
         )[:looks]
@@ -257,12 +251,11 @@ class PeopleStream:
                 goes.hide(behind=stays)
         accepted = [(person, pose) for person, pose in seen if person not in hidden]
         for person, pose in accepted:
-            if person.person_id is None and (person.is_sure or person.detections >= DETECTIONS):
+            if person.person_id is None:
                 person.person_id = self._identities.enter(frame.timestamp_ms)
                 person.status = Status.TRACKED
             person.accept(pose, frame)
-            if person.person_id is not None:
-                self._identities.find(person.person_id, frame.timestamp_ms)
+            self._identities.find(person.person_id, frame.timestamp_ms)
         if regions:
             _remember_looks(accepted, frame)
         self._age(frame.timestamp_ms)
