@@ -19,6 +19,7 @@ from edgepose_runtime.bundles.manifest import DETECTOR_GRAPH, DetectorSpec, Mani
 from edgepose_runtime.bundles.validation import check_network
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError, ConfigError
+from edgepose_runtime.files import exists, shown
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.thin_slicing.springs import Springs
 
@@ -204,11 +205,11 @@ def bundle_path(model: str | Path) -> Path:
     path = Path(str(model))
     with suppress(RuntimeError):  # "~somebody" who is no user here
         path = path.expanduser()
-    if not str(model) or not path.is_dir():
+    if not str(model) or not exists(path) or not path.is_dir():
         shipped = ", ".join(available_models()) or "none"
         raise BundleNotFoundError(
-            f"There is no model {str(model)!r}: it is neither the folder of a bundle nor one of "
-            f"those that come with edgepose ({shipped})."
+            f"There is no model '{shown(str(model))}': it is neither the folder of a bundle "
+            f"nor one of those that come with edgepose ({shipped})."
         )
     return path
 

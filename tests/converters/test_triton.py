@@ -6,7 +6,7 @@ from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions, config_text, facts
 from edgepose_converters.triton.environment import TritonEnvironment
 from edgepose_converters.triton.repository import BUILD, write_repository
-from edgepose_converters.triton.server import parse_metrics
+from edgepose_converters.triton.server import Endpoints, parse_metrics
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import BackendUnavailableError, ConfigError, OutputError
 
@@ -111,3 +111,9 @@ def test_an_environment_without_triton_says_how_to_make_one(tmp_path):
 def test_metrics_are_summed_over_models():
     page = '# HELP a\nnv_inference_count{model="a"} 3\nnv_inference_count{model="b"} 4\nup 1\n'
     assert parse_metrics(page) == {"nv_inference_count": 7.0, "up": 1.0}
+
+
+def test_http_is_for_this_machine_whatever_the_host():
+    endpoints = Endpoints(host="10.1.2.3", http=8000)
+    assert endpoints.url("v2/health/ready") == "http://127.0.0.1:8000/v2/health/ready"
+    assert endpoints.url("metrics", metrics=True) == "http://10.1.2.3:8002/metrics"

@@ -10,6 +10,7 @@ import pytest
 from edgepose.benchmarking.accuracy import read_accuracy
 from edgepose.datasets.readers.archives import open_archive
 from edgepose.datasets.readers.tables import load_table
+from edgepose.inference.model import bundle_path
 from edgepose.training.config.loader import load_recipe
 from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.capture import open_source
@@ -95,3 +96,10 @@ def test_a_recipe_that_extends_itself_is_refused(tmp_path):
     path.write_text('extends = "endless.toml"\n')
     with pytest.raises(ConfigError, match="extends itself"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("read", [load_recipe, bundle_path])
+def test_a_name_that_no_file_can_have_is_refused(read):
+    for name in ("1" * 401, "a\0b"):
+        with pytest.raises(EdgePoseError, match="There is no"):
+            read(name)

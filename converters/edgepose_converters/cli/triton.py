@@ -15,7 +15,7 @@ from edgepose.inference.model import bundle_path
 from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.repository import BUILD, write_repository
-from edgepose_converters.triton.server import Endpoints, TritonServer
+from edgepose_converters.triton.server import LOOPBACK, Endpoints, TritonServer
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import ConfigError
 
@@ -54,6 +54,11 @@ def serve(args: argparse.Namespace) -> int:
         threads=args.num_threads,
     )
     tls = _tls(args)
+    if not tls and args.host not in (LOOPBACK, "localhost", "::1"):
+        sys.stderr.write(
+            f"edgepose: Warning: {args.host} is reached from other machines, without encryption or "
+            "authentication; add --tls-cert and --tls-key, or keep the default --host.\n"
+        )
     bundle = load_bundle(bundle_path(args.bundle))
     with tempfile.TemporaryDirectory(prefix="edgepose-serve-") as folder:
         repository = Path(folder) / "models"

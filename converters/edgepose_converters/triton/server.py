@@ -31,6 +31,9 @@ _PR_SET_PDEATHSIG = 1
 #: What Triton may take to finish requests and unload its models, in seconds.
 _EXIT_S = 15.0
 
+#: Reached from this machine only.
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
@@ -39,14 +42,14 @@ class Endpoints:
     Attributes:
         host: address of the network interface; 127.0.0.1 is reached from this machine only.
         grpc: port for inferences.
-        http: port for health and readiness, and inferences too.
+        http: port for health and readiness, on this machine only.
         metrics: port of the Prometheus metrics.
 
     Raises:
         ConfigError: a port is out of range, or two are the same.
     """
 
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     grpc: int = 8001
     http: int = 8000
     metrics: int = 8002
@@ -60,7 +63,9 @@ class Endpoints:
 
     def url(self, path: str, *, metrics: bool = False) -> str:
         """Return the address of a page."""
-        return f"http://{self.host}:{self.metrics if metrics else self.http}/{path}"
+        if metrics:
+            return f"http://{self.host}:{self.metrics}/{path}"
+        return f"http://{LOOPBACK}:{self.http}/{path}"
 
 
 class TritonServer(Closable):
@@ -94,7 +99,8 @@ class TritonServer(Closable):
             f"--model-repository={repository}",
             f"--backend-directory={self._backends()}",
             f"--grpc-address={endpoints.host}",
-            f"--http-address={endpoints.host}",
+            # It crashes of large bodies, and answers without TLS: for readiness on this machine.
+            f"--http-address={LOOPBACK}",
             f"--metrics-address={endpoints.host}",
             f"--grpc-port={endpoints.grpc}",
             f"--http-port={endpoints.http}",

@@ -22,7 +22,7 @@ from edgepose.training.config.sequences import SequenceSettings, SliceSettings
 from edgepose.training.config.settings import Phase, SourceSettings, TrainConfig
 from edgepose.utils.config_types import require_types
 from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.files import read_regular
+from edgepose_runtime.files import exists, read_regular, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -156,7 +156,8 @@ def _read(file: Path, depth: int = 0) -> dict[str, Any]:
     base = values.pop("extends", None)
     if base is None:
         return values
-    if not (file.parent / str(base)).is_file():
+    extended = file.parent / str(base)
+    if not exists(extended) or not extended.is_file():
         raise ConfigError(f"The recipe {file} extends {base!r}, which is not beside it.")
     if depth >= MOST_BASES:
         raise ConfigError(f"The recipe {file} extends itself, or more than {MOST_BASES} others.")
@@ -200,8 +201,8 @@ def _name(file: Path) -> str:
 
 def _find(path: str | Path) -> Path:
     for candidate in (Path(path), RECIPES / f"{path}.toml"):
-        if candidate.is_file():
+        if exists(candidate) and candidate.is_file():
             return candidate
     raise ConfigError(
-        f"There is no recipe {str(path)!r}: give a TOML file or one of {', '.join(_all_names())}."
+        f"There is no recipe '{shown(path)}': give a TOML file or one of {', '.join(_all_names())}."
     )
