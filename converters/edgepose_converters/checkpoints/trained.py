@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.models import PoseNetwork
 from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.networks import load_trained
 from edgepose_runtime.bundles.manifest import HeatmapSpec
@@ -37,10 +36,13 @@ class TrainedModel:
 
     @property
     def view(self) -> InputView:
-        """What the networks see of a region: all of it in a square, unless they say otherwise."""
-        networks = (part for part in self.network.modules() if isinstance(part, PoseNetwork))
-        views = (network.view for network in networks if network.view is not None)
-        return next(views, InputView(self.input_size, self.input_size))
+        """What the network of every frame sees of a region: all of it in a square, or less.
+
+        A head that sees another part makes its images of the same ones.
+        """
+        body = getattr(self.network, "body", getattr(self.network, "encoder", self.network))
+        view: InputView | None = getattr(body, "view", None)
+        return view or InputView(self.input_size, self.input_size)
 
 
 def load_model(path: str | Path) -> TrainedModel:
