@@ -201,7 +201,7 @@ class TestFindingAndFollowing:
     def test_a_few_doubtful_frames_do_not_end_the_track(self, tracker, method):
         tracker.track(FRAME, timestamp_ms=0)
         method.person = PERSON.copy()
-        method.person[3:, 2] = 0.1
+        method.person[2:, 2] = 0.1
         assert tracker.track(FRAME, timestamp_ms=40).reason == "person lost"
         method.person = PERSON
         result = tracker.track(FRAME, timestamp_ms=80)

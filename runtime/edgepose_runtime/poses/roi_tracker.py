@@ -43,7 +43,7 @@ class RoiTrackerSettings:
     """
 
     score_threshold: float = 0.3
-    min_joints: float = 0.3
+    min_joints: float = 0.2
     min_extent_px: float = 8.0
     margin: float = JOINT_BOX_MARGIN
     patience: int = 5
