@@ -33,7 +33,8 @@ from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import BackendUnavailableError, ServerError
 from tests.servers import free_port
 
-pytest.importorskip("tritonclient.grpc")
+triton = pytest.importorskip("tritonclient.grpc")
+InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
 pytestmark = pytest.mark.slow
 
 OPTIONS = ServingOptions(platform="python", device="cpu", max_batch=4, queue_delay_us=50_000)
@@ -331,6 +332,21 @@ def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_
     finally:
         process.kill()
         process.communicate()
+
+
+def test_what_poses_do_not_need_is_refused_to_everybody(start, light):
+    server = start(light)
+    client = triton.InferenceServerClient(address(server).removeprefix("grpc://"))
+    for method, arguments in (
+        ("update_log_settings", [{"log_verbose_level": 9}]),
+        ("get_log_settings", []),
+        ("get_trace_settings", []),
+        ("get_inference_statistics", []),
+        ("register_system_shared_memory", ["theirs", "/edgepose", 64]),
+    ):
+        with pytest.raises(InferenceServerException, match="edgepose"):
+            getattr(client, method)(*arguments)
+    client.close()
 
 
 def until(reached) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,8 @@ _PR_SET_PDEATHSIG = 1
 #: What Triton may take to finish requests and unload its models, in seconds.
 _EXIT_S = 15.0
 
+#: Services of Triton by which others change its log, read what was asked, or map its memory.
+REFUSED = "shared-memory,trace,logging,statistics"
 #: Reached from this machine only.
 LOOPBACK = "127.0.0.1"
 
@@ -102,6 +105,8 @@ class TritonServer(Closable):
             # It crashes of large bodies, and answers without TLS: for readiness on this machine.
             f"--http-address={LOOPBACK}",
             f"--metrics-address={endpoints.host}",
+            # Nobody knows the secret: what poses do not need is refused to everybody.
+            f"--grpc-restricted-protocol={REFUSED}:edgepose={secrets.token_hex(16)}",
             f"--grpc-port={endpoints.grpc}",
             f"--http-port={endpoints.http}",
             f"--metrics-port={endpoints.metrics}",
