@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from edgepose import __version__
 from edgepose.utils.standard_streams import reliable_streams
-from edgepose_runtime.errors import ConfigError, EdgePoseError
+from edgepose_runtime.errors import ConfigError, EdgePoseError, OutputError
 from edgepose_runtime.redaction import redact, redact_words
 from edgepose_runtime.telemetry import no_telemetry
 
@@ -35,13 +35,15 @@ COMMAND_GROUP = "edgepose.commands"
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 #: By Ctrl-C, as shells count: 128 and the number of the signal.
 INTERRUPTED = 130
+#: The reader of a pipe is gone: 128 and the number of SIGPIPE.
+PIPE_CLOSED = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    That is 0 done, 2 wrong usage, 130 stopped by Ctrl-C, 1 any other failure; a command that a
-    signal stopped may return 128 and the signal's number.
+    That is 0 done, 2 wrong usage, 130 stopped by Ctrl-C, 141 the reader of the output is gone, 1
+    any other failure; a command that a signal stopped may return 128 and the signal's number.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     with reliable_streams():
@@ -60,6 +62,11 @@ def _run(words: list[str]) -> int:
         return _fail("Stopped by Ctrl-C.", INTERRUPTED, words)
     except ConfigError as error:
         return _fail(str(error), WRONG_USAGE, words)
+    except OutputError as error:
+        # As under "| head": whoever read has enough, and wants no sentence about it.
+        if isinstance(error.__cause__, BrokenPipeError) and "--debug" not in words:
+            return PIPE_CLOSED
+        return _fail(str(error), FAILED, words)
     except EdgePoseError as error:
         return _fail(str(error), FAILED, words)
     except Exception as error:  # noqa: BLE001 - the edge of the program: nobody else will tell

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,10 @@ from edgepose_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgepose.cli.window import Window
+
+
+#: As ``--jsonl``, standard output.
+STDOUT = Path("-")
 
 
 class Outputs:
@@ -54,7 +60,7 @@ def check_outputs(args: argparse.Namespace) -> None:
     used = {"the source": Path(args.source).resolve()}
     for option in ("jsonl", "video"):
         path: Path | None = getattr(args, option)
-        if path is None:
+        if path is None or (option == "jsonl" and path == STDOUT):
             continue
         for what, other in used.items():
             if path.resolve() == other:
@@ -78,7 +84,7 @@ def open_outputs(
             video = opened.enter_context(VideoSink(args.video, fps=source.fps or DEFAULT_FPS))
         if args.jsonl:
             sink = JsonlSink(
-                args.jsonl,
+                opened.enter_context(_unbuffered_stdout()) if args.jsonl == STDOUT else args.jsonl,
                 skeleton=model.skeleton,
                 model=model.name,
                 source=source.name,
@@ -87,3 +93,8 @@ def open_outputs(
             )
             jsonl = opened.enter_context(sink)
         yield Outputs(jsonl, video, window)
+
+
+def _unbuffered_stdout() -> BinaryIO:
+    """Return standard output without a buffer, which a broken pipe would leave to Python's end."""
+    return os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False)

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class CsvSink(LineSink):
     was not seen, and all joints of a frame without a pose, whose ``reason`` says why.
 
     Args:
-        path: the file; one that exists is replaced.
+        path: the file; one that exists is replaced. Or an open binary stream, which stays open.
         skeleton: names the joints, so that the columns do not depend on the first frame.
         several: write a row per person; otherwise a row per frame, of several people with the main
             one.
@@ -40,7 +41,9 @@ class CsvSink(LineSink):
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, *, skeleton: Skeleton, several: bool = False) -> None:
+    def __init__(
+        self, path: str | Path | BinaryIO, *, skeleton: Skeleton, several: bool = False
+    ) -> None:
         self._several = several
         self._num_joints = skeleton.num_joints
         joints = (f"{name}_{part}" for name in skeleton.joints for part in ("x", "y", "score"))

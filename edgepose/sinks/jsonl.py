@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class JsonlSink(LineSink):
     to 0.001 pixels.
 
     Args:
-        path: the file; one that exists is replaced.
+        path: the file; one that exists is replaced. Or an open binary stream, which stays open.
         skeleton: names the joints.
         model: name of the model, for the header.
         source: where the frames come from, for the header.
@@ -42,7 +42,7 @@ class JsonlSink(LineSink):
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | BinaryIO,
         *,
         skeleton: Skeleton,
         model: str,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import BinaryIO
 
 from edgepose.results import PoseResult
-from edgepose.utils.output_files import AppendedFile
+from edgepose.utils.output_files import AppendedFile, AppendedStream
 from edgepose_runtime.closable import Closable
 
 
@@ -16,15 +17,20 @@ class LineSink(Closable):
     An instance is also a function of one result, and so an ``on_result``.
 
     Args:
-        path: the file; one that exists is replaced when the first result is written.
+        path: the file; one that exists is replaced when the first result is written. Or an open
+            binary stream, such as ``sys.stdout.buffer``, which stays open.
         head: the first line.
 
     Raises:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, head: bytes) -> None:
-        self._file = AppendedFile(path, head)
+    def __init__(self, path: str | Path | BinaryIO, head: bytes) -> None:
+        self._file = (
+            AppendedFile(path, head)
+            if isinstance(path, (str, Path))
+            else AppendedStream(path, head)
+        )
 
     @abstractmethod
     def write(self, result: PoseResult) -> None:

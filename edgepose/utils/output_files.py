@@ -144,6 +144,52 @@ class AppendedFile:
             raise OutputError(f"Cannot write to '{self.path}': {error.strerror}.") from error
 
 
+class AppendedStream:
+    """An open binary stream, such as standard output, that grows piece by piece.
+
+    It is left open. For one thread at a time.
+
+    Args:
+        stream: what to write to; flushed after each piece.
+        head: what comes before the first piece, written together with it.
+    """
+
+    def __init__(self, stream: BinaryIO, head: bytes = b"") -> None:
+        self.closed = False
+        self._stream, self._head = stream, head
+
+    def append(self, piece: bytes) -> None:
+        """Write a piece at the end.
+
+        Raises:
+            OutputError: the disk is full, or nobody reads the pipe any more.
+            ClosedError: this was closed.
+        """
+        if self.closed:
+            raise ClosedError("The sink of this stream was closed; open a new sink.")
+        rest, self._head = memoryview(self._head + piece), b""
+        try:
+            while rest:  # an unbuffered stream may take a part
+                rest = rest[self._stream.write(rest) :]
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            raise OutputError(f"Cannot write to the output stream: {error}.") from error
+
+    def close(self) -> None:
+        """Write the head where nothing was appended; a second call does nothing.
+
+        Raises:
+            OutputError: as by :meth:`append`.
+        """
+        if self.closed:
+            return
+        try:
+            if self._head:
+                self.append(b"")
+        finally:
+            self.closed = True
+
+
 def _take_back(file: BinaryIO, written: int) -> None:
     """Remove the part of a piece that still fitted on the disk; a pipe keeps it."""
     with contextlib.suppress(OSError):

@@ -46,8 +46,9 @@ def add_parser(subparsers: Any) -> None:
         help="track a person in a video, images, a camera or a stream",
         epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl. Exit "
         "code: 0 when the source ended, or SIGTERM stopped a live one; 1 after an error, 2 after "
-        "wrong usage, 130 after Ctrl-C, 143 after SIGTERM before the end of a file. A signal lets "
-        "the frame in hand and the files be finished.",
+        "wrong usage, 130 after Ctrl-C, 143 after SIGTERM before the end of a file, "
+        "141 when nobody reads the pipe of --jsonl any more. A signal lets the frame in hand and "
+        "the files be finished.",
     )
     parser.add_argument(
         "source",
@@ -64,7 +65,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--fps", type=float, metavar="N", help="frames per second of a folder (default: 30)"
     )
-    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines")
+    parser.add_argument(
+        "--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines; -: to stdout"
+    )
     parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
     parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
     parser.add_argument(

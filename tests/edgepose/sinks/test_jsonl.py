@@ -1,3 +1,4 @@
+import io
 import json
 import signal
 import subprocess
@@ -163,3 +164,37 @@ def test_one_person_may_be_written_as_a_list_of_one(tmp_path, pose):
         out.write(pose(0))
     (person,) = lines(path)[1]["people"]
     assert (person["person"], person["state"]) == (1, "tracked")
+
+
+class PipeThatTakesTenBytes(io.BytesIO):
+    """An unbuffered stream that writes a part of what it is given."""
+
+    def write(self, piece):
+        return super().write(piece[:10])
+
+
+def test_an_open_stream_gets_the_same_lines_and_stays_open(tmp_path, pose):
+    stream = PipeThatTakesTenBytes()
+    for path in (stream, tmp_path / "poses.jsonl"):
+        with sink(path) as out:
+            out.write(pose(0))
+            out.write(pose(1))
+    assert stream.getvalue() == (tmp_path / "poses.jsonl").read_bytes()
+    with pytest.raises(ClosedError):
+        out.write(pose())
+
+
+def test_an_open_stream_gets_the_header_where_there_is_no_frame():
+    stream = io.BytesIO()
+    with sink(stream) as out:
+        pass
+    out.close()
+    assert stream.getvalue().count(b"\n") == 1
+
+
+def test_a_stream_that_was_closed_is_an_error(pose):
+    stream = io.BytesIO()
+    out = sink(stream)
+    stream.close()
+    with pytest.raises(OutputError, match="output stream"):
+        out.write(pose())
