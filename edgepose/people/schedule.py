@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edgepose.stats import TOTAL
 from edgepose.tracking.deadline import Deadline
@@ -32,20 +32,20 @@ class DetectionSchedule:
         self._last_ms: float | None = None
         self._frames = 0
 
-    def is_due(self, timestamp_ms: float, *, urgent: bool) -> bool:
+    def is_due(self, timestamp_ms: float, urgent: Callable[[], bool]) -> bool:
         """Whether the detector should run on the next frame; asking changes nothing.
 
         Args:
             timestamp_ms: of the frame.
-            urgent: people are lost, new, or overlap each other.
+            urgent: called where it matters: whether people are hidden, or overlap each other.
         """
         if self._last_ms is None:
             return True
         if self._frames + 1 < LEAST_FRAMES:
             return False
-        interval = self._every_ms / URGENCY if urgent else self._every_ms
         # A hair less: frames do not come to the millisecond.
-        return timestamp_ms - self._last_ms >= 0.95 * interval
+        passed, interval = timestamp_ms - self._last_ms, 0.95 * self._every_ms
+        return passed >= interval or (passed >= interval / URGENCY and urgent())
 
     def passed(self, timestamp_ms: float, *, detected: bool) -> None:
         """Take in whether the detector ran on a frame."""

@@ -34,6 +34,8 @@ from edgepose_runtime.geometry.roi import Roi
 LEAST_AGREEMENT = 0.5
 #: Who was not detected in so many rounds of the detector is no longer followed.
 MOST_ROUNDS = 4
+#: So many lost people are remembered, those who were lost last.
+MOST_LOST = 100
 #: Colours are taken from people who overlap others by less than this.
 ALONE = 0.1
 
@@ -90,7 +92,7 @@ class PeopleStream:
 
     def detects(self, timestamp_ms: float) -> bool:
         """Whether the detector runs on a frame with this timestamp."""
-        return self._schedule.is_due(timestamp_ms, urgent=self._is_urgent())
+        return self._schedule.is_due(timestamp_ms, self._is_urgent)
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -153,10 +155,10 @@ class PeopleStream:
         threshold = self._detector.score_threshold
         matches = match_boxes(self._people, boxes, frame.image, frame.timestamp_ms, threshold)
         self._count_unseen(matches)
-        regions = {
-            person: self._region(person, boxes[index], frame)
-            for person, index in matches.of_person.items()
-        }
+        regions: dict[FollowedPerson, Roi | None] = {}
+        for person, index in matches.of_person.items():
+            if person.status is not Status.LOST or self._free_places():
+                regions[person] = self._region(person, boxes[index], frame)
         for index in matches.new[: self._free_places()]:
             person = FollowedPerson(self._new_stream(), boxes[index, :4], frame)
             self._people.append(person)
@@ -282,8 +284,15 @@ class PeopleStream:
             if person.status is Status.LOST:
                 self._identities.lose(person.person_id, timestamp_ms)
             if timestamp_ms - person.motion.seen_ms > 1e3 * self._settings.remember_s:
-                self._identities.leave(person.person_id, timestamp_ms)
-                self._people.remove(person)
+                self._forget(person, timestamp_ms)
+        lost = [person for person in self._people if person.status is Status.LOST]
+        for person in sorted(lost, key=lambda person: -person.motion.seen_ms)[MOST_LOST:]:
+            self._forget(person, timestamp_ms)
+
+    def _forget(self, person: FollowedPerson, timestamp_ms: float) -> None:
+        if person.person_id is not None:
+            self._identities.leave(person.person_id, timestamp_ms)
+        self._people.remove(person)
 
 
 def _remember_looks(accepted: Sequence[tuple[FollowedPerson, SeenPose]], frame: Frame) -> None:

@@ -7,7 +7,7 @@ from edgepose_runtime.errors import ConfigError
 def detected_frames(schedule, step_ms, count, urgent=False):
     frames = []
     for index in range(count):
-        due = schedule.is_due(index * step_ms, urgent=urgent)
+        due = schedule.is_due(index * step_ms, lambda: urgent)
         schedule.passed(index * step_ms, detected=due)
         frames += [index] if due else []
     return frames
@@ -28,9 +28,9 @@ def test_it_never_runs_on_two_frames_in_a_row():
 def test_after_a_reset_the_next_frame_is_due():
     schedule = DetectionSchedule(400)
     schedule.passed(0, detected=True)
-    assert not schedule.is_due(40, urgent=True)
+    assert not schedule.is_due(40, lambda: True)
     schedule.reset()
-    assert schedule.is_due(40, urgent=False)
+    assert schedule.is_due(40, lambda: False)
 
 
 def test_as_many_people_are_processed_as_the_deadline_has_time_for():

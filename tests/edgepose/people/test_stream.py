@@ -180,3 +180,32 @@ def test_thousands_of_frames_of_people_who_come_and_go_leave_nothing_behind(make
     entered, left = kinds.count("person_entered"), kinds.count("person_left")
     assert entered == film.stream.next_identity - 1 > 30
     assert entered - left == known
+
+
+def test_who_comes_back_waits_until_a_place_is_free(make_film):
+    film = make_film(max_people=2, remember_s=60.0)
+    two(film)
+    film.steps(3)
+    bob = film.world.people.pop("bob")
+    film.steps(30)
+    film.world.people["cid"] = (450, 240, 160)
+    film.world.colours["cid"] = (0, 200, 0)
+    assert film.who(film.steps(20)) == {"ann": 1, "cid": 3}
+    film.world.people["bob"] = (bob[0] - 140, 240, 160)
+    assert film.who(film.steps(30)) == {"ann": 1, "cid": 3}
+    del film.world.people["cid"]
+    assert film.who(film.steps(40))["bob"] == 2
+
+
+def test_only_the_last_of_very_many_lost_people_are_remembered(make_film, monkeypatch):
+    monkeypatch.setattr("edgepose.people.stream.MOST_LOST", 3)
+    film = make_film(max_people=2, remember_s=1e6, predict_ms=0.0)
+    for index in range(6):
+        film.world.colours["x"] = np.random.default_rng(index).integers(0, 255, 3).tolist()
+        film.world.people = {"x": (60 + 100 * index, 240, 100 + 60 * (index % 2))}
+        film.steps(12)
+        film.world.people = {}
+        film.steps(12)
+    left = [person for kind, person in film.events if kind == "person_left"]
+    entered = film.stream.next_identity - 1
+    assert left == list(range(1, entered - 2)) and entered > 3
