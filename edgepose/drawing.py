@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.results import Person, PersonState, PoseResult
+from edgepose.results import TRUSTED_SCORE, Person, PersonState, PoseResult
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.crop import as_bgr
 from edgepose_runtime.poses.skeletons import Skeleton
@@ -49,7 +49,7 @@ class DrawingStyle:
     right: Color = (60, 130, 255)
     left: Color = (255, 190, 40)
     middle: Color = (235, 235, 235)
-    score_threshold: float = 0.2
+    score_threshold: float = TRUSTED_SCORE
     full_score: float = 0.6
     show_roi: bool = True
     show_label: bool = True

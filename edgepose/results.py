@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.joints import trusted_joints
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.text_enum import TextEnum
+
+#: Joints with this score or more are drawn, and are in the ``bbox`` of a pose.
+TRUSTED_SCORE = 0.2
+Box = tuple[float, float, float, float]
 
 
 class Origin(TextEnum):
@@ -65,8 +72,25 @@ class Person:
     score: float
     origin: Origin
     key_frame_age: int
-    roi: tuple[float, float, float, float]
+    roi: Box
     state: PersonState
+
+    @property
+    def bbox(self) -> Box | None:
+        """As :attr:`PoseResult.bbox`."""
+        return _joints_box(self.keypoints)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: what JSON Lines of version 2 have of a person."""
+        return {
+            "person": self.person_id,
+            "keypoints": _plain_joints(self.keypoints),
+            "score": round(self.score, 4),
+            "roi": _rounded(self.roi),
+            "origin": self.origin.value,
+            "key_frame_age": self.key_frame_age,
+            "state": self.state.value,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +123,7 @@ class PoseResult:
     timestamp_ms: float
     keypoints: NDArray[np.float32] | None
     reason: str | None
-    roi: tuple[float, float, float, float] | None
+    roi: Box | None
     origin: Origin | None
     key_frame_age: int | None
     latency: Mapping[str, float]
@@ -126,6 +150,38 @@ class PoseResult:
             ),
         )
 
+    @property
+    def bbox(self) -> Box | None:
+        """(x, y, width, height) of the tight box around the joints that score 0.2 or more.
+
+        In frame pixels, as :attr:`roi`. ``None`` if there is no such joint. Joints lie inside the
+        body: the box cuts off the skull, the hands and the feet.
+        """
+        return None if self.keypoints is None else _joints_box(self.keypoints)
+
+    def to_dict(self, *, several: bool = False) -> dict[str, Any]:
+        """Return plain values for JSON, the same as a line of a JSON Lines file.
+
+        A joint that was not seen is ``[None, None, 0.0]``; coordinates are rounded to 0.001 pixels.
+
+        Args:
+            several: return version 2, with a list of people; version 1 has one person's joints.
+        """
+        facts = {"frame": self.frame_id, "timestamp_ms": round(self.timestamp_ms, 3)}
+        latency = {stage: round(ms, 3) for stage, ms in self.latency.items()}
+        if several:
+            people = [person.to_dict() for person in self.people]
+            return {**facts, "people": people, "reason": self.reason, "latency_ms": latency}
+        return {
+            **facts,
+            "keypoints": None if self.keypoints is None else _plain_joints(self.keypoints),
+            "roi": None if self.roi is None else _rounded(self.roi),
+            "origin": None if self.origin is None else self.origin.value,
+            "key_frame_age": self.key_frame_age,
+            "latency_ms": latency,
+            **({} if self.reason is None else {"reason": self.reason}),
+        }
+
     def joint(self, name: str) -> NDArray[np.float32] | None:
         """Return ``(x, y, score)`` of a joint by name, or ``None`` if there is no pose.
 
@@ -134,6 +190,26 @@ class PoseResult:
         """
         index = self.skeleton.index(name)
         return None if self.keypoints is None else self.keypoints[index]
+
+
+def _joints_box(keypoints: NDArray[np.float32]) -> Box | None:
+    trusted = keypoints[trusted_joints(keypoints, TRUSTED_SCORE), :2]
+    return Roi.from_points(trusted).as_tuple() if len(trusted) else None
+
+
+def _rounded(roi: Box) -> list[float]:
+    return [round(value, 3) for value in roi]
+
+
+def _plain_joints(keypoints: NDArray[np.float32]) -> list[list[float | None]]:
+    return [
+        [_number(x), _number(y), round(score, 4) if np.isfinite(score) else 0.0]
+        for x, y, score in keypoints.astype(float).tolist()
+    ]
+
+
+def _number(value: float) -> float | None:
+    return round(value, 3) if np.isfinite(value) else None
 
 
 class DropReason(TextEnum):
