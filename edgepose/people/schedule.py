@@ -14,6 +14,8 @@ URGENCY = 2.0
 #: The weight of the latest frame in what a look is expected to take.
 _WEIGHT = 0.2
 DETECT = "detect"
+#: So much of the deadline is planned for: frames differ in what they take.
+PLANNED = 0.85
 
 
 class DetectionSchedule:
@@ -81,7 +83,7 @@ class LookBudget:
         """
         if self._deadline is None or not self._look_ms:
             return self._most
-        left = self._deadline - waited_ms - (self._detect_ms if detects else 0.0)
+        left = PLANNED * self._deadline - waited_ms - (self._detect_ms if detects else 0.0)
         affordable = max(int(left / self._look_ms), 1)
         return affordable if self._most is None else min(affordable, self._most)
 
