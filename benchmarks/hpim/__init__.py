@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.hpim.candidates import Candidate, candidates
 from benchmarks.hpim.timing import Times, measure_times
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
-from edgepose.datasets.readers.sequences import read_penn_sequences
 from edgepose.datasets.root import data_root
+from edgepose.datasets.sequences import read_penn_sequences
 from edgepose.evaluation.report import Table, markdown
 from edgepose.training.dynamics.trials import Setting, Trial, draw_trial
 from edgepose.utils.machine import describe_machine, pin_to_cores

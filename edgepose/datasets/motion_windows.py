@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.datasets.readers.sequences import JointSequence
+from edgepose.datasets.sequences import JointSequence
 from edgepose_runtime.errors import DataError
 
 #: The videos of Penn Action's training part that no training of dynamics uses.

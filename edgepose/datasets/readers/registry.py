@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgepose.datasets.clips import Clip, person_clip
+from edgepose.datasets.readers.coco import read_coco
 from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse, skip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_people
 from edgepose.datasets.readers.mpii import read_mpii
@@ -30,7 +31,7 @@ class ReadOptions:
     Attributes:
         skeleton: what its joints are converted to.
         split: which of its training splits, for sets that have several.
-        supervise_only_visible: give occluded joints no weight (Penn Action, MPII).
+        supervise_only_visible: give occluded joints no weight (Penn Action, MPII, COCO).
         on_broken: is given a `DataError` for each broken item, which is left out.
     """
 
@@ -70,6 +71,11 @@ def _mpii(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
     return read_mpii(folder, options.skeleton, occluded=occluded, on_broken=options.on_broken)
 
 
+def _coco(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
+    occluded = not options.supervise_only_visible
+    return read_coco(folder, options.skeleton, occluded=occluded, on_broken=options.on_broken)
+
+
 def _jhmdb(folder: Path, options: ReadOptions) -> Iterable[PersonClip]:
     return read_jhmdb_people(folder, options.skeleton, options.on_broken)
 
@@ -97,6 +103,7 @@ KINDS = {
     "people": Kind(_people),
     "backgrounds": Kind(_backgrounds),
     "mpii": Kind(_mpii),
+    "coco": Kind(_coco),
     "jhmdb": Kind(_jhmdb),
     "penn": Kind(_penn),
     "sub-jhmdb": Kind(_sub_jhmdb, JHMDB_SPLITS),
@@ -125,7 +132,7 @@ def load_source(
             looked at when they are drawn. Else everything is decoded once, and the first broken
             file raises.
         split: which of its training splits; empty for the usual one.
-        supervise_only_visible: give occluded joints no weight (Penn Action, MPII).
+        supervise_only_visible: give occluded joints no weight (Penn Action, MPII, COCO).
 
     Raises:
         ConfigError: unknown kind or split.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.datasets.motion_windows import cut_windows, set_apart
-from edgepose.datasets.readers.sequences import (
+from edgepose.datasets.sequences import (
     JointSequence,
     read_jhmdb_sequences,
     read_penn_sequences,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.datasets.readers.penn import read_penn_clips
-from edgepose.datasets.readers.sequences import read_penn_sequences
+from edgepose.datasets.sequences import read_penn_sequences
 from edgepose.evaluation.boxes import box_corners, person_boxes
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.poses.skeletons import PENN13

@@ -16,7 +16,7 @@ def load(kind, root, skeleton=PENN13, **options):
 
 def test_every_set_has_a_kind():
     assert set(KINDS) == {
-        *("lspet", "people", "backgrounds", "mpii", "jhmdb", "penn"),
+        *("lspet", "people", "backgrounds", "mpii", "coco", "jhmdb", "penn"),
         *("sub-jhmdb", "full-jhmdb"),
     }
 
@@ -52,8 +52,8 @@ def test_what_is_tested_on_is_not_trained_on(kind, split, tmp_path):
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"'coco'; choose one of .*lspet, mpii"):
-        load("coco", tmp_path)
+    with pytest.raises(ConfigError, match=r"'cats'; choose one of .*lspet, mpii"):
+        load("cats", tmp_path)
 
 
 def test_an_empty_set_is_named(penn):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.datasets.motion_windows import SET_APART, MotionWindows, cut_windows, set_apart
-from edgepose.datasets.readers.sequences import read_jhmdb_sequences, read_penn_sequences
+from edgepose.datasets.sequences import read_jhmdb_sequences, read_penn_sequences
 from edgepose.training.config.dynamics import DynamicsConfig
 from edgepose.training.config.loader import load_recipe
 from edgepose.training.dynamics.trainer import train_dynamics
