@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from edgepose.inference.model import PoseModel, load
 from edgepose.keyframes import KeyFrames, key_frame_settings
@@ -14,16 +14,23 @@ from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
 from edgepose.people.detection import PersonDetector
 from edgepose.people.schedule import LookBudget
-from edgepose.people.settings import Follow, SeveralPeople, follow_rule, people_settings
+from edgepose.people.settings import (
+    Follow,
+    FollowRule,
+    MaxPeople,
+    SeveralPeople,
+    follow_rule,
+    people_settings,
+)
 from edgepose.people.step import PeopleStep
 from edgepose.people.stream import PeopleStream
-from edgepose.refinement.thin_slicing import refinement
-from edgepose.remote import HeadConnection, RemoteHead, remote_head
-from edgepose.streaming.flow_control import FlowPolicy, make_policy
+from edgepose.refinement.thin_slicing import RefineOption, refinement
+from edgepose.remote import HeadConnection, HeadLocal, RemoteHead, remote_head
+from edgepose.streaming.flow_control import FlowPolicy, PolicyName, make_policy
 from edgepose.tracking.deadline import Deadline
 from edgepose.tracking.person_search import DEFAULT_BUDGET, SearchBudget
 from edgepose.tracking.step import TrackingStep
-from edgepose.tracking.strategies import Refinement, Refiner
+from edgepose.tracking.strategies import Refiner
 from edgepose.tracking.stream import LocalHead, PoseStream
 from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.closable import Closable
@@ -114,14 +121,14 @@ class TrackingOptions:
     smoothing: bool | OneEuroSettings = True
     reinitialise_every: int | None = None
     deadline_ms: float | None = None
-    policy: str | None = None
+    policy: PolicyName | None = None
     head: str | RemoteHead | None = None
-    head_local: str = "fallback"
-    key_frames: KeyFrames | str | None = None
-    refine: str | Refinement | None = None
+    head_local: HeadLocal = "fallback"
+    key_frames: KeyFrames | Literal["auto"] | None = None
+    refine: RefineOption | None = None
     search_budget: float = DEFAULT_BUDGET
-    max_people: int | str | SeveralPeople = 1
-    follow: str | Follow = "longest"
+    max_people: MaxPeople = 1
+    follow: FollowRule | Follow = "longest"
 
     def __post_init__(self) -> None:
         follow_rule(self.follow, lambda: (1, 1))

@@ -5,29 +5,31 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.inference.shared_model import SharedModel, open_shared, share
 from edgepose.keyframes import KeyFrames
 from edgepose.options import Engine, EngineOptions, TrackingOptions
-from edgepose.people.settings import Follow, SeveralPeople
-from edgepose.remote import HeadConnection, RemoteHead, SharedHeadConnection
+from edgepose.people.settings import Follow, FollowRule, MaxPeople
+from edgepose.refinement.thin_slicing import RefineOption
+from edgepose.remote import HeadConnection, HeadLocal, RemoteHead, SharedHeadConnection
+from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose.stats import StatsRecorder, TrackerStats
-from edgepose.streaming.callbacks import Callback, Callbacks, Dispatcher
-from edgepose.streaming.flow_control import make_policy
+from edgepose.streaming.callbacks import Callbacks, Dispatcher
+from edgepose.streaming.flow_control import PolicyName, make_policy
 from edgepose.streaming.pipeline import Pipeline
 from edgepose.streaming.shutdown import ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import GRACE_S, SourceReader, policy_for
 from edgepose.streaming.stream_queue import StreamQueue
 from edgepose.tracking.person_search import DEFAULT_BUDGET
-from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError, EdgePoseError
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 #: Sources that have ended and were not removed, whose statistics are kept.
@@ -81,10 +83,10 @@ class TrackerPool(ManagedResource):
         self,
         model: str | Path | PoseModel = DEFAULT_MODEL,
         *,
-        on_result: Callback,
-        on_drop: Callback | None = None,
-        on_error: Callback | None = None,
-        on_event: Callback | None = None,
+        on_result: Callable[[str, PoseResult], object],
+        on_drop: Callable[[str, FrameDrop], object] | None = None,
+        on_error: Callable[[str, TrackingFailure], object] | None = None,
+        on_event: Callable[[str, StreamEvent], object] | None = None,
         backend: str | None = None,
         device: str | None = None,
         precision: str | None = None,
@@ -93,14 +95,14 @@ class TrackerPool(ManagedResource):
         smoothing: bool | OneEuroSettings = True,
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
-        policy: str | None = None,
+        policy: PolicyName | None = None,
         head: str | RemoteHead | None = None,
-        head_local: str = "fallback",
-        key_frames: KeyFrames | str | None = None,
-        refine: str | Refinement | None = None,
+        head_local: HeadLocal = "fallback",
+        key_frames: KeyFrames | Literal["auto"] | None = None,
+        refine: RefineOption | None = None,
         search_budget: float = DEFAULT_BUDGET,
-        max_people: int | str | SeveralPeople = 1,
-        follow: str | Follow = "longest",
+        max_people: MaxPeople = 1,
+        follow: FollowRule | Follow = "longest",
     ) -> None:
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.options import Engine, EngineOptions, TrackingOptions
-from edgepose.people.settings import Follow, SeveralPeople
-from edgepose.remote import HeadConnection, RemoteHead
-from edgepose.results import PoseResult
+from edgepose.people.settings import Follow, FollowRule, MaxPeople
+from edgepose.refinement.thin_slicing import RefineOption
+from edgepose.remote import HeadConnection, HeadLocal, RemoteHead
+from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose.stats import TrackerStats
-from edgepose.streaming.callbacks import Callback, Callbacks
+from edgepose.streaming.callbacks import Callbacks
+from edgepose.streaming.flow_control import PolicyName
 from edgepose.streaming.shutdown import ManagedResource
 from edgepose.streaming.single_stream import SingleStream
 from edgepose.tracking.frame import Image
 from edgepose.tracking.person_search import DEFAULT_BUDGET
-from edgepose.tracking.strategies import Refinement
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.roi import RoiLike
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.poses.smoothing import OneEuroSettings
@@ -78,18 +80,18 @@ class PoseTracker(ManagedResource):
         smoothing: bool | OneEuroSettings = True,
         reinitialise_every: int | None = None,
         deadline_ms: float | None = None,
-        policy: str | None = None,
+        policy: PolicyName | None = None,
         head: str | RemoteHead | None = None,
-        head_local: str = "fallback",
-        key_frames: KeyFrames | str | None = None,
-        refine: str | Refinement | None = None,
+        head_local: HeadLocal = "fallback",
+        key_frames: KeyFrames | Literal["auto"] | None = None,
+        refine: RefineOption | None = None,
         search_budget: float = DEFAULT_BUDGET,
-        max_people: int | str | SeveralPeople = 1,
-        follow: str | Follow = "longest",
-        on_result: Callback | None = None,
-        on_drop: Callback | None = None,
-        on_error: Callback | None = None,
-        on_event: Callback | None = None,
+        max_people: MaxPeople = 1,
+        follow: FollowRule | Follow = "longest",
+        on_result: Callable[[PoseResult], object] | None = None,
+        on_drop: Callable[[FrameDrop], object] | None = None,
+        on_error: Callable[[TrackingFailure], object] | None = None,
+        on_event: Callable[[StreamEvent], object] | None = None,
     ) -> None:
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)

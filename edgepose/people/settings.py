@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from edgepose_runtime.errors import ConfigError
 MOST_PEOPLE = 100
 #: Chooses the main person among those with a pose.
 Follow = Callable[[Sequence[Person]], Person]
-FOLLOW = ("longest", "largest", "centre")
+#: Rules by which a tracker chooses the main person itself.
+FollowRule = Literal["longest", "largest", "centre"]
+FOLLOW: tuple[FollowRule, ...] = get_args(FollowRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,11 @@ class SeveralPeople:
                 raise ConfigError(f"{name} must be a finite number from 0 up; got {value!r}.")
 
 
-def people_settings(max_people: int | str | SeveralPeople) -> SeveralPeople | None:
+#: How many people to follow.
+MaxPeople = int | Literal["all"] | SeveralPeople
+
+
+def people_settings(max_people: MaxPeople) -> SeveralPeople | None:
     """Return how to follow several people; ``None`` for the one person of ``max_people=1``.
 
     Raises:

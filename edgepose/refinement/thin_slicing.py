@@ -6,6 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -98,7 +99,11 @@ class ThinSlicing:
         return springs
 
 
-def refinement(refine: str | Refinement | None) -> Refinement | None:
+#: What a tracker takes as ``refine``.
+RefineOption = Literal["thin-slicing"] | Refinement
+
+
+def refinement(refine: RefineOption | None) -> Refinement | None:
     """Return what the option ``refine`` asks for.
 
     Raises:

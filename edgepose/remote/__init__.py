@@ -8,13 +8,14 @@ it replaces the track's pose.
 
 from edgepose.remote.client import HeadConnection
 from edgepose.remote.late_answers import RemoteHeadTracker
-from edgepose.remote.settings import LOCAL, RemoteHead, remote_head
+from edgepose.remote.settings import LOCAL, HeadLocal, RemoteHead, remote_head
 from edgepose.remote.shared_client import SharedHeadConnection
 from edgepose.stats import HeadStats, LateReason
 
 __all__ = [
     "LOCAL",
     "HeadConnection",
+    "HeadLocal",
     "HeadStats",
     "LateReason",
     "RemoteHead",

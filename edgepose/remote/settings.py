@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from edgepose_runtime.backends.triton import ServerAddress, ServerSettings
 from edgepose_runtime.checks import is_finite_number, require_whole
 from edgepose_runtime.errors import ConfigError
 
 #: What the bundle's own head is for beside a remote one: to step in while that is away, or nothing.
-LOCAL = ("fallback", "never")
+HeadLocal = Literal["fallback", "never"]
+LOCAL: tuple[HeadLocal, ...] = get_args(HeadLocal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edgepose.tracking.frame import Frame
 from edgepose_runtime.errors import ConfigError
@@ -116,6 +116,8 @@ class Latest:
         return frames
 
 
+#: What a policy is called.
+PolicyName = Literal["every-frame", "latest"]
 _POLICIES: dict[str, Callable[[], FlowPolicy]] = {"every-frame": EveryFrame, "latest": Latest}
 
 
