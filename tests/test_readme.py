@@ -6,6 +6,7 @@ import re
 import shlex
 from argparse import ArgumentParser
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def options_of(parser: ArgumentParser) -> set[str]:
 
 
 def parse(line: str) -> object:
-    words = shlex.split(line, comments=True)[1:]
+    words = list(takewhile(lambda word: word != "|", shlex.split(line, comments=True)))[1:]
     try:
         return build_parser(words).parse_args(words)
     except SystemExit as end:
