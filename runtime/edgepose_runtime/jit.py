@@ -78,7 +78,10 @@ class _KernelCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the machine code for a signature, None where it is not there or damaged."""
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
+            if found is None:
+                _say_compiling(self.cache_path)
+            return found
         except Exception as error:  # noqa: BLE001 - a damaged pickle raises whatever it likes
             _warn_once(
                 "Compiled kernels are damaged and are compiled again", self.cache_path, error
@@ -135,6 +138,12 @@ def _warn_once(what: str, folder: str, error: Exception) -> None:
     if what not in _warned:
         _warned.add(what)
         _logger.warning("%s: '%s' (%s: %s).", what, folder, type(error).__name__, error)
+
+
+@cache
+def _say_compiling(folder: str) -> None:
+    """Say why the first start takes long."""
+    _logger.warning("Compiling kernels, once; they are kept in '%s'.", folder)
 
 
 @cache

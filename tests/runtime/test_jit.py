@@ -158,3 +158,9 @@ def test_importing_the_runtime_loads_nothing_heavy():
         f"import sys\n{imports}\nprint(*[name for name in {HEAVY} if name in sys.modules])"
     )
     assert loaded == ""
+
+
+def test_the_first_start_alone_says_that_kernels_are_compiled(two_calls, tmp_path):
+    said = [python_says(two_calls, NUMBA_CACHE_DIR=str(tmp_path))[1] for _ in range(2)]
+    assert said[0].count("Compiling kernels, once") == 1 and str(tmp_path) in said[0]
+    assert "Compiling" not in said[1]
