@@ -22,7 +22,7 @@ from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apa
 from edgepose.datasets.root import data_root
 from edgepose.datasets.sequences import read_penn_sequences
 from edgepose.evaluation.report import Table, markdown
-from edgepose.training.dynamics.trials import Setting, Trial, draw_trial
+from edgepose.training.dynamics.trials import Placement, Setting, Trial, draw_trial
 from edgepose.utils.machine import describe_machine, pin_to_cores
 from edgepose_runtime.interpolation.dictionary import DEFAULT_DICTIONARY, load_dictionary
 from edgepose_runtime.interpolation.interpolator import WINDOW
@@ -30,10 +30,11 @@ from edgepose_runtime.interpolation.interpolator import WINDOW
 HERE = Path(__file__).parents[1]
 #: What a joint may be off to count, in sides of the person's box.
 HIT = 0.05
+PLACEMENTS: tuple[Placement, ...] = ("uniform", "random")
 SETTINGS = [
     Setting(keys, noise, placement, missing)
     for missing, placement, noise, keys in product(
-        (0.0, 0.2), ("uniform", "random"), (0.0, 0.01, 0.02, 0.04), (6, 10, 16, 20)
+        (0.0, 0.2), PLACEMENTS, (0.0, 0.01, 0.02, 0.04), (6, 10, 16, 20)
     )
 ]
 #: Those that ours must beat in each setting.

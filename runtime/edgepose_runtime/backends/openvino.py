@@ -37,6 +37,8 @@ from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 _CAPABILITY = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", INT8: "INT8"}
 _HINT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _PRECISION = {hint: precision for precision, hint in _HINT.items()}
+#: Ending of models that OpenVINO reads besides ONNX.
+TFLITE = ".tflite"
 _NVIDIA = "NVIDIA's GPUs are used by the backend onnxruntime, as device 'cuda' or 'tensorrt'."
 _FIXES = {
     "gpu": "An Intel GPU is found where its compute runtime is installed (Debian, Ubuntu: "
@@ -161,14 +163,20 @@ def _precisions(device: str) -> tuple[str, ...]:
 
 def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> Any:
     core = _core()
-    # As bytes: no path that it cannot open, no other file beside the model.
-    graph = core.read_model(read_checked(model))
+    graph = _read(core, model)
     _refuse_huge_tensors(graph)
     use_unsigned_steps(graph)
     if settings.batch is not None:
         shapes = {port: [settings.batch, *port.partial_shape[1:]] for port in graph.inputs}
         graph.reshape(shapes)
     return core.compile_model(graph, device, _options(device, settings))
+
+
+def _read(core: Any, model: Path | bytes) -> Any:
+    if isinstance(model, Path) and model.suffix == TFLITE:
+        return core.read_model(model)  # one of the networks to compare with; no bundle has any
+    # As bytes: no path that it cannot open, no other file beside the model.
+    return core.read_model(read_checked(model))
 
 
 def _refuse_huge_tensors(graph: Any) -> None:

@@ -114,6 +114,8 @@ def _check_graphs(manifest: Manifest) -> None:
         if name in manifest.graphs:
             _check_tensors(manifest, name)
     files = [graph.file for graph in manifest.graphs.values()]
+    if others := [file for file in files if not file.endswith(".onnx")]:
+        raise BundleFormatError(f"Graphs are ONNX files, named *.onnx; one is {others[0]!r}.")
     files += [] if manifest.springs is None else [manifest.springs.file]
     if len(set(files)) != len(files):
         raise BundleFormatError("Two graphs of the manifest share one file.")

@@ -355,3 +355,9 @@ def test_a_view_that_cannot_be_is_refused(name, value, sentence):
     content["input"][name] = value
     with pytest.raises(BundleFormatError, match=sentence):
         parse_manifest(json.dumps(content))
+
+
+def test_graphs_are_onnx_files():
+    graph = replace(framewise().graphs["body"], file="body.tflite")
+    with pytest.raises(BundleFormatError, match=r"named \*\.onnx; one is 'body.tflite'"):
+        parse_manifest(dump_manifest(framewise(graphs={"body": graph})))
