@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.utils.arguments import comma_separated, whole_number
 from edgepose_converters.cli.serve import add_batching_options
 
@@ -249,6 +248,8 @@ def _add_serving_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_selector_options(parser: argparse.ArgumentParser) -> None:
+    from edgepose.inference.model import DEFAULT_MODEL  # not at the top: it loads OpenCV
+
     group = parser.add_argument_group("selectors of key frames")
     group.add_argument(
         "--model",
