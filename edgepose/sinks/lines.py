@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from abc import abstractmethod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from edgepose.results import PoseResult
 from edgepose.utils.output_files import AppendedFile, AppendedStream
 from edgepose_runtime.closable import Closable
+from edgepose_runtime.errors import ConfigError
 
 
 class LineSink(Closable):
@@ -23,13 +25,14 @@ class LineSink(Closable):
 
     Raises:
         OutputError: the file cannot be written.
+        ConfigError: what was given is neither a path nor a binary stream.
     """
 
     def __init__(self, path: str | Path | BinaryIO, head: bytes) -> None:
         self._file = (
             AppendedFile(path, head)
             if isinstance(path, (str, Path))
-            else AppendedStream(path, head)
+            else AppendedStream(_binary(path), head)
         )
 
     @abstractmethod
@@ -48,3 +51,14 @@ class LineSink(Closable):
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         self._file.close()
+
+
+def _binary(stream: Any) -> BinaryIO:
+    writes = all(callable(getattr(stream, name, None)) for name in ("write", "flush"))
+    if not writes or isinstance(stream, io.TextIOBase):
+        raise ConfigError(
+            "Lines are written to a path or to an open binary stream, such as "
+            f"sys.stdout.buffer; got {type(stream).__name__}."
+        )
+    opened: BinaryIO = stream
+    return opened

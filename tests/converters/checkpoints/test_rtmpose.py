@@ -77,6 +77,7 @@ def test_weights_that_were_imported_are_read_again(published, tmp_path, capsys):
 @pytest.fixture(autouse=True)
 def pictures(monkeypatch):
     images = torch.randn(4, 3, 64, 64)
+    monkeypatch.setattr(convert_bundle, "data_root", lambda: None)
     monkeypatch.setattr(convert_bundle, "statistics_pictures", lambda _: images)
 
 

@@ -9,7 +9,6 @@ from edgepose.inference.model import available_models, bundle_path, load
 from edgepose_runtime.backends import available_backends
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 
 NUM_FRAMES = 6
@@ -29,7 +28,7 @@ def joints(model, backend, clip):
     with load(model, backend=backend, precision="float32", num_threads=1) as networks:
         method, state, found = networks.method, None, []
         for frame in islice(open_source(clip), NUM_FRAMES):
-            crop = crop_frame(frame.image, PERSON, method.spec.input_size)
+            crop = method.spec.view.crop(frame.image, PERSON)
             estimate = (
                 method.initialise(crop, PERSON)
                 if state is None

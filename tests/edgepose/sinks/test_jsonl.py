@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgepose.sinks import JsonlSink
-from edgepose_runtime.errors import ClosedError, OutputError
+from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
 from edgepose_runtime.poses.skeletons import PENN13
 
 
@@ -198,3 +198,9 @@ def test_a_stream_that_was_closed_is_an_error(pose):
     stream.close()
     with pytest.raises(OutputError, match="output stream"):
         out.write(pose())
+
+
+@pytest.mark.parametrize("target", [object(), {"a": 1}, io.StringIO()])
+def test_what_is_neither_a_path_nor_a_binary_stream_is_refused(target):
+    with pytest.raises(ConfigError, match=f"got {type(target).__name__}"):
+        JsonlSink(target, skeleton=PENN13, model="m", source="s")
