@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from edgepose.models.pose.batch_norm_folding import norms_after_convolutions
 from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, PoseNetwork, build_network
+from edgepose_converters.checkpoints.importing import fill_convolution
 from edgepose_runtime.bundles.bundle import Bundle
 from edgepose_runtime.errors import CheckpointError
 from edgepose_runtime.poses.skeletons import get_skeleton
@@ -104,10 +105,4 @@ def _fill(
             f"The body of the bundle is of another form: the weight of {name!r} must have the "
             f"shape {tuple(layer.weight.shape)}, but {found} was found."
         )
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if norm is not None and norm.running_var is not None:
-            norm.running_var.fill_(1 - norm.eps)
-        target = layer.bias if norm is None else norm.bias
-        if target is not None and bias is not None:
-            target.copy_(bias)
+    fill_convolution(layer, norm, weight, bias)

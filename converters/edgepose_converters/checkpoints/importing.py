@@ -247,3 +247,23 @@ _BUILDERS: dict[str, Callable[[Weights, int, bool], PoseNetwork]] = {
     "hrnet": _hrnet,
     "simple-baselines": _simple_baselines,
 }
+
+
+@torch.no_grad()
+def fill_convolution(
+    layer: nn.Conv2d, norm: nn.BatchNorm2d | None, weight: Tensor, bias: Tensor | None
+) -> None:
+    """Give a convolution weights that a batch norm was folded into; the norm then changes nothing.
+
+    Args:
+        layer: receives the weight, and the bias where no norm follows it.
+        norm: what follows the layer, fresh, or None; receives the bias.
+        weight: of the layer's shape.
+        bias: None for none.
+    """
+    layer.weight.copy_(weight)
+    if norm is not None and norm.running_var is not None:
+        norm.running_var.fill_(1 - norm.eps)
+    target = layer.bias if norm is None else norm.bias
+    if target is not None and bias is not None:
+        target.copy_(bias)

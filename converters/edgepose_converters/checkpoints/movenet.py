@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.network import LIGHT_PYRAMID, PoseNetwork, build_network
 from edgepose.training.tasks.networks import convert_outputs
+from edgepose_converters.checkpoints.importing import fill_convolution
 from edgepose_runtime.errors import CheckpointError
 from edgepose_runtime.poses.skeletons import COCO17, Skeleton
 
@@ -139,10 +140,4 @@ def _put(layer: nn.Conv2d, norm: nn.BatchNorm2d | None, weights: Weights) -> Non
     if layer.weight.shape != weight.shape:
         shapes = tuple(weight.shape), tuple(layer.weight.shape)
         raise ValueError("a weight has the shape {} where {} was expected".format(*shapes))
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        if norm is not None and norm.running_var is not None:
-            norm.running_var.fill_(1 - norm.eps)
-        target = layer.bias if norm is None else norm.bias
-        if target is not None and bias is not None:
-            target.copy_(bias)
+    fill_convolution(layer, norm, weight, bias)

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from edgepose.models import PoseNetwork, build_network
+from edgepose.models import PoseNetwork
 from edgepose.models.backbones.cspnext import CSPNeXt, centre_features
 from edgepose.models.pose.coordinate_head import GRID, VIEW, CoordinateHead, Grid
-from edgepose.models.pose.network import RTMPOSE
 from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose
 from edgepose.models.pose.views import seen
 from edgepose.training.checkpoint import load_weights
+from edgepose.training.tasks.networks import joint_mix
 from edgepose_converters.checkpoints.importing import (
     CONVERTED,
     MATCHED,
@@ -32,7 +31,6 @@ from edgepose_converters.checkpoints.importing import (
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_runtime.errors import CheckpointError
 from edgepose_runtime.geometry.input_view import InputView
-from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import HALPE26, Skeleton
 
 RTMPOSE_FORM = "rtmpose"
@@ -121,11 +119,11 @@ def rtmpose_network(
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
     """
-    network = build_network(RTMPOSE, skeleton.num_joints)
-    network.head = CoordinateHead(CSPNeXt.out_channels, skeleton.num_joints, view, grid)
-    network.view = view
-    values = {_PLACES.get(name, name): value for name, value in _weights(path).items()}
-    values["head.final_layer.mix"] = _mix(skeleton)
+    head = CoordinateHead(CSPNeXt.out_channels, skeleton.num_joints, view, grid)
+    network = PoseNetwork(CSPNeXt(centred=True), head, CSPNeXt.stride // 2**head.stages)
+    published = load_rtmpose(path).state_dict()
+    values = {_PLACES.get(name, name): value for name, value in published.items()}
+    values["head.final_layer.mix"] = joint_mix(HALPE26, skeleton)
     network.load_state_dict({**network.state_dict(), **values})
     network.eval()
     if pictures is not None:
@@ -150,17 +148,6 @@ def rtmpose_head(
     grid = Grid(model.input_size, heatmap.size, heatmap.stride, heatmap.offset)
     view = model.view if model.view.shape == VIEW.shape else _UPRIGHT
     return rtmpose_network(path, model.skeleton, pictures, view, grid)
-
-
-def _weights(path: str | Path) -> dict[str, Tensor]:
-    return dict(load_rtmpose(path).state_dict())
-
-
-def _mix(skeleton: Skeleton) -> Tensor:
-    """Return which of Halpe's joints make up each of a skeleton's, ``(K, 26)``."""
-    # The conversion is linear, so each joint alone at 1 shows what it contributes to the others.
-    single = np.repeat(np.eye(HALPE26.num_joints, dtype=np.float32)[:, :, None], 2, axis=2)
-    return torch.from_numpy(convert_keypoints(single, HALPE26, skeleton)[:, :, 0].T.copy())
 
 
 def _read(path: Path) -> onnx.GraphProto:

@@ -146,7 +146,7 @@ def centre_features(backbone: CSPNeXt, images: Tensor) -> None:
     """Take the means out of features before 1x1 convolutions, whose biases make up for them.
 
     What the network computes stays the same. But channels of RTMPose-s stand at 20 and tell by
-    hundredths what they see, which bfloat16 rounds away: 4 points of AR on everyday people.
+    hundredths what they see, which bfloat16 rounds away.
 
     Args:
         backbone: one that has means; changed in place.

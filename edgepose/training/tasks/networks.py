@@ -222,15 +222,24 @@ def convert_outputs(
     """
     if source.name == target.name:
         return dict(weights)
-    # The conversion is linear, so each joint alone at 1 shows what it contributes to the others.
-    single = np.repeat(np.eye(source.num_joints, dtype=np.float32)[:, :, None], 2, axis=2)
-    mix = torch.from_numpy(np.nan_to_num(convert_keypoints(single, source, target)[:, :, 0]))
+    mix = joint_mix(source, target)
     return {
-        name: torch.einsum("st,s...->t...", mix, value)
+        name: torch.einsum("ts,s...->t...", mix, value)
         if name.endswith(_OUTPUTS) and len(value) == source.num_joints
         else value
         for name, value in weights.items()
     }
+
+
+def joint_mix(source: Skeleton, target: Skeleton) -> Tensor:
+    """Return which joints of a skeleton make up each of another, ``(K target, K source)``.
+
+    Rows add up to 1, or are 0 for joints that the source does not have.
+    """
+    # The conversion is linear, so each joint alone at 1 shows what it contributes to the others.
+    single = np.repeat(np.eye(source.num_joints, dtype=np.float32)[:, :, None], 2, axis=2)
+    mix = np.nan_to_num(convert_keypoints(single, source, target)[:, :, 0])
+    return torch.from_numpy(mix.T.copy())
 
 
 def network_input(image: Tensor) -> Tensor:
