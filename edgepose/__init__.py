@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from edgepose.offline.tracker import KeyFrameTracking
     from edgepose.people.settings import SeveralPeople
     from edgepose.pool import TrackerPool
+    from edgepose.pose_files.reader import read_poses
+    from edgepose.pose_files.table import FrameTable, PoseTable
     from edgepose.refinement.thin_slicing import ThinSlicing
     from edgepose.remote.settings import RemoteHead
     from edgepose.results import (
@@ -50,6 +52,7 @@ _LAZY = {
     "DropReason": "edgepose.results",
     "EventKind": "edgepose_runtime.events",
     "FrameDrop": "edgepose.results",
+    "FrameTable": "edgepose.pose_files.table",
     "HeadStats": "edgepose.stats",
     "KeyFrameTracking": "edgepose.offline.tracker",
     "KeyFrames": "edgepose.keyframes.settings",
@@ -60,6 +63,7 @@ _LAZY = {
     "PersonState": "edgepose.results",
     "PoseModel": "edgepose.inference.model",
     "PoseResult": "edgepose.results",
+    "PoseTable": "edgepose.pose_files.table",
     "PoseTracker": "edgepose.tracker",
     "RemoteHead": "edgepose.remote.settings",
     "ServerSettings": "edgepose_runtime.backends.triton.settings",
@@ -78,6 +82,7 @@ _LAZY = {
     "get_skeleton": "edgepose_runtime.poses.skeletons",
     "load": "edgepose.inference.model",
     "open_source": "edgepose_runtime.capture",
+    "read_poses": "edgepose.pose_files.reader",
 }
 
 #: Modules that are loaded when they are first used.
@@ -90,6 +95,7 @@ __all__ = [
     "EdgePoseError",
     "EventKind",
     "FrameDrop",
+    "FrameTable",
     "HeadStats",
     "InferenceError",
     "KeyFrameTracking",
@@ -101,6 +107,7 @@ __all__ = [
     "PersonState",
     "PoseModel",
     "PoseResult",
+    "PoseTable",
     "PoseTracker",
     "RemoteHead",
     "ServerSettings",
@@ -121,6 +128,7 @@ __all__ = [
     "get_skeleton",
     "load",
     "open_source",
+    "read_poses",
     "sinks",
 ]
 

@@ -63,6 +63,7 @@ LAYERS = {
         "tracker",
         "pool",
         "drawing",
+        "pose_files",
         "sinks",
         "offline",
         "__init__",

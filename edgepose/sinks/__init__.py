@@ -1,8 +1,9 @@
-"""Where results go: JSON Lines, CSV and overlay video."""
+"""Where results go: JSON Lines, CSV, Parquet and overlay video."""
 
 from edgepose.sinks.csv import CsvSink
 from edgepose.sinks.jsonl import JsonlSink
 from edgepose.sinks.overlay import OverlaySink
+from edgepose.sinks.parquet import ParquetSink
 from edgepose.sinks.video import VideoSink
 
-__all__ = ["CsvSink", "JsonlSink", "OverlaySink", "VideoSink"]
+__all__ = ["CsvSink", "JsonlSink", "OverlaySink", "ParquetSink", "VideoSink"]

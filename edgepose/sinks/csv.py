@@ -11,14 +11,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.pose_files.csv import COLUMNS, PERSON_COLUMNS
 from edgepose.results import Person, PoseResult
 from edgepose.sinks.lines import LineSink
 from edgepose_runtime.poses.skeletons import Skeleton
-
-_COLUMNS = (
-    "frame", "timestamp_ms", "origin", "reason", "key_frame_age",
-    "roi_x", "roi_y", "roi_width", "roi_height",
-)  # fmt: skip
 
 
 class CsvSink(LineSink):
@@ -47,8 +43,8 @@ class CsvSink(LineSink):
         self._several = several
         self._num_joints = skeleton.num_joints
         joints = (f"{name}_{part}" for name in skeleton.joints for part in ("x", "y", "score"))
-        person = ("person", "state") if several else ()
-        super().__init__(path, _row([*_COLUMNS, *person, *joints]))
+        person = PERSON_COLUMNS if several else ()
+        super().__init__(path, _row([*COLUMNS, *person, *joints]))
 
     def write(self, result: PoseResult) -> None:
         """Append a result; see :meth:`LineSink.write`."""

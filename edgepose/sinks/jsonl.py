@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from edgepose.pose_files.jsonl import FORMAT, VERSION, VERSION_OF_SEVERAL
 from edgepose.results import PoseResult
 from edgepose.sinks.lines import LineSink
 from edgepose_runtime.poses.skeletons import Skeleton
-
-FORMAT = "edgepose.poses"
-#: One person a line.
-VERSION = 1
-#: A list of people a line.
-VERSION_OF_SEVERAL = 2
 
 
 class JsonlSink(LineSink):

@@ -213,6 +213,16 @@ def create_file(path: str | Path) -> BinaryIO:
         raise OutputError(f"Cannot write to '{shown(path)}': {_why(path, error)}.") from error
 
 
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk; where the system cannot, do nothing."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def check_picture(path: Path) -> None:
     """Refuse a path for a diagram whose name does not end as one of a picture.
 

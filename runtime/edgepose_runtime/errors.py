@@ -20,6 +20,7 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
      │   ├─ DeviceError                           the device that was asked for is not there
      │   └─ InferenceError                        inputs that do not fit, or a failed run
      │       └─ ServerError                       a server that fails; ``fault`` says how
+     ├─ PoseFileError                             a file of poses that is damaged or no such file
      ├─ DataError                                 training or evaluation data that cannot be read
      ├─ CheckpointError                           a checkpoint that is damaged or does not fit
      ├─ CollapseError                             a training run that learns nothing any more
@@ -137,6 +138,10 @@ class ServerError(InferenceError):
 
 class DataError(EdgePoseError):
     """Training or evaluation data is missing, damaged or inconsistent."""
+
+
+class PoseFileError(EdgePoseError):
+    """A file of poses (JSON Lines, CSV, Parquet) is missing, damaged, or something else."""
 
 
 class CheckpointError(EdgePoseError):
