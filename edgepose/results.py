@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose_runtime.errors import BackendUnavailableError
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.joints import trusted_joints
@@ -181,6 +182,34 @@ class PoseResult:
             "latency_ms": latency,
             **({} if self.reason is None else {"reason": self.reason}),
         }
+
+    def to_supervision(self) -> Any:
+        """Return everybody as ``supervision.KeyPoints``, with identities in its ``data``.
+
+        ``xy`` is float32 (P, K, 2) in the order of ``skeleton.joints``, (0, 0) for a joint that was
+        not seen, ``keypoint_confidence`` float32 (P, K), ``detection_confidence`` float32 (P,),
+        and ``data["tracker_id"]`` int (P,).
+
+        Raises:
+            BackendUnavailableError: the package supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise BackendUnavailableError(
+                "to_supervision() needs the package supervision: pip install supervision"
+            ) from error
+        people = self.people
+        shape = (len(people), self.skeleton.num_joints, 3)
+        joints = np.array([person.keypoints for person in people], np.float32).reshape(shape)
+        joints = np.where(np.isfinite(joints).all(axis=-1, keepdims=True), joints, 0)
+        return supervision.KeyPoints(
+            xy=joints[..., :2],
+            keypoint_confidence=joints[..., 2],
+            detection_confidence=np.array([person.score for person in people], np.float32),
+            class_id=np.zeros(len(people), int),
+            data={"tracker_id": np.array([person.person_id for person in people], int)},
+        )
 
     def joint(self, name: str) -> NDArray[np.float32] | None:
         """Return ``(x, y, score)`` of a joint by name, or ``None`` if there is no pose.

@@ -65,6 +65,7 @@ LAYERS = {
         "drawing",
         "pose_files",
         "sinks",
+        "export",
         "offline",
         "__init__",
         "datasets",

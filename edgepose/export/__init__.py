@@ -1,0 +1,1 @@
+"""Poses in the formats of other tools: COCO, OpenPose, DeepLabCut, MOTChallenge."""

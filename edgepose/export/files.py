@@ -1,0 +1,49 @@
+"""Files and folders that an export writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from edgepose.pose_files.table import PoseTable
+from edgepose.utils.output_files import AppendedFile
+from edgepose_runtime.errors import OutputError
+from edgepose_runtime.files import shown
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    file = AppendedFile(path)
+    try:
+        file.append(content)
+    finally:
+        file.close()
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, if they are not there.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot create the folder '{shown(path)}': {error.strerror}.") from error
+
+
+def file_stem(video: str) -> str:
+    """Return a name for files of a video: its path without the ending, ``/`` as ``-``."""
+    path = PurePath(video)
+    parts = [part for part in (*path.parts[:-1], path.stem) if part not in ("/", "..", path.anchor)]
+    return "-".join(parts) or "video"
+
+
+def by_video(table: PoseTable) -> Iterator[tuple[str, PoseTable]]:
+    """Yield the name for files of each video, and its poses."""
+    for name in table.videos:
+        yield file_stem(name), table.of_video(name)
