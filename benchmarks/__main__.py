@@ -20,6 +20,7 @@ from benchmarks import (
     slicing,
     smoothing,
     soak,
+    startup,
     streams,
 )
 from edgepose_runtime.errors import EdgePoseError
@@ -27,6 +28,7 @@ from edgepose_runtime.errors import EdgePoseError
 PARTS = {
     "accuracy": accuracy.main,
     "soak": soak.main,
+    "startup": startup.main,
     "streams": streams.main,
     "absence": absence.main,
     "attack": attack.main,

@@ -36,6 +36,7 @@ LAYERS = {
         "backoff",
         "tensors",
         "jit",
+        "native",
         "geometry",
         "heatmaps",
         "poses",
@@ -77,7 +78,15 @@ LAYERS = {
         "cli",
         "__main__",
     ],
-    "edgepose_converters": ["checkpoints", "export", "quantisation", "triton", "cli", "__init__"],
+    "edgepose_converters": [
+        "checkpoints",
+        "export",
+        "quantisation",
+        "kernels",
+        "triton",
+        "cli",
+        "__init__",
+    ],
 }
 SOURCES = {
     "edgepose_runtime": PROJECT / "runtime" / "edgepose_runtime",

@@ -1,4 +1,4 @@
-"""Where compiled models are kept, for devices on which compiling takes long."""
+"""Where compiled models are kept for the next start."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ ENVIRONMENT_VARIABLE = "EDGEPOSE_CACHE"
 
 
 def with_cache(settings: BackendSettings) -> BackendSettings:
-    """Return settings that keep compiled models, unless they say where, or the device is a CPU.
+    """Return settings that keep compiled models, unless they say where.
 
     A CPU's models are compiled in a second. TensorRT builds for minutes, GPUs and NPUs for a
-    while. Where nothing can be written they do so at each start, and the log says so.
+    while: where nothing can be written they do so at each start, and the log says so.
     """
-    if settings.device == "cpu" or settings.cache_folder is not None:
+    if settings.cache_folder is not None:
         return settings
     folder = cache_folder()
+    if settings.device == "cpu":
+        return replace(settings, cache_folder=folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

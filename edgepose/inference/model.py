@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import NoReturn, cast
 
 from edgepose.inference.compile_cache import with_cache
 from edgepose.methods import Method, build_method
-from edgepose.utils.machine import usable_cores
+from edgepose.utils.machine import return_free_memory, usable_cores
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.backends.base import INT8, int8_error
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
@@ -175,6 +176,7 @@ def open_model(
     bundle = load_bundle(bundle_path(model))
     with ExitStack() as opened:
         loaded = _load_networks(bundle, backend, with_cache(settings), opened)
+        return_free_memory()
         networks = {name: wrap(network) for name, network in loaded.items()}
         method = build_method(bundle.manifest, networks)
         return PoseModel(
@@ -245,10 +247,17 @@ def _load_networks(
 ) -> Mapping[str, Network]:
     engine = get_backend(backend)
     wants_int8, per_graph = settings.precision == INT8, _for_graph(settings)
-    networks = {}
-    for name in (each for each in bundle.manifest.graphs if each != DETECTOR_GRAPH):
+    names = [each for each in bundle.manifest.graphs if each != DETECTOR_GRAPH]
+
+    def load_graph(name: str) -> Network:
         network = engine.load(bundle.graph_path(name), settings=per_graph)
-        networks[name] = opened.enter_context(network)
+        with lock:
+            return opened.enter_context(network)
+
+    # Side by side: compiling keeps about one core busy, and most machines have more.
+    lock = threading.Lock()
+    with ThreadPoolExecutor(min(len(names), usable_cores())) as pool:
+        networks = dict(zip(names, pool.map(load_graph, names), strict=True))
     computed = _listed(network.precision for network in networks.values())
     if wants_int8 and INT8 not in computed:
         raise int8_error(computed)

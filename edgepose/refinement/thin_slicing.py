@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -24,9 +24,11 @@ from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, consistent, optical_flow
-from edgepose_runtime.thin_slicing.sliding import SlidingSlice
 from edgepose_runtime.thin_slicing.springs import Springs, resized
 from edgepose_runtime.thin_slicing.warping import sampling_grid
+
+if TYPE_CHECKING:  # it loads numba, which a tracker without refinement does not need
+    from edgepose_runtime.thin_slicing.sliding import SlidingSlice
 
 Grey = NDArray[np.uint8]
 Keypoints = NDArray[np.float32]
@@ -151,7 +153,7 @@ class ThinSlicingRefiner:
         self._spec = spec
         self._reach = springs.graph.reach
         self._springs = springs
-        self._slice = SlidingSlice(springs, settings.lag_frames)
+        self._slice = _new_slice(springs, settings.lag_frames)
         flow = settings.flow
         self._flow = optical_flow(flow) if isinstance(flow, str) else flow
         self._check_flow = settings.check_flow
@@ -163,7 +165,7 @@ class ThinSlicingRefiner:
         side = self._springs.heatmap_size
         maps = np.zeros((self._springs.graph.skeleton.num_joints, side, side), np.float32)
         still = np.zeros((side, side, 2), np.float32)
-        scratch = SlidingSlice(self._springs, self.lag_frames)
+        scratch = _new_slice(self._springs, self.lag_frames)
         for _ in range(2):
             scratch.push(maps, lambda _receiver, _sender: still)
         scratch.refined(1)
@@ -278,3 +280,9 @@ def flow_crop(grey: Grey, roi: Roi, size: int = FLOW_SIZE) -> Grey:
     if any(margins):
         inside = np.asarray(cv2.copyMakeBorder(inside, *margins, cv2.BORDER_REPLICATE), np.uint8)
     return np.asarray(cv2.resize(inside, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _new_slice(springs: Springs, lag_frames: int) -> SlidingSlice:
+    from edgepose_runtime.thin_slicing.sliding import SlidingSlice
+
+    return SlidingSlice(springs, lag_frames)

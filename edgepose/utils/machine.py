@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 from collections.abc import Iterator
@@ -75,6 +76,15 @@ def instruction_sets() -> list[str]:
     """Return which of :data:`INSTRUCTION_SETS` this CPU has: from Linux, else from LLVM."""
     flags = next(_values("flags", "Features"), "").split() or _features_by_llvm()
     return list(dict.fromkeys(INSTRUCTION_SETS[flag] for flag in flags if flag in INSTRUCTION_SETS))
+
+
+def return_free_memory() -> None:
+    """Give the memory that this process has freed back to the system, where libc can do that.
+
+    Compiling a model takes several times the memory of the model.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def fast_precisions(sets: list[str]) -> dict[str, str]:

@@ -11,8 +11,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from edgepose_runtime.errors import BackendUnavailableError
+
+try:
+    from numba import njit
+    from numba.core.caching import FunctionCache, IndexDataCacheFile
+except ImportError as error:  # left out on purpose: a plain tracker's kernels come compiled
+    raise BackendUnavailableError(
+        f"This needs kernels that numba compiles, and numba cannot be imported ({error}); run: "
+        "pip install numba"
+    ) from error
 
 _logger = logging.getLogger("edgepose_runtime")
 _warned: set[str] = set()

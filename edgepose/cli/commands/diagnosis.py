@@ -18,7 +18,8 @@ from edgepose.utils.machine import (
     processor,
     usable_cores,
 )
-from edgepose_runtime.errors import EdgePoseError
+from edgepose_runtime.errors import BackendUnavailableError, EdgePoseError
+from edgepose_runtime.native.library import library
 
 _PACKAGES = ("numpy", "numba", "openvino")
 #: Packages that share one module: two of them break each other.
@@ -60,7 +61,9 @@ def run_checks() -> list[CheckResult]:
     )  # fmt: skip
     results: list[CheckResult] = []
     for check in checks:
-        with contextlib.suppress(ImportError):  # that package is reported as missing already
+        with contextlib.suppress(
+            ImportError, BackendUnavailableError
+        ):  # that package is reported as missing already
             results += check()
     return results
 
@@ -171,7 +174,8 @@ def _kernels() -> Iterator[CheckResult]:
         return
     count = len(list(Path(folder).glob("*.nbc")))
     state = f"{count} kept in {folder}" if count else f"will be kept in {folder}"
-    yield CheckResult("compiled kernels", state)
+    ahead = "a plain tracker's came with edgepose; others: " if library() is not None else ""
+    yield CheckResult("compiled kernels", ahead + state)
 
 
 def kernel_cache() -> str | None:

@@ -10,7 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from edgepose.cli.commands.diagnosis import CheckResult, run_checks
+from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.tables import format_table
+from edgepose.cli.warming import warm
+from edgepose.inference.model import DEFAULT_MODEL
 
 
 def add_parser(subparsers: Any) -> None:
@@ -21,10 +24,21 @@ def add_parser(subparsers: Any) -> None:
         epilog="The exit code is 1 if something that is needed is broken.",
     )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument(
+        "--warm",
+        nargs="?",
+        const=DEFAULT_MODEL,
+        metavar="MODEL",
+        help="first compile a model and all kernels into the caches, for an image or a service "
+        f"(default: {DEFAULT_MODEL})",
+    )
+    add_engine_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; 1 if something is wrong."""
+    if args.warm is not None:
+        warm(args.warm, engine_options(args))
     results = run_checks()
     sys.stdout.write(as_json(results) if args.json else as_text(results))
     return 1 if any(finding.problem for finding in results) else 0

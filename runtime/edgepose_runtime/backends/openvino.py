@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from edgepose_runtime.backends import openvino_int8
 from edgepose_runtime.backends.base import (
     INT8,
     Backend,
@@ -22,7 +23,7 @@ from edgepose_runtime.backends.base import (
     specs_by_name,
 )
 from edgepose_runtime.backends.onnx_checks import LARGEST_TENSOR, read_checked
-from edgepose_runtime.backends.openvino_int8 import use_unsigned_steps
+from edgepose_runtime.backends.openvino_cache import CompiledModels, source_hash
 from edgepose_runtime.errors import (
     BackendError,
     BackendUnavailableError,
@@ -150,10 +151,15 @@ def _core() -> Any:
 def _devices() -> dict[str, str]:
     """Return OpenVINO's devices by our names; ``gpu`` is the first of several."""
     devices: dict[str, str] = {}
-    for device in _core().available_devices:
+    for device in _available(_core()):
         devices.setdefault(device.split(".")[0].lower(), device)
         devices[device.lower()] = device
     return devices
+
+
+@cache
+def _available(core: Any) -> tuple[str, ...]:
+    return tuple(core.available_devices)  # it loads every plugin to ask it
 
 
 def _precisions(device: str) -> tuple[str, ...]:
@@ -162,21 +168,30 @@ def _precisions(device: str) -> tuple[str, ...]:
 
 
 def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> Any:
-    core = _core()
-    graph = _read(core, model)
+    if isinstance(model, Path) and model.suffix == TFLITE:
+        # One of the networks to compare with; no bundle has any.
+        return _compile(_core().read_model(model), device, settings)
+    # As bytes: no path that OpenVINO cannot open, no other file beside the model.
+    content = read_checked(model)
+
+    def compiled() -> Any:
+        return _compile(_core().read_model(content), device, settings)
+
+    # OpenVINO's own cache, for other devices, reads and changes the graph before it looks.
+    if settings.cache_folder is None or device != "CPU":
+        return compiled()
+    models = CompiledModels(_core(), settings.cache_folder / "openvino")
+    variant = f"{settings.batch} {source_hash(__file__, openvino_int8.__file__)}"
+    return models.load(content, device, _options(device, settings), variant, compiled)
+
+
+def _compile(graph: Any, device: str, settings: BackendSettings) -> Any:
     _refuse_huge_tensors(graph)
-    use_unsigned_steps(graph)
+    openvino_int8.use_unsigned_steps(graph)
     if settings.batch is not None:
         shapes = {port: [settings.batch, *port.partial_shape[1:]] for port in graph.inputs}
         graph.reshape(shapes)
-    return core.compile_model(graph, device, _options(device, settings))
-
-
-def _read(core: Any, model: Path | bytes) -> Any:
-    if isinstance(model, Path) and model.suffix == TFLITE:
-        return core.read_model(model)  # one of the networks to compare with; no bundle has any
-    # As bytes: no path that it cannot open, no other file beside the model.
-    return core.read_model(read_checked(model))
+    return _core().compile_model(graph, device, _options(device, settings))
 
 
 def _refuse_huge_tensors(graph: Any) -> None:
@@ -204,7 +219,7 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
         options["ENABLE_CPU_PINNING"] = False
         if settings.num_threads is not None:
             options["INFERENCE_NUM_THREADS"] = settings.num_threads * settings.concurrency
-    if settings.cache_folder is not None:
+    elif settings.cache_folder is not None:
         options["CACHE_DIR"] = str(settings.cache_folder)
     return options
 

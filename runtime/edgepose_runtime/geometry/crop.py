@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError, FrameError
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.native.library import Kernel, precompiled
 
 Image = NDArray[np.uint8]
 #: The side of a square crop in pixels, or the width and height of another.
@@ -85,8 +86,6 @@ def crop_frame(frame: Any, roi: Roi, size: Size, out: Image | None = None) -> Im
         FrameError: the frame is not usable.
         ConfigError: ``out`` does not fit.
     """
-    from edgepose_runtime.geometry.crop_kernels import crop_area
-
     pixels = as_bgr(frame)
     width, height = _width_and_height(size)
     shape = (height, width, 3)
@@ -98,8 +97,15 @@ def crop_frame(frame: Any, roi: Roi, size: Size, out: Image | None = None) -> Im
             f"got {out.dtype} of shape {out.shape}."
         )
     first, scale = _sampling(roi, width, height)
-    crop_area(pixels, first, scale, BACKGROUND, out)
+    _crop_area()(pixels, first, scale, BACKGROUND, out)
     return out
+
+
+@precompiled
+def _crop_area() -> Kernel:
+    from edgepose_runtime.geometry.crop_kernels import crop_area
+
+    return crop_area
 
 
 def crop_frame_numpy(frame: Any, roi: Roi, size: Size) -> Image:

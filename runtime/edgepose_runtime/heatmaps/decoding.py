@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.native.library import Kernel, precompiled
 
 Floats = NDArray[np.float32]
 Refinement = Literal["quadratic", "quarter"]
@@ -147,13 +148,25 @@ def decode_to_frame(
     Raises:
         ConfigError: the heat-maps have no area.
     """
-    from edgepose_runtime.heatmaps.kernels import locate_peaks
-
     maps = _maps(heatmaps)
     joints = np.empty((len(maps), 3), np.float32)
     peaks = maps.reshape(len(maps), -1).argmax(axis=1)
-    locate_peaks(maps, peaks, False, *_frame_scale(roi, maps.shape[2], stride, offset), joints)
+    _locate_peaks()(maps, peaks, False, *_frame_scale(roi, maps.shape[2], stride, offset), joints)
     return joints
+
+
+@precompiled
+def _locate_peaks() -> Kernel:
+    from edgepose_runtime.heatmaps.kernels import locate_peaks
+
+    return locate_peaks
+
+
+@precompiled
+def _resample_bilinear() -> Kernel:
+    from edgepose_runtime.heatmaps.kernels import resample_bilinear
+
+    return resample_bilinear
 
 
 def _frame_scale(
@@ -197,8 +210,6 @@ def realign_heatmaps(
     Raises:
         ConfigError: the heat-maps have no area, or ``out`` does not fit.
     """
-    from edgepose_runtime.heatmaps.kernels import resample_bilinear
-
     maps = _maps(heatmaps)
     if out is None:
         out = np.empty_like(maps)
@@ -208,7 +219,7 @@ def realign_heatmaps(
             f"got {out.dtype} of shape {out.shape}."
         )
     first, scale = cells_between(source, target, maps.shape[1:], (offset + 0.5) / stride)
-    resample_bilinear(maps, first, scale, out)
+    _resample_bilinear()(maps, first, scale, out)
     return out
 
 

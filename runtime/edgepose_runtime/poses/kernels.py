@@ -141,6 +141,8 @@ def smooth_joints(
             for axis in range(2):
                 before[1, k, axis] += weight * (measured[k, axis] - before[1, k, axis])
         else:
-            before[1, k], before[2, k] = measured[k], 0
-        before[0, k] = measured[k]
+            # Number by number: numba's assignments of arrays bring code that makes messages.
+            for axis in range(2):
+                before[1, k, axis], before[2, k, axis] = measured[k, axis], 0.0
+        before[0, k, 0], before[0, k, 1] = x, y
         out[k, 0], out[k, 1] = before[1, k, 0], before[1, k, 1]

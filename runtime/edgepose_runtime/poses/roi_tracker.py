@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi, box_roi, joints_roi
+from edgepose_runtime.native.library import Kernel, precompiled
 from edgepose_runtime.poses.joints import trusted_joints
 
 Floats = NDArray[np.float32]
@@ -100,9 +101,7 @@ class PoseSurvey(NamedTuple):
     @classmethod
     def of(cls, keypoints: Floats, settings: RoiTrackerSettings, side: float = 0.0) -> PoseSurvey:
         """Survey a pose (K, 3); arguments as for :func:`is_person`."""
-        from edgepose_runtime.poses.kernels import survey_joints
-
-        count, extent = survey_joints(keypoints, settings.score_threshold)
+        count, extent = _survey_joints()(keypoints, settings.score_threshold)
         enough = count > 0 and count / len(keypoints) >= settings.min_joints
         apart = extent >= max(settings.min_extent_px, MIN_SPREAD * side)
         return cls(bool(enough and apart), bool(count == 0 or (enough and not apart)))
@@ -225,14 +224,10 @@ class RoiTracker:
         self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float, *, found: bool
     ) -> None:
         """Move the region to the trusted joints and those that were trusted a moment ago."""
-        from edgepose_runtime.poses.kernels import (
-            extent_inside,
-            middle_joint,
-            update_remembered_joints,
-        )
-
         settings, roi = self.settings, self.roi
-        if roi is not None and not roi.contains(middle_joint(keypoints, settings.score_threshold)):
+        if roi is not None and not roi.contains(
+            _middle_joint()(keypoints, settings.score_threshold)
+        ):
             self.reset()  # somebody else, outside the last region
         if self.roi is None:
             if not found:
@@ -241,10 +236,10 @@ class RoiTracker:
             self._joints = np.full((len(keypoints), 2), np.nan)
             self._seen_ms = np.full(len(keypoints), -math.inf)
         memory = self._joints, self._seen_ms
-        update_remembered_joints(
+        _update_remembered_joints()(
             keypoints, settings.score_threshold, *memory, timestamp_ms, settings.hold_ms
         )
-        left, top, right, bottom = extent_inside(self._joints, *frame_size)
+        left, top, right, bottom = _extent_inside()(self._joints, *frame_size)
         # Where no joint is in the frame, the extent is endless the wrong way.
         box = Roi(left + 0.5, top + 0.5, right - left, bottom - top)
         roi = box_roi(box, settings.margin)
@@ -256,3 +251,31 @@ class RoiTracker:
                 side = float(last * (side / last) ** part)
             self.roi = Roi.around(roi.center, side)
         self._updated_ms = timestamp_ms
+
+
+@precompiled
+def _survey_joints() -> Kernel:
+    from edgepose_runtime.poses.kernels import survey_joints
+
+    return survey_joints
+
+
+@precompiled
+def _middle_joint() -> Kernel:
+    from edgepose_runtime.poses.kernels import middle_joint
+
+    return middle_joint
+
+
+@precompiled
+def _update_remembered_joints() -> Kernel:
+    from edgepose_runtime.poses.kernels import update_remembered_joints
+
+    return update_remembered_joints
+
+
+@precompiled
+def _extent_inside() -> Kernel:
+    from edgepose_runtime.poses.kernels import extent_inside
+
+    return extent_inside

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.errors import ConfigError, TimestampError
+from edgepose_runtime.native.library import Kernel, precompiled
 from edgepose_runtime.poses.joints import SHORTEST_STEP_MS
 
 Doubles = NDArray[np.float64]
@@ -93,15 +94,13 @@ class OneEuroFilter:
         Raises:
             TimestampError: time does not run forward.
         """
-        from edgepose_runtime.poses.kernels import smooth_joints
-
         measured = np.asarray(points, dtype=np.float64)
         if len(measured) != len(self._memory.seen_ms):
             self._memory = Memory.of(len(measured))
         self._advance(timestamp_ms)
         smoothed = np.empty(measured.shape, np.float32)
         memory = self._memory
-        smooth_joints(
+        _smooth_joints()(
             measured,
             float(timestamp_ms),
             float(scale_px),
@@ -175,3 +174,10 @@ def smooth_numpy(
 def _weight(cutoff_hz: Any, seconds: Doubles) -> Any:
     """Return the weight of a new value, between 0 and 1, in a low-pass filter."""
     return 1 - 1 / (1 + 2 * math.pi * cutoff_hz * seconds)
+
+
+@precompiled
+def _smooth_joints() -> Kernel:
+    from edgepose_runtime.poses.kernels import smooth_joints
+
+    return smooth_joints

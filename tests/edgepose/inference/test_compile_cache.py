@@ -18,8 +18,8 @@ def test_devices_that_compile_for_long_keep_what_they_compiled(folder, device):
     assert folder.is_dir()
 
 
-def test_a_cpu_keeps_nothing(folder):
-    assert with_cache(BackendSettings()).cache_folder is None
+def test_a_cpu_makes_the_folder_only_when_there_is_something_to_keep(folder):
+    assert with_cache(BackendSettings()).cache_folder == folder
     assert not folder.exists()
 
 

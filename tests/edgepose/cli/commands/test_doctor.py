@@ -5,6 +5,8 @@ import pytest
 
 from edgepose.cli.commands import diagnosis as health
 from edgepose.cli.main import main
+from edgepose.pool import TrackerPool
+from edgepose.tracker import PoseTracker
 
 
 @pytest.fixture
@@ -171,3 +173,19 @@ def test_programs_get_json(healthy, capsys):
 
 def test_this_machines_kernel_cache_is_found():
     assert health.kernel_cache() is None or isinstance(health.kernel_cache(), str)
+
+
+def test_warming_fills_the_caches_and_shows_progress(healthy, capsys, monkeypatch, puppet_bundle):
+    warmed = []
+    monkeypatch.setattr(PoseTracker, "warmup", lambda self: warmed.append(self.model.name))
+    monkeypatch.setattr(TrackerPool, "warmup", lambda _: warmed.append("pool"))
+    assert main(["doctor", "--warm", "puppet", "--num-threads", "1"]) == 0
+    said = capsys.readouterr()
+    assert warmed == ["puppet", "pool", "puppet"]  # the tracker, the pool, key frames
+    assert "warm puppet" in said.err and "5" in said.err
+    assert said.out.endswith("All is well.\n")
+
+
+def test_a_model_that_is_not_there_cannot_be_warmed(healthy, capsys):
+    assert main(["doctor", "--warm", "nothing"]) == 1
+    assert "nothing" in capsys.readouterr().err

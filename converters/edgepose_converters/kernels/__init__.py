@@ -1,0 +1,1 @@
+"""Kernels compiled ahead: makes the library that `edgepose_runtime.native` loads."""
