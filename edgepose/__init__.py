@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgepose.pool import TrackerPool
     from edgepose.pose_files.reader import read_poses
     from edgepose.pose_files.table import FrameTable, PoseTable
+    from edgepose.preview import Preview, PreviewSettings
     from edgepose.refinement.thin_slicing import ThinSlicing
     from edgepose.remote.settings import RemoteHead
     from edgepose.results import (
@@ -65,6 +66,8 @@ _LAZY = {
     "PoseResult": "edgepose.results",
     "PoseTable": "edgepose.pose_files.table",
     "PoseTracker": "edgepose.tracker",
+    "Preview": "edgepose.preview",
+    "PreviewSettings": "edgepose.preview",
     "RemoteHead": "edgepose.remote.settings",
     "ServerSettings": "edgepose_runtime.backends.triton.settings",
     "SeveralPeople": "edgepose.people.settings",
@@ -109,6 +112,8 @@ __all__ = [
     "PoseResult",
     "PoseTable",
     "PoseTracker",
+    "Preview",
+    "PreviewSettings",
     "RemoteHead",
     "ServerSettings",
     "SeveralPeople",

@@ -19,12 +19,13 @@ from edgepose.refinement.thin_slicing import RefineOption
 from edgepose.remote import HeadConnection, HeadLocal, RemoteHead, SharedHeadConnection
 from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose.stats import StatsRecorder, TrackerStats
-from edgepose.streaming.callbacks import Callbacks, Dispatcher
+from edgepose.streaming.callbacks import Callbacks, Dispatcher, named_arguments, with_frames
 from edgepose.streaming.flow_control import PolicyName, make_policy
 from edgepose.streaming.pipeline import Pipeline
 from edgepose.streaming.shutdown import ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import GRACE_S, SourceReader, policy_for
 from edgepose.streaming.stream_queue import StreamQueue
+from edgepose.tracking.frame import Image
 from edgepose.tracking.person_search import DEFAULT_BUDGET
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
@@ -69,6 +70,8 @@ class TrackerPool(ManagedResource):
             has counts of its own, ``stats[name].head``, and gets an event when the server is lost
             or back.
         on_result: called with name and :class:`PoseResult`.
+        on_frame: called with name, frame (uint8 BGR, H, W, 3) and :class:`PoseResult`, before
+            ``on_result``; one of the two has to be given.
         on_drop: called with name and :class:`FrameDrop`.
         on_error: called with name and :class:`TrackingFailure`, also when a source failed.
         on_event: called with name and :class:`StreamEvent`.
@@ -83,7 +86,8 @@ class TrackerPool(ManagedResource):
         self,
         model: str | Path | PoseModel = DEFAULT_MODEL,
         *,
-        on_result: Callable[[str, PoseResult], object],
+        on_result: Callable[[str, PoseResult], object] | None = None,
+        on_frame: Callable[[str, Image, PoseResult], object] | None = None,
         on_drop: Callable[[str, FrameDrop], object] | None = None,
         on_error: Callable[[str, TrackingFailure], object] | None = None,
         on_event: Callable[[str, StreamEvent], object] | None = None,
@@ -119,14 +123,13 @@ class TrackerPool(ManagedResource):
             max_people,
             follow,
         )
-        callbacks = Callbacks(on_result, on_drop, on_error, on_event)
+        self._keep_images = on_frame is not None
+        callbacks = Callbacks(with_frames(on_frame, on_result), on_drop, on_error, on_event)
         self._shared = _open(model, engine, batching)
         self._engine = Engine(
             self._shared.model, owned=not isinstance(model, PoseModel), connect=self._connect
         )
-        self._dispatcher = Dispatcher(
-            callbacks, lambda queue, notification: (queue.name, notification)
-        )
+        self._dispatcher = Dispatcher(callbacks, named_arguments)
         self._pipeline = Pipeline(self._dispatcher.deliver, workers=self._shared.workers)
         self._scheduler = self._pipeline.scheduler
         self._lock = threading.Lock()
@@ -264,7 +267,8 @@ class TrackerPool(ManagedResource):
         policy = make_policy(policy_for(source, self._options.policy))
         model, participating = self._shared.model, self._shared.participating
         step = self._options.new_step(model, head, policy, participating)
-        queue = StreamQueue(step, policy, StatsRecorder(), name)
+        recorder = StatsRecorder()
+        queue = StreamQueue(step, policy, recorder, name, keep_images=self._keep_images)
         return _Member(queue, SourceReader(source, queue, self._scheduler), head)
 
     def _connect(self, model: PoseModel) -> SharedHeadConnection | None:

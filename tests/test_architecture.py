@@ -27,7 +27,17 @@ FORBIDDEN = {
 # llvmlite comes with numba, of which it is a part.
 BASE_INSTALL = {"numpy", "cv2", "numba", "llvmlite", "openvino"}
 #: What the extras bring: none of it may be needed where the base install has to do.
-EXTRAS = ["torch", "onnx", "onnxruntime", "rich", "matplotlib", "scipy", "tritonclient", "tomli"]
+EXTRAS = [
+    "torch",
+    "prometheus_client",
+    "onnx",
+    "onnxruntime",
+    "rich",
+    "matplotlib",
+    "scipy",
+    "tritonclient",
+    "tomli",
+]
 #: First lines of a program that cannot import any of them.
 WITHOUT_EXTRAS = f"import sys\nsys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
 

@@ -67,6 +67,7 @@ LAYERS = {
         "pose_files",
         "sinks",
         "export",
+        "preview",
         "offline",
         "__init__",
         "datasets",

@@ -42,6 +42,15 @@ def camera():
     return SyntheticSource(5, size=(320, 240))
 
 
+def test_a_preview_shows_several_sources(sample, camera, monkeypatch, capsys):
+    preview = edgepose.Preview
+    settings = edgepose.PreviewSettings(port=0)
+    monkeypatch.setattr(edgepose, "Preview", lambda: preview(settings))
+    monkeypatch.setattr(edgepose, "open_source", lambda source, **_: source)
+    sample("preview").main([camera, SyntheticSource(5, size=(320, 240))])
+    assert "Open http://127.0.0.1:" in capsys.readouterr().out
+
+
 def test_a_network_camera_is_tracked_line_by_line(sample, camera, capsys):
     sample("rtsp").main(camera, None)
     lines = capsys.readouterr().out.splitlines()

@@ -23,6 +23,7 @@ from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
 from edgepose_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edgepose.cli.preview import SourcePreview
     from edgepose.cli.window import Window
 
 
@@ -31,17 +32,24 @@ STDOUT = Path("-")
 
 
 class Outputs:
-    """The files and the window that were asked for; each may be missing."""
+    """The files, the window and the preview that were asked for; each may be missing."""
 
     def __init__(
-        self, jsonl: JsonlSink | None, video: VideoSink | None, window: Window | None
+        self,
+        jsonl: JsonlSink | None,
+        video: VideoSink | None,
+        window: Window | None,
+        preview: SourcePreview | None = None,
     ) -> None:
         self._jsonl, self._video, self._window = jsonl, video, window
+        self.preview = preview
 
     def write(self, frame: NDArray[np.uint8], result: PoseResult) -> bool:
         """Write one result everywhere; return whether the user wants to go on."""
         if self._jsonl is not None:
             self._jsonl.write(result)
+        if self.preview is not None:
+            self.preview.write(frame, result)
         if self._video is None and self._window is None:
             return True
         overlay = draw_result(frame, result)
@@ -92,7 +100,12 @@ def open_outputs(
                 several=people_settings(args.max_people) is not None,
             )
             jsonl = opened.enter_context(sink)
-        yield Outputs(jsonl, video, window)
+        preview = None
+        if args.preview is not None:
+            from edgepose.cli.preview import open_preview
+
+            preview = opened.enter_context(open_preview(args.preview, source))
+        yield Outputs(jsonl, video, window, preview)
 
 
 def _unbuffered_stdout() -> BinaryIO:

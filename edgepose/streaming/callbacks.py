@@ -12,6 +12,7 @@ from typing import Any
 
 from edgepose.results import FrameDrop, Notification, PoseResult, StreamEnd, TrackingFailure
 from edgepose.streaming.stream_queue import StreamQueue
+from edgepose.tracking.frame import Image
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import StreamEvent
 
@@ -118,3 +119,33 @@ class Dispatcher:
 def notification_time(notification: Notification) -> float | None:
     """Return the time that a notification is about, if it has one."""
     return getattr(notification, "timestamp_ms", None)
+
+
+def with_frames(on_frame: Callback | None, on_result: Callback | None) -> Callback:
+    """Return what :func:`named_arguments` are given to for a result: both functions in one.
+
+    Raises:
+        ConfigError: neither is given, or ``on_frame`` cannot be called.
+    """
+    if on_frame is None:
+        if on_result is None:
+            raise ConfigError("Nobody would get the results; give on_result or on_frame.")
+        return on_result
+    if not callable(on_frame):
+        raise ConfigError(f"on_frame must be a function, or None; got {on_frame!r}.")
+
+    def call_both(name: str, image: Image, result: PoseResult) -> None:
+        on_frame(name, image, result)
+        if on_result is not None:
+            on_result(name, result)
+
+    return call_both
+
+
+def named_arguments(queue: StreamQueue, notification: Notification) -> tuple[Any, ...]:
+    """Return the stream's name and the notification; of a result also its image, if it is kept."""
+    if isinstance(notification, PoseResult):
+        image = queue.take_image(notification)
+        if image is not None:
+            return queue.name, image, notification
+    return queue.name, notification

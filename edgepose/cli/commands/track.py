@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
@@ -70,6 +71,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
     parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    parser.add_argument(
+        "--preview",
+        nargs="?",
+        const="",
+        metavar="HOST:PORT",
+        help="show a page in a browser, whose address is printed (default: 127.0.0.1:8090; another "
+        "host needs a token in the variable EDGEPOSE_PREVIEW_TOKEN)",
+    )
     parser.add_argument(
         "--key-frames",
         action="store_true",
@@ -170,12 +179,16 @@ def run(args: argparse.Namespace) -> int:
         check_outputs(args)
         notifications: Notifications = SimpleQueue()
         refine, key_frames = refinement(args), live_key_frames(args, source)
-        tracker = opened.enter_context(_tracker(args, key_frames, refine, notifications))
+        listeners = [show_event]
+        tracker = opened.enter_context(_tracker(args, key_frames, refine, notifications, listeners))
         model, tracking = tracker.model, None
         if args.key_frames and key_frames is None:
             tracking = opened.enter_context(key_frame_tracking(args, model))
         # After what may be refused: it empties the files that are there.
         outputs = opened.enter_context(open_outputs(args, source, model))
+        if outputs.preview is not None:
+            outputs.preview.watch(tracker)
+            listeners.append(outputs.preview.on_event)
         stop = opened.enter_context(StopSignals(_STOPPING))
         if source.is_live:  # a camera that was lost delivers no frame after which to stop
             stop.call_when_stopped(source.stop)
@@ -235,7 +248,12 @@ def _tracker(
     key_frames: KeyFrames | None,
     refine: ThinSlicing | None,
     notifications: Notifications,
+    listeners: Sequence[Callable[[StreamEvent], None]],
 ) -> PoseTracker:
+    def tell_all(event: StreamEvent) -> None:
+        for listener in listeners:
+            listener(event)
+
     is_late = refine is not None and refine.lag_frames > 0
     late: dict[str, Any] = (
         {"on_result": notifications.put, "on_error": notifications.put} if is_late else {}
@@ -246,7 +264,7 @@ def _tracker(
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
         head=_remote_head(args.remote_head),
-        on_event=show_event,
+        on_event=tell_all,
         key_frames=key_frames,
         refine=refine,
         search_budget=args.search_budget,

@@ -1,4 +1,5 @@
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from edgepose.cli import window
 from edgepose.cli.commands.track import show_event
 from edgepose.cli.main import main
 from edgepose.cli.outputs import Outputs
+from edgepose.preview import Preview
 from edgepose_runtime.capture import EventKind, LiveSettings, StreamEvent
 from edgepose_runtime.capture.live import LiveSource
 from edgepose_runtime.errors import SourceError
@@ -429,3 +431,20 @@ def test_what_several_people_exclude_is_wrong_usage(sample_clip, capsys, words, 
         code = stop.code
     assert code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_preview_is_announced_and_shows_the_frames(track, puppet_video, monkeypatch):
+    shown = []
+    monkeypatch.setattr(Preview, "write", lambda *words: shown.append((words[3], words[2])))
+    code, said = track(puppet_video, "--preview", "127.0.0.1:0")
+    assert code == 0
+    assert re.search(r"The preview is at http://127\.0\.0\.1:\d+/\?token=[\w-]{32}\n", said)
+    assert [result.frame_id for _, result in shown] == list(range(12))
+    assert {source for source, _ in shown} == {str(puppet_video)}
+
+
+def test_a_preview_for_other_machines_needs_a_token(track, puppet_video, monkeypatch):
+    monkeypatch.delenv("EDGEPOSE_PREVIEW_TOKEN", raising=False)
+    code, said = track(puppet_video, "--preview", "0.0.0.0:0")
+    assert code == 2
+    assert "EDGEPOSE_PREVIEW_TOKEN" in said

@@ -1,0 +1,146 @@
+"""Events and pictures from the trackers' threads to viewers. All but two methods: loop only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+from edgepose.results import PoseResult
+
+#: Messages that wait for one viewer, or for the loop; a viewer that lets more wait is dropped.
+QUEUED_MESSAGES = 256
+_END = b""
+
+
+class EventBroadcast:
+    """Server-sent events for any number of subscribers.
+
+    Args:
+        wake: has a function called soon on the loop's thread.
+    """
+
+    def __init__(self, wake: Callable[[Callable[[], None]], None]) -> None:
+        self._wake = wake
+        self._subscribers: dict[asyncio.Queue[bytes], bool] = {}
+        self._lock = threading.Lock()
+        self._handed_over: deque[tuple[str, PoseResult | dict[str, Any]]] = deque(
+            maxlen=QUEUED_MESSAGES
+        )
+        self._is_awake = False
+        self.num_dropped = 0
+
+    def put_result(self, source: str, result: PoseResult) -> None:
+        """Hand over a result for those who want results; any thread may call."""
+        if any(list(self._subscribers.values())):
+            self._hand_over(source, result)
+
+    def put_event(self, event: dict[str, Any]) -> None:
+        """Hand over an event for everybody; any thread may call."""
+        if self._subscribers:
+            self._hand_over("", event)
+
+    def publish(self, message: bytes, *, is_result: bool = False) -> None:
+        """Send an encoded event to everybody, or to those who want results."""
+        for queue, wants_results in list(self._subscribers.items()):
+            if wants_results or not is_result:
+                self._put(queue, message)
+
+    async def messages(self, *, results: bool, first: bytes) -> AsyncGenerator[bytes, None]:
+        """Yield the messages for a new subscriber, until it is dropped or all are closed.
+
+        Args:
+            results: whether it wants each result.
+            first: its first message.
+        """
+        queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUED_MESSAGES + 1)
+        self._subscribers[queue] = results
+        try:
+            yield first
+            while (message := await queue.get()) != _END:
+                yield message
+        finally:
+            self._subscribers.pop(queue, None)
+
+    def close(self) -> None:
+        """End all subscriptions."""
+        for queue in list(self._subscribers):
+            self._end(queue)
+
+    def _hand_over(self, source: str, item: PoseResult | dict[str, Any]) -> None:
+        with self._lock:
+            self._handed_over.append((source, item))
+            must_wake, self._is_awake = not self._is_awake, True
+        if must_wake:
+            self._wake(self._encode_handed_over)
+
+    def _encode_handed_over(self) -> None:
+        with self._lock:
+            items, self._is_awake = list(self._handed_over), False
+            self._handed_over.clear()
+        for source, item in items:
+            if isinstance(item, PoseResult):
+                record = {"source": source, **item.to_dict(several=True)}
+                self.publish(encode_event("result", record), is_result=True)
+            else:
+                self.publish(encode_event("event", item))
+
+    def _put(self, queue: asyncio.Queue[bytes], message: bytes) -> None:
+        if queue.qsize() < QUEUED_MESSAGES:
+            queue.put_nowait(message)
+        else:
+            self.num_dropped += 1
+            self._end(queue)
+
+    def _end(self, queue: asyncio.Queue[bytes]) -> None:
+        self._subscribers.pop(queue, None)
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(_END)
+
+
+class PictureBroadcast:
+    """The newest picture of each source, for viewers that wait for it."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, tuple[int, bytes]] = {}
+        self._arrived: dict[str, asyncio.Event] = {}
+        self._closed = False
+
+    def publish(self, source: str, jpeg: bytes) -> None:
+        """Hand a picture to all who wait for the next one of this source."""
+        number = self._newest.get(source, (0, b""))[0] + 1
+        self._newest[source] = (number, jpeg)
+        self._arrived.pop(source, asyncio.Event()).set()
+
+    def forget(self, source: str) -> None:
+        """Let go of the picture of a source that nobody looks at."""
+        self._newest.pop(source, None)
+
+    def number(self, source: str) -> int:
+        """Return the number of the newest picture, 0 if there is none."""
+        return self._newest.get(source, (0, b""))[0]
+
+    async def next(self, source: str, after: int) -> tuple[int, bytes] | None:
+        """Return number and JPEG of the newest picture after one; ``None`` when closed."""
+        while not self._closed:
+            number, jpeg = self._newest.get(source, (0, b""))
+            if number > after:
+                return number, jpeg
+            await self._arrived.setdefault(source, asyncio.Event()).wait()
+        return None
+
+    def close(self) -> None:
+        """Wake everybody: no more pictures come."""
+        self._closed = True
+        for event in self._arrived.values():
+            event.set()
+
+
+def encode_event(kind: str, data: Mapping[str, Any]) -> bytes:
+    """Return a server-sent event with JSON data."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return f"event: {kind}\ndata: {text}\n\n".encode()
