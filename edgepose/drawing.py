@@ -42,8 +42,8 @@ class DrawingStyle:
         middle: BGR colour of the rest.
         score_threshold: joints below it, and limbs that end in them, are not drawn.
         full_score: joints fade from here down to the threshold.
-        show_roi: whether the region that the network saw is outlined.
-        show_label: whether frame number and origin are written in the corner.
+        show_roi: whether the region that the network saw is outlined, to find mistakes.
+        show_label: whether frame number and origin are written in the corner, likewise.
     """
 
     right: Color = (60, 130, 255)
@@ -51,8 +51,8 @@ class DrawingStyle:
     middle: Color = (235, 235, 235)
     score_threshold: float = TRUSTED_SCORE
     full_score: float = 0.6
-    show_roi: bool = True
-    show_label: bool = True
+    show_roi: bool = False
+    show_label: bool = False
 
     def opacity(self, score: float) -> float:
         """Return how solid a part with this score is drawn, from 0 (not at all) to 1."""
@@ -63,10 +63,14 @@ class DrawingStyle:
 
 
 DEFAULT_STYLE = DrawingStyle()
+#: Shows what a tracker did, too.
+DEBUG_STYLE = DrawingStyle(show_roi=True, show_label=True)
 
 
 def draw_result(frame: Image, result: PoseResult, style: DrawingStyle = DEFAULT_STYLE) -> Image:
-    """Return a BGR copy of the frame with the pose, the roi and a label drawn on it.
+    """Return a BGR copy of the frame with the pose drawn on it.
+
+    The style may also ask for the roi and a label with number and origin.
 
     Of several people each has a colour and the number of their identity, which stay the same as
     long as the identity; a pose that is predicted, as the person is hidden, is pale.

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.drawing import draw_result
+from edgepose.drawing import DEBUG_STYLE, DEFAULT_STYLE, DrawingStyle, draw_result
 from edgepose.inference.model import PoseModel
 from edgepose.people.settings import people_settings
 from edgepose.results import PoseResult
 from edgepose.sinks import JsonlSink, VideoSink
+from edgepose.sinks.timeline import TimedVideo
 from edgepose.utils.output_files import check_writable
 from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
 from edgepose_runtime.errors import ConfigError
@@ -29,6 +30,36 @@ if TYPE_CHECKING:
 
 #: As ``--jsonl``, standard output.
 STDOUT = Path("-")
+#: Pictures per second of a camera's video, at most: some cameras claim thousands.
+MOST_LIVE_FPS = 60.0
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add where results go."""
+    parser.add_argument(
+        "--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines; -: to stdout"
+    )
+    parser.add_argument(
+        "--video",
+        type=Path,
+        metavar="FILE",
+        help="write an overlay video: .mp4, .webm for browsers, or .avi, readable at any time",
+    )
+    parser.add_argument(
+        "--caption",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="write frame and origin of the pose on the overlay, and outline the region",
+    )
+    parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
+    parser.add_argument(
+        "--preview",
+        nargs="?",
+        const="",
+        metavar="HOST:PORT",
+        help="show a page in a browser, whose address is printed (default: 127.0.0.1:8090; another "
+        "host needs a token in the variable EDGEPOSE_PREVIEW_TOKEN)",
+    )
 
 
 class Outputs:
@@ -37,11 +68,13 @@ class Outputs:
     def __init__(
         self,
         jsonl: JsonlSink | None,
-        video: VideoSink | None,
+        video: VideoSink | TimedVideo | None,
         window: Window | None,
         preview: SourcePreview | None = None,
+        style: DrawingStyle = DEFAULT_STYLE,
     ) -> None:
         self._jsonl, self._video, self._window = jsonl, video, window
+        self._style = style
         self.preview = preview
 
     def write(self, frame: NDArray[np.uint8], result: PoseResult) -> bool:
@@ -52,8 +85,10 @@ class Outputs:
             self.preview.write(frame, result)
         if self._video is None and self._window is None:
             return True
-        overlay = draw_result(frame, result)
-        if self._video is not None:
+        overlay = draw_result(frame, result, self._style)
+        if isinstance(self._video, TimedVideo):
+            self._video.write(overlay, result.timestamp_ms)
+        elif self._video is not None:
             self._video.write(overlay)
         return self._window is None or self._window.show(overlay)
 
@@ -83,13 +118,15 @@ def open_outputs(
 ) -> Iterator[Outputs]:
     """Open what the options ask for, and finish it at the end of the block."""
     with ExitStack() as opened:
-        window = video = jsonl = None
+        window = jsonl = None
+        video: VideoSink | TimedVideo | None = None
         if args.show:
             from edgepose.cli.window import Window
 
             window = opened.enter_context(closing(Window(f"edgepose: {source.name}")))
         if args.video:
-            video = opened.enter_context(VideoSink(args.video, fps=source.fps or DEFAULT_FPS))
+            video = _open_video(args.video, source)
+            opened.enter_context(video)
         if args.jsonl:
             sink = JsonlSink(
                 opened.enter_context(_unbuffered_stdout()) if args.jsonl == STDOUT else args.jsonl,
@@ -105,7 +142,16 @@ def open_outputs(
             from edgepose.cli.preview import open_preview
 
             preview = opened.enter_context(open_preview(args.preview, source))
-        yield Outputs(jsonl, video, window, preview)
+        style = DEBUG_STYLE if args.caption else DEFAULT_STYLE
+        yield Outputs(jsonl, video, window, preview, style)
+
+
+def _open_video(path: Path, source: FrameSource) -> VideoSink | TimedVideo:
+    """Return a video of a file's frames, or one that keeps the time where frames may be missing."""
+    fps = source.fps or DEFAULT_FPS
+    if not source.is_live:
+        return VideoSink(path, fps=fps)
+    return TimedVideo(path.with_suffix(""), path.suffix, fps=min(fps, MOST_LIVE_FPS))
 
 
 def _unbuffered_stdout() -> BinaryIO:

@@ -21,7 +21,7 @@ Image = NDArray[np.uint8]
 
 #: The part of one core's time that drawing and encoding may take.
 SHARE_OF_A_CORE = 0.25
-_STYLE = DrawingStyle(show_label=False)
+_STYLE = DrawingStyle(show_roi=True)
 
 
 class PictureEncoder:

@@ -1,9 +1,18 @@
-"""Where results go: JSON Lines, CSV, Parquet and overlay video."""
+"""Where results go: JSON Lines, CSV, Parquet, overlay video and recordings of many sources."""
 
 from edgepose.sinks.csv import CsvSink
 from edgepose.sinks.jsonl import JsonlSink
 from edgepose.sinks.overlay import OverlaySink
 from edgepose.sinks.parquet import ParquetSink
+from edgepose.sinks.recorder import Recorder, RecorderStats
 from edgepose.sinks.video import VideoSink
 
-__all__ = ["CsvSink", "JsonlSink", "OverlaySink", "ParquetSink", "VideoSink"]
+__all__ = [
+    "CsvSink",
+    "JsonlSink",
+    "OverlaySink",
+    "ParquetSink",
+    "Recorder",
+    "RecorderStats",
+    "VideoSink",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import cv2
@@ -10,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.sinks.avi import AviWriter
-from edgepose.utils.output_files import check_writable
+from edgepose.utils.output_files import check_writable, quiet_stderr
 from edgepose_runtime.capture.containers import missing_bytes
 from edgepose_runtime.capture.video import has_utf8_name
+from edgepose_runtime.checks import is_finite_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, OutputError
 from edgepose_runtime.files import as_path
@@ -20,11 +23,14 @@ from edgepose_runtime.geometry.crop import as_bgr
 
 Image = NDArray[np.uint8]
 
-_ENDINGS = (".mp4", ".avi")
-# That codec every build of OpenCV has.
-_MP4_CODEC = "mp4v"
+#: What is tried for each ending, best first, by OpenCV's names. Browsers play H.264 (avc1), which
+#: builds of OpenCV from distributions can often encode, and VP8; MPEG-4 Part 2 (mp4v) every build
+#: can, and video players know it.
+CODECS = {".mp4": ("avc1", "mp4v"), ".webm": ("VP80",), ".avi": ("MJPG",)}
 # Encoders refuse odd or tiny pictures, and MPEG-4 refuses sides above 8191.
 _SMALLEST_SIDE, _LARGEST_SIDE = 16, 4096
+# Hardware encoders have smallest sizes of their own.
+_TRIED_SIDE = 256
 
 
 class Encoder(Protocol):
@@ -42,12 +48,18 @@ class VideoSink(Closable):
 
     Frames of another size are scaled into it, with black borders where the shape differs. An
     ``.avi`` is readable at any time, frame by frame, also when the program is killed; an ``.mp4``
-    is smaller, grows beside its place (as ``name.unfinished.mp4``) and is moved there when it is
-    closed and whole. For one thread at a time.
+    or ``.webm`` is smaller, grows beside its place (as ``name.unfinished.mp4``) and is moved there
+    when it is closed and whole. For one thread at a time.
+
+    Browsers play ``.webm`` (VP8, which takes several times the work of MPEG-4), and ``.mp4`` where
+    this OpenCV encodes H.264; else an ``.mp4`` has MPEG-4 Part 2.
+
+    Attributes:
+        codec: OpenCV's name of the codec in use: ``avc1``, ``mp4v``, ``VP80`` or ``MJPG``.
 
     Args:
-        path: a ``.mp4`` or ``.avi`` file; one that exists is replaced, an ``.avi`` with the first
-            frame.
+        path: a ``.mp4``, ``.webm`` or ``.avi`` file; one that exists is replaced, an ``.avi`` with
+            the first frame.
         fps: frames per second.
 
     Raises:
@@ -57,9 +69,7 @@ class VideoSink(Closable):
 
     def __init__(self, path: str | Path, *, fps: float) -> None:
         self._path = as_path(path)
-        _check_name(self._path)
-        if not 0 < fps < 1000:
-            raise ConfigError(f"A video needs a rate above 0 and below 1000 fps, got {fps}.")
+        check_video(self._path, fps)
         self._fps = fps
         self._size: tuple[int, int] | None = None
         self._writer: Encoder | None = None
@@ -67,10 +77,11 @@ class VideoSink(Closable):
         self._closed = False
         check_writable(self._path)
         self._target = self._path.resolve()
-        self._is_avi = self._path.suffix.lower() == ".avi"
+        ending = self._path.suffix.lower()
+        self._is_avi = ending == ".avi"
         if not self._is_avi:
-            self._target = self._target.with_name(f"{self._target.stem}.unfinished.mp4")
-            _require_encoder(self._target, fps)
+            self._target = self._target.with_name(f"{self._target.stem}.unfinished{ending}")
+        self.codec = CODECS[ending][0] if self._is_avi else _working_codec(self._target, fps)
 
     def write(self, frame: Image) -> None:
         """Append a frame, uint8 BGR (H, W, 3).
@@ -125,31 +136,50 @@ class VideoSink(Closable):
     def _open(self, size: tuple[int, int]) -> Encoder:
         if self._is_avi:
             return AviWriter(self._path, size, self._fps)
-        return _open_encoder(self._target, self._fps, size)
+        return _open_encoder(self._target, self.codec, self._fps, size)
 
 
-def _open_encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*_MP4_CODEC), fps, size)
+def _open_encoder(path: Path, codec: str, fps: float, size: tuple[int, int]) -> Encoder:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
     if not writer.isOpened():
         raise OutputError(
-            f"This OpenCV cannot encode '{path}' as {_MP4_CODEC} with {size[0]}x{size[1]} pixels, "
+            f"This OpenCV cannot encode '{path}' as {codec} with {size[0]}x{size[1]} pixels, "
             "or the disk is full; try a .avi file."
         )
     encoder: Encoder = writer
     return encoder
 
 
-def _require_encoder(path: Path, fps: float) -> None:
-    """Find out before the work, rather than after the first frame, that nothing encodes."""
+def _working_codec(path: Path, fps: float) -> str:
+    """Find out before the work, rather than after the first frame, what encodes."""
+    names = CODECS[path.suffix]
+    size = (_SMALLEST_SIDE, _SMALLEST_SIDE)
     try:
-        _open_encoder(path, fps, (_SMALLEST_SIDE, _SMALLEST_SIDE)).release()
+        for name in names[:-1]:
+            if can_encode(name, path.suffix):
+                return name
+        _open_encoder(path, names[-1], fps, size).release()
+        return names[-1]
     finally:
         path.unlink(missing_ok=True)
 
 
+@cache
+def can_encode(codec: str, ending: str) -> bool:
+    """Return whether this OpenCV has an encoder, found out by a try in a folder of its own."""
+    size = (_TRIED_SIDE, _TRIED_SIDE)
+    try:
+        # FFmpeg would report as errors what is none: that there is no such encoder.
+        with TemporaryDirectory() as folder, quiet_stderr():
+            _open_encoder(Path(folder) / f"try{ending}", codec, 25, size).release()
+            return True
+    except (OutputError, OSError):
+        return False
+
+
 def _count_frames(path: Path) -> int:
-    """Return how many frames of a whole MP4 file can be read, 0 if it is not whole."""
-    if not path.is_file() or missing_bytes(path):
+    """Return how many frames of a whole file can be read, 0 if it is not whole."""
+    if not path.is_file() or (path.suffix == ".mp4" and missing_bytes(path)):
         return 0
     capture = cv2.VideoCapture(str(path))
     try:
@@ -176,11 +206,18 @@ def fit_into(frame: Image, size: tuple[int, int]) -> Image:
     return canvas
 
 
-def _check_name(path: Path) -> None:
+def check_video(path: Path, fps: float) -> None:
+    """Refuse names and rates that no video can have.
+
+    Raises:
+        ConfigError: the file's name, its ending or the rate is none that can be written.
+    """
+    if not is_finite_number(fps) or not 0 < fps < 1000:
+        raise ConfigError(f"A video needs a rate above 0 and below 1000 fps, got {fps}.")
     if not has_utf8_name(path):
         raise ConfigError(f"OpenCV cannot write to {str(path)!a}: the name is not UTF-8.")
-    if path.suffix.lower() not in _ENDINGS:
-        raise ConfigError(f"A video must end in {' or '.join(_ENDINGS)}, but '{path}' was given.")
+    if path.suffix.lower() not in CODECS:
+        raise ConfigError(f"A video must end in {' or '.join(CODECS)}, but '{path}' was given.")
 
 
 def _canvas_size(frame: Image) -> tuple[int, int]:

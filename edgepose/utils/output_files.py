@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -264,3 +265,21 @@ def _why(path: Path, error: OSError | ValueError) -> str:
     if not path.parent.is_dir():
         return f"there is no folder '{path.parent}'; create it first"
     return f"{error.strerror or error}"
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Send to nobody what libraries write to standard error meanwhile. For short calls only."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nobody, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nobody)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgepose.drawing import DrawingStyle, draw_pose, draw_result, person_color
+from edgepose.drawing import DEBUG_STYLE, DrawingStyle, draw_pose, draw_result, person_color
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.testing import standing_person
 from edgepose_runtime.errors import ConfigError
@@ -96,7 +96,7 @@ def test_the_frame_itself_is_left_as_it_is():
 
 
 def test_a_frame_without_a_pose_gets_the_label_alone():
-    image = draw_result(black() + 255, result(None))
+    image = draw_result(black() + 255, result(None), DEBUG_STYLE)
     assert (image[:5, :5] < 255).any()
     np.testing.assert_array_equal(image[60:], 255)
 
@@ -106,9 +106,11 @@ def test_frames_that_can_be_tracked_can_be_drawn_on(frame):
     assert draw_result(frame, result(standing_person((160, 120), 160))).shape == (240, 320, 3)
 
 
-def test_label_and_roi_can_be_switched_off():
-    style = DrawingStyle(show_label=False, show_roi=False)
-    assert not draw_result(black(), result(None, roi=(5, 5, 50, 50)), style).any()
+def test_label_and_roi_are_for_finding_mistakes_only():
+    nobody = result(None, roi=(5, 5, 50, 50))
+    assert not draw_result(black(), nobody).any()
+    for shown in (DrawingStyle(show_label=True), DrawingStyle(show_roi=True), DEBUG_STYLE):
+        assert draw_result(black(), nobody, shown).any()
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (17, 3), (13, 2)])

@@ -17,7 +17,7 @@ from edgepose.cli.commands.track_key_frames import (
     track_by_key_frames,
 )
 from edgepose.cli.engine_options import add_engine_options, engine_options
-from edgepose.cli.outputs import Outputs, check_outputs, open_outputs
+from edgepose.cli.outputs import Outputs, add_output_options, check_outputs, open_outputs
 from edgepose.cli.poses import FramesWithPoses, Notifications, delayed_poses, immediate_poses
 from edgepose.cli.tables import latency_table
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
@@ -66,19 +66,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--fps", type=float, metavar="N", help="frames per second of a folder (default: 30)"
     )
-    parser.add_argument(
-        "--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines; -: to stdout"
-    )
-    parser.add_argument("--video", type=Path, metavar="FILE", help="write an overlay video (.mp4)")
-    parser.add_argument("--show", action="store_true", help="show a live window (q ends it)")
-    parser.add_argument(
-        "--preview",
-        nargs="?",
-        const="",
-        metavar="HOST:PORT",
-        help="show a page in a browser, whose address is printed (default: 127.0.0.1:8090; another "
-        "host needs a token in the variable EDGEPOSE_PREVIEW_TOKEN)",
-    )
+    add_output_options(parser)
     parser.add_argument(
         "--key-frames",
         action="store_true",

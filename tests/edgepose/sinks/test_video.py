@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from edgepose.sinks import VideoSink
-from edgepose.sinks.video import fit_into
+from edgepose.sinks.video import can_encode, fit_into
 from edgepose_runtime.errors import ClosedError, ConfigError, FrameError, OutputError
 
 
@@ -64,7 +64,7 @@ def test_a_video_without_frames_leaves_no_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["out.mkv", "out", "out.jpg"])
 def test_another_ending_is_refused_by_name(tmp_path, name):
-    with pytest.raises(ConfigError, match=r"\.mp4 or \.avi"):
+    with pytest.raises(ConfigError, match=r"\.mp4 or \.webm or \.avi"):
         VideoSink(tmp_path / name, fps=25)
 
 
@@ -115,3 +115,25 @@ def test_an_empty_first_frame_is_refused_and_the_next_one_written(tmp_path):
             out.write(frame()[:0])
         out.write(frame())
     assert len(read(path)) == 1
+
+
+@pytest.mark.parametrize(("name", "codec"), [("out.webm", "VP80"), ("out.avi", "MJPG")])
+def test_the_codec_is_the_one_of_the_ending(tmp_path, name, codec):
+    with VideoSink(tmp_path / name, fps=25) as out:
+        for _ in range(3):
+            out.write(frame())
+        assert out.codec == codec
+    assert len(read(tmp_path / name)) == 3
+
+
+@pytest.mark.parametrize(("has_h264", "codec"), [(True, "avc1"), (False, "mp4v")])
+def test_an_mp4_is_h264_where_opencv_can(tmp_path, monkeypatch, has_h264, codec):
+    monkeypatch.setattr("edgepose.sinks.video.can_encode", lambda *_: has_h264)
+    assert VideoSink(tmp_path / "out.mp4", fps=25).codec == codec
+
+
+def test_looking_for_an_encoder_is_silent(capfd):
+    can_encode.__wrapped__("avc1", ".mp4")
+    assert capfd.readouterr() == ("", "")
+    assert can_encode.__wrapped__("mp4v", ".mp4")
+    assert not can_encode.__wrapped__("none", ".mp4")
