@@ -28,6 +28,7 @@ FORBIDDEN = {
 BASE_INSTALL = {"numpy", "cv2", "numba", "llvmlite", "openvino"}
 #: What the extras bring: none of it may be needed where the base install has to do.
 EXTRAS = [
+    "paho",
     "torch",
     "prometheus_client",
     "onnx",

@@ -68,6 +68,7 @@ LAYERS = {
         "sinks",
         "export",
         "preview",
+        "service",
         "offline",
         "__init__",
         "datasets",

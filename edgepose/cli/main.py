@@ -23,6 +23,7 @@ from edgepose_runtime.telemetry import no_telemetry
 COMMANDS = {
     "track": "track a person in a video, images or a camera",
     "export": "write poses in the formats of other tools",
+    "run": "run a service of cameras from a configuration file",
     "evaluate": "measure accuracy on annotated clips",
     "benchmark": "measure speed and accuracy, beside the peers",
     "train": "train networks",

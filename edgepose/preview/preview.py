@@ -141,6 +141,10 @@ class Preview(Closable):
     def on_error(self, source: str, failure: TrackingFailure) -> None:
         """Count and show an error, which is so handled; log it."""
         logger.error("%s: %s", self._sources.monitor(source).name, failure.error)
+        self.count_error(source, failure)
+
+    def count_error(self, source: str, failure: TrackingFailure) -> None:
+        """Count and show an error."""
         self._events.put_event(self._sources.monitor(source).add_failure(failure))
 
     def on_event(self, source: str, event: StreamEvent) -> None:

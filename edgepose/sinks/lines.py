@@ -35,6 +35,11 @@ class LineSink(Closable):
             else AppendedStream(_binary(path), head)
         )
 
+    @property
+    def size(self) -> int:
+        """Bytes written so far, the head included."""
+        return self._file.size
+
     @abstractmethod
     def write(self, result: PoseResult) -> None:
         """Append a result.

@@ -158,6 +158,7 @@ class AppendedStream:
     def __init__(self, stream: BinaryIO, head: bytes = b"") -> None:
         self.closed = False
         self._stream, self._head = stream, head
+        self.size = len(head)
 
     def append(self, piece: bytes) -> None:
         """Write a piece at the end.
@@ -169,6 +170,7 @@ class AppendedStream:
         if self.closed:
             raise ClosedError("The sink of this stream was closed; open a new sink.")
         rest, self._head = memoryview(self._head + piece), b""
+        self.size += len(piece)
         try:
             while rest:  # an unbuffered stream may take a part
                 rest = rest[self._stream.write(rest) :]

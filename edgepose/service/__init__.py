@@ -1,0 +1,1 @@
+"""``edgepose run``: cameras, model and sinks from one file, for years without a person at hand."""
