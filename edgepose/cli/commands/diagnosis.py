@@ -188,7 +188,7 @@ def kernel_cache() -> str | None:
 
 
 def _windows() -> Iterator[CheckResult]:
-    from edgepose.cli.window import has_screen, has_windows
+    from edgepose.cli.tracking.window import has_screen, has_windows
 
     screen = "screen" if has_screen() else "no screen"
     windows = "windows" if has_windows() else "OpenCV without windows"

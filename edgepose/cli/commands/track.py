@@ -11,15 +11,25 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from edgepose.cli.commands.track_key_frames import (
+from edgepose.cli.engine_options import add_engine_options, engine_options
+from edgepose.cli.tables import latency_table
+from edgepose.cli.tracking.key_frames import (
     key_frame_tracking,
     live_key_frames,
     track_by_key_frames,
 )
-from edgepose.cli.engine_options import add_engine_options, engine_options
-from edgepose.cli.outputs import Outputs, add_output_options, check_outputs, open_outputs
-from edgepose.cli.poses import FramesWithPoses, Notifications, delayed_poses, immediate_poses
-from edgepose.cli.tables import latency_table
+from edgepose.cli.tracking.outputs import (
+    Outputs,
+    add_output_options,
+    check_outputs,
+    open_outputs,
+)
+from edgepose.cli.tracking.poses import (
+    FramesWithPoses,
+    Notifications,
+    delayed_poses,
+    immediate_poses,
+)
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.people.settings import people_settings

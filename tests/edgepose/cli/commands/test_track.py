@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose.cli import window
 from edgepose.cli.commands.track import show_event
 from edgepose.cli.main import main
-from edgepose.cli.outputs import Outputs
+from edgepose.cli.tracking import window
+from edgepose.cli.tracking.outputs import Outputs
 from edgepose.preview import Preview
 from edgepose_runtime.capture import EventKind, LiveSettings, StreamEvent
 from edgepose_runtime.capture.live import LiveSource

@@ -24,8 +24,8 @@ from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
 from edgepose_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgepose.cli.preview import SourcePreview
-    from edgepose.cli.window import Window
+    from edgepose.cli.tracking.preview import SourcePreview
+    from edgepose.cli.tracking.window import Window
 
 
 #: As ``--jsonl``, standard output.
@@ -121,7 +121,7 @@ def open_outputs(
         window = jsonl = None
         video: VideoSink | TimedVideo | None = None
         if args.show:
-            from edgepose.cli.window import Window
+            from edgepose.cli.tracking.window import Window
 
             window = opened.enter_context(closing(Window(f"edgepose: {source.name}")))
         if args.video:
@@ -139,7 +139,7 @@ def open_outputs(
             jsonl = opened.enter_context(sink)
         preview = None
         if args.preview is not None:
-            from edgepose.cli.preview import open_preview
+            from edgepose.cli.tracking.preview import open_preview
 
             preview = opened.enter_context(open_preview(args.preview, source))
         style = DEBUG_STYLE if args.caption else DEFAULT_STYLE

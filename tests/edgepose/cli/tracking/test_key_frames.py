@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
-from edgepose.cli.commands.track_key_frames import live_key_frames
 from edgepose.cli.main import main
+from edgepose.cli.tracking.key_frames import live_key_frames
 from edgepose.offline import contact_sheet as sheet_module
 from edgepose_runtime.errors import ConfigError
 

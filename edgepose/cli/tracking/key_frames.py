@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
-from edgepose.cli.outputs import Outputs
+from edgepose.cli.tracking.outputs import Outputs
 from edgepose.inference.model import PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.offline.learned_selector import selection

@@ -1,0 +1,1 @@
+"""What ``edgepose track`` is made of: outputs, the window, key frames."""
