@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgepose.errors import ClosedError, ConfigError, EdgePoseError, InferenceError, SourceError
+from edgepose_runtime.native.unwinding import prefer_gcc_unwinding as _prefer_gcc_unwinding
 
 if TYPE_CHECKING:
     from edgepose import sinks
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 __version__ = "0.1.0"
+
+_prefer_gcc_unwinding()  # before the program starts GStreamer
 
 #: Names that are loaded when they are first used, and the modules that define them.
 _LAZY = {

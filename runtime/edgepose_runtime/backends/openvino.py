@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ from edgepose_runtime.errors import (
     DeviceError,
     InferenceError,
 )
+from edgepose_runtime.native.unwinding import mixes_unwinding
 from edgepose_runtime.telemetry import no_telemetry
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 
@@ -137,6 +139,12 @@ class OpenVinoNetwork(Network):
 @cache
 def _core() -> Any:
     """Return the one core of the process: it holds plugins that are slow to load."""
+    if "openvino" not in sys.modules and mixes_unwinding():
+        raise BackendUnavailableError(
+            "OpenVINO would crash in this process: NumPy was imported first, then GStreamer (Gst) "
+            "with libunwind, and edgepose last. Import edgepose before Gst, or set the variable "
+            "LD_PRELOAD=libgcc_s.so.1; the backend 'onnxruntime' works as it is."
+        )
     try:
         with no_telemetry():
             import openvino
