@@ -15,12 +15,16 @@ from edgepose_runtime.errors import BundleFormatError
 
 Networks = Mapping[str, Network]
 
-_BUILDERS: dict[str, Callable[[MethodSpec, Networks], Method]] = {
-    "propagation": lambda spec, nets: PropagationMethod(
-        spec, nets["head"], nets["step"], nets.get("propagate")
-    ),
-    "distillation": lambda spec, nets: DistillationMethod(spec, nets["head"], nets["step"]),
-    "framewise": lambda spec, nets: FramewiseMethod(spec, nets["body"]),
+
+def _propagation(manifest: Manifest, spec: MethodSpec, nets: Networks) -> Method:
+    final, propagate = manifest.head_is_final, nets.get("propagate")
+    return PropagationMethod(spec, nets["head"], nets["step"], propagate, head_is_final=final)
+
+
+_BUILDERS: dict[str, Callable[[Manifest, MethodSpec, Networks], Method]] = {
+    "propagation": _propagation,
+    "distillation": lambda _, spec, nets: DistillationMethod(spec, nets["head"], nets["step"]),
+    "framewise": lambda _, spec, nets: FramewiseMethod(spec, nets["body"]),
 }
 
 
@@ -42,4 +46,5 @@ def build_method(manifest: Manifest, networks: Networks) -> Method:
         )
     for name in networks.keys() & manifest.graphs.keys():
         check_network(name, manifest.graphs[name], networks[name].inputs, networks[name].outputs)
-    return _BUILDERS[manifest.method](MethodSpec.from_manifest(manifest), networks)
+    spec = MethodSpec.from_manifest(manifest)
+    return _BUILDERS[manifest.method](manifest, spec, networks)

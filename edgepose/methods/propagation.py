@@ -39,20 +39,31 @@ class PropagationMethod:
     The paper crops all frames of a segment alike. A tracker's region moves with the person, so
     the last heat-maps are first resampled from their region into the new one.
 
+    Where HeadNet is much stronger than BodyNet, as the manifest's ``head_is_final`` says, its own
+    heat-maps are the first frame's result: the paper's sum would let BodyNet spoil them.
+
     Args:
         spec: geometry of crop and heat-maps.
         head: HeadNet: ``image`` to ``heatmaps``.
         step: BodyNet and PPU: ``image`` and ``previous`` to ``heatmaps`` and ``preliminary``.
         propagate: PPU alone: ``preliminary`` and ``previous`` to ``heatmaps``.
+        head_is_final: see the manifest.
     """
 
     def __init__(
-        self, spec: MethodSpec, head: Network, step: Network, propagate: Network | None = None
+        self,
+        spec: MethodSpec,
+        head: Network,
+        step: Network,
+        propagate: Network | None = None,
+        *,
+        head_is_final: bool = False,
     ) -> None:
         self.spec = spec
         self._head = head
         self._step = step
         self._propagation = propagate
+        self._head_is_final = head_is_final
         shape = (spec.skeleton.num_joints, spec.heatmap_size, spec.heatmap_size)
         self._nothing: Heatmaps = np.zeros(shape, np.float32)
 
@@ -62,9 +73,11 @@ class PropagationMethod:
         return heatmaps
 
     def initialise(self, crop: Crop, roi: Roi) -> Estimate:
-        """Run HeadNet, then one step that starts from its heat-maps."""
+        """Run HeadNet, then, unless its answer is final, one step that starts from its maps."""
         head = self._head.infer({"image": crop[None]})["heatmaps"][0]
         state = PropagationState(head, roi, head)
+        if self._head_is_final:
+            return Estimate(head, state, Origin.INITIALISED)
         return replace(self.advance(crop, roi, state), origin=Origin.INITIALISED)
 
     def advance(self, crop: Crop, roi: Roi, state: PropagationState) -> Estimate:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from edgepose.models import PoseNetwork
 from edgepose.models.backbones.cspnext import CSPNeXt, centre_features
-from edgepose.models.pose.coordinate_head import GRID, VIEW, CoordinateHead, Grid
+from edgepose.models.pose.coordinate_head import GRID, SCORE_POWER, VIEW, CoordinateHead, Grid
 from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose
 from edgepose.models.pose.views import seen
 from edgepose.training.checkpoint import load_weights
@@ -28,7 +28,6 @@ from edgepose_converters.checkpoints.importing import (
     ImportedKey,
     ImportReport,
 )
-from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_runtime.errors import CheckpointError
 from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import HALPE26, Skeleton
@@ -36,6 +35,8 @@ from edgepose_runtime.poses.skeletons import HALPE26, Skeleton
 RTMPOSE_FORM = "rtmpose"
 #: Before the file of a head, in place of a checkpoint of ours.
 RTMPOSE_PREFIX = "rtmpose:"
+#: What a model card says of it.
+RTMPOSE_CARD = "RTMPose-s (MMPose, Apache-2.0), its curves as heat-maps of the skeleton's joints"
 
 # For networks that see all of a square region: the middle three quarters of its width.
 _UPRIGHT = InputView(*IMAGE_SIZE, window=(0.75, 1.0))
@@ -47,6 +48,9 @@ _PLACES = {
     "head.cls_y.weight": "head.final_layer.cls_y.weight",
 }
 _GAMMA = "head.gau.gamma"
+# As a head before another body. A score of 0.16, from which on `ppn-stable` trusts a joint, becomes
+# 0.54: about the threshold of bodies that are trained with Gaussians of height 1.
+_HEAD_SCORE_POWER = 1 / 3
 
 
 def import_rtmpose(path: str | Path) -> tuple[RTMPose, ImportReport]:
@@ -105,6 +109,7 @@ def rtmpose_network(
     pictures: Tensor | None = None,
     view: InputView = VIEW,
     grid: Grid = GRID,
+    score_power: float = SCORE_POWER,
 ) -> PoseNetwork:
     """Return RTMPose-s as a network from images to heat-maps of a skeleton's joints.
 
@@ -115,11 +120,12 @@ def rtmpose_network(
             accuracy in bfloat16; see :func:`centre_features`.
         view: what it sees of a square region.
         grid: the cells of its heat-maps in the region.
+        score_power: exponent from its scores to the peaks of the heat-maps.
 
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
     """
-    head = CoordinateHead(CSPNeXt.out_channels, skeleton.num_joints, view, grid)
+    head = CoordinateHead(CSPNeXt.out_channels, skeleton.num_joints, view, grid, score_power)
     network = PoseNetwork(CSPNeXt(centred=True), head, CSPNeXt.stride // 2**head.stages)
     published = load_rtmpose(path).state_dict()
     values = {_PLACES.get(name, name): value for name, value in published.items()}
@@ -132,22 +138,26 @@ def rtmpose_network(
 
 
 def rtmpose_head(
-    path: str | Path, model: TrainedModel, pictures: Tensor | None = None
+    path: str | Path,
+    skeleton: Skeleton,
+    view: InputView,
+    grid: Grid,
+    pictures: Tensor | None = None,
 ) -> PoseNetwork:
-    """Return RTMPose-s as what starts a model's sequences: its crops in, its heat-maps out.
+    """Return RTMPose-s as what starts the sequences of another body.
 
     Args:
         path: see :func:`load_rtmpose`.
-        model: whose crops and heat-maps they are.
+        skeleton: the joints of the body's heat-maps.
+        view: what the body, and so the head, is given of a region.
+        grid: the cells of the body's heat-maps.
         pictures: as for :func:`rtmpose_network`.
 
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
     """
-    heatmap = model.heatmap
-    grid = Grid(model.input_size, heatmap.size, heatmap.stride, heatmap.offset)
-    view = model.view if model.view.shape == VIEW.shape else _UPRIGHT
-    return rtmpose_network(path, model.skeleton, pictures, view, grid)
+    seen_part = view if view.shape == VIEW.shape else _UPRIGHT
+    return rtmpose_network(path, skeleton, pictures, seen_part, grid, _HEAD_SCORE_POWER)
 
 
 def _read(path: Path) -> onnx.GraphProto:

@@ -209,6 +209,12 @@ def _add_manifest_options(parser: argparse.ArgumentParser) -> None:
         help="after how many frames the head should run again (default: never)",
     )
     group.add_argument(
+        "--head-is-final",
+        action="store_true",
+        help="of a frame on which the head runs, take its pose as it is: for a head that is much "
+        "more accurate than the light network (default: the light network starts from it)",
+    )
+    group.add_argument(
         "--model-card",
         type=Path,
         metavar="FILE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import available_models, bundle_path
+from edgepose.models.pose.coordinate_head import Grid
 from edgepose_converters.checkpoints.bundle import BUNDLE_FORM, read_bundle_body
 from edgepose_converters.checkpoints.importing import (
     BACKBONE_FORM,
@@ -27,6 +29,7 @@ from edgepose_converters.checkpoints.movenet import (
     restore_norms,
 )
 from edgepose_converters.checkpoints.rtmpose import (
+    RTMPOSE_CARD,
     RTMPOSE_FORM,
     RTMPOSE_PREFIX,
     import_rtmpose,
@@ -43,14 +46,16 @@ from edgepose_converters.export.bundling import (
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.export.rtmdet import import_rtmdet, with_detector
+from edgepose_converters.export.heads import with_head
+from edgepose_converters.export.rtmdet import Detector, import_rtmdet, with_detector
 from edgepose_converters.export.verification import Crop, crops_from_clips, synthetic_crops
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.files import read_json
 from edgepose_runtime.geometry.crop import Size
-from edgepose_runtime.poses.skeletons import COCO17, get_skeleton
+from edgepose_runtime.geometry.input_view import InputView
+from edgepose_runtime.poses.skeletons import COCO17, Skeleton, get_skeleton
 
 _AVERAGE = "average"
 _MADE_UP_FRAMES = 8
@@ -63,20 +68,54 @@ def run(args: argparse.Namespace) -> int:
         return _WEIGHT_FORMS[args.form](args)
     check_bundle_target(args.out, overwrite=args.overwrite)
     detector = None if args.detector is None else import_rtmdet(args.detector)
-    if detector is not None and args.precision != "int8" and _is_bundle(args.source):
-        source = load_bundle(bundle_path(args.source))
-        with_detector(source, detector, args.out, overwrite=args.overwrite)
-        sys.stdout.write(f"Wrote the bundle {args.out}, with a person detector.\n")
-        return 0
+    if args.precision != "int8" and _is_bundle(args.source):
+        return _change(args, load_bundle(bundle_path(args.source)), detector)
     bundle = _make_int8(args) if args.precision == "int8" else _make_float(args, args.out)
     if detector is not None:
         with_detector(bundle, detector, bundle.path, overwrite=True)
     return 0
 
 
+def _change(args: argparse.Namespace, bundle: Bundle, detector: Detector | None) -> int:
+    """Write a copy of a bundle with another head, another person detector, or both."""
+    if args.head is None and detector is None:
+        raise ConfigError(
+            f"{args.source} is a bundle already; ask for --precision int8, or for another --head "
+            "or --detector."
+        )
+    overwrite = args.overwrite
+    if args.head is not None:
+        bundle = _exchange_head(args, bundle)
+        overwrite = True
+    if detector is not None:
+        with_detector(bundle, detector, args.out, overwrite=overwrite)
+    what = [name for name, given in (("head", args.head), ("person detector", detector)) if given]
+    sys.stdout.write(f"Wrote the bundle {args.out}, with another {' and '.join(what)}.\n")
+    return 0
+
+
+def _exchange_head(args: argparse.Namespace, bundle: Bundle) -> Bundle:
+    if not args.head.startswith(RTMPOSE_PREFIX):
+        raise ConfigError(
+            f"The head of a bundle can be exchanged for {RTMPOSE_PREFIX}FILE; got {args.head!r}. "
+            "For another one convert the checkpoint that the bundle was made of."
+        )
+    manifest = bundle.manifest
+    grid, view = Grid(manifest.input.size, *astuple(manifest.heatmap)), manifest.input.view
+    copy, agreements = with_head(
+        bundle,
+        _rtmpose_head(args, get_skeleton(manifest.skeleton), view, grid),
+        args.out,
+        _crops(args, (view.width, view.height)),
+        is_final=args.head_is_final,
+        description=RTMPOSE_CARD,
+        overwrite=args.overwrite,
+    )
+    sys.stdout.write(agreement_text(copy, agreements))
+    return copy
+
+
 def _make_float(args: argparse.Namespace, out: Path) -> Bundle:
-    if _is_bundle(args.source):
-        raise ConfigError(f"{args.source} is a float bundle already; ask for --precision int8.")
     options = _options(args)
     model = _load(args)
     head = _head(args, model)
@@ -181,6 +220,7 @@ def _options(args: argparse.Namespace) -> BundleOptions:
         weights=args.weights,
         score_threshold=args.score_threshold,
         reinitialise_every=args.reinitialise_every,
+        head_is_final=args.head_is_final,
         card={} if args.model_card is None else _read_card(args.model_card),
         overwrite=args.overwrite,
     )
@@ -202,13 +242,20 @@ def _head(args: argparse.Namespace, model: TrainedModel) -> nn.Module | None:
     if spec is None:
         return None
     if spec.startswith(RTMPOSE_PREFIX):
-        path = spec.removeprefix(RTMPOSE_PREFIX)
-        return rtmpose_head(path, model, _statistics_pictures(args))
+        grid = Grid(model.input_size, *astuple(model.heatmap))
+        return _rtmpose_head(args, model.skeleton, model.view, grid)
     averaged = spec == _AVERAGE or spec.startswith(f"{_AVERAGE}:")
     path = spec.removeprefix(_AVERAGE).removeprefix(":") if averaged else spec
     source = load_model(path) if path else model
     require_same_maps(model, source)
     return averaged_head(source, args.scales) if averaged else starting_network(source)
+
+
+def _rtmpose_head(
+    args: argparse.Namespace, skeleton: Skeleton, view: InputView, grid: Grid
+) -> nn.Module:
+    path = args.head.removeprefix(RTMPOSE_PREFIX)
+    return rtmpose_head(path, skeleton, view, grid, _statistics_pictures(args))
 
 
 def _crops(args: argparse.Namespace, size: Size) -> list[Crop]:

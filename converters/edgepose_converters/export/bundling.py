@@ -33,6 +33,7 @@ class BundleOptions:
         weights: ``float32``, or ``float16`` for half the size.
         score_threshold: below this score a joint is not to be trusted.
         reinitialise_every: after how many frames the head should run again, None for never.
+        head_is_final: the head's heat-maps are the result of the frames on which it runs.
         card: what the manifest says of ``training``, ``accuracy``, ``latency`` and ``licence``,
             over what the checkpoint says.
         overwrite: replace a bundle that is already there.
@@ -42,6 +43,7 @@ class BundleOptions:
     weights: str = "float32"
     score_threshold: float = 0.2
     reinitialise_every: int | None = None
+    head_is_final: bool = False
     card: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     overwrite: bool = False
 
@@ -157,5 +159,6 @@ def _manifest(
         weights=options.weights,
         score_threshold=options.score_threshold,
         reinitialise_every=options.reinitialise_every,
+        head_is_final=options.head_is_final,
         **card,
     )

@@ -117,7 +117,8 @@ class Int8Report:
 def quantise_bundle(source: Bundle, out: Path, options: Int8Options) -> tuple[Bundle, Int8Report]:
     """Make an int8 bundle of a float one.
 
-    The head stays float where it would lose more than allowed: it runs seldom.
+    The head stays float where it would lose more than allowed, or where its answer is final: it
+    runs seldom, and is there for its accuracy.
 
     Args:
         source: a float bundle.
@@ -155,7 +156,10 @@ class _Quantisation:
         self._left: dict[str, Sequence[str]] = {}
 
     def write(self, out: Path) -> tuple[Bundle, Int8Report]:
-        graphs = {name: self._quantised(name) for name in self._calibration.feeds}
+        kept = ["head"] if self._source.manifest.head_is_final else []
+        self._left.update({name: [_WHOLE] for name in kept})
+        names = [name for name in self._calibration.feeds if name not in kept]
+        graphs = {name: self._quantised(name) for name in names}
         graphs = {**self._floats, **graphs}
         losses = self._losses(graphs)
         if "head" in losses and losses["head"].points > self._options.max_drop:

@@ -24,6 +24,9 @@ VIEW = InputView(*IMAGE_SIZE, window=(0.882, 1.087))
 #: Deviation of a joint's Gaussian in parts of the region, as our other networks have it.
 DEVIATION = 8 / 256
 
+#: From RTMPose's score to the peak of a heat-map: 0.3, from where on it is trusted, becomes 0.55.
+SCORE_POWER = 0.5
+
 
 class Grid(NamedTuple):
     """Where the cells of heat-maps lie in a region.
@@ -49,28 +52,34 @@ class CoordinateHead(nn.Module):
     """Features ``(B, 512, 8, 6)`` to heat-maps ``(B, K, h, h)`` of a square region.
 
     The two curves of a joint are resampled to the cells, made as wide as what our networks are
-    trained for, and multiplied. RTMPose's own score is the lower of the two maxima; the peak is its
-    root, so that 0.3, from where on it is trusted, becomes 0.55 as with our networks.
+    trained for, and multiplied. RTMPose's own score is the lower of the two maxima; the peak is a
+    power of it, so that a bundle's score threshold suits both its networks.
 
     Args:
         channels: of the features.
         joints: K. Which of RTMPose's joints make up each of them is part of the weights.
         view: what RTMPose sees of the region.
         grid: the cells of the heat-maps.
+        score_power: see :class:`CurveProduct`.
     """
 
     #: A stride of 4 is that of the features, halved three times.
     stages = 3
 
     def __init__(
-        self, channels: int, joints: int, view: InputView = VIEW, grid: Grid = GRID
+        self,
+        channels: int,
+        joints: int,
+        view: InputView = VIEW,
+        grid: Grid = GRID,
+        score_power: float = SCORE_POWER,
     ) -> None:
         super().__init__()
         self.view = view
         published = RTMCCHead(HALPE26.num_joints)
         self.tokens = nn.Conv2d(channels, HALPE26.num_joints, 7, padding=3)
         self.mlp, self.gau = published.mlp, published.gau
-        self.final_layer = CurveProduct(joints, view, grid)
+        self.final_layer = CurveProduct(joints, view, grid, score_power)
 
     def features(self, features: Tensor) -> Tensor:
         """Return a vector for each of RTMPose's joints, ``(B, 26, 256)``."""
@@ -79,12 +88,20 @@ class CoordinateHead(nn.Module):
 
 
 class CurveProduct(nn.Module):
-    """Vectors ``(B, 26, 256)`` to heat-maps ``(B, K, h, h)``."""
+    """Vectors ``(B, 26, 256)`` to heat-maps ``(B, K, h, h)``.
+
+    Args:
+        joints, view, grid: as for :class:`CoordinateHead`.
+        score_power: exponent from RTMPose's score to the peak of a heat-map.
+    """
 
     mix: Tensor
 
-    def __init__(self, joints: int, view: InputView, grid: Grid) -> None:
+    def __init__(
+        self, joints: int, view: InputView, grid: Grid, score_power: float = SCORE_POWER
+    ) -> None:
         super().__init__()
+        self.score_power = score_power
         columns, rows = (side * BINS_PER_PIXEL for side in IMAGE_SIZE)
         self.cls_x = nn.Linear(HIDDEN, columns, bias=False)
         self.cls_y = nn.Linear(HIDDEN, rows, bias=False)
@@ -98,7 +115,7 @@ class CurveProduct(nn.Module):
         columns, rows = (
             torch.matmul(self.mix, curves(vectors)) for curves in (self.cls_x, self.cls_y)
         )
-        score = torch.minimum(columns.amax(-1), rows.amax(-1)).clamp(0, 1).sqrt()
+        score = torch.minimum(columns.amax(-1), rows.amax(-1)).clamp(0, 1).pow(self.score_power)
         along_x = _highest_at_one(_highest_at_one(columns).square() @ self.get_buffer("cells_x").T)
         along_y = _highest_at_one(_highest_at_one(rows).square() @ self.get_buffer("cells_y").T)
         return score[..., None, None] * along_y[..., :, None] * along_x[..., None, :]

@@ -140,6 +140,8 @@ class Manifest:
         weights: in what their weights are stored.
         score_threshold: below this score a joint is not to be trusted (0 to 1).
         reinitialise_every: after how many frames the head should run again, None for never.
+        head_is_final: whether the head's heat-maps are the result of a frame on which it runs,
+            rather than what the light network starts from on that frame.
         training: which data the networks were trained on, and how.
         accuracy: measured accuracy.
         latency: measured latency.
@@ -159,6 +161,7 @@ class Manifest:
     weights: str = "float32"
     score_threshold: float = 0.0
     reinitialise_every: int | None = None
+    head_is_final: bool = False
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     latency: Mapping[str, Any] = field(default_factory=dict)

@@ -53,6 +53,8 @@ def dump_manifest(manifest: Manifest) -> str:
     if manifest.input == InputSpec(manifest.input.size):
         for name in _VIEW:
             del content["input"][name]
+    if not manifest.head_is_final:
+        del content["head_is_final"]
     try:
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -82,6 +84,7 @@ def parse_manifest(text: str) -> Manifest:
         weights=fields.text("weights", _WEIGHTS),
         score_threshold=fields.number("score_threshold"),
         reinitialise_every=fields.optional_integer("reinitialise_every", minimum=1),
+        head_is_final="head_is_final" in fields.names() and fields.flag("head_is_final"),
         training=fields.free("training"),
         accuracy=fields.free("accuracy"),
         latency=fields.free("latency"),

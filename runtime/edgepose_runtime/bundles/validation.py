@@ -30,11 +30,12 @@ def check_manifest(manifest: Manifest) -> None:
     """Refuse a manifest that contradicts itself.
 
     Raises:
-        BundleFormatError: sizes do not fit, the threshold is no score, or a graph is missing or of
-            other tensors than the method needs.
+        BundleFormatError: sizes do not fit, the threshold is no score, the method has no head that
+            could be final, or a graph is missing or of other tensors than the method needs.
     """
     _check_sizes(manifest)
     _check_threshold(manifest.score_threshold)
+    _check_head(manifest)
     _check_graphs(manifest)
     _check_detector(manifest)
 
@@ -99,6 +100,14 @@ def _check_sizes(manifest: Manifest) -> None:
 def _check_threshold(threshold: float) -> None:
     if not 0 <= threshold <= 1:
         raise BundleFormatError(f"The score threshold must be from 0 to 1, but is {threshold:g}.")
+
+
+def _check_head(manifest: Manifest) -> None:
+    if manifest.head_is_final and manifest.method != "propagation":
+        raise BundleFormatError(
+            "'head_is_final' is for bundles of the method 'propagation', but the bundle "
+            f"{manifest.name!r} is for {manifest.method!r}."
+        )
 
 
 def _check_graphs(manifest: Manifest) -> None:

@@ -11,6 +11,7 @@ from edgepose.models.pose.rtmpose import RTMPose  # noqa: E402
 from edgepose.training.checkpoint import load_weights  # noqa: E402
 from edgepose_converters.checkpoints.rtmpose import import_rtmpose, load_rtmpose  # noqa: E402
 from edgepose_converters.cli import convert_bundle  # noqa: E402
+from edgepose_runtime.bundles.bundle import load_bundle  # noqa: E402
 from edgepose_runtime.errors import CheckpointError  # noqa: E402
 from edgepose_runtime.poses.skeletons import HALPE26, PENN13  # noqa: E402
 
@@ -88,6 +89,30 @@ def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path
     session = ort.InferenceSession(out / "head.onnx")
     assert session.get_inputs()[0].shape[1:] == [64, 64, 3]
     assert session.get_outputs()[0].shape[1:] == [13, 16, 16]
+
+
+def test_it_replaces_the_head_of_a_bundle_and_nothing_else(published, ppn_checkpoint, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["convert", str(ppn_checkpoint), str(first)]) == 0
+    head = ["--head", f"rtmpose:{published}", "--head-is-final"]
+    assert main(["convert", str(first), str(second), *head]) == 0
+    before, after = load_bundle(first).manifest, load_bundle(second).manifest
+    assert after.head_is_final and not before.head_is_final
+    assert "RTMPose-s" in after.training["head"]
+    changed = {name for name in before.graphs if after.graphs[name] != before.graphs[name]}
+    assert changed == {"head"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [([], "is a bundle already"), (["--head", "average"], "can be exchanged for rtmpose:FILE")],
+)
+def test_other_changes_of_a_bundle_are_refused(ppn_checkpoint, tmp_path, capsys, options, sentence):
+    bundle = tmp_path / "bundle"
+    assert main(["convert", str(ppn_checkpoint), str(bundle)]) == 0
+    assert main(["convert", str(bundle), str(tmp_path / "other"), *options]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 def test_as_heatmaps_it_finds_what_its_curves_show(published, tmp_path, capsys):

@@ -41,6 +41,7 @@ def built(model, tmp_path_factory):
         "tiny",
         weights="float16",
         reinitialise_every=5,
+        head_is_final=True,
         card={"licence": {"weights": "Apache-2.0"}, "accuracy": {"pck": 0.5}},
     )
     return build_bundle(model, tmp_path_factory.mktemp("out") / "tiny", options, CROPS)
@@ -72,6 +73,7 @@ def test_the_manifest_is_filled_from_checkpoint_card_and_comparison(built):
     assert (manifest.input.size, manifest.heatmap.size) == (64, 16)
     assert manifest.normalisation.mean == (0.485, 0.456, 0.406)
     assert (manifest.weights, manifest.reinitialise_every) == ("float16", 5)
+    assert manifest.head_is_final
     assert manifest.training["images"] == 6
     assert manifest.licence == {"weights": "Apache-2.0"}
     assert manifest.accuracy["pck"] == 0.5

@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from edgepose.inference.model import load
+from edgepose.methods.propagation import PropagationMethod
 from edgepose.results import Origin
-from edgepose.testing import standing_person
+from edgepose.testing import FakeMethod, standing_person
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 
@@ -23,6 +26,31 @@ def test_the_first_frame_is_initialised_and_close_to_the_truth(model, puppet):
     assert estimate.origin is Origin.INITIALISED
     joints = model.method.spec.decode(estimate.heatmaps, ROI)
     np.testing.assert_allclose(joints[:, :2], standing_person((160, 120), 160)[:, :2], atol=3.5)
+
+
+def test_a_final_head_answers_alone_and_the_next_frame_goes_on_from_its_heatmaps(puppet):
+    """The head sees joint 0 in one cell; the step returns half of what was there before."""
+    seen = np.zeros((1, 13, 64, 64), np.float32)
+    seen[:, :, 20, 30] = 0.8
+    step_runs = []
+
+    def step(inputs):
+        step_runs.append(inputs["previous"].copy())
+        return {"heatmaps": inputs["previous"] / 2, "preliminary": np.zeros_like(seen)}
+
+    spec = FakeMethod().spec
+    networks = (SimpleNamespace(infer=lambda _: {"heatmaps": seen}), SimpleNamespace(infer=step))
+    crop = crop_frame(puppet(), ROI, 256)
+    final = PropagationMethod(spec, *networks, head_is_final=True)
+    first = final.initialise(crop, ROI)
+    assert first.origin is Origin.INITIALISED
+    np.testing.assert_array_equal(first.heatmaps, seen[0])
+    assert not step_runs
+    second = final.advance(crop, ROI, first.state)
+    np.testing.assert_array_equal(step_runs[0], seen)
+    np.testing.assert_array_equal(second.heatmaps, seen[0] / 2)
+    published = PropagationMethod(spec, *networks).initialise(crop, ROI)
+    np.testing.assert_array_equal(published.heatmaps, seen[0] / 2)
 
 
 def test_the_state_is_the_heatmaps_in_their_region(model, puppet):

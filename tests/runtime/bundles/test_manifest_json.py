@@ -98,6 +98,7 @@ def manifests(draw) -> Manifest:
         weights=draw(st.sampled_from(["float16", "float32"])),
         score_threshold=draw(st.floats(0, 1)),
         reinitialise_every=draw(st.none() | st.integers(1, 1000)),
+        head_is_final=draw(st.booleans()),
         training=draw(cards),
         accuracy=draw(cards),
         latency=draw(cards),
@@ -361,3 +362,12 @@ def test_graphs_are_onnx_files():
     graph = replace(framewise().graphs["body"], file="body.tflite")
     with pytest.raises(BundleFormatError, match=r"named \*\.onnx; one is 'body.tflite'"):
         parse_manifest(dump_manifest(framewise(graphs={"body": graph})))
+
+
+def test_only_a_propagating_method_has_a_head_that_may_be_final():
+    with pytest.raises(BundleFormatError, match="'head_is_final' is for bundles of the method"):
+        parse_manifest(dump_manifest(framewise(head_is_final=True)))
+
+
+def test_manifests_without_a_final_head_can_be_read_by_older_releases():
+    assert "head_is_final" not in json.loads(dump_manifest(framewise()))

@@ -12,9 +12,9 @@ MIDDLE = torch.tensor([(side - 1) / 2 for side in IMAGE_SIZE])
 CELLS = torch.arange(48.0) * 4 + 1.5
 
 
-def curve_product(places, scores, view, mix=None):
+def curve_product(places, scores, view, mix=None, **options):
     """The last layer with its curves given: Gaussians at places of the image."""
-    layer = CurveProduct(len(places) if mix is None else len(mix), view, Grid())
+    layer = CurveProduct(len(places) if mix is None else len(mix), view, Grid(), **options)
     layer.mix = torch.eye(len(places)) if mix is None else mix
     curves = []
     for axis, (pixels, deviation) in enumerate(zip(IMAGE_SIZE, DEVIATIONS, strict=True)):
@@ -44,6 +44,12 @@ def test_maps_are_as_wide_as_those_of_our_networks():
     maps = curve_product(MIDDLE[None], torch.ones(1), InputView(192, 256, (0.75, 1.0)))[0]
     along = maps.sum(0) / maps.sum()
     assert ((along * (CELLS - 95.5) ** 2).sum() ** 0.5).item() == pytest.approx(6.0, rel=0.05)
+
+
+def test_peaks_are_the_asked_power_of_the_score():
+    view, score = InputView(192, 256, (1.0, 256 / 192)), torch.tensor([0.125])
+    maps = curve_product(MIDDLE[None], score, view, score_power=1 / 3)
+    assert maps.amax().item() == pytest.approx(0.5, rel=2e-2)
 
 
 def test_what_makes_up_a_joint_is_averaged():
