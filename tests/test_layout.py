@@ -70,6 +70,7 @@ LAYERS = {
         "preview",
         "service",
         "offline",
+        "archive",
         "__init__",
         "datasets",
         "models",

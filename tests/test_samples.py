@@ -103,3 +103,15 @@ def test_a_server_that_is_not_there_keeps_nobody_from_tracking(run, sample_clip)
     # An event may be printed within a line: callbacks have a thread of their own.
     assert len(re.findall(r"frame \d+: ", done.stdout)) == 100
     assert "unreachable" in done.stdout
+
+
+def test_an_archive_is_read_with_polars(run, tmp_path):
+    pytest.importorskip("polars", reason="needs polars: pip install polars")
+    from tests.edgepose.pose_files.conftest import everybody, result_of, write
+
+    folder = tmp_path / "parts" / "3f"
+    folder.mkdir(parents=True)
+    write(folder / "part-3f.parquet", [result_of(0, everybody(1, 2)), result_of(1, ())])
+    done = run("archive_with_polars.py", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("walk.mp4") == 2

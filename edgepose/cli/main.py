@@ -22,6 +22,7 @@ from edgepose_runtime.telemetry import no_telemetry
 #: ``run(args)``. Only the one that is called is imported, so that help comes at once.
 COMMANDS = {
     "track": "track a person in a video, images or a camera",
+    "archive": "track many videos, each exactly once",
     "export": "write poses in the formats of other tools",
     "run": "run a service of cameras from a configuration file",
     "evaluate": "measure accuracy on annotated clips",

@@ -19,7 +19,8 @@ def read_poses(path: str | Path) -> PoseTable:
     """Read the poses of a file or archive as arrays.
 
     The format is known by the content: JSON Lines (versions 1 and 2), CSV or Parquet. Of a folder,
-    such as one of ``edgepose archive``, all Parquet files are read as one table.
+    such as one of ``edgepose archive``, all Parquet files are read as one table, ordered by names
+    of videos, frames and identities.
 
     Args:
         path: a file that a sink or ``edgepose archive`` wrote, or a folder of Parquet files.
@@ -57,7 +58,7 @@ def _read_folder(folder: Path) -> PoseTable:
             f"The folder '{shown(folder)}' holds no Parquet file of poses; give the folder of an "
             "archive, or a file."
         )
-    return joined_tables([read_parquet(file) for file in files])
+    return joined_tables([read_parquet(file) for file in files]).ordered()
 
 
 def _reader(path: Path) -> Callable[[Path], PoseTable]:

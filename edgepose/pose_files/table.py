@@ -99,6 +99,16 @@ class PoseTable:
         frames = _select_frames(self.frames, self.frames.video == index)
         return replace(self.select(self.video == index), frames=frames)
 
+    def ordered(self) -> PoseTable:
+        """Return the table by names of videos, frames and identities."""
+        videos = tuple(sorted(self.videos))
+        place = {name: index for index, name in enumerate(videos)}
+        table = replace(_with_places(self, place), videos=videos)
+        frames = table.frames
+        rows = np.lexsort((table.person_id, table.frame, table.video))
+        order = np.lexsort((frames.frame, frames.video))
+        return replace(table.select(rows), frames=_select_frames(frames, order))
+
     def groups(self) -> Iterator[tuple[str, int, NDArray[np.int64]]]:
         """Yield (video, frame, rows) for each frame with people, by video and frame.
 
@@ -143,7 +153,7 @@ def joined_tables(tables: Sequence[PoseTable]) -> PoseTable:
 
 
 def _with_places(table: PoseTable, place: Mapping[str, int]) -> PoseTable:
-    index = np.array([place[name] for name in table.videos], np.int32)
+    index = np.array([place[name] for name in table.videos] or [0], np.int32)
     frames = replace(table.frames, video=index[table.frames.video])
     return replace(table, video=index[table.video], frames=frames)
 

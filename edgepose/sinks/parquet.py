@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,6 @@ class ParquetSink(Closable):
         if self._closed:
             return
         self._flush()
-        self._closed = True
         try:
             self._writer.close()
             self._file.flush()
@@ -105,13 +105,18 @@ class ParquetSink(Closable):
             sync_folder(self._path.parent)
         except OSError as error:
             raise self._given_up(error) from error
+        self._closed = True
 
     def discard(self) -> None:
         """Give the file up: nothing is moved to its place. After closing it does nothing."""
-        if not self._closed:
-            self._closed = True
+        if self._closed:
+            return
+        self._closed = True
+        with suppress(OSError, ValueError):
+            self._writer.close()
+        with suppress(OSError):
             self._file.close()
-            self._beside.unlink(missing_ok=True)
+        self._beside.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, TableBuilder(self._skeleton, self._video)
@@ -121,8 +126,7 @@ class ParquetSink(Closable):
             raise self._given_up(error) from error
 
     def _given_up(self, error: OSError) -> OutputError:
-        self._closed = True
-        self._beside.unlink(missing_ok=True)
+        self.discard()
         return OutputError(f"Cannot write to '{shown(self._path)}': {error.strerror or error}.")
 
 

@@ -226,6 +226,25 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there when all of it is on the disk.
+
+    Raises:
+        OutputError: the disk is full or gone. What lay at the path stays.
+    """
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputError(f"Cannot write to '{shown(path)}': {error.strerror}.") from error
+
+
 def check_picture(path: Path) -> None:
     """Refuse a path for a diagram whose name does not end as one of a picture.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from edgepose.cli.commands.diagnosis import CheckResult, run_checks
+from edgepose.cli.diagnosis import CheckResult, run_checks
 from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.tables import format_table
 from edgepose.cli.warming import warm

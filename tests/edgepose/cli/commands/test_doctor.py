@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from edgepose.cli.commands import diagnosis as health
+from edgepose.cli import diagnosis as health
 from edgepose.cli.main import main
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker

@@ -1,0 +1,1 @@
+"""Every pose of many videos, exactly once: plan, workers, engines, parts and status."""

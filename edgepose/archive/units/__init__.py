@@ -1,0 +1,1 @@
+"""One unit: its frames, its poses, and identities over the cuts of a video."""
