@@ -9,7 +9,12 @@ import edgepose
 
 # For worker processes, which import the fakes by name.
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.importorskip("pyarrow", reason="archives need pyarrow: edgepose[archive]")
+
+
+@pytest.fixture(autouse=True)
+def pyarrow():
+    """Skip the tests without it."""
+    return pytest.importorskip("pyarrow", reason="archives need pyarrow: edgepose[archive]")
 
 
 @pytest.fixture
