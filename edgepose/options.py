@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from edgepose.inference.model import PoseModel, load
+from edgepose.inference.person_detector import PersonDetector
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
-from edgepose.people.detection import PersonDetector
 from edgepose.people.schedule import LookBudget
 from edgepose.people.settings import (
     Follow,
@@ -211,7 +211,7 @@ class TrackingOptions:
         def new_stream() -> PoseStream:
             return self._new_stream(model, None, searches=False)[0]
 
-        stream = PeopleStream(PersonDetector(*model.detector()), people, new_stream)
+        stream = PeopleStream(PersonDetector(*model.detector()), people, new_stream, model.skeleton)
         return PeopleStep(
             stream,
             LookBudget(people.looks_per_frame, self.deadline_ms),

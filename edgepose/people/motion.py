@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.people.association import Boxes
+from edgepose_runtime.geometry.boxes import Boxes
 
 #: Time constant with which the speed follows what is seen, in ms: a stride is no walk.
 SPEED_MS = 250.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.inference.estimator import Image, Keypoints, StageClock
-from edgepose.people.appearance import Description, describe, remembered
+from edgepose.inference.estimator import Keypoints, StageClock
+from edgepose.people.appearance import Description, remembered
 from edgepose.people.motion import PersonMotion
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.tracking.deadline import Effort
@@ -59,40 +60,68 @@ class SeenPose:
     is_guess: bool
 
 
+@dataclass(slots=True)
+class Known:
+    """What is known of somebody, wherever they are.
+
+    Attributes:
+        person_id: the identity; ``None`` while tentative.
+        looks: the colours of the person's clothes; ``None`` if never seen apart from others.
+        motion: how the person moved when last seen apart from others; ``None`` if never.
+    """
+
+    person_id: int | None = None
+    looks: Description | None = None
+    motion: PersonMotion | None = None
+
+    def remember(self, looks: Description | None) -> None:
+        """Take in what the person looks like."""
+        self.looks = remembered(self.looks, looks)
+
+
 class FollowedPerson:
     """The state of one person. Not locked.
 
     Attributes:
-        person_id: the identity; ``None`` while tentative.
+        known: who it is.
         status: see :class:`Status`.
         motion: where the person is and moves.
-        appearance: what the person looks like, if known.
         undetected: rounds of the detector in a row that did not see the person.
         skipped: frames since the networks processed the person.
-        behind: who was seen in this person's place when it became hidden.
-        box: (4,) in which the detector saw the person in the present frame, if it did.
+        is_sure: the detection that found the person was sure enough for somebody new.
+        contacts: people who have been so close since both were last told apart that the identities
+            may have been exchanged.
+        apart: frames in a row in which the person was seen alone.
         pose: in the present frame; ``None`` while tentative or lost.
 
     Args:
         stream: follows the person's pose.
         box: (4,) where the person was detected.
         frame: in which.
+        is_sure: see above.
     """
 
-    def __init__(self, stream: PoseStream, box: NDArray[np.float64], frame: Frame) -> None:
+    def __init__(
+        self, stream: PoseStream, box: NDArray[np.float64], frame: Frame, *, is_sure: bool
+    ) -> None:
         self.stream = stream
-        self.person_id: int | None = None
+        self.known = Known()
         self.status = Status.TENTATIVE
         self.motion = PersonMotion(box, frame.timestamp_ms)
-        self.appearance: Description | None = None
         self.undetected = 0
         self.skipped = 0
-        self.behind: FollowedPerson | None = None
-        self.box: NDArray[np.float64] | None = box
+        self.is_sure = is_sure
+        self.contacts: set[FollowedPerson] = set()
+        self.apart = 0
         self.pose: Person | None = None
         self._seen: Person | None = None
         self._seen_ms = frame.timestamp_ms
         self._seen_at = _centre(box)
+
+    @property
+    def person_id(self) -> int | None:
+        """The identity; ``None`` while tentative."""
+        return self.known.person_id
 
     @property
     def is_followed(self) -> bool:
@@ -125,33 +154,52 @@ class FollowedPerson:
 
     def accept(self, seen: SeenPose, frame: Frame) -> None:
         """Take in the person's pose in a frame."""
-        self.behind = None
         self.skipped = self.skipped + 1 if seen.is_guess else 0
         if not seen.is_guess:
             self.motion.update(seen.box, frame.timestamp_ms)
             self._seen_ms, self._seen_at = frame.timestamp_ms, _centre(seen.box)
+            if self.apart and not self.contacts:
+                self.known.motion = copy(self.motion)
         if self.person_id is not None:
             self.pose = self._seen = _person(self.person_id, seen.result, PersonState.TRACKED)
 
-    def remember_looks(self, image: Image, box: NDArray[np.float64]) -> None:
-        """Take in what the person looks like, seen alone."""
-        self.appearance = remembered(self.appearance, describe(image, box))
+    def enter(self, person_id: int) -> None:
+        """Take in that the person is somebody new."""
+        self.status, self.known = Status.TRACKED, Known(person_id)
 
-    def hide(self, behind: FollowedPerson | None = None) -> None:
-        """Take in that the person is not seen any more.
+    def touch(self, other: FollowedPerson) -> None:
+        """Take in that the person is so close to another that they may be mistaken."""
+        self.contacts.add(other)
+        other.contacts.add(self)
 
-        Args:
-            behind: who was seen in this person's place.
-        """
-        self.status, self.behind = Status.HIDDEN, behind
+    def part(self, other: FollowedPerson) -> None:
+        """Take in that it is clear who of two people is who."""
+        self.contacts.discard(other)
+        other.contacts.discard(self)
+
+    def part_from_all(self) -> None:
+        """Take in that it is clear who the person is."""
+        for other in list(self.contacts):
+            self.part(other)
+
+    def hide(self) -> None:
+        """Take in that the person is not seen any more."""
+        self.status, self.apart = Status.HIDDEN, 0
         self.undetected = self.skipped = 0
         self.stream.reset()
 
-    def stay_hidden(self, frame: Frame) -> None:
-        """Take in that the person was detected, but that the networks see no pose."""
-        self.hide(self.behind)
-        if self.box is not None:
-            self.motion.update(self.box, frame.timestamp_ms)
+    def rescale(self, factor: float) -> None:
+        """Take in that the frames have become larger by a factor."""
+        self.motion.rescale(factor)
+        if self.known.motion is not None:
+            self.known.motion.rescale(factor)
+
+    def resume(self, newcomer: FollowedPerson) -> None:
+        """Take in that somebody who was just detected is this person."""
+        self.status, self.stream = Status.TRACKED, newcomer.stream
+        for other in newcomer.contacts - {self}:
+            self.touch(other)
+        self.undetected = self.skipped = 0
 
     def predict(self, timestamp_ms: float, predict_ms: float, frame_size: tuple[int, int]) -> None:
         """Predict the pose of a hidden person.
@@ -169,18 +217,12 @@ class FollowedPerson:
         keypoints = self._seen.keypoints.copy()
         keypoints[:, :2] += _centre(box) - self._seen_at
         self.pose = replace(
-            self._seen, keypoints=keypoints, origin=Origin.PREDICTED, state=PersonState.HIDDEN
+            self._seen,
+            person_id=self.person_id or self._seen.person_id,
+            keypoints=keypoints,
+            origin=Origin.PREDICTED,
+            state=PersonState.HIDDEN,
         )
-
-    def exchange(self, other: FollowedPerson) -> None:
-        """Give each other's identity and looks: they were mistaken for each other."""
-        self.person_id, other.person_id = other.person_id, self.person_id
-        self.appearance, other.appearance = other.appearance, self.appearance
-
-    def find(self) -> None:
-        """Take in that a hidden or lost person was detected."""
-        self.status = Status.TRACKED
-        self.undetected = self.skipped = 0
 
     def _region_after_skipping(self, frame: Frame) -> Roi | None:
         """Return the region moved along with the person; ``None`` if the last one is as good."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from edgepose.people.person import FollowedPerson
 from edgepose.stats import TOTAL
 from edgepose.tracking.deadline import Deadline
+from edgepose_runtime.geometry.roi import Roi
 
 #: The detector never runs on two frames in a row.
 LEAST_FRAMES = 2
@@ -99,6 +101,30 @@ class LookBudget:
             self._detect_ms = _blended(self._detect_ms, detect)
         if looks:
             self._look_ms = _blended(self._look_ms, (latency[TOTAL] - detect) / looks)
+
+
+def whose_turn(
+    followed: Sequence[FollowedPerson],
+    regions: Mapping[FollowedPerson, Roi | None],
+    looks: int | None,
+) -> Sequence[FollowedPerson]:
+    """Return whom the networks process: those first whose predicted pose would be furthest off.
+
+    Args:
+        followed: everybody who is followed.
+        regions: of those who were just detected, where it must be corrected.
+        looks: how many at most; ``None`` for everybody.
+    """
+    if looks is None or looks >= len(followed):
+        return followed
+    # Whoever waits longer comes first in the end, however slow: nobody is starved.
+    return sorted(
+        followed,
+        key=lambda person: (
+            -(person.skipped + 1) * (1 + min(person.motion.speed, 1.0))
+            - (regions.get(person) is not None)
+        ),
+    )[:looks]
 
 
 def _blended(known: float, seen: float) -> float:

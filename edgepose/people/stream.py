@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from edgepose.inference.estimator import StageClock
-from edgepose.people.association import Boxes, box_overlaps
-from edgepose.people.detection import PersonDetector
+from edgepose.inference.person_detector import PersonDetector
+from edgepose.people.appearance import AppearanceDescriber, Description
 from edgepose.people.identities import Identities
 from edgepose.people.matching import (
     LOW_SCORE,
-    Matches,
     duplicates,
     match_boxes,
     overlapping,
 )
 from edgepose.people.person import FollowedPerson, SeenPose, Status, box_region
-from edgepose.people.schedule import DetectionSchedule
+from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
+from edgepose.people.schedule import DetectionSchedule, whose_turn
 from edgepose.people.settings import SeveralPeople
 from edgepose.results import Person
 from edgepose.tracking.deadline import Effort
@@ -27,7 +27,9 @@ from edgepose.tracking.frame import Frame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.boxes import Boxes, box_overlaps
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton
 
 #: A pose that overlaps the person's detected box by less than this has drifted off: the region
 #: starts from the box again.
@@ -36,8 +38,10 @@ LEAST_AGREEMENT = 0.5
 MOST_ROUNDS = 4
 #: So many lost people are remembered, those who were lost last.
 MOST_LOST = 100
-#: Colours are taken from people who overlap others by less than this.
-ALONE = 0.1
+#: Lost people are recognised in boxes from this score on, hidden ones in all.
+RETURN_SCORE = 0.4
+#: For so many frames they must be before it is decided who is who.
+APART_FRAMES = 2
 
 
 class PeopleStream:
@@ -53,6 +57,7 @@ class PeopleStream:
         detector: finds people in whole frames.
         settings: how many people, and at what cost.
         new_stream: makes the state of one person, which shares its networks with the others.
+        skeleton: of the poses.
     """
 
     def __init__(
@@ -60,8 +65,10 @@ class PeopleStream:
         detector: PersonDetector,
         settings: SeveralPeople,
         new_stream: Callable[[], PoseStream],
+        skeleton: Skeleton,
     ) -> None:
         self._detector = detector
+        self._describer = AppearanceDescriber(skeleton)
         self._settings = settings
         self._new_stream = new_stream
         self._warm = new_stream()
@@ -118,12 +125,10 @@ class PeopleStream:
             )
         self._adapt(frame)
         detects = self.detects(frame.timestamp_ms)
-        for person in self._people:
-            person.box = None
         regions = self._detect(frame, clock) if detects else {}
         seen = self._look(frame, regions, clock, looks)
         start = time.perf_counter()
-        self._take_in(frame, seen, regions)
+        self._take_in(frame, seen, detected=detects)
         self._schedule.passed(frame.timestamp_ms, detected=detects)
         clock.add("follow", start)
         people = [person.pose for person in self._people if person.pose is not None]
@@ -136,7 +141,7 @@ class PeopleStream:
             return
         self._people = [person for person in self._people if person.person_id is not None]
         for person in self._people:
-            person.motion.rescale(frame.size[1] / before[1])
+            person.rescale(frame.size[1] / before[1])
             person.hide()
         self._schedule.reset()
 
@@ -152,38 +157,46 @@ class PeopleStream:
         with clock.stage("detect"):
             boxes = self._detector.detect(frame.image, LOW_SCORE)
         start = time.perf_counter()
-        threshold = self._detector.score_threshold
-        matches = match_boxes(self._people, boxes, frame.image, frame.timestamp_ms, threshold)
-        self._count_unseen(matches)
-        regions: dict[FollowedPerson, Roi | None] = {}
-        for person, index in matches.of_person.items():
-            if person.status is not Status.LOST or self._free_places():
-                regions[person] = self._region(person, boxes[index], frame)
-        for index in matches.new[: self._free_places()]:
-            person = FollowedPerson(self._new_stream(), boxes[index, :4], frame)
-            self._people.append(person)
-            regions[person] = box_region(boxes[index])
+        followed = [person for person in self._people if person.is_followed]
+        matches = match_boxes(followed, boxes, frame.timestamp_ms)
+        self._count_unseen(matches.unseen)
+        regions = {
+            person: self._region(person, boxes[index], frame)
+            for person, index in matches.of_person.items()
+        }
+        for box in boxes[matches.free]:
+            is_sure = bool(box[4] >= self._detector.score_threshold)
+            if (is_sure and self._free_places() > 0) or self._is_awaited(box, frame):
+                person = FollowedPerson(self._new_stream(), box[:4], frame, is_sure=is_sure)
+                self._people.append(person)
+                regions[person] = box_region(box)
         clock.add("associate", start)
         return regions
 
-    def _free_places(self) -> int:
-        taken = sum(person.status is not Status.LOST for person in self._people)
-        return max(self._settings.max_people - taken, 0)
+    def _is_awaited(self, box: Boxes, frame: Frame) -> bool:
+        """Return whether somebody who is away may be in a box that is not sure by itself."""
+        lost = box[4] >= RETURN_SCORE and self._free_places() > 0
+        return any(
+            may_return(person, box, frame.timestamp_ms)
+            for person in self._people
+            if person.status is Status.HIDDEN or (lost and person.status is Status.LOST)
+        )
 
-    def _count_unseen(self, matches: Matches) -> None:
-        for person in matches.unseen:
+    def _free_places(self) -> int:
+        """Return how many more people may be followed; below 0 while it is open who is new."""
+        taken = sum(person.status is not Status.LOST for person in self._people)
+        return self._settings.max_people - taken
+
+    def _count_unseen(self, unseen: Sequence[FollowedPerson]) -> None:
+        for person in unseen:
             person.undetected += 1
             if person.status is Status.TENTATIVE:
-                self._people.remove(person)
+                self._drop(person)
             elif person.undetected >= MOST_ROUNDS:
                 person.hide()
 
     def _region(self, person: FollowedPerson, box: Boxes, frame: Frame) -> Roi | None:
         """Return the region of a person's box; ``None`` if the person's own is as good."""
-        person.box = box[:4]
-        if not person.is_followed:
-            person.find()
-            return box_region(box)
         person.undetected = 0
         expected = person.motion.predict(frame.timestamp_ms)
         agrees = box_overlaps(expected[None], box[None])[0, 0] >= LEAST_AGREEMENT
@@ -195,85 +208,84 @@ class PeopleStream:
         regions: Mapping[FollowedPerson, Roi | None],
         clock: StageClock,
         looks: int | None,
-    ) -> list[tuple[FollowedPerson, SeenPose]]:
+    ) -> dict[FollowedPerson, SeenPose]:
         """Estimate the poses of those whose turn it is, and predict the others'."""
         followed = [person for person in self._people if person.is_followed]
-        turn = set(self._turn(followed, regions, looks))
+        turn = set(whose_turn(followed, regions, looks))
         self.looked = len(turn)
-        seen = []
+        seen: dict[FollowedPerson, SeenPose] = {}
         for person in followed:
             looked = person in turn
             effort = Effort.FULL if looked else Effort.SKIP
             pose = person.look(frame, regions.get(person), clock, effort)
             if pose is not None:
-                seen.append((person, pose))
+                seen[person] = pose
             elif looked:
-                self._lose(person, frame)
+                self._lose(person)
             else:
                 person.skipped += 1
         return seen
 
-    def _turn(
-        self,
-        followed: Sequence[FollowedPerson],
-        regions: Mapping[FollowedPerson, Roi | None],
-        looks: int | None,
-    ) -> Sequence[FollowedPerson]:
-        """Return who is processed: those first whose predicted pose would be furthest off."""
-        if looks is None or looks >= len(followed):
-            return followed
-        # Whoever waits longer comes first in the end, however slow: nobody is starved.
-        return sorted(
-            followed,
-            key=lambda person: (
-                -(person.skipped + 1) * (1 + min(person.motion.speed, 1.0))
-                - (regions.get(person) is not None)
-            ),
-        )[:looks]
-
-    def _lose(self, person: FollowedPerson, frame: Frame) -> None:
+    def _lose(self, person: FollowedPerson) -> None:
         if person.person_id is None:
-            self._people.remove(person)
+            self._drop(person)
         else:
-            person.stay_hidden(frame)
+            person.hide()
 
-    def _take_in(
-        self,
-        frame: Frame,
-        seen: Sequence[tuple[FollowedPerson, SeenPose]],
-        regions: Mapping[FollowedPerson, Roi | None],
-    ) -> None:
-        """Accept the poses of the frame, but for those of people who are followed twice."""
-        hidden = {goes: stays for stays, goes in self._intruders(seen)}
-        hidden |= {goes: stays for stays, goes in duplicates(seen, frame.timestamp_ms)}
-        for goes, stays in hidden.items():
-            if goes.person_id is None:
-                self._people.remove(goes)
-            else:
-                goes.hide(behind=stays)
-        accepted = [(person, pose) for person, pose in seen if person not in hidden]
-        for person, pose in accepted:
-            if person.person_id is None:
-                person.person_id = self._identities.enter(frame.timestamp_ms)
-                person.status = Status.TRACKED
+    def _take_in(self, frame: Frame, poses: Seen, *, detected: bool) -> None:
+        """Accept the poses of the frame, and find out whose they are."""
+        seen = dict(poses)
+        for stays, goes in duplicates(list(seen.items()), frame.timestamp_ms):
+            del seen[goes]
+            if goes.person_id is not None:
+                goes.touch(stays)
+            self._lose(goes)
+        self._admit(frame, seen)
+        self._tell_apart(frame, seen, detected=detected)
+        for person, pose in seen.items():
             person.accept(pose, frame)
-            self._identities.find(person.person_id, frame.timestamp_ms)
-        if regions:
-            _remember_looks(accepted, frame)
+            if person.person_id is not None:
+                self._identities.find(person.person_id, frame.timestamp_ms)
         self._age(frame.timestamp_ms)
 
-    def _intruders(
-        self, seen: Sequence[tuple[FollowedPerson, SeenPose]]
-    ) -> list[tuple[FollowedPerson, FollowedPerson]]:
-        """Return pairs (who stays, who is hidden) of poses in boxes of people without a pose."""
-        return [
-            (owner, person)
-            for owner in self._people
-            if not owner.is_followed and owner.box is not None
-            for person, pose in seen
-            if person.box is None
-            and box_overlaps(owner.box[None], pose.box[None])[0, 0] >= LEAST_AGREEMENT
+    def _admit(self, frame: Frame, seen: dict[FollowedPerson, SeenPose]) -> None:
+        """Find out who was just detected: somebody who was away, or somebody new."""
+        newcomers = [person for person in seen if person.person_id is None]
+        if not newcomers:
+            return
+        away = [
+            person
+            for person in self._people
+            if person.status is Status.HIDDEN
+            or (person.status is Status.LOST and self._free_places() >= 0)
         ]
+        looks = {each: self._describe(frame, seen[each]) for each in newcomers}
+        for newcomer, person in recognise(newcomers, away, seen, looks, frame.timestamp_ms):
+            person.resume(newcomer)
+            seen[person] = seen.pop(newcomer)
+            self._drop(newcomer)
+        for newcomer in newcomers:
+            if newcomer in seen and newcomer.is_sure and self._free_places() >= 0:
+                newcomer.enter(self._identities.enter(frame.timestamp_ms))
+            elif newcomer in seen:
+                del seen[newcomer]
+                self._drop(newcomer)
+
+    def _tell_apart(self, frame: Frame, seen: Seen, *, detected: bool) -> None:
+        """Undo exchanges of people who were close to each other, and remember their looks."""
+        touch(seen)
+        looks = {
+            person: self._describe(frame, pose)
+            for person, pose in seen.items()
+            if _is_apart(person) and not pose.is_guess and (detected or person.contacts)
+        }
+        reassign(mixed_up(seen, looks, frame.timestamp_ms))
+        for person, description in looks.items():
+            if all(other.status is Status.LOST for other in person.contacts):
+                person.known.remember(description)
+
+    def _describe(self, frame: Frame, pose: SeenPose) -> Description | None:
+        return self._describer.describe(frame.image, pose.keypoints)
 
     def _age(self, timestamp_ms: float) -> None:
         """Predict those who are hidden, and give up those who are lost for too long."""
@@ -292,15 +304,13 @@ class PeopleStream:
     def _forget(self, person: FollowedPerson, timestamp_ms: float) -> None:
         if person.person_id is not None:
             self._identities.leave(person.person_id, timestamp_ms)
+        self._drop(person)
+
+    def _drop(self, person: FollowedPerson) -> None:
+        person.part_from_all()
         self._people.remove(person)
 
 
-def _remember_looks(accepted: Sequence[tuple[FollowedPerson, SeenPose]], frame: Frame) -> None:
-    """Remember what those look like who are seen alone."""
-    boxes = np.array([pose.box for _, pose in accepted]).reshape(-1, 4)
-    overlaps = box_overlaps(boxes, boxes)
-    np.fill_diagonal(overlaps, 0)
-    alone = overlaps.max(axis=1, initial=0) < ALONE
-    for (person, pose), is_alone in zip(accepted, alone, strict=True):
-        if is_alone:
-            person.remember_looks(frame.image, pose.box)
+def _is_apart(person: FollowedPerson) -> bool:
+    """Return whether a person can be described; the first look may be a quick one."""
+    return person.apart >= (APART_FRAMES if person.known.looks is not None else 1)

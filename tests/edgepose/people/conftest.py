@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from edgepose.inference.estimator import StageClock
-from edgepose.people.association import box_overlaps
 from edgepose.people.person import pose_box
 from edgepose.people.settings import SeveralPeople
 from edgepose.people.stream import PeopleStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.stream import PoseStream
+from edgepose_runtime.geometry.boxes import box_overlaps
+from edgepose_runtime.poses.skeletons import PENN13
 
 SIZE = (640, 480)
 STEP_MS = 40.0
@@ -93,6 +94,7 @@ class Film:
             self.world,
             settings,
             lambda: PoseStream(fake_model(self.world.method), searches=False),
+            PENN13,
         )
 
     def step(self, looks=None, image=None):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgepose.people.association import assign, box_overlaps, pose_similarities
+from edgepose.people.association import assign, pose_similarities
 from edgepose.testing import standing_person
 
 costs = st.integers(1, 7).flatmap(
@@ -58,8 +58,3 @@ def test_joints_that_are_missing_do_not_count():
     assert pose_similarities(pose[None], partial[None], box)[0, 0] == pytest.approx(1)
     partial[:] = np.nan, np.nan, 0
     assert pose_similarities(pose[None], partial[None], box)[0, 0] == 0
-
-
-def test_boxes_without_area_overlap_nothing():
-    flat = np.array([[5.0, 5, 5, 5]])
-    assert box_overlaps(flat, flat)[0, 0] == 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.inference.model import available_models, bundle_path
-from edgepose.people.detection import PersonDetector, keep_best
+from edgepose.inference.person_detector import PersonDetector, keep_best
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.bundles.manifest import DetectorSpec
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.people.association import Boxes, box_overlaps
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.bundles.manifest import DetectorSpec
+from edgepose_runtime.geometry.boxes import Boxes, box_overlaps
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 
