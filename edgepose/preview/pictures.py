@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgepose.drawing import DrawingStyle, draw_result
 from edgepose.preview.settings import PreviewSettings
 from edgepose.results import Box, PoseResult
+from edgepose.utils.priority import give_way
 from edgepose_runtime.geometry.crop import as_bgr
 
 Image = NDArray[np.uint8]
@@ -90,6 +91,7 @@ class PictureEncoder:
         self._thread.join()
 
     def _run(self) -> None:
+        give_way()
         while (taken := self._take()) is not None:
             began_s = time.perf_counter()
             source, frame, result = taken

@@ -25,6 +25,7 @@ from edgepose.preview.web.requests import (
     encode_head,
     parse_request,
 )
+from edgepose.utils.priority import give_way
 from edgepose_runtime.errors import ConfigError
 
 logger = logging.getLogger("edgepose")
@@ -106,6 +107,7 @@ class PreviewServer:
             self._thread.join()
 
     def _run(self) -> None:
+        give_way()
         asyncio.set_event_loop(self.loop)
         try:
             with contextlib.suppress(asyncio.CancelledError):

@@ -36,12 +36,15 @@ class Broker:
 
     def start(self):
         self._process = subprocess.Popen(
-            [BROKER, "-c", str(self._config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [BROKER, "-c", str(self._config)], stderr=subprocess.PIPE, text=True
         )
+        # Not by trying to connect: a port that nobody listens at can be connected to itself.
+        while not (line := self._process.stderr.readline()).endswith("running\n"):
+            assert line, "Mosquitto does not start"
 
     def stop(self):
         self._process.terminate()
-        self._process.wait(10)
+        self._process.communicate(timeout=10)
 
 
 class Listener:
@@ -56,13 +59,7 @@ class Listener:
         self._client.on_message = lambda _client, _data, message: self._messages.put(
             (message.topic, message.payload.decode())
         )
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                self._client.connect("127.0.0.1", broker.port)
-                break
-            except ConnectionRefusedError:
-                assert time.monotonic() < deadline, "Mosquitto does not start"
+        self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
         assert self._messages.get(timeout=10) is None
 
