@@ -13,7 +13,6 @@ from benchmarks import (
     keyframes,
     overhead,
     people,
-    preview,
     recovery,
     robustness,
     search,
@@ -24,6 +23,7 @@ from benchmarks import (
     startup,
     streams,
 )
+from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
 
 PARTS = {

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from benchmarks import preview
+from benchmarks.preview import measurement as preview
 
 
 def test_steps_are_measured_with_and_without_viewers(tmp_path, capsys):

@@ -12,17 +12,15 @@ import argparse
 import itertools
 import json
 import multiprocessing
-import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.preview.clients import Connection, connect, leave, look
 from benchmarks.soak import MOST_GROWTH_MB, SoakError, sample
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.preview import Preview, PreviewSettings
@@ -33,7 +31,7 @@ from edgepose_runtime.capture import open_source
 
 Image = NDArray[np.uint8]
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 CLIP = HERE.parent / "samples" / "clips" / "balance.mp4"
 _FPS = 25.0
 #: Frames after a change of viewers that do not count.
@@ -137,30 +135,6 @@ def viewers(url: str | None) -> Iterator[None]:
         process.join()
 
 
-def look(url: str, ready: object) -> None:
-    """Read pictures and events for ever, and leave a third stream alone."""
-    os.nice(19)  # viewers are on other machines
-    stalled = connect(url, "/stream/camera.mjpg")
-    streams = [connect(url, "/stream/camera.mjpg"), connect(url, "/events")]
-    ready.set()  # type: ignore[attr-defined] # an event of a context has no public type
-    for opened in streams:
-        opened.setblocking(False)
-    while stalled.fileno() >= 0:
-        for opened in streams:
-            try:
-                opened.recv(1 << 16)
-            except BlockingIOError:
-                time.sleep(0.005)
-
-
-def connect(url: str, path: str) -> socket.socket:
-    """Open a path of a preview, and return the connection."""
-    address = urlsplit(url)
-    opened = socket.create_connection((str(address.hostname), address.port or 80), timeout=30)
-    opened.sendall(f"GET {path}?{address.query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    return opened
-
-
 def soak(frames: list[Image], count: int, visits: int) -> tuple[float, int]:
     """Hand over frames while viewers come and go.
 
@@ -170,7 +144,7 @@ def soak(frames: list[Image], count: int, visits: int) -> tuple[float, int]:
     with Preview(PreviewSettings(port=0, max_fps=120)) as preview, PoseTracker() as tracker:
         result: PoseResult = tracker.track(frames[0])
         start_mb = 0.0
-        open_now: list[socket.socket] = []
+        open_now: list[Connection] = []
         for number in range(count):
             preview.write(frames[number % len(frames)], result)
             if number % max(1, count // visits) == 0:
@@ -183,9 +157,3 @@ def soak(frames: list[Image], count: int, visits: int) -> tuple[float, int]:
         for opened in open_now:
             leave(opened)
         return sample(count).memory_mb - start_mb, preview.viewers.dropped
-
-
-def leave(opened: socket.socket) -> None:
-    """Read a little, and go without a word."""
-    opened.recv(1 << 16)
-    opened.close()

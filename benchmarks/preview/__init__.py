@@ -1,0 +1,1 @@
+"""What viewers of the preview cost."""
