@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 from edgepose.inference.compile_cache import with_cache
+from edgepose.inference.self_check import require_right_results
 from edgepose.methods import Method, build_method
 from edgepose.utils.machine import return_free_memory, usable_cores
 from edgepose_runtime.backends import BackendSettings, Network, get_backend
@@ -150,7 +151,7 @@ def load(
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.
-        BackendError: the backend is not installed, or has no such device.
+        BackendError: the backend is not installed, has no such device, or computes wrong results.
         ConfigError: an option has a value that nothing knows.
     """
     # A tracker processes one region at a time, and a fixed batch runs some percent faster.
@@ -177,6 +178,8 @@ def open_model(
     with ExitStack() as opened:
         loaded = _load_networks(bundle, backend, with_cache(settings), opened)
         return_free_memory()
+        running = f"{backend}, {_in_use(loaded)}"
+        require_right_results(bundle.manifest, build_method(bundle.manifest, loaded), running)
         networks = {name: wrap(network) for name, network in loaded.items()}
         method = build_method(bundle.manifest, networks)
         return PoseModel(
@@ -214,6 +217,11 @@ def bundle_path(model: str | Path) -> Path:
             f"nor one of those that come with edgepose ({shipped})."
         )
     return path
+
+
+def _in_use(networks: Mapping[str, Network]) -> str:
+    devices = _listed(network.device for network in networks.values())
+    return f"{devices}, {_listed(network.precision for network in networks.values())}"
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -14,7 +14,13 @@ from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.methods import exporter_for
 from edgepose_converters.export.networks import ExportedGraph, Geometry
-from edgepose_converters.export.verification import Agreement, Crop, compare, require_agreement
+from edgepose_converters.export.verification import (
+    Agreement,
+    Crop,
+    add_self_check,
+    compare,
+    require_agreement,
+)
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
 from edgepose_runtime.errors import ConfigError
@@ -90,7 +96,8 @@ def build_bundle(
     measured = {"conversion": [asdict(agreement) for agreement in agreements]}
     manifest = replace(manifest, accuracy={**manifest.accuracy, **measured})
     contents = {name: graph.content for name, graph in graphs.items()}
-    return write_bundle(out, manifest, contents, overwrite=options.overwrite), agreements
+    written = write_bundle(out, manifest, contents, overwrite=options.overwrite)
+    return add_self_check(written), agreements
 
 
 def averaged_head(model: TrainedModel, scales: Sequence[float]) -> TestTimeAveragedHead:

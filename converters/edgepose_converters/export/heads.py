@@ -9,7 +9,13 @@ from pathlib import Path
 from torch import nn
 
 from edgepose_converters.export.networks import ExportedGraph, Geometry, export_image_graph
-from edgepose_converters.export.verification import Agreement, Crop, compare, require_agreement
+from edgepose_converters.export.verification import (
+    Agreement,
+    Crop,
+    add_self_check,
+    compare,
+    require_agreement,
+)
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.bundles.manifest import GraphSpec, Manifest
 from edgepose_runtime.errors import ConfigError
@@ -62,10 +68,11 @@ def with_head(
         graphs={**manifest.graphs, HEAD: described},
         head_is_final=is_final,
         training={**manifest.training, HEAD: description},
+        self_check=None,
     )
     contents[HEAD] = graph.content
     copy = write_bundle(out, changed, contents, springs=bundle.springs(), overwrite=overwrite)
-    return copy, agreements
+    return add_self_check(copy), agreements
 
 
 def _geometry(manifest: Manifest) -> Geometry:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.inference.model import load
+from edgepose.inference.self_check import with_self_check
 from edgepose.methods import Method, build_method
 from edgepose_converters.export.networks import ExportedGraph
 from edgepose_converters.export.torch_network import TorchNetwork
 from edgepose_runtime.backends import BackendSettings, Network, available_backends, get_backend
+from edgepose_runtime.bundles.bundle import Bundle
 from edgepose_runtime.bundles.manifest import Manifest
 from edgepose_runtime.errors import BackendError
 from edgepose_runtime.geometry.crop import Size, crop_frame
@@ -187,3 +190,14 @@ def _agreement(
             float(np.abs(a - b).max()) for a, b in zip(maps, reference, strict=True)
         ),
     )
+
+
+def add_self_check(bundle: Bundle) -> Bundle:
+    """Write the reference of a bundle, whose graphs were compared with torch before.
+
+    Raises:
+        OutputError: the manifest cannot be written.
+        BackendError: the graphs cannot be run.
+    """
+    with load(bundle.path, precision="float32", num_threads=1) as model:
+        return with_self_check(bundle, model.method)

@@ -14,6 +14,7 @@ import onnx
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.utils.progress import show_progress
+from edgepose_converters.export.verification import add_self_check
 from edgepose_converters.quantisation.accuracy import (
     MEASURE,
     Loss,
@@ -221,7 +222,9 @@ class _Quantisation:
             tempfile.TemporaryDirectory() as folder,
             show_progress(f"{part}, float32 and int8: clips", 2 * len(clips)) as progress,
         ):
-            candidate = write_bundle(Path(folder) / "int8", self._source.manifest, graphs)
+            # Whether it still is right is the question: the reference is that of the float graphs.
+            manifest = replace(self._source.manifest, self_check=None)
+            candidate = write_bundle(Path(folder) / "int8", manifest, graphs)
             return Loss(
                 measured(self._source, clips, progress.advance),
                 measured(candidate, clips, progress.advance),
@@ -266,8 +269,10 @@ class _Quantisation:
             weights="int8",
             latency={},  # that of the float graphs
             accuracy={**self._source.manifest.accuracy, "int8": report.as_dict()},
+            self_check=None,
         )
-        return write_bundle(out, manifest, graphs, overwrite=self._options.overwrite)
+        written = write_bundle(out, manifest, graphs, overwrite=self._options.overwrite)
+        return add_self_check(written)
 
 
 def _matching(layers: Sequence[str], patterns: Sequence[str]) -> list[str]:

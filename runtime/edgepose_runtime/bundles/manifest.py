@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgepose_runtime.bundles.self_check import SelfCheck
 from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
@@ -148,6 +149,7 @@ class Manifest:
         licence: licence notes of weights and data.
         springs: the springs that refine this network's heat-maps by thin-slicing, None for none.
         detector: how the bundle's person detector is read, None if it has none.
+        self_check: what the graphs compute for the reference picture, None if nobody noted it.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Manifest:
     licence: Mapping[str, Any] = field(default_factory=dict)
     springs: FileSpec | None = None
     detector: DetectorSpec | None = None
+    self_check: SelfCheck | None = None
 
     @property
     def num_joints(self) -> int:

@@ -25,6 +25,7 @@ from edgepose_runtime.bundles.manifest import (
     Manifest,
     Normalisation,
 )
+from edgepose_runtime.bundles.self_check import Peak, SelfCheck
 from edgepose_runtime.bundles.validation import check_manifest
 from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
 from edgepose_runtime.poses.skeletons import get_skeleton
@@ -47,7 +48,7 @@ def dump_manifest(manifest: Manifest) -> str:
     """
     content = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
     # Older releases do not know these members, and need not where they mean nothing.
-    for name in ("springs", "detector"):
+    for name in ("springs", "detector", "self_check"):
         if content[name] is None:
             del content[name]
     if manifest.input == InputSpec(manifest.input.size):
@@ -91,6 +92,7 @@ def parse_manifest(text: str) -> Manifest:
         licence=fields.free("licence"),
         springs=_springs(fields),
         detector=_detector(fields),
+        self_check=_self_check(fields),
     )
     fields.finish()
     check_manifest(manifest)
@@ -193,6 +195,24 @@ def _springs(fields: JsonFields) -> FileSpec | None:
     )
     section.finish()
     return spec
+
+
+def _self_check(fields: JsonFields) -> SelfCheck | None:
+    if "self_check" not in fields.names():
+        return None
+    section = fields.section("self_check")
+    found = SelfCheck(_peaks(section, "initialised"), _peaks(section, "advanced"))
+    section.finish()
+    return found
+
+
+def _peaks(section: JsonFields, name: str) -> tuple[Peak, ...]:
+    peaks = []
+    for number, item in enumerate(section.items(name)):
+        peak = JsonFields(item, f"item {number} of {name}", BundleFormatError)
+        peaks.append(Peak(peak.integer("row"), peak.integer("column"), peak.number("value")))
+        peak.finish()
+    return tuple(peaks)
 
 
 def _detector(fields: JsonFields) -> DetectorSpec | None:

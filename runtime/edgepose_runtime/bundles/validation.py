@@ -38,6 +38,21 @@ def check_manifest(manifest: Manifest) -> None:
     _check_head(manifest)
     _check_graphs(manifest)
     _check_detector(manifest)
+    _check_self_check(manifest)
+
+
+def _check_self_check(manifest: Manifest) -> None:
+    if manifest.self_check is None:
+        return
+    size = manifest.heatmap.size
+    for name in ("initialised", "advanced"):
+        peaks = getattr(manifest.self_check, name)
+        inside = all(peak.row < size and peak.column < size for peak in peaks)
+        if len(peaks) != manifest.num_joints or not inside:
+            raise BundleFormatError(
+                f"The self-check {name!r} must have a cell of the {size}x{size} heat-map for each "
+                f"of {manifest.num_joints} joints; it has {len(peaks)} items."
+            )
 
 
 def check_network(
