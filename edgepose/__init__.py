@@ -18,6 +18,7 @@ from edgepose_runtime.native.unwinding import prefer_gcc_unwinding as _prefer_gc
 
 if TYPE_CHECKING:
     from edgepose import sinks
+    from edgepose.aio.tracker import AsyncPoseTracker
     from edgepose.drawing import draw_pose, draw_result
     from edgepose.inference.model import PoseModel, available_models, load
     from edgepose.keyframes.settings import KeyFrames
@@ -53,6 +54,7 @@ _prefer_gcc_unwinding()  # before the program starts GStreamer
 
 #: Names that are loaded when they are first used, and the modules that define them.
 _LAZY = {
+    "AsyncPoseTracker": "edgepose.aio.tracker",
     "DropReason": "edgepose.results",
     "EventKind": "edgepose_runtime.events",
     "FrameDrop": "edgepose.results",
@@ -95,6 +97,7 @@ _LAZY = {
 _LAZY_MODULES = {"sinks": "edgepose.sinks"}
 
 __all__ = [
+    "AsyncPoseTracker",
     "ClosedError",
     "ConfigError",
     "DropReason",

@@ -108,6 +108,7 @@ class TrackerPool(ManagedResource):
         max_people: MaxPeople = 1,
         follow: FollowRule | Follow = "longest",
     ) -> None:
+        self._options_given = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)
         self._options = TrackingOptions(

@@ -13,6 +13,7 @@ from edgepose_runtime.errors import BackendUnavailableError
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.joints import trusted_joints
+from edgepose_runtime.poses.measures import joint_angle, joint_table
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.text_enum import TextEnum
 
@@ -219,6 +220,15 @@ class PoseResult:
         """
         index = self.skeleton.index(name)
         return None if self.keypoints is None else self.keypoints[index]
+
+    def angle(self, first: str, middle: str, last: str) -> float | None:
+        """Return the angle at ``middle`` in degrees, 180 if straight; ``None`` if unknown."""
+        pose, names = self.keypoints, (first, middle, last)
+        return None if pose is None else joint_angle(pose, self.skeleton, names)
+
+    def _repr_html_(self) -> str:
+        caption = f"frame {self.frame_id}: {self.origin or self.reason}"
+        return joint_table(self.keypoints, self.skeleton, caption)
 
 
 def _joints_box(keypoints: NDArray[np.float32]) -> Box | None:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
@@ -93,6 +92,7 @@ class PoseTracker(ManagedResource):
         on_error: Callable[[TrackingFailure], object] | None = None,
         on_event: Callable[[StreamEvent], object] | None = None,
     ) -> None:
+        self._options_given = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         engine = EngineOptions(backend, device, precision, num_threads)
         engine.check_for(model)
         self._options = TrackingOptions(
@@ -139,7 +139,7 @@ class PoseTracker(ManagedResource):
 
     def track(
         self,
-        frame: NDArray[np.uint8],
+        frame: NDArray[Any],
         *,
         roi: RoiLike | None = None,
         timestamp_ms: float | None = None,
@@ -173,7 +173,7 @@ class PoseTracker(ManagedResource):
 
     def submit(
         self,
-        frame: NDArray[np.uint8],
+        frame: NDArray[Any],
         timestamp_ms: float | None = None,
         *,
         roi: RoiLike | None = None,

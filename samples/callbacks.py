@@ -37,9 +37,10 @@ def capture(camera: int, tracker: edgepose.PoseTracker, stop: threading.Event) -
 
 def main(camera: int) -> None:
     """Track until Enter is pressed."""
-    options = {"policy": "latest", "deadline_ms": 50.0}
     stop = threading.Event()
-    with edgepose.PoseTracker(on_result=on_result, on_error=on_error, **options) as tracker:
+    with edgepose.PoseTracker(
+        policy="latest", deadline_ms=50.0, on_result=on_result, on_error=on_error
+    ) as tracker:
         tracker.warmup()
         thread = threading.Thread(target=capture, args=(camera, tracker, stop))
         thread.start()

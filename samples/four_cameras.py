@@ -28,8 +28,9 @@ def on_error(camera: str, failure: edgepose.TrackingFailure) -> None:
 
 def main(sources: list[str]) -> None:
     """Track until every source has ended."""
-    callbacks = {"on_result": on_result, "on_event": on_event, "on_error": on_error}
-    with edgepose.TrackerPool("ppn-swift", num_threads=1, **callbacks) as pool:
+    with edgepose.TrackerPool(
+        "ppn-swift", num_threads=1, on_result=on_result, on_event=on_event, on_error=on_error
+    ) as pool:
         for number, source in enumerate(sources, start=1):
             # Retry a camera that is switched off; the others are tracked in the meantime.
             live = edgepose.LiveSettings(retry_first=True)
@@ -39,8 +40,8 @@ def main(sources: list[str]) -> None:
             pool.wait()
         except KeyboardInterrupt:
             print("Stopping.")
-        for camera, stats in pool.stats.items():
-            print(f"{camera}: {poses[camera]} poses, dropped: {dict(stats.drops)}")
+        for name, stats in pool.stats.items():
+            print(f"{name}: {poses[name]} poses, dropped: {dict(stats.drops)}")
 
 
 if __name__ == "__main__":

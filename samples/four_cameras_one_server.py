@@ -41,8 +41,9 @@ def main(address: str, metrics: str, *sources: str) -> None:
             pool.add(source, f"camera {number}")
         pool.wait()
         for name, stats in pool.stats.items():
-            requests, merged = stats.head.requests, stats.head.merged
-            print(f"{name}: {stats.poses} poses; {requests} requests, {merged} answers merged")
+            if stats.head is not None:
+                asked = f"{stats.head.requests} requests, {stats.head.merged} answers merged"
+                print(f"{name}: {stats.poses} poses; {asked}")
     after = batches(metrics)
     print(f"Triton answered {after[0] - count:.0f} requests in {after[1] - runs:.0f} inferences.")
 

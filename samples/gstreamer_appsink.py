@@ -8,14 +8,16 @@ It needs GStreamer with its Python bindings (Debian: python3-gi, gstreamer1.0-pl
 import sys
 from collections.abc import Iterator
 
-import gi
+import gi  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import numpy as np
 from numpy.typing import NDArray
 
 import edgepose  # before Gst: docs/streaming.md says why
 
 gi.require_version("Gst", "1.0")
-from gi.repository import Gst  # noqa: E402
+from gi.repository import (  # type: ignore[import-not-found, import-untyped, unused-ignore] # noqa: E402
+    Gst,
+)
 
 # The newest frames only: a pipeline that plays in real time is never held up.
 SINK = " ! videoconvert ! video/x-raw,format=BGR ! appsink name=sink max-buffers=2 sync=false"

@@ -17,8 +17,7 @@ def show_event(event: edgepose.StreamEvent) -> None:
 def main(path: str, address: str) -> None:
     """Print the origin of each pose and statistics of the requests."""
     head = edgepose.RemoteHead(address, server=edgepose.ServerSettings(deadline_s=2.0))
-    options = {"head": head, "reinitialise_every": 15, "on_event": show_event}
-    with edgepose.PoseTracker(**options) as tracker:
+    with edgepose.PoseTracker(head=head, reinitialise_every=15, on_event=show_event) as tracker:
         tracker.warmup()
         for result in tracker.stream(path):
             age = "no server answer yet"

@@ -63,6 +63,7 @@ LAYERS = {
         "options",
         "tracker",
         "pool",
+        "aio",
         "drawing",
         "pose_files",
         "sinks",

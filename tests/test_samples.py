@@ -115,3 +115,9 @@ def test_an_archive_is_read_with_polars(run, tmp_path):
     done = run("archive_with_polars.py", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("walk.mp4") == 2
+
+
+def test_two_sources_are_tracked_in_one_event_loop(run, short_clip):
+    done = run("asynchronous.py", str(short_clip), str(short_clip))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{short_clip}: 6 poses"] * 2

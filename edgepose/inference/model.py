@@ -77,6 +77,7 @@ class PoseModel(Closable):
         self._close = close
         self._closed = False
         self._load_detector = load_detector
+        self._loaded_by: tuple[Callable[..., PoseModel], tuple[object, ...]] | None = None
         self._detector: Network | None = None
         self._detector_lock = threading.Lock()
 
@@ -111,6 +112,12 @@ class PoseModel(Closable):
                     self._detector.close()
             if self._close is not None:
                 self._close()
+
+    def __reduce__(self) -> tuple[Callable[..., PoseModel], tuple[object, ...]]:
+        """Pickle the options alone: another process loads the model itself."""
+        if self._loaded_by is None:
+            raise TypeError(f"Only models of edgepose.load() can be pickled; {self!r} is none.")
+        return self._loaded_by
 
     def __repr__(self) -> str:
         return f"PoseModel({self.name!r}, device={self.device!r}, precision={self.precision!r})"
@@ -157,7 +164,16 @@ def load(
     # A tracker processes one region at a time, and a fixed batch runs some percent faster.
     threads = min(DEFAULT_THREADS, usable_cores()) if num_threads is None else num_threads
     settings = BackendSettings(device=device, precision=precision, num_threads=threads, batch=1)
-    return open_model(model, backend, settings)
+    loaded = open_model(model, backend, settings)
+    place = str(model) if str(model) in available_models() else bundle_path(model).resolve()
+    loaded._loaded_by = _load_again, (place, backend, device, precision, num_threads)
+    return loaded
+
+
+def _load_again(
+    model: str | Path, backend: str, device: str, precision: str, num_threads: int | None
+) -> PoseModel:
+    return load(model, backend=backend, device=device, precision=precision, num_threads=num_threads)
 
 
 def open_model(

@@ -26,6 +26,9 @@ DROP_TIMEOUT_S = 1.0
 class ManagedResource(ABC):
     """A tracker or a pool: what has to be closed, or used in a ``with`` block."""
 
+    #: The keyword arguments that it was made with.
+    _options_given: dict[str, Any]
+
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """Process what was submitted, then release threads, sources and networks.
 
@@ -47,6 +50,10 @@ class ManagedResource(ABC):
     def __enter__(self: Owner) -> Owner:
         return self
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Pickle the options alone: another process makes a tracker of its own, which is new."""
+        return _make, (type(self), self._options_given)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -61,6 +68,10 @@ class ManagedResource(ABC):
     @abstractmethod
     def _close(self, timeout: float, *, drain: bool) -> Exception | None:
         """Close, and return the error that was not handled."""
+
+
+def _make(kind: Callable[..., Owner], options: dict[str, Any]) -> Owner:
+    return kind(**options)
 
 
 class ThreadOwner(Protocol):

@@ -40,6 +40,7 @@ PoseTracker(on_event=show)  # on_event
 TrackerPool(on_result=show)  # on_result
 TrackerPool(on_result=show_named, policy="newest")  # policy
 TrackerPool(on_result=show_named, on_drop=show_named)  # on_drop
+TrackerPool(on_frame=show_named)  # on_frame
 """
 
 
@@ -70,3 +71,13 @@ def test_mypy_finds_each_wrong_argument_and_nothing_else(tmp_path):
     wrong = {str(number): line.split("# ")[1] for number, line in lines if "# " in line}
     assert found == wrong, done.stdout + done.stderr
     assert done.stdout.count("error:") == len(wrong), done.stdout
+
+
+@pytest.mark.slow
+def test_samples_pass_mypy_in_its_strictest_form():
+    pytest.importorskip("mypy")
+    cache = ("--cache-dir", str(PROJECT / ".mypy_cache"))
+    samples = map(str, sorted((PROJECT / "samples").glob("*.py")))
+    command = [sys.executable, "-m", "mypy", *cache, "--strict", *samples]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

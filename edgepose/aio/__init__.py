@@ -1,0 +1,1 @@
+"""Trackers for programs with an event loop."""
