@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO
 
@@ -105,6 +107,8 @@ def main(kind: str, seeds: Sequence[int]) -> None:
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warm: dict[str, float] = {}
+    if kind == "commands":
+        _load_libraries()
     for count, seed in enumerate(seeds):
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)  # for outputs with names of their own
@@ -125,6 +129,16 @@ def main(kind: str, seeds: Sequence[int]) -> None:
         _say(output, Report(kind, seed, end, given.name[:300], detail[-300:]))
     output.flush()
     os._exit(0)  # what inputs left behind must not keep the process
+
+
+def _load_libraries() -> None:
+    """Load what commands load when they are first run, which is no leak, and compile kernels."""
+    from edgepose.cli.warming import warm
+
+    for name in ("torch", "onnx", "onnxruntime", "matplotlib.pyplot", "rich.progress"):
+        with contextlib.suppress(ImportError):
+            import_module(name)
+    warm("ppn-swift", {})
 
 
 def _say(output: IO[str], report: Report) -> None:

@@ -288,6 +288,19 @@ def _why(path: Path, error: OSError | ValueError) -> str:
     return f"{error.strerror or error}"
 
 
+def resolved(path: str | Path) -> Path:
+    """Return a path without links, to be compared; one that no file can have, as it is."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError):
+        return Path(path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether a folder lies at a path; a name that no file can have is none."""
+    return exists(Path(path)) and Path(path).is_dir()
+
+
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Send to nobody what libraries write to standard error meanwhile. For short calls only."""

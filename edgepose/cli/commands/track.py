@@ -39,11 +39,13 @@ from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
 from edgepose.tracking.person_search import DEFAULT_BUDGET
 from edgepose.utils.arguments import share, whole_number
+from edgepose.utils.output_files import is_folder
 from edgepose.utils.progress import show_progress
 from edgepose.utils.signals import StopSignals
 from edgepose_runtime.backends.triton import ServerSettings
 from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.files import shown
 
 #: The variable with the token for a remote head.
 TOKEN = "EDGEPOSE_HEAD_TOKEN"
@@ -217,9 +219,9 @@ def _refuse_roi_of_several(args: argparse.Namespace) -> None:
 
 
 def _open(source: str, fps: float | None) -> FrameSource:
-    if fps is not None and not Path(source).is_dir():
+    if fps is not None and not is_folder(source):
         raise ConfigError(
-            f"--fps is for folders of images, and '{source}' is none: a video or a camera has a "
+            f"--fps is for folders of images, and '{shown(source)}' is none: a video or a camera has a "
             "rate of its own. Leave --fps out."
         )
     return open_source(source, fps=fps, on_event=show_event)

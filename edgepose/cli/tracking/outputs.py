@@ -19,7 +19,7 @@ from edgepose.people.settings import people_settings
 from edgepose.results import PoseResult
 from edgepose.sinks import JsonlSink, VideoSink
 from edgepose.sinks.timeline import TimedVideo
-from edgepose.utils.output_files import check_writable
+from edgepose.utils.output_files import check_writable, resolved
 from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
 from edgepose_runtime.errors import ConfigError
 
@@ -100,16 +100,16 @@ def check_outputs(args: argparse.Namespace) -> None:
         ConfigError: a file would replace the source or the other file.
         OutputError: a file cannot be written.
     """
-    used = {"the source": Path(args.source).resolve()}
+    used = {"the source": resolved(args.source)}
     for option in ("jsonl", "video"):
         path: Path | None = getattr(args, option)
         if path is None or (option == "jsonl" and path == STDOUT):
             continue
         for what, other in used.items():
-            if path.resolve() == other:
+            if resolved(path) == other:
                 raise ConfigError(f"--{option} {path} is {what}; give another file.")
         check_writable(path)
-        used[f"also --{option}"] = path.resolve()
+        used[f"also --{option}"] = resolved(path)
 
 
 @contextmanager

@@ -448,3 +448,14 @@ def test_a_preview_for_other_machines_needs_a_token(track, puppet_video, monkeyp
     code, said = track(puppet_video, "--preview", "0.0.0.0:0")
     assert code == 2
     assert "EDGEPOSE_PREVIEW_TOKEN" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said_of"),
+    [(["x" * 5000, "--fps", "2"], "--fps is for folders"), ([".", "--video", "a\0b"], "video")],
+    ids=["a source that is too long", "a video with a NUL"],
+)
+def test_names_that_no_file_can_have_are_refused_in_a_sentence(capsys, words, said_of):
+    assert main(["track", *words]) in (1, 2)
+    said = capsys.readouterr().err
+    assert said_of in said and "went wrong inside" not in said
