@@ -221,8 +221,8 @@ def _refuse_roi_of_several(args: argparse.Namespace) -> None:
 def _open(source: str, fps: float | None) -> FrameSource:
     if fps is not None and not is_folder(source):
         raise ConfigError(
-            f"--fps is for folders of images, and '{shown(source)}' is none: a video or a camera has a "
-            "rate of its own. Leave --fps out."
+            f"--fps is for folders of images, and '{shown(source)}' is none: a video or a camera "
+            "has a rate of its own. Leave --fps out."
         )
     return open_source(source, fps=fps, on_event=show_event)
 
