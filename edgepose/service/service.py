@@ -29,7 +29,7 @@ logger = logging.getLogger("edgepose")
 HEAD_TOKEN = "EDGEPOSE_HEAD_TOKEN"
 #: Seconds between two looks at a stop signal, and between two signs of life without a watchdog.
 _LOOK_S, _SIGN_S = 0.25, 5.0
-#: Seconds for frames that were submitted before the end.
+#: Seconds for frames that were submitted before the end, and for reads that do not return.
 _CLOSE_S = 0.5
 
 
@@ -118,7 +118,9 @@ class Service:
 
 
 def _add(pool: TrackerPool, camera: CameraConfig) -> None:
-    live = LiveSettings(read_timeout_s=camera.read_timeout_s, retry_first=True)
+    live = LiveSettings(
+        read_timeout_s=camera.read_timeout_s, close_timeout_s=_CLOSE_S, retry_first=True
+    )
     try:
         pool.add(open_source(camera.source, live=live), camera.name)
     except SourceError as error:
