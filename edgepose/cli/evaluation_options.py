@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from edgepose.benchmarking.peers import PEERS
+from edgepose.cli.tracking_modes import add_mode_options
 from edgepose.evaluation.data_sets import DATA_SETS, SEVERAL
 from edgepose.evaluation.protocols.candidates import Segment
 from edgepose.utils.arguments import comma_separated
@@ -96,6 +97,7 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,...",
         help="tolerances of PCK (default: 0.2,0.1)",
     )
+    add_mode_options(group)
 
 
 def _segment(text: str) -> Segment:

@@ -83,6 +83,8 @@ def average_table(
 def summary_table(runs: Sequence[Run], headline: str) -> Table:
     """One mean of every measure, how steady and late (in frames) the poses are, what was lost.
 
+    Of trackers also the percentage of frames that the networks processed.
+
     Args:
         runs: one row each; all with the same measures.
         headline: the mean to show, a field of `PckSummary`.
@@ -95,8 +97,12 @@ def summary_table(runs: Sequence[Run], headline: str) -> Table:
         "lag",
         "no pose",
         "lost clips",
+        *(("processed %",) if _counts_processed(runs) else ()),
     )
-    rows = tuple(_summary_row(run, measures, headline) for run in runs)
+    rows = tuple(
+        (*_summary_row(run, measures, headline), *_processed(run)[: _counts_processed(runs)])
+        for run in runs
+    )
     return Table(f"{headline} in %", header, rows)
 
 
@@ -133,6 +139,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "lost_clips": score.lost_clips,
         "jitter_percent_of_torso": _finite(score.jitter),
         "lag_frames": _finite(score.lag_frames),
+        "processed_percent": _finite(run.processed_share),
         "seconds": round(run.seconds, 3),
         "skeleton": score.skeleton.name,
         "pck": _finite(measured),
@@ -165,6 +172,15 @@ def _paper_row(row: PaperRow) -> tuple[str, ...]:
     """A published row. Which mean it printed differs from row to row, so it is none of ours."""
     *columns, mean = (figure(value) for value in row[1:])
     return (f"{row.method} (published)", *columns, "", "", "", "", mean)
+
+
+def _counts_processed(runs: Sequence[Run]) -> bool:
+    return any(run.processed_share is not None for run in runs)
+
+
+def _processed(run: Run) -> tuple[str, ...]:
+    share = run.processed_share
+    return (figure(math.nan if share is None else share),)
 
 
 def _summary_row(run: Run, measures: Sequence[Measure], headline: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from edgepose.cli.evaluation_options import (
     add_protocol_options,
 )
 from edgepose.cli.evaluation_text import evaluation_text, tables_text
+from edgepose.cli.tracking_modes import refuse_modes
 from edgepose.datasets.people_clips import read_people_clips
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.data_sets import (
@@ -31,6 +32,7 @@ from edgepose.evaluation.everyday_report import everyday_as_json, everyday_table
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
 from edgepose.evaluation.protocols.everyday import PhotoPredictor, score_all
+from edgepose.evaluation.protocols.modes import in_mode, mode_label
 from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.evaluation.protocols.several import as_people_tracker
 from edgepose.evaluation.report import as_json, averages_as_json
@@ -64,7 +66,8 @@ def add_parser(subparsers: Any) -> None:
         description="Prints accuracy with 95 % confidence intervals (bootstrap over films or "
         "photos), and of several models the differences with theirs.",
         epilog="Examples: edgepose evaluate ppn-swift --grade A --segment-length body,5,never; "
-        "edgepose evaluate ppn-swift --dataset everyday --peers movenet,rtmpose",
+        "edgepose evaluate ppn-swift --dataset everyday --peers movenet,rtmpose; "
+        "edgepose evaluate ppn-swift --protocol tracker --key-frames auto --key-frames file",
     )
     parser.add_argument(
         "model",
@@ -158,6 +161,7 @@ def _evaluate_several(args: argparse.Namespace) -> dict[str, Any]:
 
 def _refuse_for_people(args: argparse.Namespace, *more: str) -> None:
     """Refuse options that mean something for clips alone."""
+    refuse_modes(args)
     names = ("protocol", "segment_length", "flip", "scales", "alpha", "grade", "full_body", *more)
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
     if given:
@@ -227,7 +231,8 @@ def _require_alike(candidates: Sequence[Sequence[Candidate]]) -> None:
 def _settings(args: argparse.Namespace, model: str) -> dict[str, Any]:
     names = ("backend", "device", "precision", "flip", "scales", "compare", "peers")
     chosen = {name: getattr(args, name) for name in names}
-    return {"model": model, "protocol": _protocol(args), **chosen}
+    modes = [mode_label(mode) for mode in args.modes]
+    return {"model": model, "protocol": _protocol(args), **chosen, "modes": modes}
 
 
 def _protocol(args: argparse.Namespace) -> str:
@@ -249,6 +254,7 @@ def _selection(args: argparse.Namespace) -> Selection:
 
 def _candidates(model: PoseModel, args: argparse.Namespace) -> list[Candidate]:
     if _protocol(args) == "gt-box":
+        refuse_modes(args)
         segments = args.segment_length or DEFAULT_SEGMENTS
         return in_boxes(model, segments, flip=args.flip, scales=args.scales or (1.0,))
     if args.segment_length or args.flip or args.scales:
@@ -256,7 +262,8 @@ def _candidates(model: PoseModel, args: argparse.Namespace) -> list[Candidate]:
             "--segment-length, --flip and --scales belong to --protocol gt-box: "
             "the tracker decides for itself. Leave them out."
         )
-    return [as_tracker(model), as_tracker(model, smoothing=False)]
+    modes = [in_mode(model, mode) for mode in args.modes]
+    return [as_tracker(model), as_tracker(model, smoothing=False), *modes]
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

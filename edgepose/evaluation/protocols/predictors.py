@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,15 @@ class ClipPredictor(Protocol):
 
     def predict(self, clip: Clip) -> FloatArray:
         """Return (T, K, 3): x, y in frame pixels and score; NaN for joints not found."""
+
+
+@runtime_checkable
+class CountsProcessed(Protocol):
+    """A predictor that knows on how many frames its networks ran."""
+
+    @property
+    def processed(self) -> Mapping[str, int]:
+        """How many frames of each clip, by name, the networks processed."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip, scoring_skeleton
-from edgepose.evaluation.protocols.predictors import ClipPredictor
+from edgepose.evaluation.protocols.predictors import ClipPredictor, CountsProcessed
 from edgepose.utils.progress import Progress, show_progress
 
 
@@ -35,6 +35,18 @@ class Run:
     candidate: Candidate
     score: Score
     seconds: float
+
+    @property
+    def processed_share(self) -> float | None:
+        """Percentage of the frames that networks ran on; ``None`` where nobody counts them."""
+        predictor = self.candidate.predictor
+        if not isinstance(predictor, CountsProcessed):
+            return None
+        return (
+            100
+            * sum(predictor.processed[clip.name] for clip in self.score.clips)
+            / self.score.frames
+        )
 
     def only(self, names: Collection[str]) -> Run:
         """The same for some of the clips."""

@@ -8,6 +8,7 @@ import pytest
 from edgepose.cli.commands import evaluate
 from edgepose.cli.main import main
 from edgepose.datasets.clips import Clip
+from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import COCO17, PENN13
@@ -215,3 +216,75 @@ def test_options_of_clips_are_refused_for_several_people(capsys):
     assert main(["evaluate", "--dataset", "several", "--split", "val", "--alpha", "0.1"]) == 2
     error = capsys.readouterr().err
     assert "--split" in error and "--alpha" in error and "several" in error
+
+
+def test_modes_of_the_tracker_are_rows_beside_it_with_what_they_processed(
+    monkeypatch, method, tmp_path, capsys
+):
+    (clip,) = evaluate.select_clips(None)
+    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    clip = replace(
+        clip,
+        frames=lambda: iter([picture.copy()] * 12),  # optical flow needs a texture to follow
+        keypoints=np.stack([clip.keypoints[0]] * 12),
+    )
+    monkeypatch.setattr(evaluate, "select_clips", lambda _: [clip])
+    file = tmp_path / "out.json"
+    modes = ["auto", "max_key_rate=0.5,lag_frames=2", "file,rate=0.4"]
+    words = [word for mode in modes for word in ("--key-frames", mode)]
+    assert main(["evaluate", "--protocol", "tracker", *words, "--json", str(file)]) == 0
+    assert "processed %" in capsys.readouterr().out
+    content = json.loads(file.read_text())
+    tracker, unsmoothed, auto, late, whole_file = content["results"]
+    assert tracker["processed_percent"] == unsmoothed["processed_percent"] == 100
+    assert auto["method"] == "fake key frames"
+    assert late["method"] == "fake key frames max_key_rate=0.5,lag_frames=2"
+    assert whole_file["method"] == "fake key frames of a file rate=0.4"
+    assert auto["processed_percent"] < 100 and whole_file["processed_percent"] < 100
+    assert all(row["pck"]["PCK-torso@0.2"]["micro"] == 100 for row in (auto, late, whole_file))
+    assert content["modes"][2] == "key frames of a file rate=0.4"
+    compared = [row["method"] for row in content["uncertainty"]["differences"]]
+    assert compared[-1] == whole_file["method"]
+
+
+def test_refinement_is_evaluated_as_a_mode(monkeypatch, method, capsys):
+    asked = []
+    monkeypatch.setattr(
+        evaluate, "in_mode", lambda model, mode: asked.append(mode) or evaluate.as_tracker(model)
+    )
+    words = [
+        "--protocol",
+        "tracker",
+        "--refine",
+        "thin-slicing",
+        "--refine",
+        "thin-slicing,lag_frames=4",
+    ]
+    assert main(["evaluate", "fake", *words]) == 0
+    assert asked == [ThinSlicing(), ThinSlicing(lag_frames=4)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--key-frames", "often"],
+        ["--key-frames", "max_key_rate=2"],
+        ["--key-frames", "lag_frames=x"],
+        ["--key-frames", "file,rate=0"],
+        ["--key-frames", "file,tolerance=0.1"],
+        ["--refine", "median"],
+        ["--refine", "thin-slicing,lag_frames=-1"],
+    ],
+)
+def test_modes_that_cannot_be_read_are_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "fake", "--protocol", "tracker", *words])
+    assert stopped.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--dataset", "several"], ["--dataset", "everyday"]])
+def test_modes_are_refused_where_no_tracker_is_evaluated(method, capsys, words):
+    assert main(["evaluate", "fake", "--key-frames", "auto", *words]) == 2
+    assert "--protocol tracker" in capsys.readouterr().err
+    assert not method.calls
