@@ -334,6 +334,54 @@ def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_
         process.communicate()
 
 
+def test_serve_starts_a_crashed_triton_again_and_leaves_no_shared_memory(
+    environment, light, tmp_path
+):
+    ports = [str(free_port()) for _ in range(3)]
+    command = [
+        sys.executable, "-P", "-m", "edgepose", "serve", str(light.path),
+        "--port", ports[0], "--http-port", ports[1], "--metrics-port", ports[2],
+    ]  # fmt: skip
+    variables = {**os.environ, "EDGEPOSE_TRITON": str(environment.folder)}
+    errors = tmp_path / "errors.txt"
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=variables
+        )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (child,) = (int(n) for n in children_of(process.pid))
+        os.kill(child, signal.SIGSEGV)
+        wait_for(lambda: is_ready(ports[1]) and children_of(process.pid) != [str(child)])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert "is started again in" in errors.read_text()
+    assert not list(Path("/dev/shm").glob("edgepose-triton-*"))
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def is_ready(port: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + LONGEST_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_what_poses_do_not_need_is_refused_to_everybody(start, light):
     server = start(light)
     client = triton.InferenceServerClient(address(server).removeprefix("grpc://"))

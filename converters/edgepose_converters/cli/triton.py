@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from edgepose_converters.triton.config import ServingOptions
 from edgepose_converters.triton.environment import TritonEnvironment, default_folder
 from edgepose_converters.triton.repository import BUILD, write_repository
 from edgepose_converters.triton.server import LOOPBACK, Endpoints, TritonServer
+from edgepose_converters.triton.supervision import keep_running
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.errors import ConfigError
 
@@ -93,24 +95,20 @@ def _announce(models: list[str], endpoints: Endpoints, *, tls: bool) -> None:
 
 
 def _run(server: TritonServer, announce: Callable[[], None]) -> int:
-    """Wait until Triton ends by itself, or a signal ends it.
+    """Keep Triton running until a signal ends it, or it crashes again and again.
 
     It is announced when signals are taken care of: whoever reads that may send one at once.
     """
-    stopped = False
+    stopped = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
+        stopped.set()
         server.send(signal.SIGTERM)
 
     before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         announce()
-        code = server.wait()
+        return 0 if keep_running(server, stopped) else 1
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-    if not stopped:
-        sys.stderr.write(f"edgepose: Triton ended with the exit code {code}.\n")
-    return 0 if stopped else 1

@@ -34,6 +34,8 @@ _EXIT_S = 15.0
 
 #: Services of Triton by which others change its log, read what was asked, or map its memory.
 REFUSED = "shared-memory,trace,logging,statistics"
+#: Where Linux keeps shared memory; Triton's Python backend has 1 MB of it per model and more.
+SHARED_MEMORY = Path("/dev/shm")
 #: Reached from this machine only.
 LOOPBACK = "127.0.0.1"
 
@@ -97,6 +99,7 @@ class TritonServer(Closable):
         self._environment = environment
         self._folder = tempfile.TemporaryDirectory(prefix="edgepose-triton-")
         self._log = log or Path(self._folder.name) / "log.txt"
+        self._region = f"edgepose-triton-{secrets.token_hex(8)}"
         self._command = [
             str(_home(environment) / "bin" / "tritonserver"),
             f"--model-repository={repository}",
@@ -111,6 +114,8 @@ class TritonServer(Closable):
             f"--http-port={endpoints.http}",
             f"--metrics-port={endpoints.metrics}",
             f"--exit-timeout-secs={int(_EXIT_S) - 5}",
+            # A name of its own, so that what a crash leaves can be told from others' memory.
+            f"--backend-config=python,shm-region-prefix-name={self._region}",
             *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -167,7 +172,8 @@ class TritonServer(Closable):
     def send(self, what: signal.Signals) -> None:
         """Send a signal to the server and its helpers."""
         if self._process is not None:
-            os.killpg(self._process.pid, what)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self._process.pid, what)
 
     def stop(self) -> None:
         """Let it finish its requests, then end it."""
@@ -178,13 +184,15 @@ class TritonServer(Closable):
         self.kill()
 
     def kill(self) -> None:
-        """End it and its helpers at once."""
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        """End it and its helpers at once, and remove the shared memory that they leave."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        for region in SHARED_MEMORY.glob(f"{self._region}*"):
+            with suppress(OSError):
+                region.unlink()
 
     def close(self) -> None:
         """Stop, and remove what it needed."""

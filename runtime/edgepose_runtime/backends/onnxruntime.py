@@ -121,7 +121,7 @@ def _package() -> Any:
     except ImportError as error:
         raise BackendUnavailableError(
             "The backend onnxruntime needs the package onnxruntime; install it with "
-            "'pip install edgepose[onnxruntime]'."
+            "'pip install \"edgepose[onnxruntime]\"'."
         ) from error
     return onnxruntime
 

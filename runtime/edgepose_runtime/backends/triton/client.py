@@ -224,5 +224,5 @@ def _package() -> _Package:
     except ImportError as error:
         raise BackendUnavailableError(
             "The backend triton needs the package tritonclient; install it with "
-            "'pip install edgepose[server]'."
+            "'pip install \"edgepose[server]\"'."
         ) from error
