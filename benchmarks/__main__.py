@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     absence,
     accuracy,
+    archive,
     attack,
     drift,
     hpim,
@@ -28,6 +29,7 @@ from edgepose_runtime.errors import EdgePoseError
 
 PARTS = {
     "accuracy": accuracy.main,
+    "archive": archive.main,
     "soak": soak.main,
     "startup": startup.main,
     "preview": preview.main,

@@ -38,6 +38,9 @@ EXTRAS = [
     "scipy",
     "tritonclient",
     "tomli",
+    "pyarrow",
+    "ray",
+    "supervision",
 ]
 #: First lines of a program that cannot import any of them.
 WITHOUT_EXTRAS = f"import sys\nsys.modules.update(dict.fromkeys({EXTRAS!r}))\n"

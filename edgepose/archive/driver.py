@@ -16,8 +16,6 @@ from edgepose_runtime.checks import is_finite_number, require_whole
 from edgepose_runtime.errors import ConfigError, InferenceError, OutputError
 
 _POLL_S = 0.25
-#: Loading a model compiles it the first time.
-_LOADING_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,8 @@ class ArchiveRun:
 
     def _take(self, event: Event) -> None:
         state = self.workers[event.worker]
-        state.heard = time.monotonic()
+        if event.kind is not EventKind.PROGRESS or event.frames:
+            state.heard = time.monotonic()
         if event.kind is EventKind.READY:
             state.ready = True
         elif event.kind is EventKind.PROGRESS:
@@ -199,8 +198,8 @@ class ArchiveRun:
 
     def _why_hanging(self, state: WorkerState, now: float) -> str:
         limits = self._limits
-        if not state.ready and now - state.heard > _LOADING_S:
-            return f"Loading the model took more than {_LOADING_S:g} s."
+        if not state.ready and now - state.heard > self._engine.loading_s:
+            return f"Loading the model took more than {self._engine.loading_s:g} s."
         if state.unit is None:
             return ""
         if now - state.began > limits.unit_timeout_s:

@@ -79,7 +79,9 @@ def run_archive(
         todo = _left(folder, units, done, retry_failed=job.retry_failed)
         joiner = RangeJoiner(folder, units, single=job.tracking.several is None)
         metadata = {name: description[name] for name in _METADATA}
-        engine = make_engine(WorkerSettings(job.out, job.tracking, job.cut.overlap, metadata))
+        engine = make_engine(
+            WorkerSettings(job.out.resolve(), job.tracking, job.cut.overlap, metadata)
+        )
         progress = _ProgressFile(folder, observe)
         run = ArchiveRun(
             *(folder, todo, engine, workers, joiner, job.limits, RunReport()),

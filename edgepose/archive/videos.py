@@ -51,12 +51,12 @@ def find_videos(source: str) -> list[Video]:
     Raises:
         SourceError: there is nothing there, or it holds no video.
     """
-    path = Path(source)
+    path = Path(source).absolute()  # workers may be in another folder
     if exists(path):
         found = _in_folder(path) if path.is_dir() else _in_file(path)
     else:
         names = glob.glob(source, recursive=True)  # noqa: PTH207 - absolute patterns, too
-        found = [Video(Path(name).as_posix(), name) for name in names]
+        found = [Video(Path(name).as_posix(), str(Path(name).absolute())) for name in names]
         found = [video for video in found if Path(video.path).is_file()]
     if not found:
         raise SourceError(

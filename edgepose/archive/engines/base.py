@@ -51,7 +51,13 @@ class Event:
 
 
 class Engine(Protocol):
-    """Workers, each with a model of its own."""
+    """Workers, each with a model of its own.
+
+    Attributes:
+        loading_s: a worker that is not ready after so many seconds is given up.
+    """
+
+    loading_s: float
 
     def start(self, worker: int) -> None:
         """Start a worker, also in the place of one that ended."""

@@ -30,6 +30,9 @@ class LocalEngine:
         settings: for the workers.
     """
 
+    #: Loading a model compiles it the first time.
+    loading_s = 600.0
+
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._context = multiprocessing.get_context("spawn")

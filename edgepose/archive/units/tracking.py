@@ -19,6 +19,7 @@ from edgepose.archive.units.ranges import VideoRange
 from edgepose.inference.model import load
 from edgepose.offline.tracker import KeyFrameTracking
 from edgepose.offline.windows import WINDOW
+from edgepose.pose_files.schema import require_pyarrow
 from edgepose.results import PoseResult
 from edgepose.sinks.parquet import ParquetSink
 from edgepose.tracker import PoseTracker
@@ -58,6 +59,7 @@ class UnitTracker:
     """
 
     def __init__(self, settings: TrackSettings, overlap: int, metadata: Mapping[str, Any]) -> None:
+        require_pyarrow()  # now, so that no unit waits for the import
         # A core for each worker: what decodes and resizes must not take the others'.
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1")
         cv2.setNumThreads(1)

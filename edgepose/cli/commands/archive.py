@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ from edgepose.utils.signals import StopSignals
 from edgepose_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edgepose.archive.engines.base import Engine
+    from edgepose.archive.engines.worker import WorkerSettings
     from edgepose.archive.run import ArchiveJob
 
 _STOPPING = "\nStopping; units that are not finished will be tracked by the next run.\n"
@@ -51,7 +55,18 @@ def add_parser(subparsers: Any) -> None:
 
 def _add_run_options(group: Any) -> None:
     group.add_argument(
-        "--workers", type=whole_number(1), metavar="N", help="processes (default: one per core)"
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine, or a Ray cluster (default: local)",
+    )
+    group.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="with --engine ray: the cluster, such as auto (default: one on this machine)",
+    )
+    group.add_argument(
+        "--workers", type=whole_number(1), metavar="N", help="how many (default: one per core)"
     )
     group.add_argument(
         "--tries", type=whole_number(1), default=3, metavar="N", help="per unit (default: 3)"
@@ -112,19 +127,32 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, job: ArchiveJob) -> int:
-    from edgepose.archive.engines.local import LocalEngine
     from edgepose.archive.run import run_archive
 
-    workers = args.workers or usable_cores()
+    make_engine, workers = _engine(args)
     with StopSignals(_STOPPING) as stop, archive_display() as observe:
         report = run_archive(
-            job, LocalEngine, workers, should_stop=lambda: stop.stopped, observe=observe
+            job, make_engine, workers, should_stop=lambda: stop.stopped, observe=observe
         )
     sys.stdout.write(report_text(report, workers))
     if stop.stopped:
         return stop.exit_code(is_live=False)
     failed = _show_failures(job.out)
     return SOME_FAILED if failed else 0
+
+
+def _engine(args: argparse.Namespace) -> tuple[Callable[[WorkerSettings], Engine], int]:
+    """Return what makes the workers, and how many of them."""
+    if args.engine == "ray":
+        from edgepose.archive.engines.ray import RayEngine, cluster_cpus
+
+        workers = args.workers or cluster_cpus(args.address)
+        return partial(RayEngine, address=args.address), workers
+    if args.address is not None:
+        raise ConfigError("--address is that of a Ray cluster; give --engine ray with it.")
+    from edgepose.archive.engines.local import LocalEngine
+
+    return LocalEngine, args.workers or usable_cores()
 
 
 def _job(args: argparse.Namespace) -> ArchiveJob:

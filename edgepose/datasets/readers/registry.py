@@ -15,7 +15,12 @@ from edgepose.datasets.readers.jhmdb import read_jhmdb_people
 from edgepose.datasets.readers.mpii import read_mpii
 from edgepose.datasets.readers.penn import read_penn_clips
 from edgepose.datasets.readers.published_jhmdb import read_full_jhmdb_clips, read_sub_jhmdb_clips
-from edgepose.datasets.readers.stills import read_backgrounds, read_lspet, read_people
+from edgepose.datasets.readers.stills import (
+    read_backgrounds,
+    read_lspet,
+    read_people,
+    read_pseudo_labels,
+)
 from edgepose.datasets.records import PersonClip, PersonImage, decode_picture
 from edgepose.datasets.sampling.sampler import Source
 from edgepose_runtime.errors import ConfigError, DataError
@@ -62,6 +67,10 @@ def _people(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
     return read_people(folder, options.skeleton, options.on_broken)
 
 
+def _pseudo_labels(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
+    return read_pseudo_labels(folder, options.skeleton, options.on_broken)
+
+
 def _backgrounds(folder: Path, options: ReadOptions) -> Iterable[PersonImage]:
     return read_backgrounds(folder, options.skeleton, options.on_broken)
 
@@ -102,6 +111,7 @@ KINDS = {
     "lspet": Kind(_lspet),
     "people": Kind(_people),
     "backgrounds": Kind(_backgrounds),
+    "pseudo-labels": Kind(_pseudo_labels),
     "mpii": Kind(_mpii),
     "coco": Kind(_coco),
     "jhmdb": Kind(_jhmdb),

@@ -16,7 +16,9 @@ from edgepose.datasets.readers.archives import open_archive, read_member
 from edgepose.datasets.readers.damaged_files import OnBroken, read_each, refuse
 from edgepose.datasets.readers.tables import load_table
 from edgepose.datasets.records import Keypoints, PersonImage
-from edgepose_runtime.errors import DataError
+from edgepose.export.files import file_stem
+from edgepose.pose_files.reader import read_poses
+from edgepose_runtime.errors import BackendUnavailableError, DataError, PoseFileError
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import HALPE26, LSP14, Skeleton
 
@@ -69,6 +71,36 @@ def read_people(
     sure = (labels[:, _limbs(skeleton), 2] > 0).sum(axis=1) >= LEAST_LIMB_JOINTS
     labels = labels[sure]
     yield from _read_zip(root / "images.zip", table["names"][sure].tolist(), labels, on_broken)
+
+
+def read_pseudo_labels(
+    root: Path, skeleton: Skeleton, on_broken: OnBroken = refuse
+) -> Iterator[PersonImage]:
+    """Read poses on which two models agree, as ``edgepose export --to pseudo-labels`` writes them.
+
+    Args:
+        root: the folder with ``labels.parquet`` and a folder of pictures for each video.
+        skeleton: what the joints are converted to.
+        on_broken: is given a `DataError` for each pose whose picture is missing, which is left out.
+
+    Raises:
+        DataError: the file of labels is missing or damaged.
+    """
+    try:
+        table = read_poses(root / "labels.parquet")
+    except (PoseFileError, BackendUnavailableError) as error:
+        raise DataError(str(error)) from error
+    joints = weights_from_scores(convert_keypoints(table.keypoints, table.skeleton, skeleton))
+    stems = [file_stem(name) for name in table.videos]
+
+    def read(row: int) -> PersonImage:
+        path = root / stems[table.video[row]] / f"{table.frame[row]:06d}.jpg"
+        if not path.is_file():
+            raise DataError(f"The picture '{path}' is missing.")
+        name = f"person {table.person_id[row]} in '{path}'"
+        return PersonImage(name, path, joints[row])
+
+    return read_each(range(len(table)), read, on_broken)
 
 
 def read_backgrounds(

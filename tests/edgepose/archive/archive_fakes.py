@@ -24,6 +24,7 @@ from edgepose.archive.engines.worker import WorkerSettings, run_unit
 from edgepose.archive.plan import Unit
 from edgepose.archive.run import ArchiveJob, run_archive
 from edgepose.archive.units.tracking import UnitSummary
+from edgepose.pose_files.schema import require_pyarrow
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.sinks.parquet import ParquetSink
 from edgepose.testing import standing_person
@@ -48,6 +49,7 @@ class FakeSettings(WorkerSettings):
 
 class FakeTracker:
     def __init__(self, settings: FakeSettings) -> None:
+        require_pyarrow()  # now, so that no unit waits for the import
         self._settings = settings
 
     def track(self, unit: Unit, out: Path, heartbeat) -> UnitSummary:
@@ -79,6 +81,8 @@ class FakeTracker:
 
 class InlineEngine:
     """Workers without processes: a unit is done when it is assigned."""
+
+    loading_s = 600.0
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings, self._tracker = settings, settings.tracker()

@@ -1,9 +1,11 @@
 """Runs with fake workers: what is done, what is refused, what failed."""
 
 import pytest
-from archive_fakes import archive, expected_rows
+from archive_fakes import InlineEngine, archive, expected_rows
 
 import edgepose
+from edgepose.archive.driver import Limits
+from edgepose.archive.engines.base import Event, EventKind
 from edgepose.archive.folder import ArchiveFolder
 from edgepose.archive.report import read_status
 from edgepose.archive.settings import TrackSettings
@@ -87,6 +89,23 @@ class TestFailures:
         archive(source, out)
         assert archive(source, out).failed == 0
         assert archive(source, out, retry_failed=True).failed == 1
+
+
+class Hanging(InlineEngine):
+    """Workers that say again and again that they have read no frame."""
+
+    def assign(self, worker, unit):  # noqa: ARG002 - the engine's signature
+        self._worker = worker
+
+    def poll(self, timeout_s):
+        found = super().poll(timeout_s)
+        return found or [Event(self._worker, EventKind.PROGRESS, frames=0)]
+
+
+def test_who_reports_no_frames_hangs(videos, tmp_path):
+    limits = Limits(tries=1, stall_timeout_s=0.05)
+    report = archive(videos(a="walk 9"), tmp_path / "out", workers=1, engine=Hanging, limits=limits)
+    assert (report.units, report.failed) == (0, 1)
 
 
 def test_a_stopped_run_is_gone_on_with(videos, tmp_path, rows_of):

@@ -17,7 +17,7 @@ def load(kind, root, skeleton=PENN13, **options):
 def test_every_set_has_a_kind():
     assert set(KINDS) == {
         *("lspet", "people", "backgrounds", "mpii", "coco", "jhmdb", "penn"),
-        *("sub-jhmdb", "full-jhmdb"),
+        *("sub-jhmdb", "full-jhmdb", "pseudo-labels"),
     }
 
 

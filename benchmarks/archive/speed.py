@@ -1,0 +1,74 @@
+"""Workers against one worker, and one worker against a loop in one process."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from edgepose.archive.driver import ArchiveRun
+from edgepose.archive.engines.local import LocalEngine
+from edgepose.archive.run import ArchiveJob, run_archive
+
+CLIP = Path(__file__).parents[2] / "samples" / "clips" / "balance.mp4"
+_LOOP = """
+import os, sys, time
+from pathlib import Path
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "threads;1"
+import cv2, edgepose
+cv2.setNumThreads(1)
+with edgepose.load(num_threads=1) as model:
+    with edgepose.PoseTracker(model) as tracker:
+        tracker.warmup()
+    began, frames = time.perf_counter(), 0
+    for path in sorted(Path(sys.argv[1]).iterdir()):
+        name = sys.argv[2] + "/" + path.name + ".jsonl"
+        sink = edgepose.sinks.JsonlSink(
+            name, skeleton=model.skeleton, model=model.name, source=str(path)
+        )
+        with edgepose.PoseTracker(model) as tracker, sink:
+            for frame in edgepose.open_source(path):
+                sink.write(tracker.track(frame.image, timestamp_ms=frame.timestamp_ms))
+                frames += 1
+    print(frames / (time.perf_counter() - began))
+"""
+
+
+def compare_speed(args: argparse.Namespace, folder: Path) -> list[str]:
+    """Return frames per second, loading of models left out, and the ratios."""
+    films = folder / "films"
+    films.mkdir()
+    for number in range(args.videos):
+        shutil.copy(CLIP, films / f"{number:04d}.mp4")
+    loop = one = several = 0.0
+    for number in range(args.rounds):  # in turns, so that a slow spell hits all
+        loop = max(loop, _loop(films, folder))
+        one = max(one, _archive(films, folder / f"one-{number}", 1))
+        several = max(several, _archive(films, folder / f"more-{number}", args.workers))
+    return [
+        f"Loop in one process: {loop:.1f} frames/s. One worker: {one:.1f}; "
+        f"{args.workers} workers: {several:.1f}.",
+        f"Overhead of one worker: {100 * (loop / one - 1):+.1f} %. "
+        f"{args.workers} workers are {several / one:.2f} times as fast as one.",
+    ]
+
+
+def _loop(films: Path, out: Path) -> float:
+    command = [sys.executable, "-c", _LOOP, str(films), str(out)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _archive(films: Path, out: Path, workers: int) -> float:
+    ready: list[float] = []
+
+    def watch(run: ArchiveRun) -> None:
+        if not ready and all(state.ready for state in run.workers):
+            ready.append(time.monotonic())
+            ready.append(run.report.frames + sum(state.frames for state in run.workers))
+
+    report = run_archive(ArchiveJob(str(films), out), LocalEngine, workers, observe=watch)
+    began, before = ready
+    return (report.frames - before) / (time.monotonic() - began)

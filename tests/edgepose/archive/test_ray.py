@@ -1,0 +1,83 @@
+"""The same rows on a Ray cluster, also when a node of it is killed."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+from archive_fakes import archive, expected_rows
+
+from edgepose.archive.driver import Limits
+
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else Ray writes a token to the home folder
+ray = pytest.importorskip("ray", reason="needs Ray: pip install edgepose[ray]")
+from edgepose.archive.engines.ray import RayEngine  # noqa: E402
+from edgepose_runtime.errors import ConfigError  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+#: Where workers find the fakes.
+PATHS = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+OPTIONS = {"runtime_env": {"env_vars": {"PYTHONPATH": PATHS}}, "log_to_driver": False}
+
+
+@pytest.fixture
+def local_cluster():
+    ray.init(num_cpus=2, include_dashboard=False, **OPTIONS)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def three_nodes():
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    others = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(address=cluster.address, **OPTIONS)
+    yield cluster, others
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_rows_and_failures_are_those_of_this_machine(local_cluster, videos, tmp_path, rows_of):
+    source = videos(a="walk 12", b="broken", c="crash 20", d="walk 30")
+    report = archive(source, tmp_path / "out", engine=RayEngine)
+    assert (report.units, report.failed) == (3, 1)
+    assert rows_of(tmp_path / "out") == expected_rows(source)
+
+
+def test_a_video_that_hangs_ends_with_its_actor(local_cluster, videos, tmp_path, rows_of):
+    source, out = videos(a="hang", b="walk 10"), tmp_path / "out"
+    limits = Limits(tries=1, stall_timeout_s=10.0)
+    report = archive(source, out, workers=1, engine=RayEngine, limits=limits)
+    assert (report.units, report.failed) == (1, 1)
+    assert rows_of(out) == [row for row in expected_rows(source) if row[0] == "b.mp4"]
+
+
+def test_a_killed_node_costs_its_running_units_only(three_nodes, videos, tmp_path, rows_of):
+    cluster, others = three_nodes
+    source = videos(**{f"v{number}": "walk 40" for number in range(9)})
+
+    def kill_a_node(run):
+        if len(others) == 2 and run.report.units >= 2 and all(state.ready for state in run.workers):
+            cluster.remove_node(others.pop(), allow_graceful=False)
+
+    report = archive(
+        source, tmp_path / "out", workers=3, frame_s=0.05, engine=RayEngine, observe=kill_a_node
+    )
+    assert len(others) == 1
+    assert (report.units, report.failed) == (9, 0)
+    assert rows_of(tmp_path / "out") == expected_rows(source)
+
+
+def test_an_address_without_a_cluster_is_refused(videos, tmp_path, monkeypatch):
+    def refuse(**_):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    engine = partial(RayEngine, address="127.0.0.1:1")
+    with pytest.raises(
+        ConfigError, match=r"There is no Ray cluster at '127\.0\.0\.1:1': Could not"
+    ):
+        archive(videos(a="walk 2"), tmp_path / "out", engine=engine)
