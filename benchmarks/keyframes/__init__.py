@@ -23,9 +23,9 @@ from benchmarks.keyframes.selection import (
     even_steps,
     even_times,
     robustness_table,
-    selection_table,
     uniform,
 )
+from benchmarks.keyframes.table import selection_table
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load

@@ -1,15 +1,14 @@
-"""Which key frames are best, how many it takes, and what happens when frames are degraded."""
+"""How good key frames are that are chosen in one way or another, also of degraded frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
-from edgepose.evaluation.metrics.pck import pck_counts, torso_lengths
+from edgepose.evaluation.metrics.pck import PckCounts, pck_counts, torso_lengths
 from edgepose.offline.selection import ChangeSelector, frames_at_even_steps, uniform_selection
 from edgepose_runtime.interpolation.interpolator import PoseInterpolator
 from edgepose_runtime.poses.conversion import convert_keypoints
@@ -17,9 +16,9 @@ from edgepose_runtime.poses.skeletons import Skeleton
 
 #: PCK-torso at this share of the torso, over the twelve limb joints.
 ALPHA = 0.2
-#: Key frames per 40 frames that are compared, and how many random choices.
+#: Key frames per 40 frames that are compared, and how many random choices of each clip.
 COUNTS = (2, 3, 4, 6, 8, 10, 13, 16, 20, 26, 32)
-RANDOM_COUNTS, TRIALS = (6, 10), 100
+TRIALS = 100
 LENGTH = 40
 #: Key frames per 40 frames where some of them are degraded, and the parts that are.
 ROBUST_COUNT, DEGRADED = 16, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -45,12 +44,16 @@ class SelectionScorer:
 
     def pck(self, poses: Poses) -> float:
         """Return PCK-torso@0.2 over the twelve limb joints in percent."""
-        counts = [
-            pck_counts(
-                pose, truth, truth[..., 2] > 0, torso_lengths(truth, pose, self.skeleton), ALPHA
-            )
-            for pose, truth in zip(poses, self._truth, strict=True)
-        ]
+        return self.pooled([self.counts(index, pose) for index, pose in enumerate(poses)])
+
+    def counts(self, index: int, poses: Floats) -> PckCounts:
+        """Return hits and scored joints of the poses (T, K, 3) of one clip."""
+        truth = self._truth[index]
+        torso = torso_lengths(truth, poses, self.skeleton)
+        return pck_counts(poses, truth, truth[..., 2] > 0, torso, ALPHA)
+
+    def pooled(self, counts: Sequence[PckCounts]) -> float:
+        """Return the PCK in percent of several clips."""
         return sum(counts[1:], start=counts[0]).summary(self.skeleton).limbs12
 
     def path(self, poses: Floats, keys: Sequence[int]) -> Floats:
@@ -60,14 +63,15 @@ class SelectionScorer:
         scores = np.ones((*places.shape[:2], 1), np.float32)
         return np.concatenate([places, scores], axis=-1)
 
-    def by_keys(self, choose: Choose, count: int) -> float:
-        """Return the PCK of a way to choose so many key frames of 40."""
-        return self.pck(
-            [
-                self.path(clip.poses[CLEAN], choose(clip, scaled(count, len(clip.clip))))
-                for clip in self.clips
-            ]
-        )
+    def by_keys(self, choose: Choose, count: int) -> list[PckCounts]:
+        """Return, clip by clip, how good a way is to choose so many key frames of 40."""
+        return [self.of_clip(index, choose, count) for index in range(len(self.clips))]
+
+    def of_clip(self, index: int, choose: Choose, count: int) -> PckCounts:
+        """Return the same of one clip."""
+        clip = self.clips[index]
+        keys = choose(clip, scaled(count, len(clip.clip)))
+        return self.counts(index, self.path(clip.poses[CLEAN], keys))
 
 
 def scaled(count: int, frames: int) -> int:
@@ -91,26 +95,6 @@ def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
 
 
 CHANGE_SELECTOR = ChangeSelector()
-
-
-def selection_table(scorer: SelectionScorer, ways: dict[str, Choose]) -> dict[str, Any]:
-    """Return the PCK of every way at every count, and of random frames (Table 2)."""
-    every = scorer.pck([clip.poses[CLEAN] for clip in scorer.clips])
-    table: dict[str, Any] = {
-        name: {count: scorer.by_keys(choose, count) for count in COUNTS}
-        for name, choose in ways.items()
-    }
-    table["random, best of 100"] = {}
-    table["random, mean"] = {}
-    for count in RANDOM_COUNTS:
-        trials = [scorer.by_keys(_random(seed), count) for seed in range(TRIALS)]
-        table["random, best of 100"][count] = max(trials)
-        table["random, mean"][count] = float(np.mean(trials))
-    return {
-        "every_frame": every,
-        "pck": table,
-        "rate_for_1_point": {name: _rate(table[name], every) for name in ways},
-    }
 
 
 def robustness_table(scorer: SelectionScorer) -> dict[str, dict[str, list[float]]]:
@@ -147,19 +131,3 @@ def _by_degraded_keys(scorer: SelectionScorer, kind: str, part: float) -> list[F
 
 def _chosen(random: np.random.Generator, frames: int, part: float) -> NDArray[np.bool_]:
     return np.isin(np.arange(frames), random.permutation(frames)[: round(part * frames)])
-
-
-def _random(seed: int) -> Choose:
-    random = np.random.default_rng(seed)
-
-    def choose(clip: FrameWisePoses, count: int) -> list[int]:
-        frames = len(clip.clip)
-        return sorted(random.choice(frames, min(count, frames), replace=False).tolist())
-
-    return choose
-
-
-def _rate(by_count: dict[int, float], every: float) -> float | None:
-    """Return the key rate, in percent, from which on no more than a point is lost."""
-    enough = [count for count in COUNTS if by_count[count] >= every - 1]
-    return 100 * min(enough) / LENGTH if enough else None

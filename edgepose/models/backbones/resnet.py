@@ -39,6 +39,7 @@ class ResNet(nn.Module):
 
     def __init__(self, depth: int, stride_in_1x1: bool = False) -> None:
         super().__init__()
+        self.depth, self.stride_in_1x1 = depth, stride_in_1x1
         block = _block(depth, stride_in_1x1)
         self._channels = _WIDTHS[0]
         self.conv1 = convolution(3, self._channels, 7, 2)

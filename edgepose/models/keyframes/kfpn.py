@@ -30,7 +30,8 @@ class KfpnConfig:
         rho: weight of the ridge in Eq. 16.
         sparsity: weight of the number of key frames.
         recovery: weight of the residual.
-        power: 1 for the norm of that, as in the released code; 2 for its square, as in the paper.
+        power: 2 for the squared norm of that, Eq. 16 as the paper has it; 1 for the norm, as in the
+            released code.
         fixed_scale: Y counts in the loss as it is around its mean, at unit mean square and without
             gradients, so that the loss cannot fall by shrinking Y. Published is without that.
         alpha: steepness of the selection when it is used; see `alpha_of_epoch` for training.

@@ -55,16 +55,21 @@ class SelectorConfig:
 
     Attributes:
         name: of the recipe.
-        kind: ``"kfpn"``, the published network on a frozen ResNet-50, trained by Eq. 16 on its
+        kind: ``"kfpn"``, the published network on a frozen ResNet, trained by Eq. 16 on its
             features; ``"kfpn-edge"``, rates of key frames from the body network's own trunk at 96
             pixels, trained by Eq. 16 on the body's poses in the annotated boxes.
-        start: file of the frozen network: ``backbone``, a ResNet-50 of ImageNet, or ``body``, a
+        start: file of the frozen network: ``backbone``, a ResNet of ImageNet, or ``body``, a
             checkpoint of the body network.
         selector: how the selector is trained. The edge form takes ``epochs``, ``rate``, ``decay``
             and ``seed`` of it.
         online: how the discriminator is trained.
         network: what the published network is made of, and what it minimises.
         model: bundle with that body, whose poses the edge form learns from.
+        depth: layers of the published form's ResNet: 18, 34, 50 or 101. ``network.channels`` is 512
+            for the first two, else 2048.
+        stride_in_1x1: where the weights of a ResNet-50 or 101 have their stride: in the 1x1
+            convolutions, as those of Caffe and Keras, or in the 3x3, as torchvision's. The file
+            does not tell, and features are wrong with the other form.
         limit_clips: train on at most so many clips, at even distances; ``None`` for all.
         features: folder that keeps the frozen network's features; empty for one in the run's own.
     """
@@ -76,6 +81,8 @@ class SelectorConfig:
     online: SelectionTraining
     network: KfpnConfig = field(default_factory=KfpnConfig)
     model: str = "ppn-swift"
+    depth: int = 50
+    stride_in_1x1: bool = False
     limit_clips: int | None = None
     features: str = ""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.models.backbones.mobilenet import SameConv2d
+from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig, key_frames
 from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
 from edgepose.models.keyframes.rates import KeyRateNetwork
@@ -90,6 +91,7 @@ def save_selectors(path: Path, selectors: Selectors, backbone: Path | None = Non
     if isinstance(selectors.network, KFPN):
         content["config"] = dataclasses.asdict(selectors.network.config)
         content["backbone"] = str(backbone)
+        content |= _resnet_form(selectors.backbone.module)
     else:
         content |= _trunk_content(selectors.backbone.module)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,10 +119,18 @@ def load_selectors(path: Path) -> Selectors:
 
 def _backbone_in(content: dict[str, Any]) -> Backbone:
     if "backbone" in content:
-        return resnet_of(Path(content["backbone"]))
+        # Before these were kept there was one form.
+        form = content.get("depth", 50), content.get("stride_in_1x1", False)
+        return resnet_of(Path(content["backbone"]), *form)
     trunk = new_trunk(content["pad_after"])
     trunk.load_state_dict(content["trunk"])
     return trunk_backbone(trunk.eval())
+
+
+def _resnet_form(module: nn.Module) -> dict[str, Any]:
+    if not isinstance(module, ResNet):
+        raise ConfigError(f"The published K-FPN needs a ResNet; got {type(module).__name__}.")
+    return {"depth": module.depth, "stride_in_1x1": module.stride_in_1x1}
 
 
 def _trunk_content(trunk: nn.Module) -> dict[str, Any]:

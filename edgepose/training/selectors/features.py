@@ -60,8 +60,9 @@ class Backbone:
         return np.concatenate(found).astype(np.float32)
 
     def digest(self) -> str:
-        """Return a text that differs for other weights or crops."""
-        content = hashlib.sha256(f"{self.size} {self.share}".encode())
+        """Return a text that differs for other weights, strides or crops."""
+        strides = [each.stride for each in self.module.modules() if isinstance(each, nn.Conv2d)]
+        content = hashlib.sha256(f"{self.size} {self.share} {strides}".encode())
         for name, value in self.module.state_dict().items():
             content.update(name.encode() + value.numpy().tobytes())
         return content.hexdigest()
@@ -92,13 +93,19 @@ def trunk_backbone(trunk: nn.Module) -> Backbone:
     return Backbone(trunk, lambda pictures: trunk(pictures).numpy(), TRUNK_SIZE)
 
 
-def resnet_of(path: Path, depth: int = 50) -> Backbone:
+def resnet_of(path: Path, depth: int = 50, stride_in_1x1: bool = False) -> Backbone:
     """Return a ResNet with the weights of a classifier, as published.
+
+    Args:
+        path: the file.
+        depth: see :class:`ResNet`, like ``stride_in_1x1``.
+        stride_in_1x1: where the weights have their stride, which the file does not tell.
 
     Raises:
         CheckpointError: the file is no checkpoint, or another network's.
+        ConfigError: there is no such ResNet.
     """
-    module = ResNet(depth)
+    module = ResNet(depth, stride_in_1x1)
     load_backbone_weights(module, load_weights(path).values)
     return Backbone(module.eval(), _in_bfloat16(module), RESNET_SIZE, RESNET_SHARE)
 
@@ -148,8 +155,8 @@ def _claim(folder: Path, backbone: Backbone) -> None:
         path.write_text(own + "\n")
     elif path.read_text().strip() != own:
         raise DataError(
-            f"The folder {folder} keeps the features of a network with other weights; remove it, "
-            "or give another one."
+            f"The folder {folder} keeps the features of a network with other weights or strides; "
+            "remove it, or give another one."
         )
 
 

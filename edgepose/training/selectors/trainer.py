@@ -82,7 +82,8 @@ def prepare_selectors(config: SelectorConfig, root: Path, settings: RunSettings)
         settings: where to.
 
     Raises:
-        ConfigError: the run was to be resumed or limited in time.
+        ConfigError: the run was to be resumed or limited in time, or the ResNet has other channels
+            than the recipe says.
         CheckpointError: the frozen network's file is missing, or another network's.
         DataError: there are no clips, or none is as long as a window.
     """
@@ -102,10 +103,21 @@ def prepare_selectors(config: SelectorConfig, root: Path, settings: RunSettings)
 def _published_data(
     config: SelectorConfig, root: Path, weights: Path, folder: Path
 ) -> SelectorData:
-    backbone, videos = resnet_of(weights), read_jhmdb_videos(root)
+    backbone = resnet_of(weights, config.depth, config.stride_in_1x1)
+    _require_channels(config, backbone)
+    videos = read_jhmdb_videos(root)
     chosen = at_most(list(videos), config.limit_clips)
     features = kept_features(backbone, {name: videos[name] for name in chosen}, folder)
     return SelectorData(backbone, weights, features)
+
+
+def _require_channels(config: SelectorConfig, backbone: Backbone) -> None:
+    channels = backbone.module.out_channels
+    if channels != config.network.channels:
+        raise ConfigError(
+            f"A ResNet-{config.depth} has {channels} channels, but network.channels is "
+            f"{config.network.channels}; set network.channels={channels}."
+        )
 
 
 def _edge_data(config: SelectorConfig, root: Path, weights: Path, folder: Path) -> SelectorData:

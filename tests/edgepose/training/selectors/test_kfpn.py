@@ -157,6 +157,9 @@ def test_the_published_recipes_have_the_published_settings():
     assert (penn.network.stride, penn.network.sparsity, penn.network.recovery) == (2, 2.5, 4.5)
     assert (jhmdb.network.stride, jhmdb.network.sparsity, jhmdb.network.recovery) == (1, 4.0, 2.0)
     for recipe in (penn, jhmdb):
+        assert (recipe.depth, recipe.stride_in_1x1) == (50, True)
+        assert recipe.network.power == 1
+        assert load_recipe(f"{recipe.name.replace('-', '/', 1)}-eq16").network.power == 2
         assert not (recipe.network.fixed_scale or recipe.selector.decide)
 
 

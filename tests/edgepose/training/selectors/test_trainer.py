@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import edgepose.training
 from edgepose.cli.main import main
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.keyframes.kfpn import KFPN, KfpnConfig
@@ -27,7 +30,9 @@ from edgepose.training.tasks.networks import load_trained
 from edgepose.training.trainer import RunSettings
 from edgepose_runtime.errors import CheckpointError, ConfigError, DataError
 
+RECIPE_FILES = sorted((Path(edgepose.training.__file__).parent / "recipes/kfpn").glob("*.toml"))
 PYRAMID = {"backbone": "mobilenet_v2", "head": "pyramid"}
+RECIPES = [path.stem for path in RECIPE_FILES if not path.name.startswith("_")]
 ONLINE = OnlineConfig(channels=64, grid=3, edge=True)
 
 
@@ -73,6 +78,34 @@ def test_the_published_form_comes_back_with_the_backbone_it_names(tmp_path):
     weights.unlink()
     with pytest.raises(CheckpointError, match=r"resnet\.pth"):
         load_selectors(path)
+
+
+@pytest.mark.parametrize(("depth", "in_1x1"), [(18, False), (50, True)])
+def test_a_backbone_comes_back_with_its_depth_and_stride(tmp_path, depth, in_1x1):
+    weights, path = tmp_path / "resnet.pth", tmp_path / "kfpn.pt"
+    torch.save(ResNet(depth).state_dict(), weights)
+    backbone = resnet_of(weights, depth, in_1x1)
+    network = KFPN(KfpnConfig(channels=backbone.module.out_channels))
+    save_selectors(path, Selectors(backbone, network, OnlineDiscriminator(ONLINE)), weights)
+    again = load_selectors(path).backbone
+    assert again.digest() == backbone.digest()
+    assert (again.module.depth, again.module.stride_in_1x1) == (depth, in_1x1)
+
+
+def test_the_place_of_the_stride_makes_other_features(tmp_path):
+    torch.save(ResNet(50).state_dict(), tmp_path / "resnet.pth")
+    plain, moved = (resnet_of(tmp_path / "resnet.pth", 50, each) for each in (False, True))
+    frames = pictures(1)
+    assert np.abs(plain.features(frames) - moved.features(frames)).max() > 0.01
+    assert plain.digest() != moved.digest(), "kept features are not mixed up"
+
+
+def test_channels_that_the_backbone_does_not_have_are_refused(tmp_path):
+    torch.save(ResNet(18).state_dict(), tmp_path / "resnet.pth")
+    words = [f"start.backbone={tmp_path / 'resnet.pth'}", "depth=18", "stride_in_1x1=false"]
+    config = load_recipe("kfpn/published-jhmdb", words)
+    with pytest.raises(ConfigError, match=r"set network\.channels=512"):
+        prepare_selectors(config, tmp_path, RunSettings(tmp_path / "run"))
 
 
 def test_a_large_backbone_sees_about_what_it_does_in_float32(tmp_path):
@@ -178,7 +211,7 @@ def test_an_unfitting_option_of_a_recipe_is_refused(change):
         load_recipe("kfpn/edge", [change])
 
 
-@pytest.mark.parametrize("name", ["edge", "resnet50", "published-penn", "published-jhmdb"])
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_shipped_recipe_is_valid(name):
     config = load_recipe(f"kfpn/{name}")
     assert config.name == f"kfpn-{name}"
