@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from edgepose.inference.model import PoseModel, load
-from edgepose.inference.person_detector import PersonDetector
+from edgepose.inference.person_detector import PersonDetector, person_regions
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
@@ -28,7 +29,8 @@ from edgepose.refinement.thin_slicing import RefineOption, refinement
 from edgepose.remote import HeadConnection, HeadLocal, RemoteHead, remote_head
 from edgepose.streaming.flow_control import FlowPolicy, PolicyName, make_policy
 from edgepose.tracking.deadline import Deadline
-from edgepose.tracking.person_search import DEFAULT_BUDGET, SearchBudget
+from edgepose.tracking.person_search import NoSearch, PersonSearch
+from edgepose.tracking.search_budget import DEFAULT_BUDGET, SearchBudget
 from edgepose.tracking.step import TrackingStep
 from edgepose.tracking.strategies import Refiner
 from edgepose.tracking.stream import LocalHead, PoseStream
@@ -229,13 +231,13 @@ class TrackingOptions:
         keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
         if every is None:
             every = model.method.spec.reinitialise_every
+        new_search = partial(PersonSearch, budget=self.search_budget, propose=person_regions(model))
         stream = PoseStream(
             model,
             smoothing=self._smoothing_settings(),
             head=LocalHead(every) if head is None else head.new_tracker(every),
             key_frames=keys,
-            search_budget=self.search_budget,
-            searches=searches,
+            new_search=new_search if searches else lambda _: NoSearch(),
         )
         return stream, keys
 

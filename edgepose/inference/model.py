@@ -81,6 +81,11 @@ class PoseModel(Closable):
         self._detector: Network | None = None
         self._detector_lock = threading.Lock()
 
+    @property
+    def has_detector(self) -> bool:
+        """Whether the bundle has a person detector."""
+        return self._load_detector is not None
+
     def detector(self) -> tuple[Network, DetectorSpec]:
         """Return the network of the person detector, loaded on first use, and how it is read.
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.inference.estimator import Image
+from edgepose.inference.model import PoseModel
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.bundles.manifest import DetectorSpec
 from edgepose_runtime.geometry.boxes import Boxes, box_overlaps
 from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi
 
+#: Side of the square around a detected box that the network sees, in parts of its longer side.
+BOX_FACTOR = 1.2
 #: Boxes that are compared with each other, at most: the surest ones.
 MOST_CANDIDATES = 300
 
@@ -67,6 +73,34 @@ class PersonDetector:
         found = [_boxes(maps[f"stride_{s}"], points, logit) for s, points in self._points.items()]
         boxes: Boxes = np.concatenate(found)
         return boxes
+
+
+def box_region(box: NDArray[np.float64]) -> Roi:
+    """Return the square in which the network sees the person of a detected box."""
+    left, top, right, bottom = box[:4].tolist()
+    side = BOX_FACTOR * max(right - left, bottom - top)
+    return Roi.around(((left + right) / 2, (top + bottom) / 2), side)
+
+
+def person_regions(model: PoseModel) -> Callable[[Image], list[Roi]] | None:
+    """Return a function from frames to the regions of people in them, the likeliest first.
+
+    Large people come before small ones that are about as sure. The detector is loaded when it is
+    first needed. ``None`` for a model without one.
+    """
+    if not model.has_detector:
+        return None
+    detectors: list[PersonDetector] = []
+
+    def regions(image: Image) -> list[Roi]:
+        if not detectors:
+            detectors.append(PersonDetector(*model.detector()))
+        boxes = detectors[0].detect(image)
+        sides = (boxes[:, 2:4] - boxes[:, :2]).max(axis=1, initial=0.0)
+        order = np.argsort(-boxes[:, 4] * np.sqrt(sides), kind="stable")
+        return [box_region(box) for box in boxes[order]]
+
+    return regions
 
 
 def keep_best(boxes: Boxes, max_overlap: float) -> Boxes:

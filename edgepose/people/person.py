@@ -23,8 +23,6 @@ LEAST_SCORE = 0.2
 #: How much the box around joints is enlarged above, below and aside, in parts of its height: it is
 #: to be the box that a detector would draw.
 ABOVE, BELOW, ASIDE = 0.12, 0.10, 0.06
-#: Side of the square around a detected box that the network sees, in parts of its longer side.
-BOX_FACTOR = 1.2
 #: From this distance on, in heights of the box, the region of a person whom the networks skipped is
 #: moved to where the person should be.
 NOTABLE_MOVE = 0.08
@@ -246,13 +244,6 @@ def pose_box(keypoints: Keypoints) -> NDArray[np.float64] | None:
         return None
     aside = ASIDE * height
     return np.array([left - aside, top - ABOVE * height, right + aside, bottom + BELOW * height])
-
-
-def box_region(box: NDArray[np.float64]) -> Roi:
-    """Return the square in which the network sees the person of a detected box."""
-    left, top, right, bottom = box[:4].tolist()
-    side = BOX_FACTOR * max(right - left, bottom - top)
-    return Roi.around(((left + right) / 2, (top + bottom) / 2), side)
 
 
 def _centre(box: NDArray[np.float64]) -> NDArray[np.float64]:

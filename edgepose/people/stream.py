@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from edgepose.inference.estimator import StageClock
-from edgepose.inference.person_detector import PersonDetector
+from edgepose.inference.person_detector import PersonDetector, box_region
 from edgepose.people.appearance import AppearanceDescriber, Description
 from edgepose.people.identities import Identities
 from edgepose.people.matching import (
@@ -17,7 +17,7 @@ from edgepose.people.matching import (
     match_boxes,
     overlapping,
 )
-from edgepose.people.person import FollowedPerson, SeenPose, Status, box_region
+from edgepose.people.person import FollowedPerson, SeenPose, Status
 from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
 from edgepose.people.schedule import DetectionSchedule, whose_turn
 from edgepose.people.settings import SeveralPeople

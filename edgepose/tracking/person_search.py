@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEstimator, StageClock
 from edgepose.tracking.motion_detection import MotionDetector
-from edgepose_runtime.checks import is_finite_number
-from edgepose_runtime.errors import ConfigError
+from edgepose.tracking.search_budget import DEFAULT_BUDGET, SearchBudget
 from edgepose_runtime.geometry.roi import JOINT_BOX_MARGIN, Roi
 from edgepose_runtime.poses.roi_tracker import (
     RoiTrackerSettings,
@@ -19,16 +19,15 @@ from edgepose_runtime.poses.roi_tracker import (
     search_rois,
 )
 
-#: What a frame without a person costs on average, in steps for a person, if nothing else is said.
-DEFAULT_BUDGET = 1.5
-#: The part of it that goes on while nothing happens; the rest is saved up for when something does.
-IDLE_SHARE = 2 / 3
-#: Steps that can be saved up, and so the longest burst of looks.
-MOST_SAVED = 30.0
-#: What a look at a region costs, in steps for a person: large regions are slower to crop.
-LOOK_COST = 1.1
 #: What the head costs, in looks at a region.
 HEAD_LOOKS = 6
+#: What the person detector costs, in looks at a region.
+DETECTION_LOOKS = 3
+#: While nothing happens, frames from one run of the detector to the next; half as many while
+#: something moves.
+FRAMES_PER_DETECTION = 8
+#: Regions that the detector proposed and the head looks at, at most.
+MOST_PROPOSALS = 2
 #: After a start, a loss or a cut the search hurries for so many frames: every region is searched
 #: within them, where there are not too many.
 FRAMES_PER_ROUND = 5
@@ -48,52 +47,8 @@ WIDE_MARGIN = 0.3
 #: To start a track takes more joints than to go on with one: a tree may look like a pair of legs.
 MIN_JOINTS_TO_START = 0.45
 
-
-class SearchBudget:
-    """The looks at regions that a search may take: earned by frames, saved up to a limit.
-
-    It counts in steps for a person, and not in milliseconds: the same frames give the same poses.
-
-    Args:
-        per_frame: steps earned by each frame.
-
-    Raises:
-        ConfigError: that is no number above 0.
-    """
-
-    def __init__(self, per_frame: float) -> None:
-        if not is_finite_number(per_frame) or per_frame <= 0:
-            raise ConfigError(
-                "search_budget must be a number above 0, the average cost of a frame without a "
-                f"person in steps for a person; got {per_frame!r}."
-            )
-        self.per_frame = float(per_frame)
-        self.reset()
-
-    def reset(self) -> None:
-        """Start with all that can be saved up."""
-        self._saved = MOST_SAVED
-        self._due = 0.0
-
-    def earn(self, steps: float) -> None:
-        """Save up steps."""
-        self._saved = min(self._saved + steps, MOST_SAVED)
-
-    def spend(self, looks: float) -> None:
-        """Take looks off; more than there are is a debt, paid by frames without a search."""
-        self._saved -= looks * LOOK_COST
-
-    @property
-    def looks(self) -> int:
-        """How many looks can be paid."""
-        return max(0, math.floor(self._saved / LOOK_COST))
-
-    def idle_looks(self) -> int:
-        """Return how many looks a frame gets in which nothing happens, often 0 or 1."""
-        self._due += IDLE_SHARE * self.per_frame
-        looks = math.floor(self._due)
-        self._due -= looks
-        return looks
+#: Returns regions of a frame that show people, the likeliest first.
+Propose = Callable[[Image], Sequence[Roi]]
 
 
 class NoSearch:
@@ -116,6 +71,10 @@ class NoSearch:
 class PersonSearch:
     """Looks for a person in a frame's regions, cheaply at first, then closer, then with the head.
 
+    Where a person detector proposes regions, those come first and need the head's consent only:
+    of whom it sees, head and shoulders are enough. Whom it misses, such as small people in a large
+    frame, the other regions find.
+
     The first frame is searched completely, so that a video's first pose is not missed; of a
     panorama, only `MOST_REGIONS` regions. After that, and after a loss or a cut, each of the next
     frames gets a fifth of the regions and the place where the person was last: most come back
@@ -124,8 +83,9 @@ class PersonSearch:
 
     Args:
         estimator: estimates poses in regions.
-        settings: what counts as a person.
+        settings: what counts as a person; ``None`` for what the estimator says.
         budget: average cost of a frame without a person, in steps for a person.
+        propose: a person detector; ``None`` for none.
 
     Raises:
         ConfigError: the budget is no number above 0.
@@ -134,11 +94,14 @@ class PersonSearch:
     def __init__(
         self,
         estimator: PoseEstimator,
-        settings: RoiTrackerSettings,
+        settings: RoiTrackerSettings | None = None,
         budget: float = DEFAULT_BUDGET,
+        propose: Propose | None = None,
     ) -> None:
         self._estimator = estimator
-        self._settings = replace(settings, min_joints=MIN_JOINTS_TO_START)
+        self._proposed = settings or estimator.criteria
+        self._settings = replace(self._proposed, min_joints=MIN_JOINTS_TO_START)
+        self._propose = propose
         self._budget = SearchBudget(budget)
         self._motion = MotionDetector()
         self.reset()
@@ -149,6 +112,8 @@ class PersonSearch:
         self._expected: tuple[Roi, tuple[int, ...]] | None = None
         self._hurried = FRAMES_PER_ROUND
         self._hinted = False
+        self._detects, self._undetected = False, 0
+        self._skipped = 0
         self._budget.reset()
         self._motion.reset()
 
@@ -160,28 +125,54 @@ class PersonSearch:
 
     def skipped(self) -> None:
         """Save what a frame that shows a person does not cost."""
-        self._budget.earn(max(0.0, self._budget.per_frame - 1))
+        self._skipped += 1
 
     def find(self, image: Image, clock: StageClock) -> Observation | None:
         """Return a first observation of a person; ``None`` if none was found in this frame."""
         is_first = self._next is None
         with clock.stage("search"):
-            roi = self._region_of_person(image)
+            regions = self._turn(image)
+            proposals = self._proposals(image)
+        look = self._confirmed(image, proposals, self._proposed, clock)
+        if look is None:
+            with clock.stage("search"):
+                roi = self._region_of_person(image, regions)
+            look = self._confirmed(image, [] if roi is None else [roi], self._settings, clock)
         if is_first:
             self._budget.reset()
-        if roi is None:
-            return None
-        look = self._estimator.initialise(image, roi, clock)
-        self._budget.spend(HEAD_LOOKS)
-        if not is_person(look.keypoints, self._settings, roi.width):
-            return None
-        self._next = 0  # the next search begins with the most likely regions again
-        self._expected = None
+        if look is not None:
+            self._next = 0  # the next search begins with the most likely regions again
+            self._expected = None
         return look
 
-    def _region_of_person(self, image: Image) -> Roi | None:
+    def _confirmed(
+        self, image: Image, rois: Sequence[Roi], settings: RoiTrackerSettings, clock: StageClock
+    ) -> Observation | None:
+        """Return what the head sees in the first region in which it sees a person."""
+        for roi in rois:
+            look = self._estimator.initialise(image, roi, clock)
+            self._budget.spend(HEAD_LOOKS)
+            if is_person(look.keypoints, settings, roi.width):
+                return look
+        return None
+
+    def _proposals(self, image: Image) -> Sequence[Roi]:
+        """Return what the detector proposes, where this is a frame for it."""
+        if self._propose is None or not self._detects:
+            return []
+        self._detects = False
+        self._budget.spend(DETECTION_LOOKS)
+        return self._propose(image)[:MOST_PROPOSALS]
+
+    def _is_due(self, *, hinted: bool) -> bool:
+        """Whether the detector should run on the next frame."""
+        pause = FRAMES_PER_DETECTION // 2 if hinted else FRAMES_PER_DETECTION
+        pause = 0 if self._hurried else pause
+        return self._propose is not None and self._undetected >= pause
+
+    def _region_of_person(self, image: Image, regions: list[Roi]) -> Roi | None:
         """Return the region that suits the best person in this frame's turn of regions."""
-        rough = [self._locate(image, roi) for roi in self._turn(image)]
+        rough = [self._locate(image, roi) for roi in regions]
         if not rough:
             return None
         rough.sort(key=self._quality, reverse=True)
@@ -214,9 +205,18 @@ class PersonSearch:
             self._motion.detect(image)
             count = min(len(regions), MOST_REGIONS)
             self._next = count % len(regions)
+            self._detects, self._undetected = True, 0
             return regions[:count]
-        self._budget.earn(self._budget.per_frame)
+        per_frame = self._budget.per_frame
+        self._budget.earn(per_frame + self._skipped * max(0.0, per_frame - 1))
+        self._skipped = 0
         hints, count, looks = self._hints(image), self._budget.idle_looks(), self._budget.looks
+        self._undetected += 1
+        if self._is_due(hinted=bool(hints)):
+            if looks < DETECTION_LOOKS:
+                return []  # or the regions would take all that is saved up, and it would never run
+            self._detects, self._undetected = True, 0
+            looks -= DETECTION_LOOKS
         if self._hurried:
             self._hurried -= 1
             hints = [*self._last_place(image), *hints][:looks]

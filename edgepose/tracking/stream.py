@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from edgepose.inference.estimator import Keypoints, Observation, PoseEstimator, StageClock
@@ -11,7 +12,7 @@ from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
-from edgepose.tracking.person_search import DEFAULT_BUDGET, NoSearch, PersonSearch
+from edgepose.tracking.person_search import NoSearch, PersonSearch
 from edgepose.tracking.smoothing import PoseSmoother
 from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, PropagatedPose
 from edgepose.tracking.track import Track
@@ -77,9 +78,8 @@ class PoseStream:
         smoothing: how joints are smoothed in time, ``None`` for not at all.
         head: when a heavy head runs; ``None`` for the bundle's own, as often as that recommends.
         key_frames: chooses the frames to process; ``None`` to process all.
-        search_budget: see :class:`PersonSearch`.
-        searches: whether frames are searched for a person who is not followed; otherwise a frame's
-            roi says where the person is.
+        new_search: makes the search for a person who is not followed, :class:`NoSearch` where a
+            frame's roi says where the person is.
     """
 
     def __init__(
@@ -89,8 +89,7 @@ class PoseStream:
         smoothing: OneEuroSettings | None = None,
         head: HeadStrategy | None = None,
         key_frames: KeyFrameStrategy | None = None,
-        search_budget: float = DEFAULT_BUDGET,
-        searches: bool = True,
+        new_search: Callable[[PoseEstimator], PersonSearch | NoSearch] = PersonSearch,
     ) -> None:
         spec = model.method.spec
         self._skeleton = spec.skeleton
@@ -98,9 +97,7 @@ class PoseStream:
         self._key_frames = key_frames or NoKeyFrames()
         self._estimator = PoseEstimator(model, self._head.use_light_network)
         criteria = self._estimator.criteria
-        self._search: PersonSearch | NoSearch = NoSearch()
-        if searches:
-            self._search = PersonSearch(self._estimator, criteria, search_budget)
+        self._search = new_search(self._estimator)
         self._roi_tracker = RoiTracker(criteria)
         self._smoother = PoseSmoother(smoothing)
         self._predictor = MotionPredictor()

@@ -9,6 +9,7 @@ from edgepose.people.settings import SeveralPeople
 from edgepose.people.stream import PeopleStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.frame import Frame
+from edgepose.tracking.person_search import NoSearch
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.boxes import box_overlaps
 from edgepose_runtime.poses.skeletons import PENN13
@@ -93,7 +94,7 @@ class Film:
         self.stream = PeopleStream(
             self.world,
             settings,
-            lambda: PoseStream(fake_model(self.world.method), searches=False),
+            lambda: PoseStream(fake_model(self.world.method), new_search=lambda _: NoSearch()),
             PENN13,
         )
 

@@ -5,15 +5,16 @@ from edgepose.inference.estimator import PoseEstimator, StageClock
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.person_search import (
     CANDIDATES,
+    DETECTION_LOOKS,
+    FRAMES_PER_DETECTION,
     FRAMES_PER_ROUND,
     HEAD_LOOKS,
-    LOOK_COST,
     MOST_REGIONS,
-    MOST_SAVED,
     REGION_UPDATES,
     REGIONS_PER_FRAME,
     PersonSearch,
 )
+from edgepose.tracking.search_budget import DEFAULT_BUDGET, LOOK_COST, MOST_SAVED
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings, search_rois
@@ -309,3 +310,62 @@ def test_frames_with_a_person_pay_for_the_search_after_them(search, method):
 def test_a_budget_that_is_none_is_refused(method, budget):
     with pytest.raises(ConfigError, match="search_budget must be a number above 0"):
         PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings(), budget)
+
+
+def proposing(method, *regions):
+    """A search with a detector that proposes these regions, and what counts its runs."""
+    runs = []
+
+    def propose(image):
+        runs.append(image.shape)
+        return regions
+
+    estimator = PoseEstimator(fake_model(method))
+    return PersonSearch(estimator, RoiTrackerSettings(), propose=propose), runs
+
+
+def test_where_a_detector_sees_a_person_nothing_else_is_looked_at(method):
+    method.person = standing_person((160, 120), 100)
+    search, runs = proposing(method, Roi(90, 50, 140, 140))
+    assert find(search) is not None
+    assert [call.kind for call in method.calls] == ["initialise"]
+    assert len(runs) == 1
+
+
+def test_of_whom_the_detector_sees_three_joints_are_enough(method):
+    method.person = standing_person((160, 120), 100)
+    method.person[3:, 2] = 0.1
+    assert find(proposing(method, Roi(90, 50, 140, 140))[0]) is not None
+    assert find(proposing(method)[0]) is None
+
+
+def test_whom_the_detector_misses_the_other_regions_find(method):
+    method.person = standing_person((160, 120), 100)
+    elsewhere = Roi(0, 0, 40, 40)
+    look = find(proposing(method, elsewhere)[0])
+    np.testing.assert_allclose(look.keypoints[:, :2], method.person[:, :2], atol=1)
+
+
+def test_while_nothing_happens_the_detector_runs_on_one_frame_of_many(method):
+    search, runs = proposing(method)
+    for _ in range(2 * FRAMES_PER_ROUND):
+        find(search)
+    runs.clear()
+    for _ in range(4 * FRAMES_PER_DETECTION):
+        find(search)
+    assert len(runs) == 4
+
+
+def test_the_detector_is_paid_from_the_same_budget(method):
+    """Something moves in every frame, so that the detector would run on each of them."""
+    search, runs = proposing(method)
+    find(search)
+    method.calls.clear()
+    runs.clear()
+    frames = 600
+    for picture in moving_frames(frames):
+        search.find(picture, StageClock())
+    looks = looks_at(method) + DETECTION_LOOKS * len(runs)
+    assert looks * LOOK_COST <= DEFAULT_BUDGET * frames + MOST_SAVED + CANDIDATES * REGION_UPDATES
+    assert len(runs) > frames / FRAMES_PER_DETECTION
+    assert method.count("locate") > frames / 4
