@@ -8,7 +8,10 @@ With fewer than four sources, the last one is used several times.
 """
 
 import sys
+import time
 import urllib.request
+from collections.abc import Iterator
+from typing import Any
 
 import edgepose
 
@@ -31,6 +34,24 @@ def batches(page: str) -> tuple[float, float]:
     return found["nv_inference_count"], found["nv_inference_exec_count"]
 
 
+def paced(path: str) -> Any:
+    """Return a source that delivers frames when they are due, as a camera does.
+
+    A file is read as fast as it can be tracked, and would be over before the server answers.
+    """
+    source = edgepose.open_source(path)
+    return source if source.is_live else in_time(source)
+
+
+def in_time(source: Any) -> Iterator[Any]:
+    """Yield the images of a file at its own speed."""
+    start = time.monotonic()
+    with source:
+        for frame in source:
+            time.sleep(max(0.0, start + frame.timestamp_ms / 1000 - time.monotonic()))
+            yield frame.image
+
+
 def main(address: str, metrics: str, *sources: str) -> None:
     """Track all sources in parallel and print how many requests each inference served."""
     chosen = [*sources, *[sources[-1]] * CAMERAS][:CAMERAS]
@@ -38,7 +59,7 @@ def main(address: str, metrics: str, *sources: str) -> None:
     count, runs = batches(metrics)
     with edgepose.TrackerPool(on_result=show, head=head, reinitialise_every=5) as pool:
         for number, source in enumerate(chosen):
-            pool.add(source, f"camera {number}")
+            pool.add(paced(source), f"camera {number}")
         pool.wait()
         for name, stats in pool.stats.items():
             if stats.head is not None:

@@ -311,6 +311,8 @@ def test_the_sample_with_four_cameras_shows_joined_requests(start, bundle, long_
     said = re.search(r"answered (\d+) requests in (\d+) inferences", done.stdout)
     assert said is not None
     assert int(said[1]) > int(said[2]) > 0
+    # A file is played at its own speed, which gives answers the time to come.
+    assert re.search(r" [1-9]\d* answers merged", done.stdout), done.stdout
 
 
 def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_path):

@@ -23,7 +23,10 @@ from edgepose_runtime.native.library import library
 
 _PACKAGES = ("numpy", "numba", "openvino")
 #: Packages that share one module: two of them break each other.
-_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+_OPENCV = (
+    "opencv-python", "opencv-python-headless",
+    "opencv-contrib-python", "opencv-contrib-python-headless",
+)  # fmt: skip
 _ONNXRUNTIME = (
     "onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino",
 )  # fmt: skip

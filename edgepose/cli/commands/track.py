@@ -311,5 +311,8 @@ def _head_summary(head: HeadStats) -> str:
     """Return what became of the requests to a remote head."""
     ends = {"merged": head.merged, **head.dropped, **head.failed, "under way": head.in_flight}
     outcomes = ", ".join(f"{count} {end.replace('_', ' ')}" for end, count in ends.items() if count)
+    asked = f"The remote head was asked {head.requests} times ({outcomes or 'no need'})."
+    if head.requests and not head.merged:
+        asked += " None was merged: a file is read at full speed, and may end before answers come."
     took = "" if head.latency is None else f" Answers took {head.latency.p50:.0f} ms (p50)."
-    return f"The remote head was asked {head.requests} times ({outcomes or 'no need'}).{took}\n"
+    return f"{asked}{took}\n"

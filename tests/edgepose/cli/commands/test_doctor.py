@@ -70,8 +70,9 @@ def test_a_missing_extra_is_no_fault(healthy, capsys):
     assert 'pip install "edgepose[train]"' in said
 
 
-def test_two_opencvs_are_a_fault(healthy, capsys):
-    healthy["opencv-python-headless"] = "1.0"
+@pytest.mark.parametrize("other", ["opencv-python-headless", "opencv-contrib-python-headless"])
+def test_two_opencvs_are_a_fault(healthy, capsys, other):
+    healthy[other] = "1.0"
     code, said = report(capsys)
     assert code == 1
     assert "pip uninstall" in said

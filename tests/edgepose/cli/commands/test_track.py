@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose.cli.commands.track import show_event
+from edgepose.cli.commands.track import _head_summary, show_event
 from edgepose.cli.main import main
 from edgepose.cli.tracking import window
 from edgepose.cli.tracking.outputs import Outputs
 from edgepose.preview import Preview
+from edgepose.stats import HeadStats
 from edgepose_runtime.capture import EventKind, LiveSettings, StreamEvent
 from edgepose_runtime.capture.live import LiveSource
 from edgepose_runtime.errors import SourceError
@@ -463,3 +464,9 @@ def test_names_that_no_file_can_have_are_refused_in_a_sentence(capsys, sample_cl
     assert main(["track", *source, *words]) in (1, 2)
     said = capsys.readouterr().err
     assert said_of in said and "went wrong inside" not in said
+
+
+@pytest.mark.parametrize(("merged", "is_said"), [(0, True), (3, False)])
+def test_that_a_file_ended_before_the_server_answered_is_said(merged, is_said):
+    head = HeadStats("closed", 5, merged, {"too_late": 5 - merged}, {}, 0, None, None)
+    assert ("None was merged: a file is read at full speed" in _head_summary(head)) is is_said
