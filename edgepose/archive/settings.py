@@ -12,7 +12,7 @@ from edgepose.inference.model import DEFAULT_MODEL, bundle_path
 from edgepose.keyframes import KeyFrames
 from edgepose.people.settings import SeveralPeople, people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
-from edgepose.tracking.person_search import DEFAULT_BUDGET
+from edgepose.tracking.search_budget import DEFAULT_BUDGET
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, load_bundle
 from edgepose_runtime.checks import require_whole
 from edgepose_runtime.errors import ConfigError

@@ -14,7 +14,7 @@ from edgepose.cli.commands.track import parse_people
 from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.extras import require_packages
 from edgepose.inference.model import DEFAULT_MODEL
-from edgepose.tracking.person_search import DEFAULT_BUDGET
+from edgepose.tracking.search_budget import DEFAULT_BUDGET
 from edgepose.utils.arguments import share, whole_number
 from edgepose.utils.machine import usable_cores
 from edgepose.utils.signals import StopSignals

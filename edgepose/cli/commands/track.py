@@ -37,7 +37,7 @@ from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote import RemoteHead
 from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
-from edgepose.tracking.person_search import DEFAULT_BUDGET
+from edgepose.tracking.search_budget import DEFAULT_BUDGET
 from edgepose.utils.arguments import share, whole_number
 from edgepose.utils.output_files import is_folder
 from edgepose.utils.progress import show_progress
