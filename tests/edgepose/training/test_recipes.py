@@ -137,7 +137,7 @@ NAMED = [
     pytest.param(words, id=f"{path.relative_to(ROOT)}-{' '.join(words)}")
     for path in DOCUMENTS
     for words in commands(path.read_text(encoding="utf8"))
-    if words[0] != "my-recipe.toml"  # an example of a file of one's own
+    if words[0] != "my-recipe.toml" and "*" not in words[0]  # one's own file; several at once
 ]
 
 
@@ -155,7 +155,7 @@ def test_every_change_that_a_recipe_suggests_is_possible(path):
     comments = "\n".join(re.findall(r"#\s*(.*)", path.read_text(encoding="utf8")))
     name = example_of(path)
     for change in re.findall(r"--set ('[^']+'|\S+=\S+)", comments):
-        if "FILE" not in change:
+        if "FILE" not in change and "..." not in change:
             require_buildable(name, [change.strip("'").rstrip(".,;")])
 
 
