@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgepose.cli.commands.track import parse_people
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
@@ -32,6 +33,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--split", choices=("val", "train"), default="val")
+    parser.add_argument(
+        "--max-people", type=parse_people, default=1, metavar="N|all", help="default: 1"
+    )
     parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR")
     return parser.parse_args(words)
 
@@ -42,11 +46,15 @@ def main(words: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     clips = read_jhmdb_clips(args.root or data_root() / "jhmdb", split=args.split)
     with load(args.model) as model:
-        found = [_finds_somebody(PoseTracker(model), part) for part in parts_beside(clips)]
+        found = [
+            _finds_somebody(PoseTracker(model, max_people=args.max_people), part)
+            for part in parts_beside(clips)
+        ]
     content = {
         "format": "edgepose.absence",
         "machine": describe_machine(),
         "split": args.split,
+        "max_people": args.max_people,
         "parts": len(found),
         "with_a_pose": sum(found),
     }
@@ -67,7 +75,7 @@ def parts_beside(clips: Sequence[Clip]) -> Iterator[Image]:
 
 
 def _finds_somebody(tracker: PoseTracker, part: Image) -> bool:
-    return tracker.track(part).keypoints is not None
+    return bool(tracker.track(part).people)
 
 
 if __name__ == "__main__":

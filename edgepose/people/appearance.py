@@ -100,11 +100,19 @@ def difference(first: Description | None, second: Description | None) -> float:
     return float(1 - min(alike.mean(), 1.0))
 
 
-def remembered(known: Description | None, seen: Description | None) -> Description | None:
-    """Return the memory of a person after another look."""
+def remembered(
+    known: Description | None, seen: Description | None, count: int
+) -> Description | None:
+    """Return the memory of a person after another look.
+
+    Args:
+        known: the memory before; ``None`` for none.
+        seen: the look; ``None`` if nothing could be seen.
+        count: which look it is, from 1: at first the memory is the mean of all.
+    """
     if known is None or seen is None:
         return seen if known is None else known
-    blended = known + WEIGHT * (seen - known)
+    blended = known + max(WEIGHT, 1 / count) * (seen - known)
     new, gone = known.sum(axis=1) == 0, seen.sum(axis=1) == 0
     blended[new], blended[gone] = seen[new], known[gone]
     return blended

@@ -71,10 +71,12 @@ class Known:
     person_id: int | None = None
     looks: Description | None = None
     motion: PersonMotion | None = None
+    _count: int = 0
 
     def remember(self, looks: Description | None) -> None:
         """Take in what the person looks like."""
-        self.looks = remembered(self.looks, looks)
+        self._count += 1
+        self.looks = remembered(self.looks, looks, self._count)
 
 
 class FollowedPerson:

@@ -18,7 +18,7 @@ ALONE = 0.1
 #: A hidden or lost person's box has a height of so many times the expected one, or the inverse.
 MOST_GROWTH = 1.7
 #: Who was lost looks at most so differently, from 0 to 1.
-MOST_DIFFERENT = 0.5
+MOST_DIFFERENT = 0.6
 #: What a full difference of the looks costs beside the longest way a person may have gone.
 LOOKS_WEIGHT = 2.0
 #: A moment after being lost it may be so much more; time constant with which that ends, in ms.

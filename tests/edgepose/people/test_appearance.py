@@ -56,14 +56,16 @@ def test_who_is_not_known_may_be_anybody():
 
 def test_the_memory_follows_slowly_and_fills_in_what_it_did_not_know():
     red, blue = describe(RED, RED), describe(BLUE, BLUE)
-    memory = remembered(None, red)
-    assert remembered(memory, None) is memory
-    memory = remembered(memory, blue)
+    memory = remembered(None, red, 1)
+    assert remembered(memory, None, 2) is memory
+    memory = remembered(memory, blue, 20)
     assert difference(memory, red) < difference(memory, blue)
+    mean = remembered(red, blue, 2)
+    assert difference(mean, red) == pytest.approx(difference(mean, blue), abs=1e-3)
     half = red.copy()
     half[-1] = 0
-    assert remembered(half, blue)[-1] == pytest.approx(blue[-1])
-    assert remembered(blue, half)[-1] == pytest.approx(blue[-1])
+    assert remembered(half, blue, 2)[-1] == pytest.approx(blue[-1])
+    assert remembered(blue, half, 2)[-1] == pytest.approx(blue[-1])
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, JHMDB15, MPII16, PENN13], ids=lambda each: each.name)
