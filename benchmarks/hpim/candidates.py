@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
+from benchmarks.hpim.smoothers import (
+    kalman_smoother,
+    kalman_smoother_estimated,
+    smoothing_spline,
+)
 from edgepose.datasets.readers.tables import load_matlab
 from edgepose_runtime.interpolation.dictionary import Dictionary, MatrixDictionary, pole_atoms
 from edgepose_runtime.interpolation.hpim import (
@@ -19,7 +24,7 @@ from edgepose_runtime.interpolation.hpim import (
     interpolate_numpy,
     prepare_numpy,
 )
-from edgepose_runtime.interpolation.interpolator import WINDOW, PoseInterpolator
+from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, WINDOW, PoseInterpolator
 
 Doubles = NDArray[np.floating]
 Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]
@@ -49,14 +54,18 @@ def candidates(dictionary: Dictionary, published: Path) -> list[Candidate]:
         Candidate("linear", along_frames(_linear)),
         Candidate("cubic", along_frames(_spline(CubicSpline))),
         Candidate("PCHIP", along_frames(_spline(PchipInterpolator))),
+        Candidate("smoothing spline, noise given", along_frames(smoothing_spline)),
+        Candidate("Kalman/RTS, noise given", along_frames(kalman_smoother)),
+        Candidate("Kalman/RTS, noise estimated", along_frames(kalman_smoother_estimated)),
         *_published(published),
         Candidate("untrained poles, ridge", _each(_ridge(untrained()))),
     ]
     ours = PoseInterpolator(dictionary)
     return [
         *found,
-        Candidate("ours, noise known", _by(ours)),
-        Candidate("ours, noise unknown", _by(ours, known=False)),
+        Candidate("ours, noise given", _by(ours)),
+        Candidate("ours, noise estimated", _by(ours, known=False)),
+        Candidate("ours, default noise", _by_default(ours)),
     ]
 
 
@@ -69,15 +78,15 @@ def untrained() -> MatrixDictionary:
     return MatrixDictionary(np.concatenate([cosines, sines], axis=1))
 
 
-def along_frames(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
-    """Turn a function of keys (n,) and values (n, C) without gaps into a candidate's."""
+def along_frames(one: Callable[[NDArray[np.int64], Doubles, float], Doubles]) -> Interpolate:
+    """Turn a function of keys (n,), values (n, C) without gaps and the noise into a candidate's."""
 
-    def interpolate(keys: NDArray[np.int64], poses: Doubles, _noise: float) -> Doubles:
+    def interpolate(keys: NDArray[np.int64], poses: Doubles, noise: float) -> Doubles:
         out = np.full((len(poses), WINDOW, *poses.shape[2:]), np.nan)
         for frames, windows, joints in _tracks_by_keys(keys, np.isfinite(poses[..., 0])):
             rows = np.stack([np.searchsorted(keys[window], frames) for window in windows])
             values = poses[windows[:, None], rows, joints[:, None]].swapaxes(0, 1)
-            path = one(frames, values.reshape(len(frames), -1)).reshape(WINDOW, -1, 2)
+            path = one(frames, values.reshape(len(frames), -1), noise).reshape(WINDOW, -1, 2)
             out[windows, :, joints] = path.swapaxes(0, 1)
         return out
 
@@ -98,15 +107,15 @@ def _tracks_by_keys(
         yield np.array(found), windows, joints
 
 
-def _linear(keys: NDArray[np.int64], values: Doubles) -> Doubles:
+def _linear(keys: NDArray[np.int64], values: Doubles, _noise: float) -> Doubles:
     frames = np.arange(WINDOW)
     return np.stack([np.interp(frames, keys, column) for column in values.T], axis=1)
 
 
-def _spline(kind: type) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
-    def interpolate(keys: NDArray[np.int64], values: Doubles) -> Doubles:
+def _spline(kind: type) -> Callable[[NDArray[np.int64], Doubles, float], Doubles]:
+    def interpolate(keys: NDArray[np.int64], values: Doubles, noise: float) -> Doubles:
         if len(keys) < 2:
-            return _linear(keys, values)
+            return _linear(keys, values, noise)
         # Before the first key and after the last a spline runs away: it is held there instead.
         frames = np.clip(np.arange(WINDOW), keys[0], keys[-1])
         path: Doubles = kind(keys, values)(frames)
@@ -126,6 +135,11 @@ def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
         )
 
     return interpolate
+
+
+def _by_default(interpolator: PoseInterpolator) -> Interpolate:
+    given = _by(interpolator)
+    return lambda keys, poses, _noise: given(keys, poses, DEFAULT_NOISE)
 
 
 def _each(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
