@@ -2,17 +2,18 @@
 #   make demo    track the sample clip          make lint    ruff and mypy
 #   make test    the test suite (ARGS="-k roi") make bench   measure, beside the peers
 #   make clean   remove outputs and caches      make distclean   and .venv
-#   make gif     the animation in README.md
+#   make gif     the animation in README.md     make docs   the documentation, build/docs/index.html
 
 PYTHON ?= python3
 VENV   ?= .venv
+DOCS   ?= .venv-docs
 CLIP   ?= samples/clips/balance.mp4
 ARGS   ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
-.PHONY: demo test lint bench gif clean distclean
+.PHONY: demo test lint bench gif docs site clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.demo
@@ -33,12 +34,20 @@ bench: $(VENV)/.dev
 gif: $(VENV)/.dev
 	@$(BIN)/python samples/animated_gif.py $(CLIP) docs/images/overlay.gif
 
+# The documentation has an environment of its own: its tools are nobody else's.
+docs:
+	@$(MAKE) --no-print-directory VENV=$(DOCS) site
+	@echo "Done: build/docs/index.html."
+
+site: $(VENV)/.docs
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+
 clean:
 	@rm -rf build dist *.egg-info demo.mp4 demo.jsonl .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find edgepose runtime converters tests benchmarks samples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	@rm -rf $(VENV)
+	@rm -rf $(VENV) $(DOCS)
 
 # What is installed is remembered by a stamp, so that a second run starts at once.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
@@ -52,6 +61,14 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@$(call usable_opencv)
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml constraints.txt docs/constraints.txt | $(BIN)/python
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "The documentation needs Python 3.11 to 3.13: make docs PYTHON=/path/to/python3"; exit 1; }
+	@echo "Setting up $(VENV) for the documentation (once, about a minute) ..."
+	@$(PIP) install -c constraints.txt -c docs/constraints.txt -e '.[cli,docs]'
+	@$(call usable_opencv)
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \

@@ -12,8 +12,10 @@ import cv2
 import pytest
 
 from tests.servers import free_port
+from tests.test_readme import assert_printed
 
 SAMPLES = sorted((Path(__file__).resolve().parent.parent / "samples").glob("*.py"))
+GALLERY = SAMPLES[0].parent.parent / "docs" / "samples.md"
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
@@ -121,3 +123,23 @@ def test_two_sources_are_tracked_in_one_event_loop(run, short_clip):
     done = run("asynchronous.py", str(short_clip), str(short_clip))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{short_clip}: 6 poses"] * 2
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_each_sample_is_in_the_gallery(path):
+    assert f"[{path.name}](../samples/{path.name})" in GALLERY.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    re.findall(
+        r"```sh\npython samples/(.*)\n```\n```text\n(.*?)```",
+        GALLERY.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    ),
+)
+def test_samples_print_what_the_gallery_shows(command, output, run, project_root, monkeypatch):
+    monkeypatch.chdir(project_root)
+    done = run(*command.split())
+    assert done.returncode == 0, done.stderr
+    assert_printed(done.stdout, output)
