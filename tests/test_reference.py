@@ -20,6 +20,7 @@ PUBLIC = {
     "edgepose.errors": sorted(set(edgepose.errors.__all__) - set(edgepose.__all__)),
     "edgepose.sinks": edgepose.sinks.__all__,
     "edgepose.drawing": ["DrawingStyle", "DEFAULT_STYLE", "DEBUG_STYLE"],
+    "edgepose.options": ["EngineOptions", "TrackingOptions"],
     "edgepose.testing": [
         *("Call", "FakeMethod", "PropagatingFakeMethod", "fake_model", "standing_person"),
     ],
