@@ -1,5 +1,5 @@
 # Every target does its own set-up, in .venv: a machine needs python3 (3.10 to 3.13) and make.
-#   make demo    track the sample clip          make lint    ruff and mypy
+#   make demo    track the sample clip          make lint    ruff, mypy, codespell
 #   make test    the test suite (ARGS="-k roi") make bench   measure, beside the peers
 #   make clean   remove outputs and caches      make distclean   and .venv
 #   make gif     the animation in README.md     make docs   the documentation, build/docs/index.html
@@ -27,6 +27,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
+	@$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs benchmarks/README.md samples
 
 bench: $(VENV)/.dev
 	@$(BIN)/edgepose benchmark $(ARGS)
