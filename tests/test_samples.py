@@ -133,7 +133,7 @@ def test_each_sample_is_in_the_gallery(path):
 @pytest.mark.parametrize(
     ("command", "output"),
     re.findall(
-        r"```sh\npython samples/(.*)\n```\n```text\n(.*?)```",
+        r"```sh\npython samples/([^\n]*)\n```\n```text\n(.*?)```",
         GALLERY.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     ),
