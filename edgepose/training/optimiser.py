@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -22,12 +23,12 @@ def schedule(config: TrainConfig, step: int) -> float:
         return 0.5 * (1 + math.cos(math.pi * done))
     if settings.schedule == "step":
         passed = sum(step >= share * config.total_steps for share in settings.milestones)
-        return float(0.1**passed)
+        return float(settings.step_factor**passed)
     return 1 - done if settings.schedule == "linear" else 1.0
 
 
 def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
-    """Adam, AdamW or RMSprop; no decay on biases and norms, own rates for backbones and bodies.
+    """Build what a recipe names; no decay on biases and norms, own rates for backbones and bodies.
 
     Each group's ``peak`` is the learning rate that `schedule` is a factor of.
     """
@@ -54,6 +55,7 @@ def build_optimiser(module: nn.Module, settings: OptimiserSettings) -> torch.opt
         "adam": torch.optim.Adam,
         "adamw": torch.optim.AdamW,
         "rmsprop": torch.optim.RMSprop,
+        "sgd": partial(torch.optim.SGD, momentum=settings.momentum),
     }
     return kinds[settings.name](listed, lr=settings.learning_rate)
 

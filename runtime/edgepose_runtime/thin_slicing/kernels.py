@@ -101,12 +101,14 @@ def warp(scores: Floats, cells: Indices, shares: Floats, outside: float, out: Fl
     """Sample a map (h, w) at taps; what is unknown counts as ``outside``."""
     flat, result = scores.ravel(), out.ravel()
     index, share = cells.reshape(-1, 4), shares.reshape(-1, 4)
+    low = np.float32(outside)
     for i in range(len(result)):
-        value, known = np.float32(0), np.float32(0)
-        for k in range(4):
-            value += share[i, k] * flat[index[i, k]]
-            known += share[i, k]
-        result[i] = value + (1 - known) * np.float32(outside)
+        # Unsigned: a signed index would be checked for counting from the end.
+        value = share[i, 0] * (flat[np.uint32(index[i, 0])] - low)
+        value += share[i, 1] * (flat[np.uint32(index[i, 1])] - low)
+        value += share[i, 2] * (flat[np.uint32(index[i, 2])] - low)
+        value += share[i, 3] * (flat[np.uint32(index[i, 3])] - low)
+        result[i] = value + low
 
 
 @kernel

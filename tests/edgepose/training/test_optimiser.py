@@ -3,6 +3,7 @@ from torch import nn
 
 from edgepose.training.config.optimiser import OptimiserSettings
 from edgepose.training.optimiser import build_optimiser, schedule, set_learning_rate
+from edgepose_runtime.errors import ConfigError
 
 
 def factors(recipe, steps, **optimiser):
@@ -22,6 +23,22 @@ def test_cosine_and_linear_fall_to_zero(recipe):
 def test_steps_divide_by_ten_at_the_milestones(recipe):
     found = factors(recipe, [0, 49, 50, 90], schedule="step", milestones=[0.5, 0.9])
     assert found == pytest.approx([1.0, 1.0, 0.1, 0.01])
+
+
+def test_the_factor_of_a_step_can_be_a_third(recipe):
+    found = factors(recipe, [49, 50], schedule="step", milestones=[0.5], step_factor=1 / 3)
+    assert found == pytest.approx([1.0, 1 / 3])
+
+
+def test_sgd_has_the_momentum_of_the_recipe():
+    optimiser = build_optimiser(Whole(), OptimiserSettings(name="sgd", momentum=0.7))
+    assert {group["momentum"] for group in optimiser.param_groups} == {0.7}
+
+
+@pytest.mark.parametrize("options", [{"step_factor": 1.0}, {"momentum": 1.0}])
+def test_factors_out_of_their_range_are_refused(options):
+    with pytest.raises(ConfigError, match="momentum"):
+        OptimiserSettings(**options)
 
 
 class Whole(nn.Module):
@@ -50,7 +67,7 @@ def test_parts_have_their_own_rates_and_biases_no_decay():
     assert {group["lr"] for group in optimiser.param_groups} == {0.025, 0.25, 0.5}
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
 def test_optimisers_are_known_by_name(name):
     optimiser = build_optimiser(Whole(), OptimiserSettings(name=name))
     assert type(optimiser).__name__.lower() == name

@@ -60,7 +60,7 @@ def test_a_recipe_extends_another_option_by_option(file, tmp_path):
         ("phases = [", "not valid TOML"),
         ("speed = 3\n" + MINIMAL, "speed"),
         (MINIMAL + "pace = 3\n", "pace"),
-        (MINIMAL + 'name = "sgd"\n', "sgd"),
+        (MINIMAL + 'name = "lion"\n', "lion"),
         (MINIMAL + 'schedule = "tomorrow"\n', "tomorrow"),
         (MINIMAL + "ema = 1.0\n", "ema"),
         (MINIMAL.replace("size = 64", "size = 60"), "multiple of 32"),
