@@ -144,7 +144,10 @@ class FollowedPerson:
         else:
             roi = region or self._region_after_skipping(frame)
             seen = frame if roi is None else replace(frame, roi=roi)
-            result = self.stream.process(seen, clock, effort)
+            # Where the light network loses somebody who is followed, the head would only find who
+            # stands in front: it waits for a detection.
+            followed = region is None and self.stream.head_age is not None
+            result = self.stream.process(seen, clock, Effort.LIGHT if followed else effort)
         if result.keypoints is None:
             return None
         box = pose_box(result.keypoints)

@@ -71,9 +71,9 @@ class NoSearch:
 class PersonSearch:
     """Looks for a person in a frame's regions, cheaply at first, then closer, then with the head.
 
-    Where a person detector proposes regions, those come first and need the head's consent only:
-    of whom it sees, head and shoulders are enough. Whom it misses, such as small people in a large
-    frame, the other regions find.
+    Where all that finds nobody, a person detector may propose regions, which need the head's
+    consent only: of whom it sees, head and shoulders are enough. It does not come first, as its
+    boxes suit the networks less than regions around joints do.
 
     The first frame is searched completely, so that a video's first pose is not missed; of a
     panorama, only `MOST_REGIONS` regions. After that, and after a loss or a cut, each of the next
@@ -131,13 +131,12 @@ class PersonSearch:
         """Return a first observation of a person; ``None`` if none was found in this frame."""
         is_first = self._next is None
         with clock.stage("search"):
-            regions = self._turn(image)
-            proposals = self._proposals(image)
-        look = self._confirmed(image, proposals, self._proposed, clock)
+            roi = self._region_of_person(image, self._turn(image))
+        look = self._confirmed(image, [] if roi is None else [roi], self._settings, clock)
         if look is None:
             with clock.stage("search"):
-                roi = self._region_of_person(image, regions)
-            look = self._confirmed(image, [] if roi is None else [roi], self._settings, clock)
+                proposals = self._proposals(image)
+            look = self._confirmed(image, proposals, self._proposed, clock)
         if is_first:
             self._budget.reset()
         if look is not None:
