@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -37,6 +38,7 @@ from edgepose_runtime.telemetry import no_telemetry
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 
 # OpenVINO's names of what edgepose calls a precision; a device lists the first, a hint the second.
+_LOADING = threading.Lock()
 _CAPABILITY = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", INT8: "INT8"}
 _HINT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _PRECISION = {hint: precision for precision, hint in _HINT.items()}
@@ -136,9 +138,14 @@ class OpenVinoNetwork(Network):
             return self._idle.pop() if self._idle else self._compiled.create_infer_request()
 
 
-@cache
 def _core() -> Any:
     """Return the one core of the process: it holds plugins that are slow to load."""
+    with _LOADING:  # the cache alone would let several threads make one each
+        return _new_core()
+
+
+@cache
+def _new_core() -> Any:
     if "openvino" not in sys.modules and mixes_unwinding():
         raise BackendUnavailableError(
             "OpenVINO would crash in this process: NumPy was imported first, then GStreamer (Gst) "

@@ -11,16 +11,21 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from typing import Any
 
 _GCC, _CPP, _OTHER = "libgcc_s.so", "libstdc++.so", "libunwind.so"
 _FUNCTION = "_Unwind_Resume"
 
 
-class _Object(ctypes.Structure):
-    """The first fields of what ``dl_iterate_phdr`` tells of a library."""
+class _Library(ctypes.Structure):
+    """An entry of the loader's list, ``struct link_map``."""
 
-    _fields_ = (("address", ctypes.c_void_p), ("name", ctypes.c_char_p))
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("dynamic", ctypes.c_void_p),
+        ("next", ctypes.c_void_p),
+        ("previous", ctypes.c_void_p),
+    )
 
 
 class _Place(ctypes.Structure):
@@ -65,14 +70,17 @@ def _is_mixed(libraries: list[str], owner: str) -> bool:
 
 
 def _libraries() -> list[str]:
+    """Return the names of the loaded libraries in the order of their loading.
+
+    ``dl_iterate_phdr`` would tell them, too, but holds the loader's lock while it calls Python:
+    another thread that imports a module holds Python's and waits for the loader's, for ever.
+    """
     found: list[str] = []
-
-    def collect(item: Any, _size: int, _data: int | None) -> int:
-        found.append(_file_name(item.contents.name))
-        return 0
-
-    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Object), ctypes.c_size_t, ctypes.c_void_p)
-    ctypes.CDLL(None).dl_iterate_phdr(kind(collect), None)
+    place: int | None = ctypes.CDLL(None)._handle  # the first entry
+    while place:
+        library = _Library.from_address(place)
+        found.append(_file_name(library.name))
+        place = library.next
     return found
 
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from edgepose_runtime.backends import BackendSettings, available_backends, get_backend
-from edgepose_runtime.backends.openvino import _core
+from edgepose_runtime.backends.openvino import _new_core
 from edgepose_runtime.errors import BackendUnavailableError, ConfigError
 
 
@@ -16,7 +16,7 @@ def test_an_unknown_backend_is_refused_with_those_there_are():
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
 def test_a_missing_package_is_named_with_the_command_that_installs_it(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
-    _core.cache_clear()
+    _new_core.cache_clear()
     with pytest.raises(BackendUnavailableError, match=f"pip install .*{name}"):
         get_backend(name).load(b"", settings=BackendSettings())
 
