@@ -56,7 +56,8 @@ def processor() -> str:
     """Return the processor's name, or what comes closest to it."""
     names = _values("model name")
     board = _text(BOARD_FACTS).strip("\0\n ")
-    return next(names, board or platform.processor() or platform.machine())
+    # Not as the default of `next`: on Linux it starts a process.
+    return next(names, None) or board or platform.processor() or platform.machine()
 
 
 def usable_cores() -> int:

@@ -78,6 +78,8 @@ def test_samples_pass_mypy_in_its_strictest_form():
     pytest.importorskip("mypy")
     cache = ("--cache-dir", str(PROJECT / ".mypy_cache"))
     samples = map(str, sorted((PROJECT / "samples").glob("*.py")))
-    command = [sys.executable, "-m", "mypy", *cache, "--strict", *samples]
+    # A sample may need a package, such as polars, that the tests do without.
+    options = "--strict", "--disable-error-code=import-not-found"
+    command = [sys.executable, "-m", "mypy", *cache, *options, *samples]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -89,8 +89,9 @@ def _change(args: argparse.Namespace, bundle: Bundle, detector: Detector | None)
         overwrite = True
     if detector is not None:
         with_detector(bundle, detector, args.out, overwrite=overwrite)
-    what = [name for name, given in (("head", args.head), ("person detector", detector)) if given]
-    sys.stdout.write(f"Wrote the bundle {args.out}, with another {' and '.join(what)}.\n")
+    named = (("another head", args.head), ("a person detector", detector))
+    what = " and ".join(name for name, given in named if given)
+    sys.stdout.write(f"Wrote the bundle {args.out}, with {what}.\n")
     return 0
 
 

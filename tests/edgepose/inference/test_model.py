@@ -1,5 +1,6 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,7 +135,9 @@ def test_a_network_has_two_threads_unless_told_otherwise(
 ):
     monkeypatch.setattr(loading, "usable_cores", lambda: cores)
     asked = []
-    monkeypatch.setattr(loading, "open_model", lambda *words: asked.append(words))
+    monkeypatch.setattr(
+        loading, "open_model", lambda *words: asked.append(words) or SimpleNamespace()
+    )
     load(puppet_bundle.path, num_threads=given)
     assert asked[0][2].num_threads == threads
 
