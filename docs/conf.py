@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "command_line",
+    "mathml",
 ]
 # docs/README.md is the list of pages for readers of the repository; index.md is that of the site.
 exclude_patterns = ["README.md", "extensions", "schemas"]
@@ -29,8 +30,12 @@ html_theme = "furo"  # light and dark, as the reader's system has it
 html_title = f"edgepose {release}"
 html_show_sourcelink = False
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["deflist", "dollarmath"]
+myst_dmath_allow_digits = False  # "$5" is a price
+html_math_renderer = "mathml"
 myst_heading_anchors = 4
 # JSON with "..." in place of what is long is not quite JSON.
 suppress_warnings = ["misc.highlighting_failure"]
@@ -45,13 +50,14 @@ python_use_unqualified_type_names = True
 copybutton_exclude = ".linenos, .gp, .go"
 
 #: Pages of the repository outside docs/, and the pages of the site that include them.
-PAGES_ELSEWHERE = {"../benchmarks/README.md": "site/benchmarks.md"}
+PAGES_ELSEWHERE = {"benchmarks/README.md": "site/benchmarks.md"}
 
 
 def link_within_site(_app: Sphinx, _name: str, source: list[str]) -> None:
     """Let links to pages outside docs/ lead to the pages of the site that include them."""
     for elsewhere, page in PAGES_ELSEWHERE.items():
-        source[0] = re.sub(rf"\]\({re.escape(elsewhere)}", f"]({page}", source[0])
+        link = rf"\]\(((?:\.\./)*)\.\./{re.escape(elsewhere)}"
+        source[0] = re.sub(link, rf"](\1{page}", source[0])
 
 
 def escape_type_names(_app: Sphinx, *described: object) -> None:
