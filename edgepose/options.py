@@ -37,6 +37,7 @@ from edgepose.tracking.stream import LocalHead, PoseStream
 from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.image_types import ColorOrder, require_color
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 Head = TypeVar("Head", bound=Closable)
@@ -115,6 +116,7 @@ class TrackingOptions:
         follow: whose pose is the result's own ``keypoints`` then: ``"longest"`` for the person
             followed longest, ``"largest"``, ``"centre"``, or a function that is given the people
             of a frame, a sequence of :class:`Person`, and returns one of them.
+        color: order of the colours in arrays that a program hands over, ``"bgr"`` or ``"rgb"``.
 
     Raises:
         ConfigError: an option has no such value, or contradicts another.
@@ -131,6 +133,7 @@ class TrackingOptions:
     search_budget: float = DEFAULT_BUDGET
     max_people: MaxPeople = 1
     follow: FollowRule | Follow = "longest"
+    color: ColorOrder = "bgr"
 
     def __post_init__(self) -> None:
         follow_rule(self.follow, lambda: (1, 1))
@@ -145,6 +148,7 @@ class TrackingOptions:
             make_policy(self.policy)
         key_frame_settings(self.key_frames)
         SearchBudget(self.search_budget)
+        require_color(self.color)
         if refinement(self.refine) is not None and self.key_frames is not None:
             raise ConfigError(
                 "key_frames and refine contradict each other: one runs the networks on few frames, "

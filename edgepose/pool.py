@@ -31,6 +31,7 @@ from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError, EdgePoseError
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.image_types import ColorOrder
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
 #: Sources that have ended and were not removed, whose statistics are kept.
@@ -65,10 +66,10 @@ class TrackerPool(ManagedResource):
         batching: whether to join inferences; ``None`` to measure which is faster at the start.
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
             ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine``,
-            ``search_budget``, ``max_people`` and ``follow``, for all sources; identities of people
-            count for each source by itself. A remote head has one connection for all of them; each
-            has counts of its own, ``stats[name].head``, and gets an event when the server is lost
-            or back.
+            ``search_budget``, ``max_people``, ``follow`` and ``color``, for all sources; identities
+            of people count for each source by itself. A remote head has one connection for all of
+            them; each has counts of its own, ``stats[name].head``, and gets an event when the
+            server is lost or back.
         on_result: called with name and :class:`PoseResult`.
         on_frame: called with name, frame (uint8 BGR, H, W, 3) and :class:`PoseResult`, before
             ``on_result``; one of the two has to be given.
@@ -107,6 +108,7 @@ class TrackerPool(ManagedResource):
         search_budget: float = DEFAULT_BUDGET,
         max_people: MaxPeople = 1,
         follow: FollowRule | Follow = "longest",
+        color: ColorOrder = "bgr",
     ) -> None:
         self._options_given = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         engine = EngineOptions(backend, device, precision, num_threads)
@@ -123,6 +125,7 @@ class TrackerPool(ManagedResource):
             search_budget,
             max_people,
             follow,
+            color,
         )
         self._keep_images = on_frame is not None
         callbacks = Callbacks(with_frames(on_frame, on_result), on_drop, on_error, on_event)
@@ -183,7 +186,7 @@ class TrackerPool(ManagedResource):
         name = self._free_number() if name is None else name
         self._require_free(name)
         # Without the lock: a camera that does not answer must not hold up the others' callers.
-        opened = open_source(source)
+        opened = open_source(source, color=self._options.color)
         try:
             member = self._register(opened, name)
         except BaseException:

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
-from numpy.typing import NDArray
-
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.options import Engine, EngineOptions, TrackingOptions
@@ -27,6 +25,7 @@ from edgepose.tracking.search_budget import DEFAULT_BUDGET
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.image_types import ColorOrder, FrameLike
 from edgepose_runtime.geometry.roi import RoiLike
 from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.poses.smoothing import OneEuroSettings
@@ -54,7 +53,7 @@ class PoseTracker(ManagedResource):
             ``num_threads``; only for a model that is not loaded yet.
         smoothing: see :class:`~edgepose.options.TrackingOptions`, like ``reinitialise_every``,
             ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine``,
-            ``search_budget``, ``max_people`` and ``follow``.
+            ``search_budget``, ``max_people``, ``follow`` and ``color``.
         on_result: gets each :class:`PoseResult` of :meth:`submit`.
         on_drop: gets a :class:`FrameDrop` for each frame that was dropped.
         on_error: gets a :class:`TrackingFailure` for each error, and so handles it.
@@ -87,6 +86,7 @@ class PoseTracker(ManagedResource):
         search_budget: float = DEFAULT_BUDGET,
         max_people: MaxPeople = 1,
         follow: FollowRule | Follow = "longest",
+        color: ColorOrder = "bgr",
         on_result: Callable[[PoseResult], object] | None = None,
         on_drop: Callable[[FrameDrop], object] | None = None,
         on_error: Callable[[TrackingFailure], object] | None = None,
@@ -107,6 +107,7 @@ class PoseTracker(ManagedResource):
             search_budget,
             max_people,
             follow,
+            color,
         )
         self._callbacks = Callbacks(on_result, on_drop, on_error, on_event)
         self._engine = Engine.open(engine, model, self._connect)
@@ -115,6 +116,7 @@ class PoseTracker(ManagedResource):
             policy,
             self._callbacks,
             release=self._engine.release,
+            color=color,
         )
 
     @property
@@ -139,7 +141,7 @@ class PoseTracker(ManagedResource):
 
     def track(
         self,
-        frame: NDArray[Any],
+        frame: FrameLike,
         *,
         roi: RoiLike | None = None,
         timestamp_ms: float | None = None,
@@ -150,8 +152,9 @@ class PoseTracker(ManagedResource):
         the next one is tracked as if it had not been there.
 
         Args:
-            frame: uint8 BGR (H, W, 3); grey (H, W) and BGRA (H, W, 4) are taken too. Frames may
-                change their size: the person is then searched anew.
+            frame: uint8 BGR (H, W, 3); grey (H, W) and BGRA (H, W, 4) are taken too, RGB and RGBA
+                with ``color="rgb"``, and images of Pillow, PyAV and PyTorch (uint8, 3 x H x W).
+                Frames may change their size: the person is then searched anew.
             roi: (x, y, width, height) in pixels of the frame: only this region is processed. The
                 network sees the square around its centre whose side is the longer of width and
                 height, nothing is added. ``None``: find and follow the person. Several people
@@ -173,7 +176,7 @@ class PoseTracker(ManagedResource):
 
     def submit(
         self,
-        frame: NDArray[Any],
+        frame: FrameLike,
         timestamp_ms: float | None = None,
         *,
         roi: RoiLike | None = None,
@@ -257,7 +260,8 @@ class PoseTracker(ManagedResource):
         self._stream.require_open()
         if self._callbacks.on_result is not None:
             raise ConfigError("stream() returns the results; make a PoseTracker without on_result.")
-        pairs = self._stream.results(open_source(source), with_frames=with_frames)
+        opened = open_source(source, color=self._options.color)
+        pairs = self._stream.results(opened, with_frames=with_frames)
         if with_frames:
             return cast("Iterator[tuple[Image, PoseResult]]", pairs)
         return (result for _, result in pairs)

@@ -39,6 +39,7 @@ class Settings:
         delay_s: before each answer, or as long as until the next change.
         fault: ``nan``, ``huge``, ``shape``, ``full``, ``bytes`` or ``talkative``.
         version: of the model.
+        lists: whether it tells the names of its models.
     """
 
     name: str = "tiny"
@@ -49,6 +50,7 @@ class Settings:
     fault: str | None = None
     version: str = "1"
     canned: bool = False
+    lists: bool = True
 
 
 class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -72,6 +74,9 @@ class Server(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def RepositoryIndex(self, request, context):  # noqa: ARG002, N802 - the protocol's names
         self._check(context)
+        if not self.settings.lists:  # as Triton says it
+            said = "This protocol is restricted, expecting header 'triton-grpc-protocol-edgepose'"
+            context.abort(grpc.StatusCode.UNAVAILABLE, said)
         index = service_pb2.RepositoryIndexResponse()
         index.models.add(name=self.settings.name, version=self.settings.version, state="READY")
         return index

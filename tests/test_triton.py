@@ -392,6 +392,10 @@ def test_what_poses_do_not_need_is_refused_to_everybody(start, light):
         ("get_log_settings", []),
         ("get_trace_settings", []),
         ("get_inference_statistics", []),
+        ("get_model_repository_index", []),
+        ("load_model", ["theirs"]),
+        ("unload_model", ["light-head"]),
+        ("get_cuda_shared_memory_status", []),
         ("register_system_shared_memory", ["theirs", "/edgepose", 64]),
     ):
         with pytest.raises(InferenceServerException, match="edgepose"):

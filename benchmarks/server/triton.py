@@ -42,7 +42,7 @@ def running_triton(
 def connected(server: TritonServer, bundle: Bundle) -> Iterator[Network]:
     """Connect to the head for the time of the block."""
     graph = bundle.manifest.graphs[GRAPH]
-    expected = Expected(model_name(bundle.manifest, GRAPH), graph.sha256)
+    expected = Expected(name=model_name(bundle.manifest, GRAPH), sha256=graph.sha256)
     address = ServerAddress("127.0.0.1", server.endpoints.grpc, tls=False)
     with open_server(address, expected, ServerSettings(deadline_s=120)) as network:
         yield network

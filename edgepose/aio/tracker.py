@@ -16,6 +16,7 @@ from edgepose.stats import TrackerStats
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ClosedError, ConfigError
+from edgepose_runtime.geometry.image_types import FrameLike
 from edgepose_runtime.geometry.roi import RoiLike
 
 Self = TypeVar("Self", bound="AsyncPoseTracker")
@@ -78,7 +79,7 @@ class AsyncPoseTracker:
 
     async def submit(
         self,
-        frame: NDArray[Any],
+        frame: FrameLike,
         timestamp_ms: float | None = None,
         *,
         roi: RoiLike | None = None,
@@ -121,7 +122,8 @@ class AsyncPoseTracker:
         Leaving the loop, or cancelling its task, closes the source.
         """
         tracker = self._opened()
-        opened = await asyncio.to_thread(open_source, source)
+        color = self._options.get("color", "bgr")
+        opened = await asyncio.to_thread(open_source, source, color=color)
         results: Iterator[Any] = (
             tracker.stream(opened, with_frames=True) if with_frames else tracker.stream(opened)
         )

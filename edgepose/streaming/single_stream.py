@@ -23,6 +23,7 @@ from edgepose_runtime.capture import FrameSource
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.crop import as_bgr
+from edgepose_runtime.geometry.image_types import ColorOrder
 from edgepose_runtime.geometry.roi import RoiLike
 
 
@@ -35,6 +36,7 @@ class SingleStream(ManagedResource):
         policy: name of the flow policy; ``None`` for what suits the source of frames.
         callbacks: the user's functions; with ``on_result``, frames are submitted.
         release: releases the networks; called once, when no thread tracks any more.
+        color: order of the colours in arrays.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class SingleStream(ManagedResource):
         callbacks: Callbacks,
         *,
         release: Callable[[], None],
+        color: ColorOrder = "bgr",
     ) -> None:
         self.closed = False
         self._new_step = new_step
         self._policy = policy
         self._callbacks = callbacks
         self._release = release
+        self._color = color
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._recorder = StatsRecorder()
@@ -78,7 +82,7 @@ class SingleStream(ManagedResource):
             self._require_trackable()
             taken: Frame | None = None
             try:
-                taken = self._sequence.create(as_bgr(frame), timestamp_ms, roi, called)
+                taken = self._sequence.create(as_bgr(frame, self._color), timestamp_ms, roi, called)
                 result, events = self._step.track(taken)
             except BaseException:  # Ctrl-C, too: each frame ends somehow
                 self._sequence.undo(taken)
@@ -209,11 +213,12 @@ class SingleStream(ManagedResource):
     def _own_image(self, frame: Any) -> Image:
         """Return a frame as BGR, in memory of its own."""
         try:
-            image = as_bgr(frame)
+            image = as_bgr(frame, self._color)
         except EdgePoseError:
             self._recorder.add_failed_frame()
             raise
-        return image.copy() if np.may_share_memory(image, frame) else image
+        shared = isinstance(frame, np.ndarray) and np.may_share_memory(image, frame)
+        return image.copy() if shared else image
 
     def _report(self, events: list[StreamEvent]) -> None:
         for event in events:

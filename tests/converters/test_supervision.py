@@ -72,18 +72,47 @@ def test_a_stop_during_the_wait_ends_it_at_once():
     assert "start" not in server.calls
 
 
-@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="this system has no /dev/shm")
-def test_shared_memory_that_a_crash_left_is_removed_and_that_of_others_is_not(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr("edgepose_converters.triton.server.SHARED_MEMORY", tmp_path / "shm")
+@pytest.fixture
+def environment(tmp_path):
+    """Files by the names of Triton's."""
     packages = tmp_path / "lib" / "python3.11" / "site-packages"
     home = packages / "pytriton" / "tritonserver"
     for folder in ("bin", "backends/python", "python_backend_stubs/3.11"):
         (home / folder).mkdir(parents=True)
     (home / "bin" / "tritonserver").touch()
     (home / "python_backend_stubs" / "3.11" / "triton_python_backend_stub").touch()
-    server = TritonServer(TritonEnvironment(tmp_path), tmp_path, Endpoints())
+    return TritonEnvironment(tmp_path)
+
+
+def options_of(server):
+    return dict(word.split("=", 1) for word in server._command[1:])
+
+
+def test_whatever_the_host_http_is_for_this_machine_and_services_need_a_secret(
+    environment, tmp_path
+):
+    host = Endpoints("0.0.0.0")
+    with TritonServer(environment, tmp_path, host) as one:
+        with TritonServer(environment, tmp_path, host) as other:
+            restricted = [
+                options_of(each)["--grpc-restricted-protocol"].split("=") for each in (one, other)
+            ]
+        assert options_of(one)["--http-address"] == "127.0.0.1"
+        assert options_of(one)["--grpc-address"] == "0.0.0.0"
+    assert {services for services, _ in restricted} == {
+        "model-repository,shared-memory,trace,logging,statistics:edgepose"
+    }
+    secrets = {secret for _, secret in restricted}
+    assert len(secrets) == 2
+    assert all(len(secret) == 32 for secret in secrets)
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="this system has no /dev/shm")
+def test_shared_memory_that_a_crash_left_is_removed_and_that_of_others_is_not(
+    environment, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("edgepose_converters.triton.server.SHARED_MEMORY", tmp_path / "shm")
+    server = TritonServer(environment, tmp_path, Endpoints())
     (option,) = [each for each in server._command if "shm-region-prefix-name=" in each]
     (tmp_path / "shm").mkdir()
     (tmp_path / "shm" / f"{option.rpartition('=')[2]}0").touch()

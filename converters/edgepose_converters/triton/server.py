@@ -32,8 +32,9 @@ _PR_SET_PDEATHSIG = 1
 #: What Triton may take to finish requests and unload its models, in seconds.
 _EXIT_S = 15.0
 
-#: Services of Triton by which others change its log, read what was asked, or map its memory.
-REFUSED = "shared-memory,trace,logging,statistics"
+#: Services of Triton by which others list or load models, change its log, read what was asked, or
+#: map its memory.
+REFUSED = "model-repository,shared-memory,trace,logging,statistics"
 #: Where Linux keeps shared memory; Triton's Python backend has 1 MB of it per model and more.
 SHARED_MEMORY = Path("/dev/shm")
 #: Reached from this machine only.

@@ -60,8 +60,8 @@ def add_parser(subparsers: Any) -> None:
         epilog="example: edgepose track walk.mp4 --video overlay.mp4 --jsonl poses.jsonl. Exit "
         "code: 0 when the source ended, or SIGTERM stopped a live one; 1 after an error, 2 after "
         "wrong usage, 130 after Ctrl-C, 143 after SIGTERM before the end of a file, "
-        "141 when nobody reads the pipe of --jsonl any more. A signal lets the frame in hand and "
-        "the files be finished.",
+        "141 when nobody reads the pipe of --jsonl or --csv any more. A signal lets the frame in "
+        "hand and the files be finished.",
     )
     parser.add_argument(
         "source",

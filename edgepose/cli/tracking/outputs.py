@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,7 +17,7 @@ from edgepose.drawing import DEBUG_STYLE, DEFAULT_STYLE, DrawingStyle, draw_resu
 from edgepose.inference.model import PoseModel
 from edgepose.people.settings import people_settings
 from edgepose.results import PoseResult
-from edgepose.sinks import JsonlSink, VideoSink
+from edgepose.sinks import CsvSink, JsonlSink, VideoSink
 from edgepose.sinks.timeline import TimedVideo
 from edgepose.utils.output_files import check_writable, resolved
 from edgepose_runtime.capture import DEFAULT_FPS, FrameSource
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgepose.cli.tracking.window import Window
 
 
-#: As ``--jsonl``, standard output.
+#: As ``--jsonl`` or ``--csv``, standard output.
 STDOUT = Path("-")
 #: Pictures per second of a camera's video, at most: some cameras claim thousands.
 MOST_LIVE_FPS = 60.0
@@ -38,6 +38,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add where results go."""
     parser.add_argument(
         "--jsonl", type=Path, metavar="FILE", help="write results as JSON Lines; -: to stdout"
+    )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write results as CSV, a row for each; -: to stdout",
     )
     parser.add_argument(
         "--video",
@@ -67,20 +73,20 @@ class Outputs:
 
     def __init__(
         self,
-        jsonl: JsonlSink | None,
+        files: Sequence[JsonlSink | CsvSink],
         video: VideoSink | TimedVideo | None,
         window: Window | None,
         preview: SourcePreview | None = None,
         style: DrawingStyle = DEFAULT_STYLE,
     ) -> None:
-        self._jsonl, self._video, self._window = jsonl, video, window
+        self._files, self._video, self._window = files, video, window
         self._style = style
         self.preview = preview
 
     def write(self, frame: NDArray[np.uint8], result: PoseResult) -> bool:
         """Write one result everywhere; return whether the user wants to go on."""
-        if self._jsonl is not None:
-            self._jsonl.write(result)
+        for file in self._files:
+            file.write(result)
         if self.preview is not None:
             self.preview.write(frame, result)
         if self._video is None and self._window is None:
@@ -101,9 +107,11 @@ def check_outputs(args: argparse.Namespace) -> None:
         OutputError: a file cannot be written.
     """
     used = {"the source": resolved(args.source)}
-    for option in ("jsonl", "video"):
+    if args.jsonl == args.csv == STDOUT:
+        raise ConfigError("--jsonl - and --csv - both write to stdout; give one of them a file.")
+    for option in ("jsonl", "csv", "video"):
         path: Path | None = getattr(args, option)
-        if path is None or (option == "jsonl" and path == STDOUT):
+        if path is None or (option != "video" and path == STDOUT):
             continue
         for what, other in used.items():
             if resolved(path) == other:
@@ -118,7 +126,7 @@ def open_outputs(
 ) -> Iterator[Outputs]:
     """Open what the options ask for, and finish it at the end of the block."""
     with ExitStack() as opened:
-        window = jsonl = None
+        window = None
         video: VideoSink | TimedVideo | None = None
         if args.show:
             from edgepose.cli.tracking.window import Window
@@ -127,23 +135,39 @@ def open_outputs(
         if args.video:
             video = _open_video(args.video, source)
             opened.enter_context(video)
-        if args.jsonl:
-            sink = JsonlSink(
-                opened.enter_context(_unbuffered_stdout()) if args.jsonl == STDOUT else args.jsonl,
-                skeleton=model.skeleton,
-                model=model.name,
-                source=source.name,
-                engine={"device": model.device, "precision": model.precision},
-                several=people_settings(args.max_people) is not None,
-            )
-            jsonl = opened.enter_context(sink)
+        files = _open_files(args, source, model, opened)
         preview = None
         if args.preview is not None:
             from edgepose.cli.tracking.preview import open_preview
 
             preview = opened.enter_context(open_preview(args.preview, source))
         style = DEBUG_STYLE if args.caption else DEFAULT_STYLE
-        yield Outputs(jsonl, video, window, preview, style)
+        yield Outputs(files, video, window, preview, style)
+
+
+def _open_files(
+    args: argparse.Namespace, source: FrameSource, model: PoseModel, opened: ExitStack
+) -> list[JsonlSink | CsvSink]:
+    def target(path: Path) -> Path | BinaryIO:
+        return opened.enter_context(_unbuffered_stdout()) if path == STDOUT else path
+
+    files: list[JsonlSink | CsvSink] = []
+    several = people_settings(args.max_people) is not None
+    if args.jsonl:
+        engine = {"device": model.device, "precision": model.precision}
+        jsonl = JsonlSink(
+            target(args.jsonl),
+            skeleton=model.skeleton,
+            model=model.name,
+            source=source.name,
+            engine=engine,
+            several=several,
+        )
+        files.append(opened.enter_context(jsonl))
+    if args.csv:
+        csv = CsvSink(target(args.csv), skeleton=model.skeleton, several=several)
+        files.append(opened.enter_context(csv))
+    return files
 
 
 def _open_video(path: Path, source: FrameSource) -> VideoSink | TimedVideo:

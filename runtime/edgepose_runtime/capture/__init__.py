@@ -17,6 +17,7 @@ from edgepose_runtime.capture.settings import LiveSettings
 from edgepose_runtime.errors import ConfigError, SourceError
 from edgepose_runtime.events import EventKind, StreamEvent
 from edgepose_runtime.files import exists, is_printable_utf8, shown
+from edgepose_runtime.geometry.image_types import ColorOrder, require_color
 from edgepose_runtime.redaction import redact
 
 # OpenCV takes no larger number.
@@ -42,6 +43,7 @@ def open_source(
     source: str | Path | int | Iterable[Any] | Callable[[], Any],
     *,
     fps: float | None = None,
+    color: ColorOrder = "bgr",
     allow_damaged: bool = False,
     live: LiveSettings | None = None,
     on_event: Callable[[StreamEvent], None] | None = None,
@@ -53,10 +55,12 @@ def open_source(
             camera's number, also as text, or its device, such as ``/dev/video0`` or a link in
             ``/dev/v4l/by-id``; a GStreamer pipeline that ends in ``appsink``, where OpenCV was
             built with it; the address of a stream, such as ``rtsp://user:password@camera/1``; an
-            iterable of images (arrays) or :class:`CapturedFrame`; or a function that returns the
-            next one, and None at the end.
+            iterable of images (arrays, or images of Pillow, PyAV or PyTorch) or
+            :class:`CapturedFrame`; or a function that returns the next one, and None at the end.
         fps: frames per second of images and programs (30 if None, except that frames of a function
-            are then timed by a clock); videos, cameras and streams have times of their own.
+            are then timed by a clock); videos, cameras and streams have times of their own, and so
+            have frames of PyAV.
+        color: order of the colours in arrays that a program hands over, ``"bgr"`` or ``"rgb"``.
         allow_damaged: deliver the frames of a damaged file that can be decoded and log the rest,
             instead of raising when they are delivered.
         live: how patient cameras and streams are, and how they come back after a loss.
@@ -71,14 +75,19 @@ def open_source(
         raise ConfigError(f"live must be LiveSettings(...) or None; got {live!r}.")
     if on_event is not None and not callable(on_event):
         raise ConfigError(f"on_event must be a function or None; got {on_event!r}.")
-    opened = _open(source, fps, allow_damaged, live)
+    require_color(color)
+    opened = _open(source, fps, color, allow_damaged, live)
     if on_event is not None:
         opened.subscribe(on_event)
     return opened
 
 
 def _open(
-    source: object, fps: float | None, allow_damaged: bool, live: LiveSettings | None
+    source: object,
+    fps: float | None,
+    color: ColorOrder,
+    allow_damaged: bool,
+    live: LiveSettings | None,
 ) -> FrameSource:
     if isinstance(source, FrameSource):
         return source
@@ -86,7 +95,7 @@ def _open(
         return _open_named(str(source), fps, allow_damaged, live)
     if type(source) is not bool and isinstance(source, Integral):
         return _open_camera(int(source), live)
-    return _open_program(source, fps)
+    return _open_program(source, fps, color)
 
 
 def _open_named(
@@ -175,15 +184,15 @@ def _open_address(address: str, live: LiveSettings | None) -> FrameSource:
     return LiveSource(address, partial(connect_address, address, settings), settings=settings)
 
 
-def _open_program(source: object, fps: float | None) -> FrameSource:
+def _open_program(source: object, fps: float | None, color: ColorOrder) -> FrameSource:
     from edgepose_runtime.capture.programs import CallableSource, IterableSource
 
     if isinstance(source, np.ndarray) and source.ndim in (2, 3):
         source = [source]  # one image: iterating over it would give its rows
     if isinstance(source, Iterable):
-        return IterableSource(source, fps=fps)
+        return IterableSource(source, fps=fps, color=color)
     if callable(source):
-        return CallableSource(source, fps=fps)
+        return CallableSource(source, fps=fps, color=color)
     raise ConfigError(
         f"Frames cannot come from a {type(source).__name__}; give a path, an address, a camera's "
         "number, a function or an iterable of images."

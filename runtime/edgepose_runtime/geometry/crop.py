@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.errors import ConfigError, FrameError
+from edgepose_runtime.geometry.image_types import ColorOrder, array_of
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.native.library import Kernel, precompiled
 
@@ -17,38 +18,46 @@ Size = int | tuple[int, int]
 
 #: What a crop shows outside the frame: the mean colour of ImageNet, in BGR.
 BACKGROUND = (104, 116, 124)
+#: OpenCV's names of the conversions to BGR, by number of channels and order of colours.
+_TO_BGR = {
+    (1, "bgr"): "COLOR_GRAY2BGR",
+    (1, "rgb"): "COLOR_GRAY2BGR",
+    (3, "rgb"): "COLOR_RGB2BGR",
+    (4, "bgr"): "COLOR_BGRA2BGR",
+    (4, "rgb"): "COLOR_RGBA2BGR",
+}
 
 
-def as_bgr(frame: Any) -> Image:
+def as_bgr(frame: Any, color: ColorOrder = "bgr") -> Image:
     """Return a frame as a C-contiguous uint8 array (H, W, 3) in BGR order.
 
     A frame that is one already comes back as it is, without a copy.
 
     Args:
         frame: a uint8 array: BGR (H, W, 3), BGRA (H, W, 4), or grey (H, W) or (H, W, 1). It need
-            not be contiguous.
+            not be contiguous. Or an image of Pillow, PyAV or PyTorch; see
+            :func:`edgepose_runtime.geometry.image_types.array_of`.
+        color: order of the colours of an array, ``"rgb"`` for RGB or RGBA.
 
     Raises:
-        FrameError: it is not an array, holds other numbers than uint8, is empty, or has a shape
-            that could mean several things.
+        FrameError: it is no image, holds other numbers than uint8, is empty, or has a shape that
+            could mean several things.
     """
+    if not isinstance(frame, np.ndarray):
+        frame, color = array_of(frame)
     _check_frame(frame)
     pixels: Image = np.ascontiguousarray(frame)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if channels == 3:
+    if channels == 3 and color == "bgr":
         return pixels
     import cv2  # here, so that importing this package stays cheap
 
-    code = cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR
+    code = getattr(cv2, _TO_BGR[channels, color])
     converted: Image = np.asarray(cv2.cvtColor(pixels, code), dtype=np.uint8)
     return converted
 
 
-def _check_frame(frame: Any) -> None:
-    if not isinstance(frame, np.ndarray):
-        raise FrameError(
-            f"A frame must be a NumPy array of uint8 in BGR order; got {type(frame).__name__}."
-        )
+def _check_frame(frame: NDArray[Any]) -> None:
     if frame.dtype != np.uint8:
         advice = (
             "convert a range of 0 to 1 by (frame * 255).round().astype(numpy.uint8)"

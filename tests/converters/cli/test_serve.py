@@ -24,6 +24,27 @@ def test_certificates_that_are_not_there_are_named(tmp_path, capsys):
     assert "'no.pem'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["--host", "0.0.0.0"], True),
+        (["--host", "192.168.1.2"], True),
+        (["--host", "127.0.0.1"], False),
+        ([], False),
+        (["--host", "0.0.0.0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], False),
+    ],
+)
+def test_listening_to_others_without_encryption_is_warned_of(
+    tmp_path, monkeypatch, capsys, words, warned
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).touch()
+    assert main(["serve", "--environment", str(tmp_path), *words]) == 1  # there is no Triton
+    said = capsys.readouterr().err
+    assert ("without encryption or authentication" in said) == warned
+
+
 @pytest.mark.parametrize("words", [["--port", "99999"], ["--port", "8000"]])
 def test_ports_that_cannot_be_are_refused(words, capsys):
     assert main(["serve", *words]) == 2

@@ -117,6 +117,26 @@ def test_the_model_is_found_by_its_hash_alone(server, graph):
         assert_works(network)
 
 
+def test_where_models_are_not_listed_the_usual_name_is_tried(server, graph):
+    server.change(lists=False, name=f"{graph.parent.name}-{graph.stem}")
+    device = BackendSettings(device=server.address)
+    with TritonBackend(PATIENT).load(graph, settings=device) as network:
+        assert_works(network)
+    server.change(name="another")
+    with pytest.raises(ServerError, match=f"there is no model {graph.parent.name}-cast"):
+        TritonBackend(PATIENT).load(graph, settings=device)
+
+
+def test_where_models_are_not_listed_one_without_a_folder_must_be_named(server, graph):
+    server.change(lists=False)
+    with pytest.raises(ServerError, match="as in grpc://HOST:PORT/MODEL"):
+        TritonBackend(PATIENT).load(
+            graph.read_bytes(), settings=BackendSettings(device=server.address)
+        )
+    named = BackendSettings(device=f"{server.address}/tiny")
+    TritonBackend(PATIENT).load(graph.read_bytes(), settings=named).close()
+
+
 def test_a_model_with_another_hash_is_refused(server):
     with pytest.raises(ServerError, match=r"None of the server's models \(tiny\) runs the graph"):
         TritonBackend(PATIENT).load(b"other", settings=BackendSettings(device=server.address))

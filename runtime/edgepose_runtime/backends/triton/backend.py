@@ -49,7 +49,11 @@ class TritonBackend(Backend):
                 f"The backend triton has no device {settings.device!r} on this machine; it has "
                 "grpc://HOST:PORT (grpcs for TLS): the address of a server."
             ) from error
-        expected = Expected(address.model or self._settings.model, _hash(model))
+        expected = Expected(
+            name=address.model or self._settings.model,
+            usual_name=_usual_name(model),
+            sha256=_hash(model),
+        )
         network = open_server(address, expected, self._settings, batch=settings.batch)
         try:
             network.connect()
@@ -74,6 +78,11 @@ def open_server(
         ConfigError: the token would be sent in the clear, or the certificates cannot be read.
     """
     return ServerNetwork(address, expected, settings, batch=batch, listener=listener)
+
+
+def _usual_name(model: Path | bytes) -> str | None:
+    """Return what a graph in the folder of its bundle is called by ``edgepose serve``."""
+    return None if isinstance(model, bytes) else f"{model.resolve().parent.name}-{model.stem}"
 
 
 def _hash(model: Path | bytes) -> str:

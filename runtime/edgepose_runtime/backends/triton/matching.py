@@ -19,6 +19,8 @@ class Expected:
 
     Attributes:
         name: its name on the server; ``None`` for the one with the hash.
+        usual_name: what it is called on a server of ``edgepose serve``: tried where the name is not
+            known and the server keeps the list of its models to itself.
         sha256: hash of its graph; ``None`` where any graph with these tensors will do.
         inputs: the tensors it takes; ``None`` for whatever it takes.
         outputs: tensors that it must return, among others; ``None`` for whatever it returns.
@@ -27,6 +29,7 @@ class Expected:
     """
 
     name: str | None = None
+    usual_name: str | None = None
     sha256: str | None = None
     inputs: tuple[TensorSpec, ...] | None = None
     outputs: tuple[TensorSpec, ...] | None = None
@@ -51,7 +54,7 @@ def find_model(client: ServerClient, expected: Expected, timeout_s: float) -> Se
     """
     if expected.name is not None:
         return _checked(client, expected.name, expected, timeout_s)
-    names = client.models(timeout_s)
+    names = _candidates(client, expected, timeout_s)
     for name in names:
         if client.parameters(name, timeout_s).get(HASH) == expected.sha256:
             return _checked(client, name, expected, timeout_s)
@@ -60,6 +63,21 @@ def find_model(client: ServerClient, expected: Expected, timeout_s: float) -> Se
         f"the hash {expected.sha256}; serve this bundle, or name the model.",
         ServerFault.WRONG_MODEL,
     )
+
+
+def _candidates(client: ServerClient, expected: Expected, timeout_s: float) -> list[str]:
+    try:
+        return client.models(timeout_s)
+    except ServerError as error:
+        if error.fault is not ServerFault.REFUSED:
+            raise
+        if expected.usual_name is None:
+            raise ServerError(
+                "The server does not list its models; name the one that is meant, as in "
+                f"grpc://HOST:PORT/MODEL ({error})",
+                ServerFault.REFUSED,
+            ) from error
+        return [expected.usual_name]
 
 
 def _checked(client: ServerClient, name: str, expected: Expected, timeout_s: float) -> ServedModel:

@@ -1,3 +1,4 @@
+import csv
 import json
 import subprocess
 import sys
@@ -20,6 +21,23 @@ def test_json_lines_alone_go_to_stdout_and_the_rest_to_stderr(words):
     assert [frame["frame"] for frame in frames] == list(range(12))
     said = done.stderr.decode()
     assert "track: 12/12 (100 %)" in said and "A person in 12 of 12 frames" in said
+
+
+def test_csv_has_a_row_for_each_frame_in_a_file_or_on_stdout(words, tmp_path):
+    words = words[:-2]
+    piped = subprocess.run([*words, "--csv", "-"], capture_output=True, check=True).stdout
+    path = tmp_path / "poses.csv"
+    subprocess.run([*words, "--csv", str(path)], capture_output=True, check=True)
+    for content in (piped, path.read_bytes()):
+        header, *rows = csv.reader(content.decode().splitlines())
+        assert header[0] == "frame" and "head_x" in header
+        assert [row[0] for row in rows] == list(map(str, range(12)))
+
+
+def test_two_formats_do_not_share_stdout(words):
+    done = subprocess.run([*words, "--csv", "-"], capture_output=True)
+    assert done.returncode == 2
+    assert b"--jsonl - and --csv - both write to stdout" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE")
