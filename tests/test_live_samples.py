@@ -122,3 +122,25 @@ def test_callbacks_are_called_until_enter_is_pressed(sample, camera, monkeypatch
     said = capsys.readouterr()
     assert re.search(r"^\d poses in 5 frames, dropped: ", said.out, re.MULTILINE)
     assert "Camera 0 delivers no frames." in said.err
+
+
+def test_repetitions_before_a_webcam_are_counted_until_q(sample, camera, monkeypatch, capsys):
+    module, shown, pressed = sample("rep_counter"), [], iter([-1, -1, ord("q")])
+    angles = iter([170, 90, 165, 170, 170])
+    monkeypatch.setattr(module.RepCounter, "angle", lambda *_: next(angles))
+    monkeypatch.setattr(module.cv2, "imshow", lambda _title, image: shown.append(image.shape))
+    monkeypatch.setattr(module.cv2, "waitKey", lambda _ms: next(pressed))
+    module.main(camera, "squat", show=True)
+    assert len(shown) == 3
+    assert capsys.readouterr().out.endswith("repetition 1\n1 in all\n")
+
+
+@pytest.mark.parametrize(
+    ("angles", "count"),
+    [([170, 90, 165], 1), ([170, 90, 130, 95, 165, 170], 1), ([170, 120, 165], 0), ([90, None], 0)],
+)
+def test_a_repetition_is_bent_and_then_stretched(sample, monkeypatch, angles, count):
+    counter, results = sample("rep_counter").RepCounter("squat"), iter(angles)
+    monkeypatch.setattr(counter, "angle", lambda _: next(results))
+    completed = [counter.update(None) for _ in angles]
+    assert (sum(completed), counter.count) == (count, count)

@@ -64,6 +64,7 @@ DOCUMENTS = [Page(path) for path in PAGES]
 EXAMPLES = [
     pytest.param(match, id=f"{page.name}-{number}")
     for page in DOCUMENTS
+    if page.path.parent.name != "tutorials"  # tests/test_tutorials.py runs all of their blocks
     for number, match in enumerate(_EXAMPLE.finditer(page.text), start=1)
 ]
 
