@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.cli.commands.track import parse_people
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.tracker import PoseTracker
+from edgepose.utils.arguments import number_of_people
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.geometry.crop import Image
 
@@ -34,7 +34,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--split", choices=("val", "train"), default="val")
     parser.add_argument(
-        "--max-people", type=parse_people, default=1, metavar="N|all", help="default: 1"
+        "--max-people", type=number_of_people, default=1, metavar="N|all", help="default: 1"
     )
     parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR")
     return parser.parse_args(words)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.options import EngineOptions
 from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose.stats import TrackerStats
 from edgepose.tracker import PoseTracker
@@ -23,6 +25,7 @@ Self = TypeVar("Self", bound="AsyncPoseTracker")
 T = TypeVar("T")
 
 _OWN = ("on_result", "on_drop", "on_error")
+_ENGINE = ("model", *(field.name for field in fields(EngineOptions)))
 _END: Any = object()
 Outcome = PoseResult | FrameDrop | Exception
 
@@ -166,14 +169,13 @@ class AsyncPoseTracker:
     async def _submitter(self) -> PoseTracker:
         """Return the tracker with callbacks, on the same networks; a stream has none."""
         if self._submitting is None:
-            options = {k: v for k, v in self._options.items() if k not in _ENGINE}
-            make = self._calling_back
-            self._submitting = await asyncio.to_thread(make, self._opened(), options)
+            self._submitting = await asyncio.to_thread(self._calling_back, self._opened())
         return self._submitting
 
-    def _calling_back(self, tracker: PoseTracker, options: dict[str, Any]) -> PoseTracker:
+    def _calling_back(self, tracker: PoseTracker) -> PoseTracker:
         return PoseTracker(
-            **{**options, "model": tracker.model},
+            tracker.model,
+            **{name: value for name, value in self._options.items() if name not in _ENGINE},
             on_result=self._in_loop(lambda result: self._end(result.frame_id, result)),
             on_drop=self._in_loop(lambda drop: self._end(drop.frame_id, drop)),
             on_error=self._in_loop(self._failed),
@@ -199,9 +201,6 @@ class AsyncPoseTracker:
             future.set_exception(outcome)
         else:
             future.set_result(outcome)
-
-
-_ENGINE = frozenset({"model", "backend", "device", "precision", "num_threads"})
 
 
 def _close(results: Iterator[Any]) -> None:

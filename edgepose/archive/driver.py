@@ -72,7 +72,6 @@ class ArchiveRun:
         workers: how many.
         joiner: makes parts of the ranges of cut videos.
         limits: when a unit is given up.
-        report: collects what was done.
         should_stop: asked a few times a second whether to end.
         observe: called a few times a second, for a display.
 
@@ -90,16 +89,15 @@ class ArchiveRun:
         workers: int,
         joiner: RangeJoiner,
         limits: Limits,
-        report: RunReport,
-        should_stop: Callable[[], bool] = lambda: False,
-        observe: Callable[[ArchiveRun], object] = lambda _: None,
+        should_stop: Callable[[], bool],
+        observe: Callable[[ArchiveRun], object],
     ) -> None:
         self._folder, self._engine, self._joiner = folder, engine, joiner
         self._limits, self._should_stop, self._observe = limits, should_stop, observe
         self._waiting = deque(units)
         self._tries: dict[str, int] = {}
         self._failed_starts = 0
-        self.report = report
+        self.report = RunReport()
         self.total = len(self._waiting)
         self.workers = [WorkerState() for _ in range(min(workers, len(self._waiting)))]
 

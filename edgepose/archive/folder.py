@@ -13,8 +13,9 @@ from typing import Any
 
 from edgepose.archive.plan import Unit
 from edgepose.archive.settings import FORMAT
-from edgepose.utils.output_files import sync_folder
-from edgepose_runtime.errors import ConfigError, OutputError, PoseFileError
+from edgepose.utils.output_files import make_folder
+from edgepose.utils.synced_files import sync_file, write_synced
+from edgepose_runtime.errors import ConfigError, PoseFileError
 from edgepose_runtime.files import read_json, shown
 
 #: What must be the same for all parts of an archive.
@@ -91,13 +92,8 @@ class ArchiveFolder:
         if self._about.exists():
             _require_same(self.description(), description, self.path)
             return
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._write_json(self._about, description)
-        except OSError as error:
-            raise OutputError(
-                f"Cannot create the archive '{shown(self.path)}': {error.strerror or error}."
-            ) from error
+        make_folder(self.path)
+        _write_json(self._about, description)
 
     def description(self) -> dict[str, Any]:
         """Return what the archive was made with.
@@ -137,8 +133,9 @@ class ArchiveFolder:
 
     def remove_temporary(self) -> None:
         """Remove what a killed run left unfinished."""
-        for path in (*self.path.glob("parts/*/.*.part"), *self.path.glob("pieces/.*.part")):
-            path.unlink(missing_ok=True)
+        for pattern in (".*.part", "parts/*/.*.part", "pieces/.*.part"):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def failures(self) -> dict[str, Failure]:
         """Return the last failure of each unit; a cut last line counts as none."""
@@ -155,12 +152,11 @@ class ArchiveFolder:
         """Append a failure."""
         with self._failed.open("ab") as file:
             file.write(json.dumps(asdict(failure)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            sync_file(file)
 
     def write_progress(self, progress: Mapping[str, Any]) -> None:
         """Say how far a run is, for ``--status``."""
-        self._write_json(self._progress, {**progress, "updated": time.time()})
+        _write_json(self._progress, {**progress, "updated": time.time()})
 
     def progress(self) -> dict[str, Any]:
         """Return what the last run said; nothing if there was none."""
@@ -169,11 +165,9 @@ class ArchiveFolder:
         except (OSError, ValueError, TypeError):
             return {}
 
-    def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        temporary.replace(path)
-        sync_folder(self.path)
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_synced(path, json.dumps(content, indent=1).encode())
 
 
 def _require_same(made: Mapping[str, Any], given: Mapping[str, Any], path: Path) -> None:

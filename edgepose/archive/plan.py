@@ -12,6 +12,7 @@ import cv2
 
 from edgepose.archive.settings import CutSettings
 from edgepose.archive.videos import Video, fingerprint
+from edgepose.utils.synced_files import write_synced
 from edgepose_runtime.errors import PoseFileError
 from edgepose_runtime.files import shown
 
@@ -67,11 +68,12 @@ def plan_units(videos: Iterable[Video], cut: CutSettings) -> Iterator[Unit]:
 
 
 def write_plan(path: Path, units: Iterable[Unit]) -> None:
-    """Write a plan, a line for each unit."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(unit)) + "\n" for unit in units)
-    temporary.replace(path)
+    """Write a plan, a line for each unit.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_synced(path, "".join(json.dumps(asdict(unit)) + "\n" for unit in units).encode())
 
 
 def read_plan(path: Path) -> list[Unit]:

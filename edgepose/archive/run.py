@@ -84,9 +84,7 @@ def run_archive(
         )
         progress = _ProgressFile(folder, observe)
         run = ArchiveRun(
-            *(folder, todo, engine, workers, joiner, job.limits, RunReport()),
-            should_stop=should_stop,
-            observe=progress.update,
+            folder, todo, engine, workers, joiner, job.limits, should_stop, progress.update
         )
         try:
             run.run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edgepose.inference.model import DEFAULT_MODEL, bundle_path
@@ -13,6 +12,7 @@ from edgepose.keyframes import KeyFrames
 from edgepose.people.settings import SeveralPeople, people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.utils.machine import installed
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, load_bundle
 from edgepose_runtime.checks import require_whole
 from edgepose_runtime.errors import ConfigError
@@ -73,6 +73,11 @@ class TrackSettings:
         """How several people are followed, ``None`` for one person."""
         return people_settings(self.max_people)  # type: ignore[arg-type]
 
+    @property
+    def selects_key_frames(self) -> bool:
+        """Whether key frames are selected in the whole file in advance: those of one person are."""
+        return self.key_frames and self.several is None
+
     def refinement(self) -> ThinSlicing | None:
         """Return how poses are refined."""
         if not self.thin_slicing:
@@ -81,8 +86,8 @@ class TrackSettings:
         return ThinSlicing() if lag is None else ThinSlicing(lag_frames=lag)
 
     def live_key_frames(self) -> KeyFrames | None:
-        """Return how several people's key frames are chosen; one person has those of a file."""
-        if not self.key_frames or self.several is None:
+        """Return how key frames are chosen while frames come, ``None`` where they are not."""
+        if not self.key_frames or self.selects_key_frames:
             return None
         rate = self.max_key_rate
         return KeyFrames() if rate is None else KeyFrames(max_key_rate=rate)
@@ -135,10 +140,8 @@ def describe_run(tracking: TrackSettings, cut: CutSettings) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: installed(name) for name in _PACKAGES}
+    return {
+        "python": platform.python_version(),
+        **{name: version for name, version in found.items() if version is not None},
+    }

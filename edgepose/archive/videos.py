@@ -55,9 +55,8 @@ def find_videos(source: str) -> list[Video]:
     if exists(path):
         found = _in_folder(path) if path.is_dir() else _in_file(path)
     else:
-        names = glob.glob(source, recursive=True)  # noqa: PTH207 - absolute patterns, too
-        found = [Video(Path(name).as_posix(), str(Path(name).absolute())) for name in names]
-        found = [video for video in found if Path(video.path).is_file()]
+        paths = map(Path, glob.glob(source, recursive=True))  # noqa: PTH207 - absolute patterns, too
+        found = [_video(path, path.absolute()) for path in paths if path.is_file()]
     if not found:
         raise SourceError(
             f"There is no video in '{shown(source)}'; give a folder of videos, a text file with a "
@@ -88,7 +87,7 @@ def fingerprint(path: str) -> tuple[str, int]:
 
 def _in_folder(folder: Path) -> list[Video]:
     return [
-        Video(_printable(path.relative_to(folder).as_posix()), str(path))
+        _video(path.relative_to(folder), path)
         for path in folder.rglob("*")
         if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
     ]
@@ -96,7 +95,7 @@ def _in_folder(folder: Path) -> list[Video]:
 
 def _in_file(path: Path) -> list[Video]:
     if path.suffix.lower() in VIDEO_SUFFIXES:
-        return [Video(_printable(path.name), str(path))]
+        return [_video(Path(path.name), path)]
     try:
         lines = read_regular(path).decode().splitlines()
     except (OSError, ValueError) as error:
@@ -104,12 +103,13 @@ def _in_file(path: Path) -> list[Video]:
             f"The manifest '{shown(path)}' cannot be read as text with a path a line: {error}."
         ) from error
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return [Video(Path(name).as_posix(), str(path.parent / name)) for name in names]
+    return [_video(Path(name), path.parent / name) for name in names]
 
 
-def _printable(name: str) -> str:
-    """Return a name as UTF-8 text: Python holds other bytes as lone surrogates."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+def _video(name: Path, path: Path) -> Video:
+    """Return a video whose name is UTF-8 text: Python holds other bytes as lone surrogates."""
+    text = name.as_posix().encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return Video(text, str(path))
 
 
 def _sorted_once(videos: Iterable[Video]) -> list[Video]:

@@ -6,15 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from edgepose.archive.driver import ArchiveRun, WorkerState
+from edgepose.archive.report import RunReport, Status
 from edgepose.utils.progress import show_progress
 
-if TYPE_CHECKING:
-    from edgepose.archive.driver import ArchiveRun, WorkerState
-    from edgepose.archive.report import RunReport, Status
-
-Observe = Callable[["ArchiveRun"], object]
+Observe = Callable[[ArchiveRun], object]
 _LONGEST_NAME = 40
 
 

@@ -40,11 +40,9 @@ def export_coco(table: PoseTable, out: Path) -> int:
     numbers = np.where(labelled[..., None], keypoints, 0)
     numbers[..., 2] = np.where(labelled, _VISIBLE, 0)
     annotations = [
-        {**_annotation(table, row, ids), **_labels(numbers[row], boxes[row])}
-        for row in np.flatnonzero(labelled.any(axis=1)).tolist()
+        {"id": number, **_annotation(table, row, ids), **_labels(numbers[row], boxes[row])}
+        for number, row in enumerate(np.flatnonzero(labelled.any(axis=1)).tolist(), start=1)
     ]
-    for number, annotation in enumerate(annotations, start=1):
-        annotation["id"] = number
     content = {"images": _images(table, ids), "annotations": annotations, "categories": [_CATEGORY]}
     write_file(out, json.dumps(content).encode())
     return len(annotations)
@@ -106,7 +104,6 @@ def _images(table: PoseTable, ids: dict[tuple[int, int], int]) -> list[dict[str,
 def _annotation(table: PoseTable, row: int, ids: dict[tuple[int, int], int]) -> dict[str, Any]:
     person_id = int(table.person_id[row])
     return {
-        "id": 0,
         "image_id": ids[_key(table, row)],
         "category_id": _PERSON,
         "iscrowd": 0,

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.export.files import by_video, make_folder, write_file
+from edgepose.export.files import by_video, write_file
 from edgepose.pose_files.table import PoseTable
+from edgepose.utils.output_files import make_folder
 
 _SCORER = "edgepose"
 _COORDS = ("x", "y", "likelihood")

@@ -7,8 +7,6 @@ from pathlib import Path, PurePath
 
 from edgepose.pose_files.table import PoseTable
 from edgepose.utils.output_files import AppendedFile
-from edgepose_runtime.errors import OutputError
-from edgepose_runtime.files import shown
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -22,18 +20,6 @@ def write_file(path: Path, content: bytes) -> None:
         file.append(content)
     finally:
         file.close()
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and those above it, if they are not there.
-
-    Raises:
-        OutputError: it cannot be created.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot create the folder '{shown(path)}': {error.strerror}.") from error
 
 
 def file_stem(video: str) -> str:

@@ -28,8 +28,6 @@ def coco_keypoints(table: PoseTable) -> NDArray[np.float32]:
 
     The joints of the face come from a skeleton that has them; the head of ``penn13`` is none.
     """
-    if table.skeleton.joints == COCO17.joints:
-        return zeroed(table.keypoints)
     return zeroed(convert_keypoints(table.keypoints, table.skeleton, COCO17))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from edgepose.export.boxes import trusted_boxes
-from edgepose.export.files import by_video, make_folder, write_file
+from edgepose.export.files import by_video, write_file
 from edgepose.pose_files.table import PoseTable
+from edgepose.utils.output_files import make_folder
 
 
 def export_mot(table: PoseTable, out: Path) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.export.files import by_video, make_folder, write_file
+from edgepose.export.files import by_video, write_file
 from edgepose.export.joints import body25_keypoints
 from edgepose.pose_files.table import PoseTable
+from edgepose.utils.output_files import make_folder
 
 _VERSION = 1.3
 _EMPTY = (

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.export.files import file_stem, make_folder, write_file
+from edgepose.export.files import file_stem, write_file
 from edgepose.people.association import assign
-from edgepose.pose_files.parquet import arrow_table
+from edgepose.pose_files.parquet import write_parquet
 from edgepose.pose_files.schema import require_pyarrow
 from edgepose.pose_files.table import PoseTable, joined_tables
+from edgepose.utils.output_files import make_folder
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.conversion import convert_keypoints
@@ -83,7 +84,7 @@ def export_pseudo_labels(
         OutputError: a file cannot be written.
         ConfigError: the tables have no video in common.
     """
-    pyarrow = require_pyarrow()
+    require_pyarrow()  # before the pictures are written
     others = {name: other.of_video(name) for name in other.videos}
     written, tables = PseudoLabels(), list[PoseTable]()
     make_folder(out)
@@ -94,10 +95,7 @@ def export_pseudo_labels(
         written.pictures += _write_pictures(videos / name, kept, out / file_stem(name))
     if not tables:
         raise ConfigError("The two results have no video in common; track the same videos twice.")
-    labels = arrow_table(joined_tables(tables), {"kind": "pseudo-labels"})
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(labels, sink, compression="zstd")
-    write_file(out / LABELS, sink.getvalue().to_pybytes())
+    write_parquet(out / LABELS, joined_tables(tables), {"kind": "pseudo-labels"})
     return written
 
 
@@ -114,18 +112,7 @@ def agreeing(video: PoseTable, other: PoseTable, agreement: Agreement) -> PoseTa
                 keypoints[row, ~agree] = np.nan, np.nan, 0
                 chosen.append(row)
     kept = replace(video, keypoints=keypoints).select(np.array(chosen, np.int64))
-    used = np.isin(video.frames.frame, kept.frame)
-    frames = video.frames
-    return replace(
-        kept,
-        frames=replace(
-            frames,
-            video=frames.video[used],
-            frame=frames.frame[used],
-            timestamp_ms=frames.timestamp_ms[used],
-            reason=frames.reason[used],
-        ),
-    )
+    return replace(kept, frames=video.frames.select(np.isin(video.frames.frame, kept.frame)))
 
 
 def _agreeing_joints(

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.pose_files.table import UNKNOWN_AGE, FrameTable, PoseTable
-from edgepose.results import Origin, PersonState
-from edgepose_runtime.errors import ConfigError
-from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
+from edgepose.results import Origin, Person, PersonState
+from edgepose_runtime.poses.skeletons import SKELETONS, Skeleton
 
 _NO_ROI = (np.nan,) * 4
 
@@ -54,14 +53,18 @@ class TableBuilder:
     video: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     _frames: list[tuple[int, float, str]] = field(default_factory=list)
-    _people: list[tuple[int, float, PersonRow]] = field(default_factory=list)
+    _people: list[tuple[int, float, PersonRow | Person]] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return how many frames there are."""
         return len(self._frames)
 
     def add(
-        self, frame: int, timestamp_ms: float, people: Sequence[PersonRow], reason: str = ""
+        self,
+        frame: int,
+        timestamp_ms: float,
+        people: Sequence[PersonRow | Person],
+        reason: str = "",
     ) -> None:
         """Append a frame with everybody in it."""
         self._frames.append((frame, timestamp_ms, reason))
@@ -100,24 +103,20 @@ class TableBuilder:
 
 def skeleton_of(joints: Sequence[str], name: str | None = None) -> Skeleton:
     """Return the skeleton with these joints: a known one, or one without limbs."""
-    if name is not None:
-        try:
-            known = get_skeleton(name)
-        except ConfigError:
-            return Skeleton(name, tuple(joints), (), ())
-        return known if known.joints == tuple(joints) else Skeleton(name, tuple(joints), (), ())
-    for each in ("penn13", "coco17", "jhmdb15", "mpii16", "lsp14", "halpe26"):
-        if get_skeleton(each).joints == tuple(joints):
-            return get_skeleton(each)
-    return Skeleton("unknown", tuple(joints), (), ())
+    for known in SKELETONS.values():
+        if known.joints == tuple(joints) and name in (None, known.name):
+            return known
+    return Skeleton("unknown" if name is None else name, tuple(joints), (), ())
 
 
-def _scores(people: Sequence[PersonRow], keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
-    means = keypoints[:, :, 2].mean(axis=1) if len(people) else np.zeros(0, np.float32)
+def _scores(
+    people: Sequence[PersonRow | Person], keypoints: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    means = keypoints[:, :, 2].mean(axis=1)
     given = [np.nan if person.score is None else person.score for person in people]
     scores = np.array(given, np.float32)
     return np.where(np.isnan(scores), means, scores).astype(np.float32)
 
 
-def _age(person: PersonRow) -> int:
+def _age(person: PersonRow | Person) -> int:
     return UNKNOWN_AGE if person.key_frame_age is None else person.key_frame_age

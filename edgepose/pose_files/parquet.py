@@ -20,6 +20,7 @@ from edgepose.pose_files.schema import (
     require_pyarrow,
 )
 from edgepose.pose_files.table import UNKNOWN_AGE, FrameTable, PoseTable
+from edgepose.utils.synced_files import write_synced
 from edgepose_runtime.errors import PoseFileError
 from edgepose_runtime.files import shown
 from edgepose_runtime.poses.skeletons import Skeleton
@@ -106,15 +107,28 @@ def arrow_table(table: PoseTable, metadata: Mapping[str, Any]) -> Any:
         "video": None,
         "frame": None,
         "timestamp_ms": None,
+        "key_frame_age": nobody | (columns["key_frame_age"] == UNKNOWN_AGE),
         "reason": columns["reason"] == "",
     }
-    missing["key_frame_age"] = nobody | (columns["key_frame_age"] == UNKNOWN_AGE)
     order = np.lexsort((columns["person_id"], frame, video))
     arrays = [
         _column(columns[name], missing.get(name, nobody), order, schema.field(name).type)
         for name in COLUMNS
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def write_parquet(path: Path, table: PoseTable, metadata: Mapping[str, Any]) -> None:
+    """Write a table of poses to a file, whole or not at all.
+
+    Raises:
+        OutputError: the disk is full or gone. What lay at the path stays.
+        BackendUnavailableError: pyarrow is not installed.
+    """
+    pa = require_pyarrow()
+    sink = pa.BufferOutputStream()
+    pa.parquet.write_table(arrow_table(table, metadata), sink, compression="zstd")
+    write_synced(path, sink.getvalue().to_pybytes())
 
 
 def _without_people(table: PoseTable) -> NDArray[np.bool_]:
@@ -149,12 +163,12 @@ def _table(table: Any, skeleton: Skeleton, metadata: Mapping[str, Any]) -> PoseT
     videos = tuple(dict.fromkeys(names))
     place = {name: index for index, name in enumerate(videos)}
     video = np.array([place[name] for name in names], np.int32)
-    there = table["person_id"].is_valid().to_numpy()
-    people = table.filter(table["person_id"].is_valid())
+    has_person = table["person_id"].is_valid()
+    people = table.filter(has_person)
     return PoseTable(
         skeleton=skeleton,
         videos=videos,
-        video=video[there],
+        video=video[has_person.to_numpy()],
         frame=_numbers(people, "frame", np.int64),
         timestamp_ms=_numbers(people, "timestamp_ms", np.float64),
         person_id=_numbers(people, "person_id", np.int32),

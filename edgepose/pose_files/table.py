@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -34,6 +34,14 @@ class FrameTable:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def select(self, rows: NDArray[Any]) -> FrameTable:
+        """Return some of the frames.
+
+        Args:
+            rows: bool (M,) or indices.
+        """
+        return FrameTable(**{name: getattr(self, name)[rows] for name in _FRAME_FIELDS})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +104,7 @@ class PoseTable:
             known = ", ".join(self.videos[:5]) or "none"
             raise ConfigError(f"There are no poses of the video {name!r}; the first are: {known}.")
         index = self.videos.index(name)
-        frames = _select_frames(self.frames, self.frames.video == index)
+        frames = self.frames.select(self.frames.video == index)
         return replace(self.select(self.video == index), frames=frames)
 
     def ordered(self) -> PoseTable:
@@ -107,7 +115,7 @@ class PoseTable:
         frames = table.frames
         rows = np.lexsort((table.person_id, table.frame, table.video))
         order = np.lexsort((frames.frame, frames.video))
-        return replace(table.select(rows), frames=_select_frames(frames, order))
+        return replace(table.select(rows), frames=frames.select(order))
 
     def groups(self) -> Iterator[tuple[str, int, NDArray[np.int64]]]:
         """Yield (video, frame, rows) for each frame with people, by video and frame.
@@ -144,23 +152,16 @@ def joined_tables(tables: Sequence[PoseTable]) -> PoseTable:
     place = {name: index for index, name in enumerate(videos)}
     moved = [_with_places(table, place) for table in tables]
     rows: dict[str, Any] = {
-        name: _joined(getattr(table, name) for table in moved) for name in _ROW_FIELDS
+        name: np.concatenate([getattr(table, name) for table in moved]) for name in _ROW_FIELDS
     }
-    frames = FrameTable(
-        **{name: _joined(getattr(table.frames, name) for table in moved) for name in _FRAME_FIELDS}
-    )
-    return replace(moved[0], videos=videos, frames=frames, **rows)
+    frames: dict[str, Any] = {
+        name: np.concatenate([getattr(table.frames, name) for table in moved])
+        for name in _FRAME_FIELDS
+    }
+    return replace(moved[0], videos=videos, frames=FrameTable(**frames), **rows)
 
 
 def _with_places(table: PoseTable, place: Mapping[str, int]) -> PoseTable:
     index = np.array([place[name] for name in table.videos] or [0], np.int32)
     frames = replace(table.frames, video=index[table.frames.video])
     return replace(table, video=index[table.video], frames=frames)
-
-
-def _joined(arrays: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(list(arrays))
-
-
-def _select_frames(frames: FrameTable, rows: NDArray[Any]) -> FrameTable:
-    return FrameTable(**{name: getattr(frames, name)[rows] for name in _FRAME_FIELDS})

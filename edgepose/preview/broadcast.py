@@ -31,7 +31,6 @@ class EventBroadcast:
             maxlen=QUEUED_MESSAGES
         )
         self._is_awake = False
-        self.num_dropped = 0
 
     def put_result(self, source: str, result: PoseResult) -> None:
         """Hand over a result for those who want results; any thread may call."""
@@ -50,7 +49,7 @@ class EventBroadcast:
                 self._put(queue, message)
 
     async def messages(self, *, results: bool, first: bytes) -> AsyncGenerator[bytes, None]:
-        """Yield the messages for a new subscriber, until it is dropped or all are closed.
+        """Yield the messages for a new subscriber, until it is dropped.
 
         Args:
             results: whether it wants each result.
@@ -64,11 +63,6 @@ class EventBroadcast:
                 yield message
         finally:
             self._subscribers.pop(queue, None)
-
-    def close(self) -> None:
-        """End all subscriptions."""
-        for queue in list(self._subscribers):
-            self._end(queue)
 
     def _hand_over(self, source: str, item: PoseResult | dict[str, Any]) -> None:
         with self._lock:
@@ -91,11 +85,7 @@ class EventBroadcast:
     def _put(self, queue: asyncio.Queue[bytes], message: bytes) -> None:
         if queue.qsize() < QUEUED_MESSAGES:
             queue.put_nowait(message)
-        else:
-            self.num_dropped += 1
-            self._end(queue)
-
-    def _end(self, queue: asyncio.Queue[bytes]) -> None:
+            return
         self._subscribers.pop(queue, None)
         while not queue.empty():
             queue.get_nowait()
@@ -108,12 +98,10 @@ class PictureBroadcast:
     def __init__(self) -> None:
         self._newest: dict[str, tuple[int, bytes]] = {}
         self._arrived: dict[str, asyncio.Event] = {}
-        self._closed = False
 
     def publish(self, source: str, jpeg: bytes) -> None:
         """Hand a picture to all who wait for the next one of this source."""
-        number = self._newest.get(source, (0, b""))[0] + 1
-        self._newest[source] = (number, jpeg)
+        self._newest[source] = (self.number(source) + 1, jpeg)
         self._arrived.pop(source, asyncio.Event()).set()
 
     def forget(self, source: str) -> None:
@@ -124,23 +112,14 @@ class PictureBroadcast:
         """Return the number of the newest picture, 0 if there is none."""
         return self._newest.get(source, (0, b""))[0]
 
-    async def next(self, source: str, after: int) -> tuple[int, bytes] | None:
-        """Return number and JPEG of the newest picture after one; ``None`` when closed."""
-        while not self._closed:
-            number, jpeg = self._newest.get(source, (0, b""))
-            if number > after:
-                return number, jpeg
+    async def next(self, source: str, after: int) -> tuple[int, bytes]:
+        """Wait for a picture with a higher number; return number and JPEG of the newest one."""
+        while self.number(source) <= after:
             await self._arrived.setdefault(source, asyncio.Event()).wait()
-        return None
-
-    def close(self) -> None:
-        """Wake everybody: no more pictures come."""
-        self._closed = True
-        for event in self._arrived.values():
-            event.set()
+        return self._newest[source]
 
 
 def encode_event(kind: str, data: Mapping[str, Any]) -> bytes:
     """Return a server-sent event with JSON data."""
-    text = json.dumps(data, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return f"event: {kind}\ndata: {text}\n\n".encode()

@@ -19,12 +19,10 @@ class Health:
     """Answers whether trackers make progress, and whether there is something to see.
 
     Args:
-        sources: what the trackers reported.
         clock: seconds that only go forward.
     """
 
-    def __init__(self, sources: SourceTable, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sources = sources
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._stats: StatsOf = dict
         self._done = -1
@@ -58,7 +56,7 @@ class Health:
             self._waiting_since_s = now_s
         return now_s - self._waiting_since_s < STUCK_AFTER_S
 
-    def is_ready(self) -> bool:
-        """Whether at least one source delivers frames."""
-        states = [monitor.snapshot().state for monitor in self._sources.all()]
+    def is_ready(self, sources: SourceTable) -> bool:
+        """Whether at least one source delivers frames, and they are being done."""
+        states = [each.state for each in sources.snapshots()]
         return self.is_alive() and SourceState.UP in states

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose.pool import TrackerPool
 from edgepose.preview.broadcast import EventBroadcast, PictureBroadcast, encode_event
 from edgepose.preview.health import Health
-from edgepose.preview.metrics import Metrics
 from edgepose.preview.pictures import PictureEncoder
 from edgepose.preview.reports import TICK_S, Reporter
 from edgepose.preview.settings import PreviewSettings
@@ -23,8 +22,8 @@ from edgepose.preview.web.routes import Routes
 from edgepose.preview.web.server import PreviewServer
 from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose.stats import TrackerStats
+from edgepose.tracker import PoseTracker
 from edgepose_runtime.closable import Closable
-from edgepose_runtime.errors import BackendUnavailableError
 from edgepose_runtime.events import StreamEvent
 
 logger = logging.getLogger("edgepose")
@@ -75,13 +74,23 @@ class Preview(Closable):
         self._server = PreviewServer(settings, self.viewers)
         self._access = Access(settings, self._server.port)
         self._sources = SourceTable()
-        self._health = Health(self._sources)
+        self._health = Health()
         self._reporter = Reporter(self._sources)
         self._events = EventBroadcast(self._server.call_soon)
         self._pictures = PictureBroadcast()
         self._encoder = PictureEncoder(settings, self._publish)
         self._closed = False
-        self._server.start(self._routes().respond, self._report)
+        routes = Routes(
+            self._access,
+            self._sources,
+            self._encoder,
+            self._pictures,
+            self._events,
+            self._reporter,
+            self._health,
+            self.viewers,
+        )
+        self._server.start(routes.respond, self._report)
         if not settings.is_local and settings.tls_cert is None:
             logger.warning(
                 "The preview at %s is reachable without TLS: pictures and token can be read on the "
@@ -94,18 +103,13 @@ class Preview(Closable):
         """The address to open in a browser; a random token is part of it."""
         return self._access.url
 
-    @property
-    def health(self) -> Health:
-        """Whether trackers make progress."""
-        return self._health
-
-    def watch(self, tracked: Any, source: str = DEFAULT_SOURCE) -> None:
+    def watch(self, tracked: PoseTracker | TrackerPool, source: str = DEFAULT_SOURCE) -> None:
         """Show the statistics of a pool or of a tracker, such as those of a remote head.
 
         They are also what ``/livez`` knows from whether frames that wait are being done.
 
         Args:
-            tracked: what has ``stats``: a :class:`PoseTracker` or a :class:`TrackerPool`.
+            tracked: what tracks.
             source: name of a tracker's source.
         """
 
@@ -158,23 +162,6 @@ class Preview(Closable):
         self._closed = True
         self._encoder.close()
         self._server.close()
-
-    def _routes(self) -> Routes:
-        metrics: Metrics | BackendUnavailableError
-        try:
-            metrics = Metrics(self._sources, self._health, self.viewers)
-        except BackendUnavailableError as missing:
-            metrics = missing
-        return Routes(
-            self._access,
-            self._sources,
-            self._encoder,
-            self._pictures,
-            self._events,
-            self._reporter,
-            self._health,
-            metrics,
-        )
 
     def _publish(self, source: str, jpeg: bytes) -> None:
         self._server.call_soon(lambda: self._pictures.publish(source, jpeg))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections import deque
 from collections.abc import Callable
@@ -33,7 +34,7 @@ class Reporter:
         """Return the state of all sources, and what their frames took since the last call."""
         now_s = self._clock()
         elapsed_s = max(now_s - self._before_s, 1e-6)
-        snapshots = {each.name: each for each in (m.snapshot() for m in self._sources.all())}
+        snapshots = {each.name: each for each in self._sources.snapshots()}
         report = [self._describe(each, elapsed_s) for each in snapshots.values()]
         self._before, self._before_s = snapshots, now_s
         self._ticks.append({each["name"]: each["stages"] for each in report})
@@ -42,8 +43,8 @@ class Reporter:
     def history(self) -> dict[str, Any]:
         """Return the times of the last minute, and the latest events of all sources."""
         events = [event for monitor in self._sources.all() for event in list(monitor.events)]
-        events.sort(key=lambda event: float(str(event["time"])))
-        return {"ticks": list(self._ticks), "events": events, "tick_s": TICK_S}
+        events.sort(key=operator.itemgetter("time"))
+        return {"ticks": list(self._ticks), "events": events}
 
     def _describe(self, now: SourceSnapshot, elapsed_s: float) -> dict[str, Any]:
         before = self._before.get(now.name)

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from edgepose.results import FrameDrop, PoseResult, TrackingFailure
 from edgepose_runtime.events import EventKind, StreamEvent
@@ -93,7 +94,7 @@ class SourceMonitor:
         self._last_result_s: float | None = None
         self._lost = False
         self._ended_s: float | None = None
-        self.events: deque[dict[str, object]] = deque(maxlen=_EVENTS_KEPT)
+        self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS_KEPT)
 
     def add_result(self, result: PoseResult) -> None:
         """Count a result and its times."""
@@ -112,14 +113,14 @@ class SourceMonitor:
         with self._lock:
             self._outcomes[drop.reason.value] += 1
 
-    def add_failure(self, failure: TrackingFailure) -> dict[str, object]:
+    def add_failure(self, failure: TrackingFailure) -> dict[str, Any]:
         """Count an error, and return what the page shows of it."""
         with self._lock:
             if failure.frame_id is not None and failure.callback is None:
                 self._outcomes["error"] += 1
         return self._note("error", str(failure.error))
 
-    def add_event(self, event: StreamEvent) -> dict[str, object]:
+    def add_event(self, event: StreamEvent) -> dict[str, Any]:
         """Take note of an event, and return what the page shows of it."""
         with self._lock:
             if event.kind is EventKind.LOST:
@@ -157,7 +158,7 @@ class SourceMonitor:
         counts[bisect_left(BUCKETS, seconds)] += 1
         self._sums[stage] += seconds
 
-    def _note(self, kind: str, detail: str) -> dict[str, object]:
+    def _note(self, kind: str, detail: str) -> dict[str, Any]:
         shown = {
             "source": self.name,
             "kind": kind,
@@ -195,6 +196,10 @@ class SourceTable:
         """Return all monitors."""
         with self._lock:
             return list(self._monitors.values())
+
+    def snapshots(self) -> list[SourceSnapshot]:
+        """Return what is known of each source now."""
+        return [monitor.snapshot() for monitor in self.all()]
 
     def _add(self, source: str) -> SourceMonitor:
         new = SourceMonitor(source, self._clock)

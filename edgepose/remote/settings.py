@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -12,6 +13,8 @@ from edgepose_runtime.errors import ConfigError
 #: What the bundle's own head is for beside a remote one: to step in while that is away, or nothing.
 HeadLocal = Literal["fallback", "never"]
 LOCAL: tuple[HeadLocal, ...] = get_args(HeadLocal)
+#: The variable with the token that programs present to the server of a remote head.
+HEAD_TOKEN = "EDGEPOSE_HEAD_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,16 @@ class RemoteHead:
         require_whole(self, ("remembered", "shortest_gap"), 1)
         if not is_finite_number(self.least_trusted) or not 0 <= self.least_trusted <= 1:
             raise ConfigError(f"least_trusted must be from 0 to 1; got {self.least_trusted!r}.")
+
+
+def head_with_token(address: str | None) -> RemoteHead | None:
+    """Return the head at an address, with the token of :data:`HEAD_TOKEN`; ``None`` for ``None``.
+
+    The token is no option of a command, which others could read.
+    """
+    if address is None:
+        return None
+    return RemoteHead(address, server=ServerSettings(token=os.environ.get(HEAD_TOKEN)))
 
 
 def remote_head(head: str | RemoteHead | None, local: object) -> RemoteHead | None:

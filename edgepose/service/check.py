@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from edgepose.inference.model import bundle_path
 from edgepose.people.settings import people_settings
 from edgepose.service.config import JsonlConfig, ServiceConfig
+from edgepose.service.mqtt import require_mqtt
 from edgepose.service.outputs import preview_settings
-from edgepose_runtime.errors import BackendUnavailableError, ConfigError
+from edgepose_runtime.errors import ConfigError
 
 
 def check_config(config: ServiceConfig) -> None:
@@ -26,10 +26,8 @@ def check_config(config: ServiceConfig) -> None:
         preview_settings(config.preview)
     if config.jsonl is not None:
         _check_folder(config.jsonl)
-    if config.mqtt is not None and find_spec("paho") is None:
-        raise BackendUnavailableError(
-            'An MQTT broker needs the package paho-mqtt: pip install "edgepose[mqtt]"'
-        )
+    if config.mqtt is not None:
+        require_mqtt()
 
 
 def _check_folder(config: JsonlConfig) -> None:

@@ -67,10 +67,9 @@ class JsonlConfig:
     def __post_init__(self) -> None:
         require_whole(self, ("keep_files",), 0)
         for name in ("max_megabytes", "max_minutes"):
-            if not (is_finite_number(getattr(self, name)) and getattr(self, name) > 0):
-                raise ConfigError(
-                    f"The option {name!r} must be above 0; got {getattr(self, name)}."
-                )
+            value = getattr(self, name)
+            if not (is_finite_number(value) and value > 0):
+                raise ConfigError(f"The option {name!r} must be above 0; got {value}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,16 +74,16 @@ class _Reader:
 
     def _parse(self) -> dict[str, Any]:
         try:
-            parsed = _toml_loads(self._text)
+            return _toml_loads(self._text)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{shown(self._name)} is not valid TOML: {error}.") from error
-        return parsed
 
     def _settings(self, kind: type[Settings], values: Any, table: _Place) -> Settings:
         where = f"[{table[0]}]" if table[0] else "the file"
         if not isinstance(values, Mapping):
             raise self._error(table, f"{where} must be a table; got {values!r}.")
-        known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+        fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+        known = [field.name for field in fields]
         plain: dict[str, Any] = {}
         for option, value in values.items():
             place = (table[0], table[1], option)
@@ -94,6 +94,9 @@ class _Reader:
                 )
             plain[option] = self._resolved(value, place)
             self._require_type(kind, option, plain[option], where, place)
+        required = [field.name for field in fields if field.default is dataclasses.MISSING]
+        if missing := [name for name in required if name not in plain]:
+            raise self._error(table, f"{where} lacks {' and '.join(missing)}.")
         return self._make(kind, plain, table)
 
     def _require_type(self, kind: type, option: str, value: Any, where: str, place: _Place) -> None:
@@ -109,13 +112,6 @@ class _Reader:
             # Sentences name the option in quotes, where it is one.
             named = next((each for each in plain if f"'{each}'" in str(error)), None)
             raise self._error((table[0], table[1], named), str(error)) from error
-        except TypeError:
-            missing = [
-                field.name
-                for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-                if field.default is dataclasses.MISSING and field.name not in plain
-            ]
-            raise self._error(table, f"[{table[0]}] lacks {' and '.join(missing)}.") from None
 
     def _resolved(self, value: Any, place: _Place) -> Any:
         """Return a value with its variables replaced; lists become tuples."""

@@ -43,19 +43,13 @@ class MqttSink(Closable):
     """
 
     def __init__(self, config: MqttConfig) -> None:
-        try:
-            from paho.mqtt import client as mqtt
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError:
-            raise BackendUnavailableError(
-                'An MQTT broker needs the package paho-mqtt: pip install "edgepose[mqtt]"'
-            ) from None
+        mqtt = require_mqtt()
         self._config = config
         self._lock = threading.Lock()
         self._waiting = 0
         self._up: set[str] = set()
         self.num_dropped = 0
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self._client.username = config.username
         self._client.password = config.password
         self._set_tls()
@@ -145,6 +139,21 @@ class MqttSink(Closable):
     def _on_publish(self, _client: Any, _data: Any, _id: Any, _reason: Any, _more: Any) -> None:
         with self._lock:
             self._waiting = max(0, self._waiting - 1)
+
+
+def require_mqtt() -> Any:
+    """Return the module ``paho.mqtt.client``.
+
+    Raises:
+        BackendUnavailableError: the package ``paho-mqtt`` is not installed.
+    """
+    try:
+        from paho.mqtt import client
+    except ImportError as error:
+        raise BackendUnavailableError(
+            'An MQTT broker needs the package paho-mqtt: pip install "edgepose[mqtt]"'
+        ) from error
+    return client
 
 
 def _json(record: dict[str, Any]) -> str:

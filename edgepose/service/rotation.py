@@ -11,8 +11,8 @@ from pathlib import Path
 from edgepose.results import PoseResult
 from edgepose.service.config import JsonlConfig
 from edgepose.sinks import JsonlSink
+from edgepose.utils.output_files import make_folder
 from edgepose_runtime.closable import Closable
-from edgepose_runtime.errors import OutputError
 
 _MEGABYTE = 1_000_000
 
@@ -47,12 +47,7 @@ class RotatingJsonl(Closable):
         self._folder = Path(config.folder)
         self._sink: JsonlSink | None = None
         self._began_s = 0.0
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"The folder '{self._folder}' cannot be made: {error.strerror}."
-            ) from error
+        make_folder(self._folder)
 
     def write(self, result: PoseResult) -> None:
         """Append a result.

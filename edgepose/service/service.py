@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,20 +12,16 @@ from edgepose.inference.model import PoseModel
 from edgepose.options import EngineOptions
 from edgepose.pool import TrackerPool
 from edgepose.preview.health import Health
-from edgepose.preview.sources import SourceTable
-from edgepose.remote import RemoteHead
+from edgepose.remote.settings import head_with_token
 from edgepose.service.config import CameraConfig, ServiceConfig
 from edgepose.service.outputs import ServiceOutputs
 from edgepose.service.supervisor import Supervisor
 from edgepose.stats import TrackerStats
-from edgepose_runtime.backends.triton import ServerSettings
 from edgepose_runtime.capture import LiveSettings, open_source
 from edgepose_runtime.errors import SourceError
 
 logger = logging.getLogger("edgepose")
 
-#: The variable with the token for a remote head.
-HEAD_TOKEN = "EDGEPOSE_HEAD_TOKEN"
 #: Seconds between two looks at a stop signal, and between two signs of life without a watchdog.
 _LOOK_S, _SIGN_S = 0.25, 5.0
 #: Seconds for frames that were submitted before the end, and for reads that do not return.
@@ -83,7 +78,6 @@ class Service:
 
     def _pool(self, model: PoseModel, outputs: ServiceOutputs) -> TrackerPool:
         config = self._config
-        head = config.remote_head
         return TrackerPool(
             model,
             on_result=outputs.on_result,
@@ -94,12 +88,12 @@ class Service:
             deadline_ms=config.deadline_ms,
             max_people=config.max_people,
             smoothing=config.smoothing,
-            head=head and RemoteHead(head, server=ServerSettings(token=os.environ.get(HEAD_TOKEN))),
+            head=head_with_token(config.remote_head),
         )
 
     def _watch(self, pool: TrackerPool, is_stopped: Callable[[], bool]) -> None:
         """Give signs of life as long as there is progress; without one the supervisor restarts."""
-        health = Health(SourceTable())
+        health = Health()
         health.watch(lambda: pool.stats)
         every_s = min(_SIGN_S, (self._supervisor.watchdog_s or _SIGN_S) / 3)
         due_s = 0.0

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edgepose.pose_files.builder import PersonRow, TableBuilder
+from edgepose.pose_files.builder import TableBuilder
 from edgepose.pose_files.parquet import arrow_table
 from edgepose.pose_files.schema import pose_schema, require_pyarrow
 from edgepose.results import PoseResult
-from edgepose.utils.output_files import check_writable, sync_folder
+from edgepose.utils.output_files import check_writable, path_beside
+from edgepose.utils.synced_files import sync_file, sync_folder
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, OutputError
 from edgepose_runtime.files import as_path, shown
@@ -53,7 +53,7 @@ class ParquetSink(Closable):
         self._skeleton, self._video = skeleton, video
         schema = pose_schema(skeleton, self._metadata)
         check_writable(self._path)
-        self._beside = self._path.with_name(f".{self._path.name[:100]}.{os.getpid()}.part")
+        self._beside = path_beside(self._path)
         self._rows = TableBuilder(skeleton, video)
         self._closed = False
         self._file, self._writer = _open_writer(self._beside, schema)
@@ -67,19 +67,8 @@ class ParquetSink(Closable):
         """
         if self._closed:
             raise ClosedError(f"The file '{self._path}' was closed; open a new sink.")
-        people = [
-            PersonRow(
-                person.person_id,
-                person.keypoints,
-                person.origin,
-                person.score,
-                person.roi,
-                person.state,
-                person.key_frame_age,
-            )
-            for person in result.people
-        ]
-        self._rows.add(result.frame_id, result.timestamp_ms, people, result.reason or "")
+        reason = result.reason or ""
+        self._rows.add(result.frame_id, result.timestamp_ms, result.people, reason)
         if len(self._rows) >= _FRAMES_PER_GROUP:
             self._flush()
 
@@ -98,8 +87,7 @@ class ParquetSink(Closable):
         self._flush()
         try:
             self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            sync_file(self._file)
             self._file.close()
             self._beside.replace(self._path)
             sync_folder(self._path.parent)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgepose.drawing import DEFAULT_STYLE, DrawingStyle, draw_result
 from edgepose.results import PoseResult
 from edgepose.sinks.timeline import MAX_GAP_S, TimedVideo
+from edgepose.utils.output_files import make_folder
 from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ClosedError, ConfigError, EdgePoseError, OutputError
@@ -92,10 +93,7 @@ class Recorder(Closable):
         self._max_waiting = int(max_waiting)
         self._ending, self._fps, self._max_gap_s = ending, fps, max_gap_s
         self._video(self._folder / "video")  # refuses wrong options at once
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise OutputError(f"The folder '{folder}' cannot be made: {error}.") from error
+        make_folder(self._folder)
         self._lock = threading.Lock()
         self._recordings: dict[str, _Recording] = {}
         self._closed = False

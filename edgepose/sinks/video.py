@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.sinks.avi import AviWriter
-from edgepose.utils.output_files import check_writable, quiet_stderr
+from edgepose.utils.output_files import check_writable
+from edgepose.utils.standard_streams import quiet_stderr
 from edgepose_runtime.capture.containers import missing_bytes
 from edgepose_runtime.capture.video import has_utf8_name
 from edgepose_runtime.checks import is_finite_number

@@ -36,6 +36,16 @@ def whole_number(least: int) -> Callable[[str], int]:
     return read
 
 
+def number_of_people(text: str) -> int | str:
+    """Read a number of people, or ``all``."""
+    if text == "all":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"expected a whole number or all, got {text!r}") from None
+
+
 def share(text: str) -> float:
     """Read a part of a whole, above 0 and at most 1."""
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -103,7 +102,7 @@ class AppendedFile:
     def _begin(self, piece: bytes) -> BinaryIO:
         """Write the first piece beside the file, and put that in its place."""
         target = self.path.resolve()
-        beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+        beside = path_beside(target)
         # Pipes and devices have no place to take, and Windows moves no file that is open.
         if os.name == "nt" or (exists(target) and not target.is_file()):
             return self._begin_in(target, piece)
@@ -216,33 +215,22 @@ def create_file(path: str | Path) -> BinaryIO:
         raise OutputError(f"Cannot write to '{shown(path)}': {_why(path, error)}.") from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk; where the system cannot, do nothing."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def path_beside(path: Path) -> Path:
+    """Return where this process writes a file before it moves it to its place."""
+    return path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
 
 
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a file beside its place and move it there when all of it is on the disk.
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, if they are not there.
 
     Raises:
-        OutputError: the disk is full or gone. What lay at the path stays.
+        OutputError: it cannot be created.
     """
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"Cannot write to '{shown(path)}': {error.strerror}.") from error
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"Cannot create the folder '{shown(path)}': {reason}.") from error
 
 
 def check_picture(path: Path) -> None:
@@ -299,21 +287,3 @@ def resolved(path: str | Path) -> Path:
 def is_folder(path: str | Path) -> bool:
     """Return whether a folder lies at a path; a name that no file can have is none."""
     return exists(Path(path)) and Path(path).is_dir()
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Send to nobody what libraries write to standard error meanwhile. For short calls only."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # it is closed
-        yield
-        return
-    nobody = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nobody, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nobody)

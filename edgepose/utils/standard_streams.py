@@ -35,6 +35,24 @@ def reliable_streams() -> Iterator[None]:
             sys.stdout, sys.stderr = stdout, stderr
 
 
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Send to nobody what libraries write to standard error meanwhile. For short calls only."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nobody, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nobody)
+
+
 class _TolerantStream:
     """A text stream that drops what cannot be written, as when its reader is gone."""
 

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgepose.results import Origin, PoseResult
 from edgepose.testing import standing_person
 from edgepose_runtime.bundles.bundle import Bundle, write_bundle
 from edgepose_runtime.bundles.manifest import (
@@ -203,3 +204,23 @@ def puppet_video(tmp_path: Path) -> Path:
     """A video of 12 frames in which the puppet walks to the right."""
     frames = (draw_puppet((120 + 4 * step, 120)) for step in range(12))
     return write_video(tmp_path / "walk.avi", frames)
+
+
+@pytest.fixture
+def make_result() -> Callable[..., PoseResult]:
+    """Make a result of a standing person, or of nobody."""
+
+    def make(frame_id: int = 0, person: bool = True, **latency: float) -> PoseResult:
+        return PoseResult(
+            frame_id=frame_id,
+            timestamp_ms=40.0 * frame_id,
+            keypoints=standing_person((160, 120), 160) if person else None,
+            reason=None if person else "nobody in the frame",
+            roi=(80.0, 40.0, 160.0, 160.0) if person else None,
+            origin=Origin.PROPAGATED if person else None,
+            key_frame_age=1 if person else None,
+            latency=latency or {"network": 3.0, "total": 4.0},
+            skeleton=PENN13,
+        )
+
+    return make

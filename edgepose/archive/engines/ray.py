@@ -44,8 +44,8 @@ class _Worker:
         frames, self._frames = self._frames, 0
         return Event(self._worker, EventKind.PROGRESS, frames)
 
-    def _count(self, frames: int) -> None:
-        self._frames += frames
+    def _count(self) -> None:
+        self._frames += 1
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from edgepose.archive.engines.base import Event, EventKind
 from edgepose.archive.folder import ArchiveFolder
 from edgepose.archive.plan import Unit
 from edgepose.archive.settings import TrackSettings
-from edgepose.archive.units.tracking import UnitTracker
+from edgepose.archive.units.tracking import Heartbeat, UnitTracker
 from edgepose.utils.signals import ignore_signals
 from edgepose_runtime.errors import EdgePoseError, FrameError, OutputError, SourceError
 
@@ -46,12 +45,12 @@ class WorkerSettings:
 
 
 def run_unit(
-    settings: WorkerSettings, tracker: UnitTracker, worker: int, unit: Unit, report: Any
+    settings: WorkerSettings, tracker: UnitTracker, worker: int, unit: Unit, heartbeat: Heartbeat
 ) -> Event:
     """Track a unit, and return how it ended."""
     try:
         out = ArchiveFolder(settings.folder).output(unit)
-        summary = tracker.track(unit, out, report)
+        summary = tracker.track(unit, out, heartbeat)
     except OutputError as error:
         return Event(worker, EventKind.OUTPUT_FAILED, reason=str(error))
     except (SourceError, FrameError) as error:
@@ -65,7 +64,7 @@ def run_unit(
 
 
 def work(connection: Connection, worker: int, settings: WorkerSettings) -> None:
-    """Track units until there are no more; the main function of a process."""
+    """Track the units that come until the process is killed; its main function."""
     ignore_signals(worker)
     _end_with_parent()
     try:
@@ -74,24 +73,24 @@ def work(connection: Connection, worker: int, settings: WorkerSettings) -> None:
         connection.send(Event(worker, EventKind.UNUSABLE, reason=str(error)))
         return
     connection.send(Event(worker, EventKind.READY))
-    while (unit := connection.recv()) is not None:
-        report = _Reports(connection, worker)
-        connection.send(run_unit(settings, tracker, worker, unit, report))
+    while True:
+        unit = connection.recv()
+        heartbeat = _ProgressReports(connection, worker)
+        connection.send(run_unit(settings, tracker, worker, unit, heartbeat))
 
 
-class _Reports:
+class _ProgressReports:
     """Sends how many frames were read, a few times a second."""
 
     def __init__(self, connection: Connection, worker: int) -> None:
-        self._send = partial(Event, worker, EventKind.PROGRESS)
-        self._connection = connection
+        self._connection, self._worker = connection, worker
         self._frames, self._last = 0, time.monotonic()
 
-    def __call__(self, frames: int) -> None:
-        self._frames += frames
+    def __call__(self) -> None:
+        self._frames += 1
         now = time.monotonic()
         if now - self._last >= _REPORT_S:
-            self._connection.send(self._send(self._frames))
+            self._connection.send(Event(self._worker, EventKind.PROGRESS, self._frames))
             self._frames, self._last = 0, now
 
 

@@ -45,14 +45,7 @@ def join_range(piece: PoseTable, start: int, known: Mapping[int, int], last_id: 
         new_ids[identity] = last_id
     kept = piece.select(rows)
     ids = np.array([new_ids[identity] for identity in kept.person_id.tolist()], np.int32)
-    inside = piece.frames.frame >= start
-    frames = replace(
-        piece.frames,
-        video=piece.frames.video[inside],
-        frame=piece.frames.frame[inside],
-        timestamp_ms=piece.frames.timestamp_ms[inside],
-        reason=piece.frames.reason[inside],
-    )
+    frames = piece.frames.select(piece.frames.frame >= start)
     return Joined(replace(kept, person_id=ids, frames=frames), last_id)
 
 

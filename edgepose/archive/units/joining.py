@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgepose.archive.folder import ArchiveFolder
 from edgepose.archive.plan import Unit
-from edgepose.archive.units.identities import Joined, join_range, matching_people
-from edgepose.pose_files.parquet import arrow_table, file_metadata, read_parquet
+from edgepose.archive.units.identities import join_range, matching_people
+from edgepose.pose_files.parquet import file_metadata, read_parquet, write_parquet
 from edgepose.pose_files.schema import require_pyarrow
 from edgepose.pose_files.table import PoseTable
-from edgepose.utils.output_files import write_synced
 
 _GAPS = "gaps_before"
 
@@ -46,7 +45,8 @@ class RangeJoiner:
         self._folder, self._single = folder, single
         cut = [unit for unit in units if unit.is_cut]
         self._chains = {
-            video: _Chain(list(group)) for video, group in itertools.groupby(cut, _video)
+            video: _Chain(list(group))
+            for video, group in itertools.groupby(cut, operator.attrgetter("video"))
         }
 
     def add(self, unit: Unit) -> None:
@@ -84,11 +84,8 @@ class RangeJoiner:
         chain.before, chain.last_id = joined.table, joined.last_id
         part = self._folder.part(unit.unit)
         if _gaps_of(part) != chain.gaps:
-            _write(part, joined, {**piece.metadata, _GAPS: chain.gaps})
-
-
-def _video(unit: Unit) -> str:
-    return unit.video
+            part.parent.mkdir(parents=True, exist_ok=True)
+            write_parquet(part, joined.table, {**piece.metadata, _GAPS: chain.gaps})
 
 
 def _gaps_of(part: Path) -> int | None:
@@ -98,12 +95,3 @@ def _gaps_of(part: Path) -> int | None:
     pyarrow = require_pyarrow()
     metadata = file_metadata(pyarrow.parquet.read_schema(part).metadata, part)
     return int(metadata.get(_GAPS, 0))
-
-
-def _write(part: Path, joined: Joined, metadata: Mapping[str, Any]) -> None:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    table = arrow_table(joined.table, {**metadata, "last_person_id": joined.last_id})
-    pyarrow = require_pyarrow()
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(table, sink, compression="zstd")
-    write_synced(part, sink.getvalue().to_pybytes())

@@ -25,8 +25,8 @@ from edgepose.sinks.parquet import ParquetSink
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.capture import CapturedFrame
 
-#: Called with the number of frames that were read since the last call.
-Heartbeat = Callable[[int], object]
+#: Called after each frame that was read.
+Heartbeat = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class UnitTracker:
     ) -> Iterator[PoseResult]:
         stop = None if unit.stop is None else unit.stop + self._frames_after() - first
         frames = _counted(islice(source, stop), heartbeat)
-        if self._settings.key_frames and self._settings.several is None:
+        if self._settings.selects_key_frames:
             tracking = KeyFrameTracking(self._model, rate=self._settings.max_key_rate)
             yield from (result for _, result in tracking.track(frames))
             return
@@ -137,7 +137,7 @@ class UnitTracker:
 
     def _frames_after(self) -> int:
         """Return how many frames after a range its poses depend on."""
-        if self._settings.key_frames and self._settings.several is None:
+        if self._settings.selects_key_frames:
             return 2 * WINDOW
         return 0 if self._refine is None else self._refine.lag_frames
 
@@ -166,4 +166,4 @@ def _facts(unit: Unit) -> dict[str, Any]:
 def _counted(frames: Iterable[CapturedFrame], heartbeat: Heartbeat) -> Iterator[CapturedFrame]:
     for frame in frames:
         yield frame
-        heartbeat(1)
+        heartbeat()

@@ -7,24 +7,28 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from edgepose.archive.driver import Limits
+from edgepose.archive.engines.base import Engine
+from edgepose.archive.engines.local import LocalEngine
+from edgepose.archive.engines.ray import RayEngine, cluster_cpus
+from edgepose.archive.engines.worker import WorkerSettings
+from edgepose.archive.folder import ArchiveFolder
+from edgepose.archive.report import Status, read_status
+from edgepose.archive.run import ArchiveJob, run_archive
+from edgepose.archive.settings import CutSettings, TrackSettings
 from edgepose.cli.archive_display import archive_display, report_text, status_text
-from edgepose.cli.commands.track import parse_people
 from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.extras import require_packages
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.tracking.search_budget import DEFAULT_BUDGET
-from edgepose.utils.arguments import share, whole_number
+from edgepose.utils.arguments import number_of_people, share, whole_number
 from edgepose.utils.machine import usable_cores
 from edgepose.utils.signals import StopSignals
 from edgepose_runtime.errors import ConfigError
 
-if TYPE_CHECKING:
-    from edgepose.archive.engines.base import Engine
-    from edgepose.archive.engines.worker import WorkerSettings
-    from edgepose.archive.run import ArchiveJob
-
+_LIMITS, _CUT = Limits(), CutSettings()
 _STOPPING = "\nStopping; units that are not finished will be tracked by the next run.\n"
 #: Some units were given up.
 SOME_FAILED = 1
@@ -69,31 +73,40 @@ def _add_run_options(group: Any) -> None:
         "--workers", type=whole_number(1), metavar="N", help="how many (default: one per core)"
     )
     group.add_argument(
-        "--tries", type=whole_number(1), default=3, metavar="N", help="per unit (default: 3)"
+        "--tries",
+        type=whole_number(1),
+        default=_LIMITS.tries,
+        metavar="N",
+        help="per unit (default: %(default)s)",
     )
     group.add_argument(
-        "--unit-timeout", type=float, default=7200.0, metavar="S", help="seconds per unit at most"
+        "--unit-timeout",
+        type=float,
+        default=_LIMITS.unit_timeout_s,
+        metavar="S",
+        help="seconds per unit at most (default: %(default)g)",
     )
     group.add_argument(
         "--stall-timeout",
         type=float,
-        default=120.0,
+        default=_LIMITS.stall_timeout_s,
         metavar="S",
-        help="give a video up that delivers no frame for so many seconds (default: 120)",
+        help="give a video up that delivers no frame for so many seconds (default: %(default)g)",
     )
     group.add_argument(
         "--frames-per-unit",
         type=whole_number(2),
-        default=18_000,
+        default=_CUT.frames_per_unit,
         metavar="N",
-        help="cut longer files into ranges of so many frames (default: 18000)",
+        help="cut longer files into ranges of so many frames (default: %(default)s)",
     )
     group.add_argument(
         "--overlap",
         type=whole_number(1),
-        default=120,
+        default=_CUT.overlap,
         metavar="N",
-        help="frames tracked before each range, by which identities are joined (default: 120)",
+        help="frames tracked before each range, by which identities are joined "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--retry-failed", action="store_true", help="try videos again that were given up"
@@ -101,7 +114,7 @@ def _add_run_options(group: Any) -> None:
 
 
 def _add_tracking_options(group: Any) -> None:
-    group.add_argument("--max-people", type=parse_people, default=1, metavar="N|all")
+    group.add_argument("--max-people", type=number_of_people, default=1, metavar="N|all")
     group.add_argument("--key-frames", action="store_true", help="look at few frames")
     group.add_argument("--max-key-rate", type=share, metavar="PART", help="part of the frames")
     group.add_argument("--refine", choices=("thin-slicing",), help="use neighbouring frames")
@@ -120,15 +133,14 @@ def run(args: argparse.Namespace) -> int:
     """Track what is missing, or show the status, and return the exit code."""
     require_packages("archive", "archive", "pyarrow")
     if args.status is not None:
-        return _show_status(args.status)
+        _show_status(args.status)
+        return 0
     if args.source is None:
         raise ConfigError("edgepose archive needs a folder, a manifest or a pattern of videos.")
     return _run(args, _job(args))
 
 
 def _run(args: argparse.Namespace, job: ArchiveJob) -> int:
-    from edgepose.archive.run import run_archive
-
     make_engine, workers = _engine(args)
     with StopSignals(_STOPPING) as stop, archive_display() as observe:
         report = run_archive(
@@ -137,29 +149,20 @@ def _run(args: argparse.Namespace, job: ArchiveJob) -> int:
     sys.stdout.write(report_text(report, workers))
     if stop.stopped:
         return stop.exit_code(is_live=False)
-    failed = _show_failures(job.out)
-    return SOME_FAILED if failed else 0
+    return SOME_FAILED if _show_status(job.out).failed else 0
 
 
 def _engine(args: argparse.Namespace) -> tuple[Callable[[WorkerSettings], Engine], int]:
     """Return what makes the workers, and how many of them."""
     if args.engine == "ray":
-        from edgepose.archive.engines.ray import RayEngine, cluster_cpus
-
         workers = args.workers or cluster_cpus(args.address)
         return partial(RayEngine, address=args.address), workers
     if args.address is not None:
         raise ConfigError("--address is that of a Ray cluster; give --engine ray with it.")
-    from edgepose.archive.engines.local import LocalEngine
-
     return LocalEngine, args.workers or usable_cores()
 
 
 def _job(args: argparse.Namespace) -> ArchiveJob:
-    from edgepose.archive.driver import Limits
-    from edgepose.archive.run import ArchiveJob
-    from edgepose.archive.settings import CutSettings, TrackSettings
-
     engine = engine_options(args)
     tracking = TrackSettings(
         model=args.model,
@@ -184,18 +187,7 @@ def _job(args: argparse.Namespace) -> ArchiveJob:
     )
 
 
-def _show_status(path: Path) -> int:
-    from edgepose.archive.folder import ArchiveFolder
-    from edgepose.archive.report import read_status
-
-    sys.stdout.write(status_text(read_status(ArchiveFolder(path))))
-    return 0
-
-
-def _show_failures(path: Path) -> int:
-    from edgepose.archive.folder import ArchiveFolder
-    from edgepose.archive.report import read_status
-
+def _show_status(path: Path) -> Status:
     status = read_status(ArchiveFolder(path))
     sys.stdout.write(status_text(status))
-    return len(status.failed)
+    return status

@@ -16,6 +16,7 @@ from edgepose_runtime.errors import ConfigError
 
 #: Training data, which needs the videos and a second model's results.
 PSEUDO_LABELS = "pseudo-labels"
+_AGREEMENT = Agreement()
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,16 +47,16 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument(
         "--tolerance",
         type=float,
-        default=0.05,
+        default=_AGREEMENT.tolerance,
         metavar="PART",
-        help="joints so far apart agree, in heights of the person (default: 0.05)",
+        help="joints so far apart agree, in heights of the person (default: %(default)s)",
     )
     group.add_argument(
         "--every",
         type=whole_number(1),
-        default=10,
+        default=_AGREEMENT.every,
         metavar="N",
-        help="use each Nth frame (default: 10)",
+        help="use each Nth frame (default: %(default)s)",
     )
 
 

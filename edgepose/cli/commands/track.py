@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -34,21 +33,18 @@ from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.people.settings import people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
-from edgepose.remote import RemoteHead
+from edgepose.remote.settings import HEAD_TOKEN, head_with_token
 from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
 from edgepose.tracking.search_budget import DEFAULT_BUDGET
-from edgepose.utils.arguments import share, whole_number
+from edgepose.utils.arguments import number_of_people, share, whole_number
 from edgepose.utils.output_files import is_folder
 from edgepose.utils.progress import show_progress
 from edgepose.utils.signals import StopSignals
-from edgepose_runtime.backends.triton import ServerSettings
 from edgepose_runtime.capture import EventKind, FrameSource, StreamEvent, open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.files import shown
 
-#: The variable with the token for a remote head.
-TOKEN = "EDGEPOSE_HEAD_TOKEN"
 _STOPPING = "\nStopping after this frame; once more stops at once.\n"
 
 
@@ -100,7 +96,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--max-people",
-        type=parse_people,
+        type=number_of_people,
         default=1,
         metavar="N|all",
         help="follow several people, each with an identity; JSON Lines are then of version 2 "
@@ -129,7 +125,7 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
         "--remote-head",
         metavar="ADDRESS",
         help="a server with a heavy head, grpc://HOST:PORT or grpcs://HOST:PORT; its late answers "
-        f"are merged into the track (a token is read from the variable {TOKEN})",
+        f"are merged into the track (a token is read from the variable {HEAD_TOKEN})",
     )
     parser.add_argument(
         "--no-smoothing", dest="smoothing", action="store_false", help="do not smooth the joints"
@@ -159,16 +155,6 @@ def parse_roi(text: str) -> tuple[float, float, float, float]:
             f"expected four numbers x,y,width,height in pixels, got {text!r}"
         ) from None
     return x, y, width, height
-
-
-def parse_people(text: str) -> int | str:
-    """Read a number of people, or ``all``."""
-    if text == "all":
-        return text
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number or all, got {text!r}") from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -263,7 +249,7 @@ def _tracker(
         **engine_options(args),
         smoothing=args.smoothing,
         reinitialise_every=args.reinitialise_every,
-        head=_remote_head(args.remote_head),
+        head=head_with_token(args.remote_head),
         on_event=tell_all,
         key_frames=key_frames,
         refine=refine,
@@ -271,13 +257,6 @@ def _tracker(
         max_people=args.max_people,
         **late,
     )
-
-
-def _remote_head(address: str | None) -> RemoteHead | None:
-    """Return the head at an address; the token is no option, which others could read."""
-    if address is None:
-        return None
-    return RemoteHead(address, server=ServerSettings(token=os.environ.get(TOKEN)))
 
 
 def _write_all(poses: FramesWithPoses, outputs: Outputs, count: int | None) -> None:

@@ -76,8 +76,8 @@ class Outputs:
         files: Sequence[JsonlSink | CsvSink],
         video: VideoSink | TimedVideo | None,
         window: Window | None,
-        preview: SourcePreview | None = None,
-        style: DrawingStyle = DEFAULT_STYLE,
+        preview: SourcePreview | None,
+        style: DrawingStyle,
     ) -> None:
         self._files, self._video, self._window = files, video, window
         self._style = style

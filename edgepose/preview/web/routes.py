@@ -9,14 +9,13 @@ from pathlib import Path
 
 from edgepose.preview.broadcast import EventBroadcast, PictureBroadcast, encode_event
 from edgepose.preview.health import Health
-from edgepose.preview.metrics import Metrics
 from edgepose.preview.pictures import PictureEncoder
 from edgepose.preview.reports import Reporter
 from edgepose.preview.sources import SourceTable
+from edgepose.preview.viewers import ViewerCounts
 from edgepose.preview.web.access import Access
 from edgepose.preview.web.requests import Request, Response
 from edgepose.preview.web.server import Stream
-from edgepose_runtime.errors import BackendUnavailableError
 
 _PAGE = Path(__file__).parents[1] / "page"
 _FILES = {
@@ -28,7 +27,7 @@ _FILES = {
 _BOUNDARY = "edgepose-picture"
 #: How long a single picture is waited for, in seconds.
 _PICTURE_S = 3.0
-_MJPEG, _JPEG, _STREAM = ".mjpg", ".jpg", "/stream/"
+_MJPEG, _JPEG, _STREAM = "mjpg", "jpg", "/stream/"
 
 
 class Routes:
@@ -42,7 +41,7 @@ class Routes:
         events: where events and results come from.
         reporter: the history for a new page.
         health: for supervisors.
-        metrics: ``None`` where ``prometheus_client`` is missing.
+        viewers: counted by the server, for the metrics.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class Routes:
         events: EventBroadcast,
         reporter: Reporter,
         health: Health,
-        metrics: Metrics | BackendUnavailableError,
+        viewers: ViewerCounts,
     ) -> None:
         self._access = access
         self._sources = sources
@@ -63,7 +62,7 @@ class Routes:
         self._events = events
         self._reporter = reporter
         self._health = health
-        self._metrics = metrics
+        self._viewers = viewers
 
     async def respond(self, request: Request) -> Response | Stream:
         """Return the response to a request."""
@@ -88,20 +87,24 @@ class Routes:
         if request.path == "/livez":
             return _yes_or_no(self._health.is_alive())
         if request.path == "/readyz":
-            return _yes_or_no(self._health.is_ready())
+            return _yes_or_no(self._health.is_ready(self._sources))
         return Response.text(404, "There is nothing at this address.")
 
     def _metrics_page(self) -> Response:
-        if isinstance(self._metrics, BackendUnavailableError):
-            return Response.text(501, str(self._metrics))
-        content_type = "text/plain; version=0.0.4; charset=utf-8"
-        return Response(200, self._metrics.render(), content_type)
+        try:
+            from edgepose.preview.metrics import render_metrics
+        except ImportError:
+            return Response.text(
+                501, 'Metrics need the package prometheus_client: pip install "edgepose[metrics]"'
+            )
+        page = render_metrics(self._sources, self._health, self._viewers)
+        return Response(200, page, "text/plain; version=0.0.4; charset=utf-8")
 
     async def _picture(self, file: str) -> Response | Stream:
-        name, dot, ending = file.rpartition(".")
-        if self._sources.find(name) is None or dot + ending not in (_MJPEG, _JPEG):
+        name, _, ending = file.rpartition(".")
+        if self._sources.find(name) is None or ending not in (_MJPEG, _JPEG):
             return Response.text(404, "There is no source of this name.")
-        if dot + ending == _JPEG:
+        if ending == _JPEG:
             return await self._single_picture(name)
         content_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
         return Stream(content_type, self._parts(name))
@@ -110,7 +113,7 @@ class Routes:
         pictures = self._jpegs(name)
         try:
             jpeg = await asyncio.wait_for(anext(pictures), _PICTURE_S)
-        except (asyncio.TimeoutError, StopAsyncIteration):
+        except asyncio.TimeoutError:
             return Response.text(503, "No frames come from this source at present.")
         finally:
             await pictures.aclose()
@@ -132,8 +135,8 @@ class Routes:
         self._encoder.watch(name)
         try:
             shown = self._pictures.number(name)
-            while (found := await self._pictures.next(name, shown)) is not None:
-                shown, jpeg = found
+            while True:
+                shown, jpeg = await self._pictures.next(name, shown)
                 yield jpeg
         finally:
             if not self._encoder.unwatch(name):

@@ -64,7 +64,6 @@ class PreviewServer:
 
     Attributes:
         port: at which it listens.
-        loop: runs on the server's thread once started.
 
     Raises:
         ConfigError: the address is in use or not of this machine, or the certificate is none.
@@ -76,56 +75,53 @@ class PreviewServer:
         self._tls = _tls_context(settings)
         self._socket = _listen(settings)
         self.port: int = self._socket.getsockname()[1]
-        self.loop = asyncio.new_event_loop()
-        self._respond: Responder | None = None
+        self._loop = asyncio.new_event_loop()
         self._connections = 0
-        self._thread = threading.Thread(target=self._run, name="edgepose-preview", daemon=True)
 
-    def start(self, respond: Responder, *background: Callable[[], Awaitable[None]]) -> None:
-        """Serve from now on.
+    def start(self, respond: Responder, background: Callable[[], Awaitable[None]]) -> None:
+        """Serve from now on; has to be called once, before :meth:`close`.
 
         Args:
             respond: returns the response to a request.
-            background: run beside, on the loop's thread.
+            background: runs beside, on the loop's thread.
         """
         self._respond = respond
-        self._background = background
+        self._thread = threading.Thread(
+            target=self._run, args=(background,), name="edgepose-preview", daemon=True
+        )
         self._thread.start()
 
     def call_soon(self, function: Callable[[], None]) -> None:
         """Have a function called on the loop's thread; nothing once it was closed."""
         with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(function)
+            self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
         """End all connections and the thread; a second call does nothing."""
         self.call_soon(self._cancel_all)
-        if self._thread.ident is None:
-            self._socket.close()
-            self.loop.close()
-        else:
-            self._thread.join()
+        self._thread.join()
 
-    def _run(self) -> None:
+    def _run(self, background: Callable[[], Awaitable[None]]) -> None:
         give_way()
-        asyncio.set_event_loop(self.loop)
+        asyncio.set_event_loop(self._loop)
         try:
             with contextlib.suppress(asyncio.CancelledError):
-                self.loop.run_until_complete(self._serve())
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+                self._loop.run_until_complete(self._serve(background))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
-            self.loop.close()
+            self._socket.close()  # also where it was cancelled before it served
+            self._loop.close()
 
-    async def _serve(self) -> None:
+    async def _serve(self, background: Callable[[], Awaitable[None]]) -> None:
         server = await asyncio.start_server(
             self._handle, sock=self._socket, limit=LARGEST_HEAD, ssl=self._tls,
             ssl_handshake_timeout=REQUEST_S if self._tls else None,
         )  # fmt: skip
         async with server:
-            await asyncio.gather(server.serve_forever(), *(run() for run in self._background))
+            await asyncio.gather(server.serve_forever(), background())
 
     def _cancel_all(self) -> None:
-        for task in asyncio.all_tasks(self.loop):
+        for task in asyncio.all_tasks(self._loop):
             task.cancel()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -136,10 +132,8 @@ class PreviewServer:
                 writer.write(Response.text(503, "Too many connections.").encode())
                 return
             await self._answer(reader, writer)
-        except (OSError, asyncio.TimeoutError):
-            writer.transport.abort()  # gone, or too slow
-        except asyncio.CancelledError:
-            writer.transport.abort()
+        except (OSError, asyncio.TimeoutError, asyncio.CancelledError):
+            writer.transport.abort()  # gone, too slow, or the preview was closed
         except Exception:  # one request must not end the server
             logger.exception("The preview failed to answer a request.")
             writer.transport.abort()
@@ -166,7 +160,6 @@ class PreviewServer:
     async def _response(self, reader: asyncio.StreamReader) -> Response | Stream:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_S)
-            assert self._respond is not None  # noqa: S101 - set before the thread starts
             return await self._respond(parse_request(head[:-4]))
         except asyncio.LimitOverrunError:
             return Response.text(431, f"A request may have {LARGEST_HEAD} bytes.")
@@ -226,9 +219,8 @@ async def _discard(reader: asyncio.StreamReader) -> None:
 def _limit_buffers(writer: asyncio.StreamWriter) -> None:
     """Have ``drain()`` wait until nearly all was taken: what waits is late."""
     writer.transport.set_write_buffer_limits(high=1)
-    raw = writer.get_extra_info("socket")
-    if raw is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
 
 def _listen(settings: PreviewSettings) -> socket.socket:

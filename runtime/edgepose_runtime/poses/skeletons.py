@@ -139,7 +139,8 @@ HALPE26 = _skeleton(
     "right_ankle-right_small_toe",
 )
 
-_SKELETONS = {
+#: All of them, by name.
+SKELETONS = {
     skeleton.name: skeleton for skeleton in (PENN13, JHMDB15, MPII16, COCO17, LSP14, HALPE26)
 }
 
@@ -151,7 +152,7 @@ def get_skeleton(name: str) -> Skeleton:
         ConfigError: no skeleton has that name.
     """
     try:
-        return _SKELETONS[name]
+        return SKELETONS[name]
     except (KeyError, TypeError):  # the latter of what cannot be a key
-        known = ", ".join(_SKELETONS)
+        known = ", ".join(SKELETONS)
         raise ConfigError(f"There is no skeleton {name!r}; edgepose has {known}.") from None

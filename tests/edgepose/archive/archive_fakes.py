@@ -64,7 +64,7 @@ class FakeTracker:
                 if kind == "crash" and frame == CRASH_AT and self._is_first_try(unit):
                     os.kill(os.getpid(), signal.SIGKILL)
                 sink.write(result(unit.video, frame))
-                heartbeat(1)
+                heartbeat()
                 time.sleep(self._settings.frame_s)
             sink.close()
         finally:
@@ -92,10 +92,10 @@ class InlineEngine:
         self._events.append(Event(worker, EventKind.READY))
 
     def assign(self, worker: int, unit: Unit) -> None:
-        report = lambda frames: self._events.append(  # noqa: E731
-            Event(worker, EventKind.PROGRESS, frames)
-        )
-        self._events.append(run_unit(self._settings, self._tracker, worker, unit, report))
+        def heartbeat() -> None:
+            self._events.append(Event(worker, EventKind.PROGRESS, frames=1))
+
+        self._events.append(run_unit(self._settings, self._tracker, worker, unit, heartbeat))
 
     def poll(self, timeout_s: float) -> list[Event]:  # noqa: ARG002 - the engine's signature
         events, self._events = self._events, []

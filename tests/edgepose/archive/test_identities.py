@@ -9,7 +9,7 @@ from edgepose.archive.plan import Unit
 from edgepose.archive.units.identities import join_range, matching_people
 from edgepose.archive.units.joining import RangeJoiner
 from edgepose.pose_files.builder import PersonRow, TableBuilder
-from edgepose.pose_files.parquet import arrow_table
+from edgepose.pose_files.parquet import write_parquet
 from edgepose.results import Origin
 from edgepose.testing import standing_person
 from edgepose_runtime.poses.skeletons import PENN13
@@ -72,11 +72,9 @@ class TestJoiner:
         ]
 
     def write(self, folder, unit, places):
-        import pyarrow.parquet
-
         first = max(0, unit.start - OVERLAP)
         piece = table(first, unit.start + RANGE, places, unit.unit)
-        pyarrow.parquet.write_table(arrow_table(piece, {}), folder.output(unit))
+        write_parquet(folder.output(unit), piece, {})
 
     def identities(self, folder):
         found = edgepose.read_poses(folder.path)

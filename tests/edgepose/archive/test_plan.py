@@ -1,6 +1,7 @@
 """Which videos there are, and how they are cut."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,15 @@ class TestVideos:
     def test_a_pattern(self, films, monkeypatch):
         monkeypatch.chdir(films.parent)
         assert [v.name for v in find_videos("films/**/*.mp4")] == ["films/b.mp4"]
+
+    @pytest.mark.parametrize("source", ["films", "films/*.mp4"])
+    def test_names_are_text_that_files_can_hold(self, films, monkeypatch, source):
+        path = os.fsencode(films) + b"/caf\xe9.mp4"
+        Path(os.fsdecode(path)).touch()
+        monkeypatch.chdir(films.parent)
+        (found,) = [video for video in find_videos(source) if "caf" in video.name]
+        assert found.name.encode().endswith(b"caf\\xe9.mp4")
+        assert os.fsencode(found.path) == path
 
     def test_a_single_video(self, films):
         assert [v.name for v in find_videos(str(films / "b.mp4"))] == ["b.mp4"]

@@ -11,9 +11,7 @@ from edgepose.errors import PoseFileError
 from edgepose_runtime.errors import ConfigError
 from tests.edgepose.pose_files.conftest import streams, write
 
-EVERY_FORMAT = settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def assert_same(table, results, tolerance=1e-3, several=True):
@@ -58,7 +56,7 @@ def assert_types(table):
     }
 
 
-@EVERY_FORMAT
+@FEW
 @given(results=streams())
 def test_several_people_come_back(results, ending, tmp_path):
     table = edgepose.read_poses(write(tmp_path / f"poses.{ending}", results))
@@ -69,7 +67,7 @@ def test_several_people_come_back(results, ending, tmp_path):
     assert table.videos == (("poses",) if ending == "csv" else ("walk.mp4",))
 
 
-@EVERY_FORMAT
+@FEW
 @given(results=streams(most_people=1))
 def test_one_person_comes_back_from_files_of_one(results, ending, tmp_path):
     path = write(tmp_path / f"poses.{ending}", results, several=False)
@@ -78,7 +76,7 @@ def test_one_person_comes_back_from_files_of_one(results, ending, tmp_path):
     assert_types(table)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@FEW
 @given(results=streams())
 def test_parquet_loses_nothing(results, tmp_path):
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow: edgepose[parquet]")
@@ -167,7 +165,7 @@ class TestDamaged:
         with pytest.raises(PoseFileError, match="update edgepose"):
             edgepose.read_poses(path)
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(FEW, max_examples=60)
     @given(results=streams(), edits=...)
     def test_any_damage_is_a_typed_error_or_none(
         self, results, edits: list[tuple[int, int]], ending, tmp_path

@@ -12,9 +12,6 @@ import numpy as np
 import pytest
 
 from edgepose.preview import Preview, PreviewSettings
-from edgepose.results import Origin, PoseResult
-from edgepose.testing import standing_person
-from edgepose_runtime.poses.skeletons import PENN13
 
 
 @dataclass
@@ -119,21 +116,3 @@ def client(preview: Preview) -> Client:
 @pytest.fixture
 def frame():
     return np.full((240, 320, 3), 90, np.uint8)
-
-
-@pytest.fixture
-def make_result():
-    def make(frame_id=0, person=True, **latency) -> PoseResult:
-        return PoseResult(
-            frame_id=frame_id,
-            timestamp_ms=40.0 * frame_id,
-            keypoints=standing_person((160, 120), 160) if person else None,
-            reason=None if person else "nobody in the frame",
-            roi=(80.0, 40.0, 160.0, 160.0) if person else None,
-            origin=Origin.PROPAGATED if person else None,
-            key_frame_age=1 if person else None,
-            latency=latency or {"network": 3.0, "total": 4.0},
-            skeleton=PENN13,
-        )
-
-    return make

@@ -107,7 +107,7 @@ def stats(pending=0, done=0, head=None):
 
 
 def test_work_that_does_not_move_is_stuck_and_idleness_is_not(clock):
-    health = Health(SourceTable(clock), clock)
+    health = Health(clock)
     current = {"door": stats(done=5)}
     health.watch(lambda: current)
     assert health.is_alive()
@@ -124,14 +124,14 @@ def test_work_that_does_not_move_is_stuck_and_idleness_is_not(clock):
 
 
 def test_closed_trackers_are_no_error(clock):
-    health = Health(SourceTable(clock), clock)
+    health = Health(clock)
 
     def closed():
         raise ClosedError("closed")
 
     health.watch(closed)
     assert health.is_alive()
-    assert not health.is_ready()
+    assert not health.is_ready(SourceTable(clock))
 
 
 def test_ready_is_whoever_has_a_source_that_delivers(preview, client, frame, make_result):
@@ -201,6 +201,7 @@ def test_names_of_sources_cannot_break_the_page_of_metrics(preview, client, fram
 
 def test_without_the_extra_metrics_name_it(preview, client, monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.delitem(sys.modules, "edgepose.preview.metrics", raising=False)
     with Preview(PreviewSettings(port=0)) as other:
         answer = type(client)(other).get("/metrics")
     assert answer.status == 501

@@ -71,13 +71,19 @@ def test_a_frame_may_be_reused_by_the_caller(preview, client, frame, make_result
 
 
 def test_all_viewers_get_the_same_bytes(preview, client, frame, make_result):
+    def walking(number):  # no two pictures are the same
+        return replace(
+            make_result(number), keypoints=standing_person((90 + number % 140, 120), 160)
+        )
+
     with (
-        Writer(preview, frame, make_result),
+        Writer(preview, frame, walking),
         client.stream("/stream/camera.mjpg") as one,
         client.stream("/stream/camera.mjpg") as other,
     ):
         ones = [one.picture() for _ in range(6)]
         others = [other.picture() for _ in range(6)]
+    assert len(set(ones)) == len(set(others)) == 6
     assert set(ones) & set(others)
 
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from edgepose.service.config import MqttConfig
+from edgepose.service.mqtt import MqttSink
 from edgepose_runtime.events import EventKind, StreamEvent
 from tests.servers import free_port
 
@@ -93,8 +94,6 @@ def listener(broker):
 
 @pytest.fixture
 def sink(broker):
-    from edgepose.service.mqtt import MqttSink
-
     config = MqttConfig(
         "127.0.0.1", broker.port, topic="home/poses", username="camera", password="secret"
     )
@@ -134,8 +133,6 @@ def test_a_broker_that_comes_back_gets_what_happened_meanwhile(broker, listener,
 
 
 def test_a_wrong_password_is_logged_without_it(broker, listener, caplog):
-    from edgepose.service.mqtt import MqttSink
-
     config = MqttConfig("127.0.0.1", broker.port, username="camera", password="wrong-secret")
     with MqttSink(config):
         deadline = time.monotonic() + 10

@@ -96,7 +96,7 @@ def test_old_files_of_the_same_camera_are_deleted(rotating, tmp_path, clock, mak
 
 def test_a_folder_that_cannot_be_made_is_named(rotating, tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="Cannot create the folder"):
         rotating()
 
 
