@@ -21,7 +21,7 @@ FRAME = np.zeros((48, 64, 3), np.uint8)
 TRACKING = (
     "smoothing", "reinitialise_every", "deadline_ms", "policy", "head_local", "key_frames",
     "refine", "search_budget", "on_result", "on_drop", "on_error", "on_event", "backend",
-    "num_threads",
+    "num_threads", "max_people", "color",
 )  # fmt: skip
 #: Constructors and functions of the facade, and their options.
 CALLS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
@@ -124,7 +124,7 @@ def _frames(rng: random.Random, _folder: Path) -> Input:
 
 
 def _source(rng: random.Random, folder: Path) -> Input:
-    options = _options(rng, ("fps", "allow_damaged", "live", "on_event"))
+    options = _options(rng, ("fps", "color", "allow_damaged", "live", "on_event"))
     source = rng.choice([any_value(rng), folder, [FRAME] * 3, iter([FRAME, any_image(rng)])])
 
     def run() -> None:

@@ -18,7 +18,9 @@ from benchmarks.attack.values import NUMBERS, TEXTS
 from edgepose.cli.main import build_parser, main
 
 #: Commands that end soon without data; ``doctor`` runs every network.
-COMMANDS = ("track", "models", "springs", "propose-keyframes", "evaluate", "train")
+COMMANDS = (
+    "track", "models", "springs", "propose-keyframes", "evaluate", "train", "export", "run",
+)  # fmt: skip
 LEFT_OUT = {"--help", "--show", "--remote-head", "--debug", "--into-bundle"}
 #: What no command may say, and how it may end.
 INTERNAL = ("Something went wrong inside edgepose", "Traceback")

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks attack --inputs 10000`` runs calls, command lines and damaged files, each
 with a seed of its own, and writes ``attack.json``. It fails if one input crashes its process, takes
-longer than 20 s, ends with an error that is not ours, or takes more than 1 GB.
+longer than 20 s, ends with an error that is not ours, or takes more than 1 GB, or if a process
+grows each time its inputs run. Time in which others had the processor does not count.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.attack.children import Report, run_inputs
+from benchmarks.attack.children import run_inputs
 from benchmarks.attack.kinds import KINDS
+from benchmarks.attack.outcome import Report
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.errors import DataError
 

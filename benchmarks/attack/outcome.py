@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from edgepose_runtime.errors import EdgePoseError
 
-DONE, REFUSED, UNTYPED = "done", "refused", "untyped"
+#: How inputs may end, that one was begun, and how none may end.
+DONE, REFUSED = "done", "refused"
+BEGUN = "begun"
+UNTYPED, CRASHED, HUNG = "untyped", "crashed", "hung"
+TOO_LARGE, LEAKED = "too much memory", "leaked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,34 @@ class Outcome:
 
     end: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one input ended in its process.
+
+    Attributes:
+        kind: of the input.
+        seed: of the input.
+        end: see :class:`Outcome`; or what became of the process.
+        name: what was done.
+        detail: the error, or what was too much.
+    """
+
+    kind: str
+    seed: int
+    end: str
+    name: str = ""
+    detail: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether no input may end so."""
+        return self.end not in (DONE, REFUSED)
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Return all of it."""
+        return asdict(self)
 
 
 class UntypedError(Exception):

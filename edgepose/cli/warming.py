@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from edgepose.inference.model import PoseModel, load
+from edgepose.offline.tracker import KeyFrameTracking
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
 from edgepose.utils.progress import show_progress
@@ -55,5 +56,6 @@ def _steps(
         "pool": pool,
         "detector": detector,
         "key frames": partial(tracker, key_frames="auto"),
+        "key frames of files": lambda: KeyFrameTracking(loaded).warmup(),
         "refinement": refinement,
     }

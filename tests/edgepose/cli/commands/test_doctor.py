@@ -5,6 +5,7 @@ import pytest
 
 from edgepose.cli import diagnosis as health
 from edgepose.cli.main import main
+from edgepose.offline.tracker import KeyFrameTracking
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
 
@@ -180,10 +181,12 @@ def test_warming_fills_the_caches_and_shows_progress(healthy, capsys, monkeypatc
     warmed = []
     monkeypatch.setattr(PoseTracker, "warmup", lambda self: warmed.append(self.model.name))
     monkeypatch.setattr(TrackerPool, "warmup", lambda _: warmed.append("pool"))
+    monkeypatch.setattr(KeyFrameTracking, "warmup", lambda _: warmed.append("files"))
     assert main(["doctor", "--warm", "puppet", "--num-threads", "1"]) == 0
     said = capsys.readouterr()
-    assert warmed == ["puppet", "pool", "puppet"]  # the tracker, the pool, key frames
-    assert "warm puppet" in said.err and "5" in said.err
+    # The tracker, the pool, key frames live and of files.
+    assert warmed == ["puppet", "pool", "puppet", "files"]
+    assert "warm puppet" in said.err and "6" in said.err
     assert said.out.endswith("All is well.\n")
 
 
