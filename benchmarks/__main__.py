@@ -24,6 +24,7 @@ from benchmarks import (
     startup,
     streams,
 )
+from benchmarks.figures import command as figures
 from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
 
@@ -47,6 +48,7 @@ PARTS = {
     "robustness": robustness.main,
     "recovery": recovery.main,
     "drift": drift.main,
+    "figures": figures.main,
 }
 
 
