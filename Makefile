@@ -2,6 +2,7 @@
 #   make demo    track the sample clip          make lint    ruff, mypy, codespell
 #   make test    the test suite (ARGS="-k roi") make bench   measure, beside the peers
 #   make clean   remove outputs and caches      make distclean   and .venv
+#   make arm     ARM processors, emulated by QEMU (half an hour or more; ARGS="--cpus cortex-a76")
 #   make gif     the animation in README.md     make docs   the documentation, build/docs/index.html
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ ARGS   ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
-.PHONY: demo test lint bench gif docs site clean distclean
+.PHONY: demo test lint bench arm gif docs site clean distclean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.demo
@@ -32,6 +33,9 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/edgepose benchmark $(ARGS)
 
+arm: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks arm $(ARGS)
+
 gif: $(VENV)/.dev
 	@$(BIN)/python samples/animated_gif.py $(CLIP) docs/images/overlay.gif
 
@@ -48,7 +52,7 @@ clean:
 	@find edgepose runtime converters tests benchmarks samples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	@rm -rf $(VENV) $(DOCS)
+	@rm -rf $(VENV) $(DOCS) .venv-arm
 
 # What is installed is remembered by a stamp, so that a second run starts at once.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python

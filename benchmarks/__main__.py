@@ -24,6 +24,7 @@ from benchmarks import (
     startup,
     streams,
 )
+from benchmarks.arm import measurement as arm
 from benchmarks.figures import command as figures
 from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
@@ -31,6 +32,7 @@ from edgepose_runtime.errors import EdgePoseError
 PARTS = {
     "accuracy": accuracy.main,
     "archive": archive.main,
+    "arm": arm.main,
     "soak": soak.main,
     "startup": startup.main,
     "preview": preview.main,

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, cast
 
 from edgepose.inference.compile_cache import with_cache
-from edgepose.inference.self_check import require_right_results
+from edgepose.inference.networks import detector_loader, listed, open_networks
 from edgepose.methods import Method, build_method
 from edgepose.utils.machine import return_free_memory, usable_cores
-from edgepose_runtime.backends import BackendSettings, Network, get_backend
-from edgepose_runtime.backends.base import INT8, int8_error
-from edgepose_runtime.bundles.bundle import MANIFEST_FILE, Bundle, load_bundle
-from edgepose_runtime.bundles.manifest import DETECTOR_GRAPH, DetectorSpec, Manifest
-from edgepose_runtime.bundles.validation import check_network
+from edgepose_runtime.backends import BackendSettings, Network
+from edgepose_runtime.bundles.bundle import MANIFEST_FILE, load_bundle
+from edgepose_runtime.bundles.manifest import DetectorSpec, Manifest
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import BundleNotFoundError, ClosedError, ConfigError
 from edgepose_runtime.files import exists, shown
@@ -197,21 +193,19 @@ def open_model(
     """
     bundle = load_bundle(bundle_path(model))
     with ExitStack() as opened:
-        loaded = _load_networks(bundle, backend, with_cache(settings), opened)
+        loaded, settings = open_networks(bundle, backend, with_cache(settings), opened)
         return_free_memory()
-        running = f"{backend}, {_in_use(loaded)}"
-        require_right_results(bundle.manifest, build_method(bundle.manifest, loaded), running)
         networks = {name: wrap(network) for name, network in loaded.items()}
         method = build_method(bundle.manifest, networks)
         return PoseModel(
             bundle.manifest.name,
             method,
-            device=_listed(network.device for network in networks.values()),
-            precision=_listed(network.precision for network in networks.values()),
+            device=listed(network.device for network in networks.values()),
+            precision=listed(network.precision for network in networks.values()),
             springs=bundle.springs(),
             manifest=bundle.manifest,
             close=opened.pop_all().close,
-            load_detector=_detector_loader(bundle, backend, with_cache(settings)),
+            load_detector=detector_loader(bundle, backend, settings),
         )
 
 
@@ -238,56 +232,3 @@ def bundle_path(model: str | Path) -> Path:
             f"nor one of those that come with edgepose ({shipped})."
         )
     return path
-
-
-def _in_use(networks: Mapping[str, Network]) -> str:
-    devices = _listed(network.device for network in networks.values())
-    return f"{devices}, {_listed(network.precision for network in networks.values())}"
-
-
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(sorted(set(values)))
-
-
-def _for_graph(settings: BackendSettings) -> BackendSettings:
-    """Return how one graph runs: int8 is asked of the bundle, whose small graphs stay float."""
-    return replace(settings, precision="auto") if settings.precision == INT8 else settings
-
-
-def _detector_loader(
-    bundle: Bundle, backend: str, settings: BackendSettings
-) -> Callable[[], Network] | None:
-    """Return what loads the bundle's person detector; ``None`` if it has none."""
-    if bundle.manifest.detector is None:
-        return None
-
-    def load_detector() -> Network:
-        path = bundle.graph_path(DETECTOR_GRAPH)
-        network = get_backend(backend).load(path, settings=_for_graph(settings))
-        graph = bundle.manifest.graphs[DETECTOR_GRAPH]
-        check_network(DETECTOR_GRAPH, graph, network.inputs, network.outputs)
-        return network
-
-    return load_detector
-
-
-def _load_networks(
-    bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack
-) -> Mapping[str, Network]:
-    engine = get_backend(backend)
-    wants_int8, per_graph = settings.precision == INT8, _for_graph(settings)
-    names = [each for each in bundle.manifest.graphs if each != DETECTOR_GRAPH]
-
-    def load_graph(name: str) -> Network:
-        network = engine.load(bundle.graph_path(name), settings=per_graph)
-        with lock:
-            return opened.enter_context(network)
-
-    # Side by side: compiling keeps about one core busy, and most machines have more.
-    lock = threading.Lock()
-    with ThreadPoolExecutor(min(len(names), usable_cores())) as pool:
-        networks = dict(zip(names, pool.map(load_graph, names), strict=True))
-    computed = _listed(network.precision for network in networks.values())
-    if wants_int8 and INT8 not in computed:
-        raise int8_error(computed)
-    return networks

@@ -39,8 +39,8 @@ _PACKAGES = ("edgepose", "openvino", "onnxruntime", "onnxruntime-gpu")
 def require_right_results(manifest: Manifest, method: Method, running: str) -> None:
     """Compare what networks compute with the reference of their bundle, once for each device.
 
-    That it was right is kept in the cache; it is compared again after another version of edgepose,
-    of the runtime or of the bundle, and on another processor.
+    The outcome is kept in the cache; it is compared again after another version of edgepose, of the
+    runtime or of the bundle, and on another processor.
 
     Args:
         manifest: of the bundle; nothing happens if it has no reference.
@@ -50,23 +50,34 @@ def require_right_results(manifest: Manifest, method: Method, running: str) -> N
     Raises:
         DeviceError: the networks compute something else.
     """
-    if manifest.self_check is None or os.environ.get(ENVIRONMENT_VARIABLE) == "off":
-        return
-    passed = cache_folder() / "self-check" / _key(manifest, running)
-    if passed.is_file():
-        return
-    worst = measure_difference(manifest.self_check, method)
+    worst = _difference_here(manifest, method, running)
     if not worst <= TOLERANCE:
         raise DeviceError(
             f"The networks of {manifest.name!r} compute wrong results here ({running}): at the "
             f"joints of a reference picture they differ by {worst:.2f}, and up to {TOLERANCE} is "
-            "right. Choose another precision or backend='onnxruntime', or a model that is not "
-            f"quantised, such as 'ppn-swift-float'. {ENVIRONMENT_VARIABLE}=off leaves this check "
-            "out, and poses would be wrong."
+            "right. Choose the precision 'float32' if it was another, backend='onnxruntime', or "
+            "a model that is not quantised, such as 'ppn-swift-float'. "
+            f"{ENVIRONMENT_VARIABLE}=off leaves this check out, and poses would be wrong."
         )
+
+
+def is_right(manifest: Manifest, method: Method, running: str) -> bool:
+    """Return what :func:`require_right_results` finds, in place of an error."""
+    return _difference_here(manifest, method, running) <= TOLERANCE
+
+
+def _difference_here(manifest: Manifest, method: Method, running: str) -> float:
+    """Return the difference from the reference: of the cache, else measured."""
+    if manifest.self_check is None or os.environ.get(ENVIRONMENT_VARIABLE) == "off":
+        return 0.0
+    outcome = cache_folder() / "self-check" / _key(manifest, running)
+    with suppress(OSError, ValueError):
+        return float(outcome.read_text(encoding="utf-8").partition(" ")[0])
+    worst = measure_difference(manifest.self_check, method)
     with suppress(OSError):  # it is fast enough to be done at each start
-        passed.parent.mkdir(parents=True, exist_ok=True)
-        passed.write_text(f"{manifest.name}: {worst:.4f}, {running}\n", encoding="utf-8")
+        outcome.parent.mkdir(parents=True, exist_ok=True)
+        outcome.write_text(f"{worst:.4f} {manifest.name}: {running}\n", encoding="utf-8")
+    return worst
 
 
 def measure_difference(reference: SelfCheck, method: Method) -> float:

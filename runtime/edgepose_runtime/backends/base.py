@@ -49,6 +49,8 @@ class BackendSettings:
             More than one raises throughput, not latency; a backend may run one at a time.
         cache_folder: where the backend may keep compiled models for the next start. Without it
             nothing is written anywhere.
+        quantised: whether quantised layers may compute in int8. Without that they round like int8
+            and compute in floating point, on CPUs; other devices and Triton take no notice.
 
     Raises:
         ConfigError: an option has no such value.
@@ -60,6 +62,7 @@ class BackendSettings:
     batch: int | None = None
     concurrency: int = 1
     cache_folder: Path | None = None
+    quantised: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, str):

@@ -57,6 +57,7 @@ _DTYPES = {"float": "float32", "double": "float64"}
 _PRECISIONS = {"tensorrt": ("float32", "float16", "bfloat16", INT8)}
 _AS_WRITTEN = ("float32", INT8)
 _LOG_ERRORS = 3  # warnings about a provider that fell back are said by an exception of ours
+_NO_INT8 = "session.disable_quant_qdq"
 _RECORD_DEVICES = "session.record_ep_graph_assignment_info"
 
 
@@ -80,9 +81,8 @@ class OnnxRuntimeBackend(Backend):
         devices = _devices()
         require_device(self.name, settings.device, tuple(devices), _FIXES)
         require_precision(settings.device, settings.precision, _precisions(settings.device))
-        network = OnnxRuntimeNetwork(
-            _session(model, settings), settings, quantised=is_quantised(model)
-        )
+        quantised = settings.quantised and is_quantised(model)
+        network = OnnxRuntimeNetwork(_session(model, settings), settings, quantised=quantised)
         require_int8(network, settings)
         return network
 
@@ -154,6 +154,8 @@ def _session(model: Path | bytes, settings: BackendSettings) -> Any:
     options = package.SessionOptions()
     options.log_severity_level = _LOG_ERRORS
     options.add_session_config_entry(_RECORD_DEVICES, "1")
+    if not settings.quantised:
+        options.add_session_config_entry(_NO_INT8, "1")
     if settings.num_threads is not None:
         options.intra_op_num_threads = settings.num_threads
     if settings.batch is not None:

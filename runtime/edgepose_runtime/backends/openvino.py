@@ -53,6 +53,8 @@ _FIXES = {
     "cuda": _NVIDIA,
     "tensorrt": _NVIDIA,
 }
+#: Without them quantised layers round as they should and compute in floating point.
+_LOW_PRECISION = "LP_TRANSFORMS_MODE"
 #: How the layers that do most of the work are called in a compiled model, and int8 there.
 _HEAVY = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _INT8_TYPES = frozenset({"i8", "u8"})
@@ -202,7 +204,8 @@ def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> An
 
 def _compile(graph: Any, device: str, settings: BackendSettings) -> Any:
     _refuse_huge_tensors(graph)
-    openvino_int8.use_unsigned_steps(graph)
+    if openvino_int8.gains_from_unsigned_steps():
+        openvino_int8.use_unsigned_steps(graph)
     if settings.batch is not None:
         shapes = {port: [settings.batch, *port.partial_shape[1:]] for port in graph.inputs}
         graph.reshape(shapes)
@@ -232,6 +235,8 @@ def _options(device: str, settings: BackendSettings) -> dict[str, Any]:
         # We are a guest in a program with work of its own: a pinned thread would wait for a busy
         # core while others are idle.
         options["ENABLE_CPU_PINNING"] = False
+        if not settings.quantised:
+            options[_LOW_PRECISION] = False
         if settings.num_threads is not None:
             options["INFERENCE_NUM_THREADS"] = settings.num_threads * settings.concurrency
     elif settings.cache_folder is not None:

@@ -65,7 +65,8 @@ def test_the_shipped_bundles_are_right_here(name, backend, cache):
         assert measure_difference(reference, model.method) < TOLERANCE / 4
         assert min(peak.value for peak in reference.initialised) > 0.7
     (kept,) = cache.iterdir()
-    assert kept.read_text().startswith(f"{name}: 0.0")
+    assert kept.read_text().startswith("0.0")
+    assert f" {name}: {backend}, cpu" in kept.read_text()
 
 
 def test_nonsense_is_an_error_that_says_what_to_do(cache, manifest):
@@ -73,11 +74,22 @@ def test_nonsense_is_an_error_that_says_what_to_do(cache, manifest):
         wrong = WrongMethod(model.method)
         with pytest.raises(DeviceError, match=r"wrong results here \(test, cpu\).*ppn-swift-float"):
             require_right_results(manifest, wrong, "test, cpu")
-        with pytest.raises(DeviceError):  # nothing is kept of it
+        with pytest.raises(DeviceError, match="wrong results here"):
             require_right_results(manifest, wrong, "test, cpu")
+        assert wrong.runs == 1
         invalid = WrongMethod(model.method, np.float32("nan"))
-        with pytest.raises(DeviceError, match="inf"):
-            require_right_results(manifest, invalid, "test, cpu")
+        for _ in range(2):
+            with pytest.raises(DeviceError, match="inf"):
+                require_right_results(manifest, invalid, "test, gpu")
+
+
+def test_an_outcome_that_cannot_be_read_is_found_again(cache):
+    load("ppn-swift", num_threads=1).close()
+    (kept,) = cache.iterdir()
+    before = kept.read_text()
+    kept.write_text("")
+    load("ppn-swift", num_threads=1).close()
+    assert kept.read_text() == before
 
 
 def test_the_check_can_be_left_out(cache, manifest, monkeypatch):
@@ -108,10 +120,46 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path, monkeypatch, ma
         require_right_results(manifest, model.method, "test, cpu")
 
 
-def test_loading_runs_the_check(cache, monkeypatch):
-    monkeypatch.setattr(self_check, "measure_difference", lambda *_: 0.6)
+@pytest.fixture
+def int8_is_wrong(monkeypatch):
+    """A device whose int8 layers compute nonsense; the runs of the check are counted."""
+    runs = []
+
+    def measure(reference, method):
+        runs.append(method._step.precision)
+        return 0.6 if "int8" in runs[-1] else measure_difference(reference, method)
+
+    monkeypatch.setattr(self_check, "measure_difference", measure)
+    return runs
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_wrong_int8_layers_run_in_floating_point(backend, cache, int8_is_wrong, caplog):
+    if backend == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+    options = {"backend": backend, "precision": "float32", "num_threads": 1}
+    for _ in range(2):
+        with load("ppn-swift", **options) as model:
+            assert model.precision == "float32"
+            assert measure_difference(model.manifest.self_check, model.method) < TOLERANCE / 4
+    assert int8_is_wrong == ["int8+float32", "float32"], "the outcomes are kept"
+    (said, _) = (record.getMessage() for record in caplog.records if record.name == "edgepose")
+    assert said.startswith(
+        f"The int8 layers of 'ppn-swift' compute wrong results here ({backend}, cpu, "
+        f"float32, int8+float32), so they run in floating point ({backend}, cpu, float32)"
+    )
+
+
+def test_int8_that_was_asked_for_is_an_error(cache, int8_is_wrong):
     with pytest.raises(DeviceError, match=r"differ by 0\.60"):
-        edgepose.load("ppn-swift", num_threads=1)
+        edgepose.load("ppn-swift", precision="int8", num_threads=1)
+
+
+def test_wrong_results_in_floating_point_are_an_error(cache, monkeypatch):
+    monkeypatch.setattr(self_check, "measure_difference", lambda *_: 0.6)
+    for model in ("ppn-swift", "ppn-swift-float"):
+        with pytest.raises(DeviceError, match=r"differ by 0\.60"):
+            edgepose.load(model, num_threads=1)
 
 
 def test_a_reference_is_written_into_a_bundle(puppet_bundle, tmp_path, cache):

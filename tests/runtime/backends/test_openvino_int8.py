@@ -87,3 +87,25 @@ def test_steps_finer_than_those_of_int8_stay_as_they_are():
     relu = helper.make_node("Relu", ["x"], ["r"])
     found = rounded(quantised(relu, kind=np.int16), np.array([0.5, 1000.5] * 128, np.float32))
     np.testing.assert_array_equal(found[:2], [0.5, 1000.5])
+
+
+@pytest.mark.parametrize(
+    ("machine", "gains"), [("x86_64", True), ("AMD64", True), ("aarch64", False), ("arm64", False)]
+)
+def test_arm_keeps_signed_steps(machine, gains, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    relu = helper.make_node("Relu", ["x"], ["r"])
+    expected = np.maximum(VALUES, 0)
+    errors = np.abs(rounded(quantised(relu), VALUES) - expected)
+    assert (errors.max() <= HIGHEST / 255 / 2 + 1e-4) == gains
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_quantised_layers_round_in_floating_point_where_int8_is_not_wanted(backend):
+    pytest.importorskip(backend)
+    graph = quantised(helper.make_node("Identity", ["x"], ["r"]))
+    settings = BackendSettings(precision="float32", num_threads=1, quantised=False)
+    with get_backend(backend).load(graph, settings=settings) as network:
+        found = network.infer({"x": VALUES.reshape(1, 1, 1, -1)})["y"].ravel()
+        assert network.precision == "float32"
+    np.testing.assert_allclose(found, np.round(VALUES / SCALE) * SCALE, atol=SCALE * 0.51)

@@ -1,0 +1,1 @@
+"""edgepose on ARM processors that QEMU emulates, compared with this machine."""
