@@ -135,7 +135,7 @@ class TestPool:
     ):
         asked, answer = threading.Event(), threading.Event()
 
-        def open_slowly(source):
+        def open_slowly(source, **_):
             if source == "rtsp://silent":
                 asked.set()
                 assert answer.wait(SECONDS)
