@@ -26,6 +26,7 @@ from benchmarks import (
 )
 from benchmarks.arm import measurement as arm
 from benchmarks.figures import command as figures
+from benchmarks.page import command as page
 from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
 
@@ -51,6 +52,7 @@ PARTS = {
     "recovery": recovery.main,
     "drift": drift.main,
     "figures": figures.main,
+    "page": page.main,
 }
 
 
