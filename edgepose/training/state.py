@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from edgepose.training.checkpoint import load_checkpoint, save_checkpoint
+from edgepose.training.checkpoint import save_checkpoint
 from edgepose.training.config.loader import parse_config
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.distributed.collectives import is_main_process
 from edgepose.training.divergence import DivergenceMonitor
 from edgepose.training.ema import ExponentialMovingAverage
 from edgepose.training.optimiser import build_optimiser
@@ -69,14 +70,17 @@ class TrainingState:
             content["adversary"] = self.adversary.state_dict()
         save_checkpoint(path, content)
 
-    def restore(self, path: Path) -> None:
+    def restore(self, content: Mapping[str, Any], path: Path) -> None:
         """Go back to a checkpoint; where the recipe has changed since, its new rates count.
 
+        Args:
+            content: what `load_checkpoint` read.
+            path: where it was read, for messages.
+
         Raises:
-            CheckpointError: it is missing or damaged, or of another network.
+            CheckpointError: it is of another network.
         """
-        content = load_checkpoint(path)
-        if parse_config(content["config"]) != self._config:
+        if is_main_process() and parse_config(content["config"]) != self._config:
             logger.warning("The recipe differs from the one that %s was made with.", path)
         rates = [(group["peak"], group["weight_decay"]) for group in self.optimiser.param_groups]
         try:

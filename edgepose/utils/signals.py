@@ -110,3 +110,9 @@ def _is_ignored_hangup(number: signal.Signals) -> bool:
 def ignore_signals(worker: int) -> None:  # noqa: ARG001 - DataLoader's signature
     """Make a process that prepares batches ignore Ctrl-C, which a terminal sends to all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def ignore_stop_signals(worker: int) -> None:
+    """Make it ignore SIGTERM, too, which ``torchrun`` sends to every process of a run."""
+    ignore_signals(worker)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

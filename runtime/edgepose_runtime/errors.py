@@ -24,6 +24,7 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
      ├─ DataError                                 training or evaluation data that cannot be read
      ├─ CheckpointError                           a checkpoint that is damaged or does not fit
      ├─ CollapseError                             a training run that learns nothing any more
+     ├─ ProcessGroupError                         processes that train together lose each other
      ├─ AccuracyError                             a conversion that loses more than is allowed
      └─ ClosedError               (RuntimeError)  a call on something that was closed
 """
@@ -150,6 +151,10 @@ class CheckpointError(EdgePoseError):
 
 class CollapseError(EdgePoseError):
     """A training run learns nothing any more: its heat-maps are empty, or D has run away."""
+
+
+class ProcessGroupError(EdgePoseError):
+    """Processes that train together cannot reach each other, or one of them is gone."""
 
 
 class AccuracyError(EdgePoseError):

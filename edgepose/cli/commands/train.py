@@ -22,6 +22,7 @@ from edgepose_runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from edgepose.training.config.loader import Recipe
+    from edgepose.training.distributed.launch import Launch
     from edgepose.training.trainer import Progress, RunSettings
 
 RUNS = Path("runs")
@@ -76,24 +77,33 @@ def run(args: argparse.Namespace) -> int:
     """Train; return the exit code: 0 also where a run was stopped and left its checkpoint."""
     require_packages("train", "train", "torch", "matplotlib")
     from edgepose.training.config.loader import load_recipe
+    from edgepose.training.distributed.launch import find_launch
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    launch = find_launch()
+    prefix = f"process {launch.rank}: " if launch.count > 1 else ""
+    logging.basicConfig(level=logging.WARNING, format=f"{prefix}%(message)s")
     config = load_recipe(args.config, args.set)
-    settings = _settings(args, config)
+    settings = _settings(args, config, launch)
     root = _data(args)
     _use_threads(args.num_threads)
-    training = _training(config, root, settings)
-    with _reporting(config.name, config.total_steps) as report:
+    training = _training(config, root, settings, launch)
+    with _reporting(config.name, config.total_steps, launch) as report:
         done = training(report)
-    print(_final_message(args, settings, done))
+    if launch.is_main:
+        print(_final_message(args, settings, launch, done))
     return 0
 
 
-def _training(config: Recipe, root: Path, settings: RunSettings) -> Training:
+def _training(config: Recipe, root: Path, settings: RunSettings, launch: Launch) -> Training:
     """Return the training of a recipe, ready to run; it returns whether it came to its end."""
     from edgepose.training.config.dynamics import DynamicsConfig
     from edgepose.training.config.selectors import SelectorConfig
 
+    if launch.count > 1 and isinstance(config, DynamicsConfig | SelectorConfig):
+        raise ConfigError(
+            f"The recipe {config.name!r} trains in one process, within minutes; run it without "
+            "torchrun."
+        )
     if isinstance(config, DynamicsConfig):
         from edgepose.training.dynamics.trainer import train_dynamics
 
@@ -108,13 +118,13 @@ def _training(config: Recipe, root: Path, settings: RunSettings) -> Training:
     return partial(train, config, root, settings)
 
 
-def _settings(args: argparse.Namespace, config: Recipe) -> RunSettings:
+def _settings(args: argparse.Namespace, config: Recipe, launch: Launch) -> RunSettings:
     from edgepose.training.trainer import RunSettings
 
     settings = RunSettings(
         folder=args.out or RUNS / config.name,
         device=args.device,
-        workers=min(4, os.cpu_count() or 1) if args.workers is None else args.workers,
+        workers=_default_workers(launch) if args.workers is None else args.workers,
         resume=args.resume,
         max_minutes=args.max_minutes,
     )
@@ -124,6 +134,10 @@ def _settings(args: argparse.Namespace, config: Recipe) -> RunSettings:
             "or another folder with --out."
         )
     return settings
+
+
+def _default_workers(launch: Launch) -> int:
+    return min(4, max(1, (os.cpu_count() or 1) // launch.local_count))
 
 
 def _data(args: argparse.Namespace) -> Path:
@@ -141,8 +155,11 @@ def _use_threads(count: int | None) -> None:
 
 
 @contextmanager
-def _reporting(name: str, total: int) -> Iterator[Report]:
+def _reporting(name: str, total: int, launch: Launch) -> Iterator[Report]:
     """Show progress: a bar on a terminal, otherwise a line for every row of the log."""
+    if not launch.is_main:
+        yield lambda _: None
+        return
     if not sys.stderr.isatty():
         yield _print_rows
         return
@@ -177,11 +194,22 @@ def _summary(progress: Progress) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
 
 
-def _final_message(args: argparse.Namespace, settings: RunSettings, done: bool) -> str:
+def _final_message(
+    args: argparse.Namespace, settings: RunSettings, launch: Launch, done: bool
+) -> str:
     if done:
         return f"Done: {settings.checkpoint}"
-    words = ["edgepose", "train", args.config, "--out", str(settings.folder), "--resume"]
+    words = [*_program(launch), "train", args.config, "--out", str(settings.folder), "--resume"]
     words += ["--data-root", str(args.data_root)] if args.data_root else []
     words += ["--device", args.device] if args.device != "cpu" else []
     words += [word for change in args.set for word in ("--set", change)]
     return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {shlex.join(words)}"
+
+
+def _program(launch: Launch) -> list[str]:
+    """Return how the program is started; on several machines without the options of torchrun."""
+    if launch.count == 1:
+        return ["edgepose"]
+    alone = launch.count == launch.local_count
+    options = ["--standalone", "--nproc-per-node", str(launch.count)] if alone else ["..."]
+    return ["torchrun", *options, "-m", "edgepose"]

@@ -1,7 +1,8 @@
 """Batches that depend on nothing but a seed and their number.
 
-Batch n is drawn from a generator seeded with (seed, n). A run that is killed and resumed at batch n
-therefore sees the very batches it would have seen, whatever the number of workers.
+Sample i of batch n is drawn from a generator seeded with (seed, n, i). A run that is killed and
+resumed at batch n therefore sees the very batches it would have seen, whatever the number of
+workers, and of processes that train together.
 """
 
 from __future__ import annotations
@@ -48,26 +49,45 @@ class Batches(Dataset[Batch]):
 
     ``image`` uint8 (B, S, S, 3) BGR, ``keypoints`` float32 (B, K, 3), ``matrix`` float32
     (B, 2, 3); with `length`, each has a time axis after B.
+
+    Args:
+        sampler: draws samples.
+        plan: sizes and numbers of samples.
+        seed: of all samples.
+        length: frames of a window; None for single images.
+        part: (k, n): B is only the k-th of n parts of each batch, in order and of equal size, give
+            or take one sample.
+
+    Raises:
+        ConfigError: a source has only shorter clips.
     """
 
     def __init__(
-        self, sampler: Sampler, plan: BatchPlan, seed: int, length: int | None = None
+        self,
+        sampler: Sampler,
+        plan: BatchPlan,
+        seed: int,
+        length: int | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         if length is not None:
             sampler.require_clips(length)
         self._sampler, self._plan, self._seed, self._length = sampler, plan, seed, length
+        self._part = part
 
     def __len__(self) -> int:
         return len(self._plan)
 
     def __getitem__(self, step: int) -> Batch:
         size, count = self._plan[step]
-        rng = np.random.default_rng([self._seed, step])
+        number, parts = self._part
+        own = range(number * count // parts, (number + 1) * count // parts)
+        generators = [np.random.default_rng([self._seed, step, index]) for index in own]
         if self._length is None:
-            return _stack([self._sampler.image(rng, size) for _ in range(count)])
-        clips = [self._sampler.clip(rng, size, self._length) for _ in range(count)]
+            return _stack([self._sampler.image(rng, size) for rng in generators])
+        clips = [self._sampler.clip(rng, size, self._length) for rng in generators]
         flat = _stack([crop for clip in clips for crop in clip])
-        return {key: value.unflatten(0, (count, self._length)) for key, value in flat.items()}
+        return {key: value.unflatten(0, (len(own), self._length)) for key, value in flat.items()}
 
 
 def _stack(crops: Sequence[Crop]) -> Batch:

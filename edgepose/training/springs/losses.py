@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from edgepose.training.distributed.collectives import total_weight
+
 #: Cells around a joint that count as the joint: 12 pixels at stride 8 (SPEC 6.6).
 RADIUS = 1.5
 
@@ -59,4 +61,4 @@ def _squared_distance(scores: Tensor, joints: Tensor) -> Tensor:
 
 
 def _weighted(losses: Tensor, weight: Tensor) -> Tensor:
-    return (losses * weight).sum() / weight.sum().clamp_min(1.0)
+    return (losses * weight).sum() / total_weight(weight)

@@ -22,6 +22,7 @@ from edgepose.training.config.adversary import AdversarySettings
 from edgepose.training.config.files import find_weights
 from edgepose.training.config.optimiser import OptimiserSettings
 from edgepose.training.config.settings import TrainConfig
+from edgepose.training.distributed.collectives import average_gradients, mean_over_processes
 from edgepose.training.optimiser import build_optimiser
 from edgepose.training.tasks.losses import heatmap_loss
 from edgepose_runtime.errors import ConfigError
@@ -79,18 +80,17 @@ class Adversary:
         loss = errors[0] - self.balance * errors[1]
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        average_gradients(self.network.parameters())
         if self._limit:
             nn.utils.clip_grad_norm_(self.network.parameters(), self._limit)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        true, false = (float(error.detach()) for error in errors)
+        found = {"loss_discriminator": loss, "error_real": errors[0], "error_fake": errors[1]}
+        means = mean_over_processes({k: float(v.detach()) for k, v in found.items()}, loss.device)
         count = self._samples(images.shape[1])
-        self.balance = balanced(self.balance, count * true, count * false, self.settings.gain)
-        return {
-            "loss_discriminator": float(loss.detach()),
-            "error_real": true,
-            "error_fake": false,
-        }
+        real_sum, fake_sum = count * means["error_real"], count * means["error_fake"]
+        self.balance = balanced(self.balance, real_sum, fake_sum, self.settings.gain)
+        return means
 
     def score(self, images: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
         """Return D's mean error on the generator's heat-maps, with a gradient to these only.

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 from edgepose.models.backbones.mobilenet import InvertedResidual
+from edgepose.training.distributed.collectives import sum_over_processes
 from edgepose_runtime.errors import ConfigError
 
 _LARGEST = 127
@@ -90,7 +91,10 @@ def _rounded(layer: nn.Module, x: Tensor) -> Tensor:
 def _follow(largest: Tensor, x: Tensor) -> None:
     """Bring a range closer to the mean over samples of the largest absolute value."""
     low, high = torch.aminmax(x.detach().flatten(1), dim=1)
-    found = torch.maximum(high, -low).float().mean()
+    largest_each = torch.maximum(high, -low).float()
+    count = largest_each.new_tensor(float(len(x)))
+    total, samples = sum_over_processes(torch.stack([largest_each.sum(), count]))
+    found = total / samples
     largest.copy_(found if not largest else torch.lerp(largest, found, _MOMENTUM))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from edgepose.training.distributed.collectives import total_weight
+
 
 def heatmap_loss(
     predicted: Tensor, target: Tensor, weight: Tensor, foreground: float = 0.0
@@ -21,4 +23,4 @@ def heatmap_loss(
     if foreground:
         error = error * (1 + foreground * target)
     per_joint = error.mean((-2, -1))
-    return (per_joint * weight).sum() / weight.sum().clamp_min(1.0)
+    return (per_joint * weight).sum() / total_weight(weight)

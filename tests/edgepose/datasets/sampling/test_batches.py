@@ -114,3 +114,14 @@ def test_settings_change_batches(person_image):
         for convention in ("person", "image")
     )
     assert not same(one, other)
+
+
+@pytest.mark.parametrize("length", [None, 3])
+def test_parts_of_a_batch_are_those_of_the_whole_one(person_clip, length):
+    sampler = Sampler([Source("clips", 1.0, clips=[person_clip(9)])], PENN13, WILD)
+    plan = BatchPlan([(2, 32, 5)])
+    whole = Batches(sampler, plan, 0, length)[1]
+    parts = [Batches(sampler, plan, 0, length, (number, 3))[1] for number in range(3)]
+    assert [len(part["image"]) for part in parts] == [1, 2, 2]
+    joined = {key: torch.cat([part[key] for part in parts]) for key in whole}
+    assert same(joined, whole)
