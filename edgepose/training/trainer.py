@@ -24,6 +24,7 @@ from edgepose.training.config.settings import TrainConfig
 from edgepose.training.devices import find_device, move
 from edgepose.training.distributed.collectives import (
     any_process,
+    average_gradients,
     from_main_process,
     in_group,
     is_main_process,
@@ -31,7 +32,7 @@ from edgepose.training.distributed.collectives import (
     process_count,
     process_rank,
 )
-from edgepose.training.distributed.data_parallel import parallel_loss
+from edgepose.training.distributed.replicas import make_replicas
 from edgepose.training.log import RunningMean, TrainingLog
 from edgepose.training.optimiser import schedule, set_learning_rate
 from edgepose.training.state import TrainingState
@@ -113,9 +114,9 @@ class Trainer:
         self._device = find_device(settings.device)
         if task.adversary is not None:
             move(task.adversary.network, self._device)
-        self._state = TrainingState(config, move(task.module, self._device), task.adversary)
-        opponent = None if task.adversary is None else task.adversary.network
-        self._loss = parallel_loss(task.loss, task.module, opponent)
+        opponents = [] if task.adversary is None else [task.adversary.network]
+        make_replicas(move(task.module, self._device), *opponents)
+        self._state = TrainingState(config, task.module, task.adversary)
         self._plan = _plan(config)
         sampler = Sampler(sources, config.joints, config.augmentation)
         part = process_rank(), process_count()
@@ -191,10 +192,11 @@ class Trainer:
         state.module.train()
         batch = {key: value.to(self._device, non_blocking=True) for key, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16):
-            losses = self._loss(batch)
+            losses = self._task.loss(batch)
         measured = self._measured(losses)
         state.optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        average_gradients(state.module.parameters())
         limit = self._config.optimiser.clip or math.inf
         norm = nn.utils.clip_grad_norm_(state.module.parameters(), limit)
         state.optimiser.step()
