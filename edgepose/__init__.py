@@ -1,13 +1,37 @@
-"""Human pose tracking in video on edge devices.
+"""Human pose tracking in video, on CPUs and edge devices.
 
-::
+A video, a camera or a stream in, joints out::
 
-    tracker = edgepose.PoseTracker("ppn-swift")
-    result = tracker.track(frame)          # uint8 BGR (H, W, 3)
-    result.keypoints                       # float32 (K, 3): x, y, score
+    import edgepose
 
-Importing this package is quick: OpenCV, numba and the inference backend come in with the first
-tracker, and torch only with training and conversion.
+    with edgepose.PoseTracker("ppn-swift") as tracker:
+        for result in tracker.stream("walk.mp4"):   # or 0, or "rtsp://camera/1"
+            print(result.frame_id, result.joint("left_wrist"))   # x, y in pixels, score
+
+Trackers
+    PoseTracker         one source: track(), submit() with callbacks, stream()
+    AsyncPoseTracker    the same in an asyncio event loop
+    TrackerPool         many sources on one set of networks
+    KeyFrameTracking    a whole file by its key frames
+Options of trackers
+    SeveralPeople, KeyFrames, ThinSlicing, OneEuroSettings, RemoteHead, ServerSettings
+Models, sources, skeletons
+    load, available_models, PoseModel; open_source, LiveSettings;
+    get_skeleton, Skeleton, convert_keypoints
+Results
+    PoseResult          joints, origin, latency, people; Person, PersonState, Origin
+    FrameDrop, DropReason, TrackingFailure, StreamEvent, EventKind
+    TrackerStats, StageLatency, HeadStats
+Files and pictures
+    sinks               JSON Lines, CSV, Parquet, video
+    read_poses, PoseTable, FrameTable; draw_result, draw_pose
+    Preview, PreviewSettings    a page in the browser
+Errors
+    EdgePoseError and its subclasses ConfigError, SourceError, InferenceError, ClosedError;
+    all others in edgepose.errors
+
+help(edgepose.PoseTracker) goes on from here. Importing this package is quick: OpenCV, numba and the
+inference backend come in with the first tracker, and torch only with training and conversion.
 """
 
 from importlib import import_module

@@ -72,6 +72,13 @@ def draw_result(frame: Image, result: PoseResult, style: DrawingStyle = DEFAULT_
 
     The style may also ask for the roi and a label with number and origin.
 
+    Example:
+        >>> with edgepose.PoseTracker() as tracker:
+        ...     frames = tracker.stream("samples/clips/balance.mp4", with_frames=True)
+        ...     frame, result = next(iter(frames))
+        >>> draw_result(frame, result).shape
+        (960, 540, 3)
+
     Of several people each has a colour and the number of their identity, which stay the same as
     long as the identity; a pose that is predicted, as the person is hidden, is pale.
 

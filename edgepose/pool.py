@@ -56,8 +56,12 @@ class TrackerPool(ManagedResource):
     never holds up another. Sources take turns. Crops of several sources are joined into one
     inference where that is faster.
 
-    Callbacks get the name of the source first. They are called one at a time, on one thread that
-    does nothing else. Any method may be called from any thread.
+    Callbacks get the name of the source first, one at a time, on one thread that does nothing else.
+    Any method may be called from any thread.
+
+    Example:
+        >>> with TrackerPool(on_result=lambda name, result: None) as pool:
+        ...     name = pool.add("samples/clips/balance.mp4", "door")
 
     Args:
         model: name of a shipped bundle, path of a bundle, or a loaded model to share.
@@ -68,8 +72,7 @@ class TrackerPool(ManagedResource):
             ``deadline_ms``, ``policy``, ``head``, ``head_local``, ``key_frames``, ``refine``,
             ``search_budget``, ``max_people``, ``follow`` and ``color``, for all sources; identities
             of people count for each source by itself. A remote head has one connection for all of
-            them; each has counts of its own, ``stats[name].head``, and gets an event when the
-            server is lost or back.
+            them; each has counts and events of its own, ``stats[name].head``.
         on_result: called with name and :class:`PoseResult`.
         on_frame: called with name, frame (uint8 BGR, H, W, 3) and :class:`PoseResult`, before
             ``on_result``; one of the two has to be given.

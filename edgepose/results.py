@@ -99,6 +99,11 @@ class Person:
 class PoseResult:
     """The pose in one frame, or why there is none.
 
+    Example:
+        >>> x, y, score = result.joint("left_wrist")
+        >>> result.angle("left_shoulder", "left_elbow", "left_wrist") > 150  # degrees
+        True
+
     Attributes:
         frame_id: number of the frame in its stream, from 0.
         timestamp_ms: when the frame was taken, in ms: as given, else of a monotonic clock.

@@ -42,6 +42,12 @@ class PoseTracker(ManagedResource):
     Frames go in by one of three ways. :meth:`track` returns the pose. :meth:`submit` takes the
     frame, and ``on_result`` gets the pose. :meth:`stream` reads a source and yields poses.
 
+    Example:
+        >>> with PoseTracker("ppn-swift") as tracker:
+        ...     poses = [result.keypoints for result in tracker.stream("samples/clips/balance.mp4")]
+        >>> len(poses), poses[0].shape
+        (100, (13, 3))
+
     Any method may be called from any thread. Callbacks are called one at a time, in the order of
     the frames, on one thread that does nothing else. What a callback raises goes to ``on_error``;
     an error that ``on_error`` does not handle is raised by :meth:`close`.

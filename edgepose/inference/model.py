@@ -142,7 +142,13 @@ def load(
     precision: str = "auto",
     num_threads: int | None = None,
 ) -> PoseModel:
-    """Load a bundle's networks.
+    """Load a bundle's networks, for one tracker or several.
+
+    Example:
+        >>> with load("ppn-swift", num_threads=1) as model:
+        ...     left, right = edgepose.PoseTracker(model), edgepose.PoseTracker(model)
+        ...     model.device, model.skeleton.num_joints
+        ('cpu', 13)
 
     Args:
         model: name of a shipped bundle, or the path of one.
@@ -210,7 +216,12 @@ def open_model(
 
 
 def available_models() -> tuple[str, ...]:
-    """Return the names of the bundles that this installation ships."""
+    """Return the names of the bundles that this installation ships.
+
+    Example:
+        >>> available_models()
+        ('dkd-swift', 'ppn-stable', 'ppn-swift', 'ppn-swift-float')
+    """
     return tuple(sorted(manifest.parent.name for manifest in _BUNDLES.glob(f"*/{MANIFEST_FILE}")))
 
 

@@ -21,6 +21,13 @@ class KeyFrames:
     becomes a key frame when their expected error grows beyond ``tolerance``, and the budget allows
     it. After a key frame that differs from what was expected, the next ones are key frames too.
 
+    Example:
+        >>> key_frames = KeyFrames(max_key_rate=0.25, lag_frames=8)
+        >>> with edgepose.PoseTracker(key_frames=key_frames) as tracker:
+        ...     origins = {str(result.origin) for result in tracker.stream(clip)}
+        >>> "interpolated" in origins
+        True
+
     Attributes:
         max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run.
         tolerance: expected mean error of the joints, in sides of the person's square region, above

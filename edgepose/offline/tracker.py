@@ -32,6 +32,13 @@ class KeyFrameTracking:
 
     The first frame is a key frame, so that there is a pose from the beginning.
 
+    Example:
+        >>> with edgepose.load() as model, edgepose.open_source(clip) as source:
+        ...     tracking = KeyFrameTracking(model, rate=0.2)
+        ...     poses = [result.keypoints for frame, result in tracking.track(source)]
+        >>> tracking.processed < 30 < len(poses)
+        True
+
     Args:
         model: looks at the key frames.
         select: chooses them; by default :class:`ChangeSelector`.

@@ -28,6 +28,13 @@ class SeveralPeople:
     Of more people than ``max_people``, those who are followed already stay; a place that becomes
     free goes to whom the detector is surest of.
 
+    Example:
+        >>> people = SeveralPeople(max_people=4, remember_s=10.0)
+        >>> with edgepose.PoseTracker(max_people=people) as tracker:
+        ...     result = tracker.track(frame)
+        ...     [person.person_id for person in result.people]
+        [1]
+
     Attributes:
         max_people: how many, from 2 to 100.
         looks_per_frame: the pose networks process so many people per frame at most; the others'

@@ -22,6 +22,14 @@ def read_poses(path: str | Path) -> PoseTable:
     such as one of ``edgepose archive``, all Parquet files are read as one table, ordered by names
     of videos, frames and identities.
 
+    Example:
+        >>> with edgepose.PoseTracker() as tracker:
+        ...     with edgepose.sinks.CsvSink("poses.csv", skeleton=tracker.skeleton) as sink:
+        ...         for result in tracker.stream("samples/clips/balance.mp4"):
+        ...             sink.write(result)
+        >>> read_poses("poses.csv").keypoints.shape
+        (100, 13, 3)
+
     Args:
         path: a file that a sink or ``edgepose archive`` wrote, or a folder of Parquet files.
 

@@ -21,6 +21,11 @@ HEAD_TOKEN = "EDGEPOSE_HEAD_TOKEN"
 class RemoteHead:
     """A heavy head on an inference server (Open Inference Protocol v2 over gRPC, such as Triton).
 
+    Example:
+        >>> head = RemoteHead("grpc://127.0.0.1:8001", server=edgepose.ServerSettings(deadline_s=2))
+        >>> tracker = edgepose.PoseTracker("ppn-swift", head=head, reinitialise_every=10)
+        >>> tracker.close()
+
     Attributes:
         address: ``grpc://host:8001`` or, encrypted, ``grpcs://host:8001``: the server has this
             bundle's own head. With ``/model`` at the end: another network for the same joints and

@@ -19,6 +19,11 @@ class JsonlSink(LineSink):
     A joint that was not seen is ``[null, null, 0.0]``, as JSON has no NaN. Coordinates are rounded
     to 0.001 pixels.
 
+    Example:
+        >>> facts = {"skeleton": result.skeleton, "model": "ppn-swift", "source": "walk.mp4"}
+        >>> with JsonlSink("poses.jsonl", **facts) as sink:
+        ...     sink.write(result)
+
     Args:
         path: the file; one that exists is replaced. Or an open binary stream, which stays open.
         skeleton: names the joints.

@@ -55,6 +55,10 @@ class VideoSink(Closable):
     Browsers play ``.webm`` (VP8, which takes several times the work of MPEG-4), and ``.mp4`` where
     this OpenCV encodes H.264; else an ``.mp4`` has MPEG-4 Part 2.
 
+    Example:
+        >>> with VideoSink("overlay.avi", fps=30) as video:
+        ...     video.write(edgepose.draw_result(frame, result))
+
     Attributes:
         codec: OpenCV's name of the codec in use: ``avc1``, ``mp4v``, ``VP80`` or ``MJPG``.
 

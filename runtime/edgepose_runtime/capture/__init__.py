@@ -50,6 +50,11 @@ def open_source(
 ) -> FrameSource:
     """Open anything that frames come from.
 
+    Example:
+        >>> with open_source("samples/clips/balance.mp4") as source:
+        ...     source.num_frames, source.fps, next(iter(source)).image.shape
+        (100, 60.0, (960, 540, 3))
+
     Args:
         source: the path of a video, an image or a folder of images, also as ``file://``; a
             camera's number, also as text, or its device, such as ``/dev/video0`` or a link in

@@ -71,6 +71,11 @@ def convert_keypoints(keypoints: FloatArray, source: Skeleton, target: Skeleton)
     the same; the pelvis is midway between the hips; the belly lies 0.65 of the way down
     from the shoulders to the hips. A joint made from several has the lowest of their scores.
 
+    Example:
+        >>> penn, coco = edgepose.get_skeleton("penn13"), edgepose.get_skeleton("coco17")
+        >>> convert_keypoints(result.keypoints, penn, coco).shape
+        (17, 3)
+
     Args:
         keypoints: (..., K, 2) x, y or (..., K, 3) x, y, score, in any unit. NaN marks a missing
             joint.

@@ -148,6 +148,10 @@ SKELETONS = {
 def get_skeleton(name: str) -> Skeleton:
     """Return a skeleton by name: penn13, jhmdb15, mpii16, coco17, lsp14 or halpe26.
 
+    Example:
+        >>> get_skeleton("penn13").joints[:3]
+        ('head', 'right_shoulder', 'left_shoulder')
+
     Raises:
         ConfigError: no skeleton has that name.
     """
