@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import pickle
+import signal
+import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -65,7 +67,33 @@ def _compiled(function: Function, **options: Any) -> Function:
     with suppress(RuntimeError):
         if hasattr(compiled, "_cache"):
             compiled._cache = _KernelCache(function)
+    if hasattr(compiled, "compile"):
+        compiled.compile = _not_interrupted(compiled.compile)
     return cast(Function, compiled)
+
+
+def _not_interrupted(compile_: Callable[..., Any]) -> Callable[..., Any]:
+    """Put Ctrl-C off until a kernel is compiled.
+
+    In the destructor of one of LLVM's objects it would be lost, and leave LLVM's lock held: the
+    next kernel would wait for ever.
+    """
+
+    @wraps(compile_)
+    def run(*signature: Any) -> Any:
+        before = signal.getsignal(signal.SIGINT)  # None: not Python's
+        if before is None or threading.current_thread() is not threading.main_thread():
+            return compile_(*signature)
+        pending: list[int] = []
+        signal.signal(signal.SIGINT, lambda number, _: pending.append(number))
+        try:
+            return compile_(*signature)
+        finally:
+            signal.signal(signal.SIGINT, before)
+            if pending:
+                signal.raise_signal(signal.SIGINT)
+
+    return run
 
 
 class _KernelCache(FunctionCache):

@@ -52,6 +52,26 @@ def test_a_dict_is_what_a_json_line_says(pose, several, change, of_several, tmp_
     assert json.dumps(result.to_dict(several=of_several)) == line
 
 
+def test_the_angle_at_a_joint_is_in_degrees():
+    joints = np.zeros((13, 3), np.float32)
+    names = ("left_hip", "left_knee", "left_ankle")
+    places = ((0, 0, 1), (0, 10, 1), (10, 10, 1))
+    for name, place in zip(names, places, strict=True):
+        joints[PENN13.joints.index(name)] = place
+    result = PoseResult(0, 0.0, joints, None, None, Origin.INITIALISED, 0, {}, PENN13)
+    assert result.angle(*names) == pytest.approx(90)
+    assert nobody(result).angle(*names) is None
+
+
+def test_a_notebook_shows_a_table_of_joints(pose):
+    shown = pose._repr_html_()
+    assert shown.startswith("<table><caption>frame 0: initialised</caption>")
+    assert "<td>head</td>" in shown and shown.count("<tr>") >= 13
+    assert (
+        nobody(pose)._repr_html_() == "<table><caption>frame 0: no person found</caption></table>"
+    )
+
+
 def test_a_dict_has_plain_rounded_values(pose, several):
     plain = pose.to_dict()
     assert plain["keypoints"][0] == [10.0, 20.0, 0.9] and plain["keypoints"][3] == [None, None, 0.0]

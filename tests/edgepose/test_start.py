@@ -24,6 +24,15 @@ with edgepose.PoseTracker("ppn-swift", num_threads=1) as tracker:
             print(json.dumps(joints))
 print(json.dumps([name for name in ("numba", "llvmlite") if name in sys.modules]))
 """
+MEMORY = (
+    TRACK
+    + """
+status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
+print(json.dumps(int(status["VmHWM"].split()[0]) / 1024))
+"""
+)
+#: A plain tracker took 377 MB while it loaded numba and LLVM; it takes 280 without them.
+MOST_MEMORY_MB = 330
 
 
 def start(
@@ -48,6 +57,14 @@ def test_a_plain_tracker_compiles_no_kernel_and_loads_no_compiler(sample_clip, t
     assert "Compiling" not in said
     assert not list((tmp_path / "kernels").rglob("*.nbc"))
     assert len(poses) == 3 and poses[0]
+
+
+@pytest.mark.skipif(library() is None, reason="the kernels for this machine are compiled by numba")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells it")
+def test_a_plain_tracker_is_small(sample_clip, tmp_path):
+    start(sample_clip, tmp_path)  # networks are compiled once
+    (*_, used_mb), _ = start(sample_clip, tmp_path, code=MEMORY)
+    assert used_mb < MOST_MEMORY_MB
 
 
 @pytest.mark.skipif(library() is None, reason="the kernels for this machine are compiled by numba")

@@ -1,9 +1,12 @@
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
+from numba.core.caching import NullCache
 
 from edgepose_runtime import jit as compiling
 
@@ -164,3 +167,32 @@ def test_the_first_start_alone_says_that_kernels_are_compiled(two_calls, tmp_pat
     said = [python_says(two_calls, NUMBA_CACHE_DIR=str(tmp_path))[1] for _ in range(2)]
     assert said[0].count("Compiling kernels, once") == 1 and str(tmp_path) in said[0]
     assert "Compiling" not in said[1]
+
+
+def test_ctrl_c_waits_until_a_kernel_is_compiled(monkeypatch):
+    """Within LLVM it would leave a lock held, for which the next kernel waits for ever."""
+    double = compiling.kernel(lambda x: 2 * x)
+    double._cache = NullCache()  # it was compiled by the run before
+    compiler, compiled = double._compiler, []
+    compile_ = compiler.compile
+
+    def interrupted(*signature):
+        signal.raise_signal(signal.SIGINT)
+        compiled.append(compile_(*signature))
+        return compiled[0]
+
+    monkeypatch.setattr(compiler, "compile", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        double(3)
+    assert compiled
+    assert signal.getsignal(signal.SIGINT) is before
+    assert double(3) == 6
+
+
+def test_kernels_are_compiled_on_any_thread():
+    double, found = compiling.kernel(lambda x: 2 * x), []
+    thread = threading.Thread(target=lambda: found.append(double(3)))
+    thread.start()
+    thread.join(60)
+    assert found == [6]

@@ -138,7 +138,10 @@ def _check(args: argparse.Namespace) -> None:
             "for; leave out one or the others."
         )
     if args.clip == SAMPLE_CLIP and not SAMPLE_CLIP.is_file():
-        raise ConfigError("The sample clip comes with a checkout alone; give a video with --clip.")
+        raise ConfigError(
+            "The sample clip comes only with a checkout of the repository; give a video with "
+            "--clip."
+        )
     for path in (args.json, args.plot):
         if path is not None:
             check_writable(path)

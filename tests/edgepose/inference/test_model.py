@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from types import SimpleNamespace
@@ -59,6 +60,29 @@ def test_a_wrong_hash_is_refused(copy):
     content[-1] ^= 1
     graph.write_bytes(content)
     with pytest.raises(BundleHashError, match=r"step\.onnx"):
+        PoseTracker(copy)
+
+
+@pytest.mark.parametrize(
+    ("graph", "sentence"),
+    [
+        ("framewise", "'step' is not what the manifest says: it takes .* instead of .*previous"),
+        ("kernels", "'step' is not what the manifest says: it takes .*kernels.* instead of"),
+    ],
+)
+def test_a_graph_that_is_not_the_manifests_is_refused(
+    copy, framewise_bundle, kernel_bundle, graph, sentence
+):
+    content = {
+        "framewise": framewise_bundle.graph_path("body").read_bytes(),
+        "kernels": kernel_bundle.graph_path("step").read_bytes(),
+    }[graph]
+    (copy / "step.onnx").write_bytes(content)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["graphs"]["step"]["sha256"] = hashlib.sha256(content).hexdigest()
+    manifest["graphs"]["step"]["num_bytes"] = len(content)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleFormatError, match=sentence):
         PoseTracker(copy)
 
 

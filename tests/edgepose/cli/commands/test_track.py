@@ -64,6 +64,15 @@ def test_a_video_gives_results_and_an_overlay(track, puppet_video, tmp_path):
     assert "track: 12/12 (100 %)" in said
 
 
+def test_caption_and_region_are_drawn_only_if_asked_for(track, puppet_video, tmp_path):
+    pictures = {}
+    for name, words in {"default": (), "off": ("--no-caption",), "on": ("--caption",)}.items():
+        track(puppet_video, "--video", tmp_path / f"{name}.avi", *words)
+        pictures[name] = cv2.VideoCapture(str(tmp_path / f"{name}.avi")).read()[1]
+    np.testing.assert_array_equal(pictures["default"], pictures["off"])
+    assert (pictures["on"] != pictures["off"]).any()
+
+
 def test_the_latency_table_names_the_stages(track, puppet_video):
     _, said = track(puppet_video)
     table = said[said.index("ms per frame") :].splitlines()
