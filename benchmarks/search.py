@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgepose.benchmarking.frames import SAMPLE_CLIP
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
@@ -27,7 +28,6 @@ from edgepose_runtime.capture import open_source
 from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent
-SAMPLE = HERE.parent / "samples" / "clips" / "balance.mp4"
 SIZES = {"320x240": (240, 320), "1280x720": (720, 1280)}
 #: Frames of a scene that are timed, and without anybody before a clip.
 FRAMES, EMPTY = 600, 60
@@ -88,7 +88,7 @@ def scenes(size: tuple[int, int]) -> dict[str, list[Image]]:
 
 
 def _costs(make: Callable[[], PoseTracker], frames: int) -> dict[str, float]:
-    people = [frame.image for frame in open_source(SAMPLE)]
+    people = [frame.image for frame in open_source(SAMPLE_CLIP)]
     costs = {}
     for name, size in SIZES.items():
         for scene, images in scenes(size).items():

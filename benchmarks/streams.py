@@ -18,6 +18,7 @@ from threading import Thread
 
 import cv2
 
+from edgepose.benchmarking.frames import SAMPLE_CLIP
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
@@ -26,13 +27,14 @@ from edgepose_runtime.capture import open_source
 from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parent
-CLIP = HERE.parent / "samples" / "clips" / "balance.mp4"
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks streams", description=__doc__)
-    parser.add_argument("--clip", type=Path, default=CLIP, help="a video (default: the sample)")
+    parser.add_argument(
+        "--clip", type=Path, default=SAMPLE_CLIP, help="a video (default: the sample)"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--streams", type=int, default=4, metavar="N")
     parser.add_argument("--cores", type=int, default=2, metavar="N", help="use no more than these")

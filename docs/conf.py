@@ -40,10 +40,8 @@ myst_heading_anchors = 4
 # JSON with "..." in place of what is long is not quite JSON.
 suppress_warnings = ["misc.highlighting_failure"]
 
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 smartquotes = False  # "--" in the help of options is two hyphens
 python_use_unqualified_type_names = True

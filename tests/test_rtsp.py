@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import signal
@@ -65,28 +66,41 @@ class Camera:
             self._process = None
 
 
-@pytest.fixture(scope="module")
-def clip(sample_clip: Path) -> list[NDArray[np.uint8]]:
-    with open_source(sample_clip) as source:
+def small_frames(video: Path) -> list[NDArray[np.uint8]]:
+    with open_source(video) as source:
         return [cv2.resize(f.image, SIZE, interpolation=cv2.INTER_AREA) for f in source]
 
 
-@pytest.fixture
-def camera(clip: list[NDArray[np.uint8]], tmp_path: Path) -> Iterator[Camera]:
+@pytest.fixture(scope="module")
+def clip(sample_clip: Path) -> list[NDArray[np.uint8]]:
+    return small_frames(sample_clip)
+
+
+@contextlib.contextmanager
+def cameras_of(clip: list[NDArray[np.uint8]], folder: Path, count: int) -> Iterator[list[Camera]]:
+    """Cameras that are on; the test is skipped where there is no RTSP server."""
     if (
         not shutil.which(PYTHON)
         or subprocess.run([PYTHON, "-c", NEEDED], capture_output=True).returncode
     ):
         pytest.skip("needs gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-good")
     for index, frame in enumerate(clip):
-        assert cv2.imwrite(str(tmp_path / f"{index:05d}.jpg"), frame)
-    server = Camera(tmp_path)
-    try:
-        server.switch_on()
-    except OSError as error:
-        pytest.skip(f"{error} here")
-    yield server
-    server.switch_off()
+        assert cv2.imwrite(str(folder / f"{index:05d}.jpg"), frame)
+    servers = [Camera(folder) for _ in range(count)]
+    with contextlib.ExitStack() as opened:
+        for server in servers:
+            opened.callback(server.switch_off)
+            try:
+                server.switch_on()
+            except OSError as error:
+                pytest.skip(f"{error} here")
+        yield servers
+
+
+@pytest.fixture
+def camera(clip: list[NDArray[np.uint8]], tmp_path: Path) -> Iterator[Camera]:
+    with cameras_of(clip, tmp_path, 1) as (server,):
+        yield server
 
 
 def test_a_camera_that_is_switched_off_and_on_is_lost_and_found(camera, clip, caplog, capfd):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +15,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-import cv2
 import pytest
 
-from edgepose_runtime.capture import open_source
-from tests.test_rtsp import NEEDED, PYTHON, SIZE, Camera
+from tests.test_rtsp import cameras_of, small_frames
 
 pytestmark = pytest.mark.slow
 TOKEN = "a-token-for-the-tests"
@@ -30,26 +27,10 @@ NAMES = ("door", "yard", "hall", "roof")
 
 @pytest.fixture
 def cameras(sample_clip, tmp_path):
-    if (
-        not shutil.which(PYTHON)
-        or subprocess.run([PYTHON, "-c", NEEDED], capture_output=True).returncode
-    ):
-        pytest.skip("needs gir1.2-gst-rtsp-server-1.0, python3-gi and gstreamer1.0-plugins-good")
     folder = tmp_path / "clip"
     folder.mkdir()
-    with open_source(sample_clip) as source:
-        for index, frame in enumerate(source):
-            small = cv2.resize(frame.image, SIZE, interpolation=cv2.INTER_AREA)
-            assert cv2.imwrite(str(folder / f"{index:05d}.jpg"), small)
-    servers = {name: Camera(folder) for name in NAMES}
-    for server in servers.values():
-        try:
-            server.switch_on()
-        except OSError as error:
-            pytest.skip(f"{error} here")
-    yield servers
-    for server in servers.values():
-        server.switch_off()
+    with cameras_of(small_frames(sample_clip), folder, len(NAMES)) as servers:
+        yield dict(zip(NAMES, servers, strict=True))
 
 
 @pytest.fixture

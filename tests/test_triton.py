@@ -315,52 +315,46 @@ def test_the_sample_with_four_cameras_shows_joined_requests(start, bundle, long_
     assert re.search(r" [1-9]\d* answers merged", done.stdout), done.stdout
 
 
-def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_path):
+@contextlib.contextmanager
+def serving(environment, bundle, errors):
+    """``edgepose serve`` with its GRPC and HTTP ports; its standard error goes to a file."""
     ports = [str(free_port()) for _ in range(3)]
     command = [
-        sys.executable, "-P", "-m", "edgepose", "serve", str(light.path),
+        sys.executable, "-P", "-m", "edgepose", "serve", str(bundle.path),
         "--port", ports[0], "--http-port", ports[1], "--metrics-port", ports[2],
     ]  # fmt: skip
     variables = {**os.environ, "EDGEPOSE_TRITON": str(environment.folder)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables)
-    try:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert first == f"Serving light-head at grpc://127.0.0.1:{ports[0]}\n"
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/v2/health/ready") as page:
-            assert page.status == 200
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_serve_starts_a_crashed_triton_again_and_leaves_no_shared_memory(
-    environment, light, tmp_path
-):
-    ports = [str(free_port()) for _ in range(3)]
-    command = [
-        sys.executable, "-P", "-m", "edgepose", "serve", str(light.path),
-        "--port", ports[0], "--http-port", ports[1], "--metrics-port", ports[2],
-    ]  # fmt: skip
-    variables = {**os.environ, "EDGEPOSE_TRITON": str(environment.folder)}
-    errors = tmp_path / "errors.txt"
     with errors.open("w") as stderr:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=variables
         )
     try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        (child,) = (int(n) for n in children_of(process.pid))
-        os.kill(child, signal.SIGSEGV)
-        wait_for(lambda: is_ready(ports[1]) and children_of(process.pid) != [str(child)])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        yield process, ports[0], ports[1]
     finally:
         process.kill()
         process.communicate()
+
+
+def test_edgepose_serve_serves_until_it_is_told_to_stop(environment, light, tmp_path):
+    with serving(environment, light, tmp_path / "errors.txt") as (process, port, http_port):
+        first = process.stdout.readline()
+        assert first == f"Serving light-head at grpc://127.0.0.1:{port}\n"
+        assert is_ready(http_port)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
+def test_serve_starts_a_crashed_triton_again_and_leaves_no_shared_memory(
+    environment, light, tmp_path
+):
+    errors = tmp_path / "errors.txt"
+    with serving(environment, light, errors) as (process, _, http_port):
+        process.stdout.readline()
+        (child,) = (int(n) for n in children_of(process.pid))
+        os.kill(child, signal.SIGSEGV)
+        wait_for(lambda: is_ready(http_port) and children_of(process.pid) != [str(child)])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
     assert "is started again in" in errors.read_text()
     assert not list(Path("/dev/shm").glob("edgepose-triton-*"))
 

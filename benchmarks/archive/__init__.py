@@ -17,22 +17,15 @@ from benchmarks.archive.cuts import compare_cuts
 from benchmarks.archive.memory import watch_memory
 from benchmarks.archive.plan import time_plan
 from benchmarks.archive.speed import compare_speed
+from edgepose.utils.arguments import number_of_people
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure one of them and print a few lines."""
     args = _arguments(words)
     with tempfile.TemporaryDirectory() as folder:
-        for line in _measure(args, Path(folder)):
+        for line in args.measure(args, Path(folder)):
             print(line, flush=True)
-
-
-def _measure(args: argparse.Namespace, folder: Path) -> Sequence[str]:
-    if args.part == "cuts":
-        return compare_cuts(args, folder)
-    if args.part == "speed":
-        return compare_speed(args, folder)
-    return time_plan(args, folder) if args.part == "plan" else watch_memory(args, folder)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -40,15 +33,21 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parts = parser.add_subparsers(dest="part", required=True)
     cuts = parts.add_parser("cuts", help="poses and identities, whole and cut")
     cuts.add_argument("videos", help="a folder of videos, or a pattern")
-    cuts.add_argument("--max-people", default="all", help="a number or all (default: all)")
+    cuts.add_argument(
+        "--max-people", type=number_of_people, default="all", metavar="N|all", help="default: all"
+    )
     cuts.add_argument("--frames-per-unit", type=int, default=50, metavar="N")
     cuts.add_argument("--overlap", type=int, default=25, metavar="N")
+    cuts.set_defaults(measure=compare_cuts)
     speed = parts.add_parser("speed", help="workers against one, and one against a loop")
     speed.add_argument("--videos", type=int, default=40, metavar="N", help="copies of the clip")
     speed.add_argument("--rounds", type=int, default=3, metavar="N", help="the best one counts")
     speed.add_argument("--workers", type=int, default=2, metavar="N")
+    speed.set_defaults(measure=compare_speed)
     plan = parts.add_parser("plan", help="the plan for many files")
     plan.add_argument("--files", type=int, default=100_000, metavar="N")
+    plan.set_defaults(measure=time_plan)
     memory = parts.add_parser("memory", help="memory of a worker")
     memory.add_argument("--files", type=int, default=500, metavar="N", help="of six frames each")
+    memory.set_defaults(measure=watch_memory)
     return parser.parse_args(words)

@@ -22,10 +22,9 @@ People = dict[int, np.ndarray]
 
 def compare_cuts(args: argparse.Namespace, folder: Path) -> list[str]:
     """Track videos whole and cut, and return what differs."""
-    most = args.max_people if args.max_people == "all" else int(args.max_people)
     cuts = {"whole": CutSettings(), "cut": CutSettings(args.frames_per_unit, args.overlap)}
     for name, cut in cuts.items():
-        job = ArchiveJob(args.videos, folder / name, TrackSettings(max_people=most), cut)
+        job = ArchiveJob(args.videos, folder / name, TrackSettings(max_people=args.max_people), cut)
         run_archive(job, LocalEngine, 1)
     whole, cut = (edgepose.read_poses(folder / name) for name in cuts)
     return report(whole, cut, args.frames_per_unit)

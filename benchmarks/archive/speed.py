@@ -12,8 +12,8 @@ from pathlib import Path
 from edgepose.archive.driver import ArchiveRun
 from edgepose.archive.engines.local import LocalEngine
 from edgepose.archive.run import ArchiveJob, run_archive
+from edgepose.benchmarking.frames import SAMPLE_CLIP
 
-CLIP = Path(__file__).parents[2] / "samples" / "clips" / "balance.mp4"
 _LOOP = """
 import os, sys, time
 from pathlib import Path
@@ -42,7 +42,7 @@ def compare_speed(args: argparse.Namespace, folder: Path) -> list[str]:
     films = folder / "films"
     films.mkdir()
     for number in range(args.videos):
-        shutil.copy(CLIP, films / f"{number:04d}.mp4")
+        shutil.copy(SAMPLE_CLIP, films / f"{number:04d}.mp4")
     loop = one = several = 0.0
     for number in range(args.rounds):  # in turns, so that a slow spell hits all
         loop = max(loop, _loop(films, folder))
@@ -62,13 +62,13 @@ def _loop(films: Path, out: Path) -> float:
 
 
 def _archive(films: Path, out: Path, workers: int) -> float:
-    ready: list[float] = []
+    ready: list[tuple[float, int]] = []
 
     def watch(run: ArchiveRun) -> None:
         if not ready and all(state.ready for state in run.workers):
-            ready.append(time.monotonic())
-            ready.append(run.report.frames + sum(state.frames for state in run.workers))
+            frames = run.report.frames + sum(state.frames for state in run.workers)
+            ready.append((time.monotonic(), frames))
 
     report = run_archive(ArchiveJob(str(films), out), LocalEngine, workers, observe=watch)
-    began, before = ready
+    ((began, before),) = ready
     return (report.frames - before) / (time.monotonic() - began)

@@ -36,6 +36,7 @@ def selection_table(scorer: SelectionScorer, ways: dict[str, Choose]) -> dict[st
         for name, way in ways.items()
     }
     rows |= _random_rows(scorer)
+    differences = {name: row - rows[REFERENCE] for name, row in rows.items() if name != REFERENCE}
     every = scorer.pck([clip.poses[CLEAN] for clip in scorer.clips])
     values = {name: _by_count(row.values.tolist()) for name, row in rows.items()}
     return {
@@ -45,11 +46,10 @@ def selection_table(scorer: SelectionScorer, ways: dict[str, Choose]) -> dict[st
         "intervals": {name: _by_count(row.intervals()) for name, row in rows.items()},
         "difference_to_even_steps": {
             name: {
-                "value": _by_count((row - rows[REFERENCE]).values.tolist()),
-                "interval": _by_count((row - rows[REFERENCE]).intervals()),
+                "value": _by_count(difference.values.tolist()),
+                "interval": _by_count(difference.intervals()),
             }
-            for name, row in rows.items()
-            if name != REFERENCE
+            for name, difference in differences.items()
         },
         "rate_for_1_point": {name: _rate(values[name], every) for name in ways},
     }

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import time
+from multiprocessing.synchronize import Event
 from urllib.parse import urlsplit
 
-Connection = socket.socket
 
-
-def look(url: str, ready: object) -> None:
+def look(url: str, ready: Event) -> None:
     """Read pictures and events for ever, and leave a third stream alone."""
     os.nice(19)  # viewers are on other machines
-    stalled = connect(url, "/stream/camera.mjpg")
+    _stalled = connect(url, "/stream/camera.mjpg")
     streams = [connect(url, "/stream/camera.mjpg"), connect(url, "/events")]
-    ready.set()  # type: ignore[attr-defined] # an event of a context has no public type
+    ready.set()
     for opened in streams:
         opened.setblocking(False)
-    while stalled.fileno() >= 0:
+    while True:
         for opened in streams:
             try:
                 opened.recv(1 << 16)

@@ -12,27 +12,26 @@ import argparse
 import itertools
 import json
 import multiprocessing
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.preview.clients import Connection, connect, leave, look
+from benchmarks.preview.clients import connect, leave, look
 from benchmarks.soak import MOST_GROWTH_MB, SoakError, sample
+from edgepose.benchmarking.frames import SAMPLE_CLIP
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.preview import Preview, PreviewSettings
 from edgepose.results import PoseResult
 from edgepose.tracker import PoseTracker
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.capture import open_source
-
-Image = NDArray[np.uint8]
+from edgepose_runtime.geometry.crop import Image
 
 HERE = Path(__file__).parents[1]
-CLIP = HERE.parent / "samples" / "clips" / "balance.mp4"
 _FPS = 25.0
 #: Frames after a change of viewers that do not count.
 _SETTLE = 10
@@ -57,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure both, print the figures and write them."""
     args = parse_arguments(words)
     args.out.mkdir(parents=True, exist_ok=True)
-    with open_source(CLIP) as source:
+    with open_source(SAMPLE_CLIP) as source:
         frames = [frame.image for frame in itertools.islice(source, 100)]
     steps = measure_steps(args, frames)
     growth_mb, dropped = soak(frames, args.soak_frames, args.visits)
@@ -144,7 +143,7 @@ def soak(frames: list[Image], count: int, visits: int) -> tuple[float, int]:
     with Preview(PreviewSettings(port=0, max_fps=120)) as preview, PoseTracker() as tracker:
         result: PoseResult = tracker.track(frames[0])
         start_mb = 0.0
-        open_now: list[Connection] = []
+        open_now: list[socket.socket] = []
         for number in range(count):
             preview.write(frames[number % len(frames)], result)
             if number % max(1, count // visits) == 0:

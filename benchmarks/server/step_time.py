@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.server.fake_server import fake_server
+from edgepose.benchmarking.frames import SAMPLE_CLIP
 from edgepose.inference.model import bundle_path, load
 from edgepose.remote import RemoteHead
 from edgepose.tracker import PoseTracker
@@ -18,7 +18,6 @@ from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.tensors import Array
 
-CLIP = Path(__file__).parents[2] / "samples" / "clips" / "balance.mp4"
 DELAY_S = 0.1
 #: Frames from one request to the next: about every second frame has one under way.
 EVERY = 6
@@ -34,7 +33,7 @@ def measure(args: argparse.Namespace, _before: dict[str, Any]) -> dict[str, Any]
     for all of them.
     """
     bundle = load_bundle(bundle_path(args.model))
-    with open_source(CLIP) as source:
+    with open_source(SAMPLE_CLIP) as source:
         frame = next(iter(source)).image
     with fake_server(bundle, DELAY_S) as address, load(args.model, num_threads=1) as model:
         asking = PoseTracker(model, head=RemoteHead(address), reinitialise_every=EVERY)

@@ -97,12 +97,11 @@ def summary_table(runs: Sequence[Run], headline: str) -> Table:
         "lag",
         "no pose",
         "lost clips",
-        *(("processed %",) if _counts_processed(runs) else ()),
     )
-    rows = tuple(
-        (*_summary_row(run, measures, headline), *_processed(run)[: _counts_processed(runs)])
-        for run in runs
-    )
+    rows = tuple(_summary_row(run, measures, headline) for run in runs)
+    if any(run.processed_percent is not None for run in runs):
+        header = (*header, "processed %")
+        rows = tuple((*row, _processed(run)) for row, run in zip(rows, runs, strict=True))
     return Table(f"{headline} in %", header, rows)
 
 
@@ -139,7 +138,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "lost_clips": score.lost_clips,
         "jitter_percent_of_torso": _finite(score.jitter),
         "lag_frames": _finite(score.lag_frames),
-        "processed_percent": _finite(run.processed_share),
+        "processed_percent": _finite(run.processed_percent),
         "seconds": round(run.seconds, 3),
         "skeleton": score.skeleton.name,
         "pck": _finite(measured),
@@ -174,13 +173,9 @@ def _paper_row(row: PaperRow) -> tuple[str, ...]:
     return (f"{row.method} (published)", *columns, "", "", "", "", mean)
 
 
-def _counts_processed(runs: Sequence[Run]) -> bool:
-    return any(run.processed_share is not None for run in runs)
-
-
-def _processed(run: Run) -> tuple[str, ...]:
-    share = run.processed_share
-    return (figure(math.nan if share is None else share),)
+def _processed(run: Run) -> str:
+    percent = run.processed_percent
+    return figure(math.nan if percent is None else percent)
 
 
 def _summary_row(run: Run, measures: Sequence[Measure], headline: str) -> tuple[str, ...]:

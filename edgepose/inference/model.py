@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -73,7 +74,7 @@ class PoseModel(Closable):
         self._close = close
         self._closed = False
         self._load_detector = load_detector
-        self._loaded_by: tuple[Callable[..., PoseModel], tuple[object, ...]] | None = None
+        self._load_again: Callable[[], PoseModel] | None = None
         self._detector: Network | None = None
         self._detector_lock = threading.Lock()
 
@@ -114,11 +115,11 @@ class PoseModel(Closable):
             if self._close is not None:
                 self._close()
 
-    def __reduce__(self) -> tuple[Callable[..., PoseModel], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[[], PoseModel], tuple[()]]:
         """Pickle the options alone: another process loads the model itself."""
-        if self._loaded_by is None:
+        if self._load_again is None:
             raise TypeError(f"Only models of edgepose.load() can be pickled; {self!r} is none.")
-        return self._loaded_by
+        return self._load_again, ()
 
     def __repr__(self) -> str:
         return f"PoseModel({self.name!r}, device={self.device!r}, precision={self.precision!r})"
@@ -173,14 +174,10 @@ def load(
     settings = BackendSettings(device=device, precision=precision, num_threads=threads, batch=1)
     loaded = open_model(model, backend, settings)
     place = str(model) if str(model) in available_models() else bundle_path(model).resolve()
-    loaded._loaded_by = _load_again, (place, backend, device, precision, num_threads)
+    loaded._load_again = partial(
+        load, place, backend=backend, device=device, precision=precision, num_threads=num_threads
+    )
     return loaded
-
-
-def _load_again(
-    model: str | Path, backend: str, device: str, precision: str, num_threads: int | None
-) -> PoseModel:
-    return load(model, backend=backend, device=device, precision=precision, num_threads=num_threads)
 
 
 def open_model(

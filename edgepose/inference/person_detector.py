@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +91,13 @@ def person_regions(model: PoseModel) -> Callable[[Image], list[Roi]] | None:
     """
     if not model.has_detector:
         return None
-    detectors: list[PersonDetector] = []
+
+    @cache
+    def detector() -> PersonDetector:
+        return PersonDetector(*model.detector())
 
     def regions(image: Image) -> list[Roi]:
-        if not detectors:
-            detectors.append(PersonDetector(*model.detector()))
-        boxes = detectors[0].detect(image)
+        boxes = detector().detect(image)
         sides = (boxes[:, 2:4] - boxes[:, :2]).max(axis=1, initial=0.0)
         order = np.argsort(-boxes[:, 4] * np.sqrt(sides), kind="stable")
         return [box_region(box) for box in boxes[order]]

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgepose.people.association import (
-    assign,
-    pose_similarities,
-)
+from edgepose.people.association import assign, pose_similarities
 from edgepose.people.motion import distances
 from edgepose.people.person import FollowedPerson, SeenPose
 from edgepose_runtime.geometry.boxes import Boxes, areas, box_overlaps, intersections

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ class Known:
     person_id: int | None = None
     looks: Description | None = None
     motion: PersonMotion | None = None
-    _count: int = 0
+    _count: int = field(default=0, init=False)
 
     def remember(self, looks: Description | None) -> None:
         """Take in what the person looks like."""
@@ -164,7 +164,7 @@ class FollowedPerson:
             if self.apart and not self.contacts:
                 self.known.motion = copy(self.motion)
         if self.person_id is not None:
-            self.pose = self._seen = _person(self.person_id, seen.result, PersonState.TRACKED)
+            self.pose = self._seen = _tracked(self.person_id, seen.result)
 
     def enter(self, person_id: int) -> None:
         """Take in that the person is somebody new."""
@@ -255,7 +255,7 @@ def _centre(box: NDArray[np.float64]) -> NDArray[np.float64]:
     return (box[:2] + box[2:4]) / 2
 
 
-def _person(person_id: int, result: PoseResult, state: PersonState) -> Person:
+def _tracked(person_id: int, result: PoseResult) -> Person:
     if result.keypoints is None or result.origin is None or result.roi is None:
         raise RuntimeError("A result without a pose was taken for a person.")
     return Person(
@@ -265,5 +265,5 @@ def _person(person_id: int, result: PoseResult, state: PersonState) -> Person:
         result.origin,
         result.key_frame_age or 0,
         result.roi,
-        state,
+        PersonState.TRACKED,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -95,10 +96,8 @@ def mixed_up(
         costs = _exchange_costs(group, apart, seen, looks, timestamp_ms)
         own = sum(costs[group.index(each), column] for column, each in enumerate(apart))
         pairs = assign(costs)
-        for each in apart:
-            for other in group:
-                if other in apart:
-                    each.part(other)
+        for each, other in combinations(apart, 2):
+            each.part(other)
         if sum(costs[pair] for pair in pairs) + SWAP_MARGIN < own:
             exchanged += [(apart[column], group[row]) for row, column in pairs]
     return [(person, is_really) for person, is_really in exchanged if person is not is_really]
@@ -145,10 +144,11 @@ def _exchange_costs(
 ) -> Floats:
     """Return the costs (P, Q) of those in a group being those who are seen apart."""
     costs = np.zeros((len(group), len(apart)))
-    for row, known in enumerate(group):
+    for row, owner in enumerate(group):
+        motion = owner.known.motion or owner.motion
         for column, person in enumerate(apart):
-            way = min(_way(known.known.motion or known.motion, seen[person].box, timestamp_ms), 1.0)
-            differs = difference(known.known.looks, looks[person])
+            way = min(_way(motion, seen[person].box, timestamp_ms), 1.0)
+            differs = difference(owner.known.looks, looks[person])
             costs[row, column] = differs + MOTION_WEIGHT * way
     return costs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -11,12 +11,7 @@ from edgepose.inference.estimator import StageClock
 from edgepose.inference.person_detector import PersonDetector, box_region
 from edgepose.people.appearance import AppearanceDescriber, Description
 from edgepose.people.identities import Identities
-from edgepose.people.matching import (
-    LOW_SCORE,
-    duplicates,
-    match_boxes,
-    overlapping,
-)
+from edgepose.people.matching import LOW_SCORE, Matches, duplicates, match_boxes, overlapping
 from edgepose.people.person import FollowedPerson, SeenPose, Status
 from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
 from edgepose.people.schedule import DetectionSchedule, whose_turn
@@ -159,9 +154,9 @@ class PeopleStream:
         start = time.perf_counter()
         followed = [person for person in self._people if person.is_followed]
         matches = match_boxes(followed, boxes, frame.timestamp_ms)
-        self._count_unseen(matches.unseen)
+        self._count_rounds(matches)
         regions = {
-            person: self._region(person, boxes[index], frame)
+            person: _corrected_region(person, boxes[index], frame.timestamp_ms)
             for person, index in matches.of_person.items()
         }
         for box in boxes[matches.free]:
@@ -187,20 +182,16 @@ class PeopleStream:
         taken = sum(person.status is not Status.LOST for person in self._people)
         return self._settings.max_people - taken
 
-    def _count_unseen(self, unseen: Sequence[FollowedPerson]) -> None:
-        for person in unseen:
+    def _count_rounds(self, matches: Matches) -> None:
+        """Count the rounds in which people were not detected; give up those with too many."""
+        for person in matches.of_person:
+            person.undetected = 0
+        for person in matches.unseen:
             person.undetected += 1
             if person.status is Status.TENTATIVE:
                 self._drop(person)
             elif person.undetected >= MOST_ROUNDS:
                 person.hide()
-
-    def _region(self, person: FollowedPerson, box: Boxes, frame: Frame) -> Roi | None:
-        """Return the region of a person's box; ``None`` if the person's own is as good."""
-        person.undetected = 0
-        expected = person.motion.predict(frame.timestamp_ms)
-        agrees = box_overlaps(expected[None], box[None])[0, 0] >= LEAST_AGREEMENT
-        return None if agrees and person.stream.next_roi is not None else box_region(box)
 
     def _look(
         self,
@@ -314,3 +305,10 @@ class PeopleStream:
 def _is_apart(person: FollowedPerson) -> bool:
     """Return whether a person can be described; the first look may be a quick one."""
     return person.apart >= (APART_FRAMES if person.known.looks is not None else 1)
+
+
+def _corrected_region(person: FollowedPerson, box: Boxes, timestamp_ms: float) -> Roi | None:
+    """Return the region of a person's box; ``None`` if the person's own is as good."""
+    expected = person.motion.predict(timestamp_ms)
+    agrees = box_overlaps(expected[None], box[None])[0, 0] >= LEAST_AGREEMENT
+    return None if agrees and person.stream.next_roi is not None else box_region(box)

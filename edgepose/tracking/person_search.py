@@ -83,7 +83,6 @@ class PersonSearch:
 
     Args:
         estimator: estimates poses in regions.
-        settings: what counts as a person; ``None`` for what the estimator says.
         budget: average cost of a frame without a person, in steps for a person.
         propose: a person detector; ``None`` for none.
 
@@ -94,13 +93,11 @@ class PersonSearch:
     def __init__(
         self,
         estimator: PoseEstimator,
-        settings: RoiTrackerSettings | None = None,
         budget: float = DEFAULT_BUDGET,
         propose: Propose | None = None,
     ) -> None:
         self._estimator = estimator
-        self._proposed = settings or estimator.criteria
-        self._settings = replace(self._proposed, min_joints=MIN_JOINTS_TO_START)
+        self._settings = replace(estimator.criteria, min_joints=MIN_JOINTS_TO_START)
         self._propose = propose
         self._budget = SearchBudget(budget)
         self._motion = MotionDetector()
@@ -136,7 +133,7 @@ class PersonSearch:
         if look is None:
             with clock.stage("search"):
                 proposals = self._proposals(image)
-            look = self._confirmed(image, proposals, self._proposed, clock)
+            look = self._confirmed(image, proposals, self._estimator.criteria, clock)
         if is_first:
             self._budget.reset()
         if look is not None:
@@ -166,8 +163,8 @@ class PersonSearch:
     def _is_due(self, *, hinted: bool) -> bool:
         """Whether the detector should run on the next frame."""
         pause = FRAMES_PER_DETECTION // 2 if hinted else FRAMES_PER_DETECTION
-        pause = 0 if self._hurried else pause
-        return self._propose is not None and self._undetected >= pause
+        is_time = self._hurried > 0 or self._undetected >= pause
+        return self._propose is not None and is_time
 
     def _region_of_person(self, image: Image, regions: list[Roi]) -> Roi | None:
         """Return the region that suits the best person in this frame's turn of regions."""

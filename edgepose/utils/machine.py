@@ -6,13 +6,13 @@ import contextlib
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
 
-CPU_FACTS = Path("/proc/cpuinfo")
+from edgepose_runtime.native.processor import cpu_facts
+
 #: Where small computers such as a Jetson say what they are.
 BOARD_FACTS = Path("/proc/device-tree/model")
 _MEASURED_PACKAGES = ("edgepose", "numpy", "numba", "openvino", "onnxruntime")
@@ -54,8 +54,8 @@ def describe_machine() -> dict[str, object]:
 
 def processor() -> str:
     """Return the processor's name, or what comes closest to it."""
-    names = _values("model name")
-    board = _text(BOARD_FACTS).strip("\0\n ")
+    names = cpu_facts("model name")
+    board = _board()
     # Not as the default of `next`: on Linux it starts a process.
     return next(names, None) or board or platform.processor() or platform.machine()
 
@@ -75,7 +75,7 @@ def pin_to_cores(count: int) -> None:
 
 def instruction_sets() -> list[str]:
     """Return which of :data:`INSTRUCTION_SETS` this CPU has: from Linux, else from LLVM."""
-    flags = next(_values("flags", "Features"), "").split() or _features_by_llvm()
+    flags = next(cpu_facts("flags", "Features"), "").split() or _features_by_llvm()
     return list(dict.fromkeys(INSTRUCTION_SETS[flag] for flag in flags if flag in INSTRUCTION_SETS))
 
 
@@ -111,15 +111,8 @@ def _features_by_llvm() -> list[str]:
     return []
 
 
-def _values(*names: str) -> Iterator[str]:
-    for line in _text(CPU_FACTS).splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in names:
-            yield value.strip()
-
-
-def _text(path: Path) -> str:
+def _board() -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # another system
+        return BOARD_FACTS.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
+    except OSError:  # no such board
         return ""

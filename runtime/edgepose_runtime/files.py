@@ -7,6 +7,7 @@ import os
 import stat
 import zipfile
 import zlib
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,11 @@ def read_json(path: str | os.PathLike[str], most_bytes: int = LARGEST_TEXT) -> A
         return json.loads(content.decode())
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def hash_files(*paths: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of the contents of files, one after the other, in hexadecimal digits."""
+    return sha256(b"".join(Path(path).read_bytes() for path in paths)).hexdigest()
 
 
 def require_small(archive: Any, most_bytes: int) -> None:

@@ -60,15 +60,11 @@ def test_a_smoother_goes_through_keys_without_noise(smooth):
     np.testing.assert_allclose(smooth(keys, path[keys], 0.0), path, atol=1e-2)
 
 
-def test_the_smoother_is_that_of_a_kalman_filter_and_its_backward_pass():
+def test_the_smoother_is_that_of_a_kalman_filter_and_its_backward_pass(monkeypatch):
     keys, noise, variance = np.array([0, 3, 4, 9, 20, 33]), 0.05, 1e-5
     values = np.random.default_rng(1).normal(size=(6, 2))
-    with_one = smoothers.ACCELERATIONS
-    smoothers.ACCELERATIONS = np.array([variance])
-    try:
-        found = kalman_smoother(keys, values, noise)
-    finally:
-        smoothers.ACCELERATIONS = with_one
+    monkeypatch.setattr(smoothers, "ACCELERATIONS", np.array([variance]))
+    found = kalman_smoother(keys, values, noise)
     expected = filtered_and_smoothed(keys, values - values.mean(axis=0), noise, variance)
     np.testing.assert_allclose(found, expected + values.mean(axis=0), atol=1e-5)
 

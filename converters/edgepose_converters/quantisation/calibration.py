@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edgepose.datasets.clips import Clip
+from edgepose.evaluation.protocols.tracker import captured
 from edgepose.inference.model import PoseModel, open_model
 from edgepose.tracker import PoseTracker
 from edgepose_runtime.backends import BackendSettings, Network
@@ -114,10 +115,9 @@ class _Recorder(Network):
 
 
 def _track(model: PoseModel, clip: Clip) -> None:
-    frames = islice(clip.frames(), _BETWEEN * (FRAMES_PER_CLIP - 1))
     with PoseTracker(model) as tracker:
-        for index, frame in enumerate(frames):
-            tracker.track(frame, timestamp_ms=1000 * index / clip.fps)
+        for frame in islice(captured(clip), _BETWEEN * (FRAMES_PER_CLIP - 1)):
+            tracker.track(frame.image, timestamp_ms=frame.timestamp_ms)
 
 
 def _spread_calls(calls: Sequence[Feeds]) -> list[Feeds]:

@@ -27,6 +27,7 @@ Row = Mapping[str, Any]
 
 _PREFIX = "person_keypoints"
 _VISIBILITIES = (0, 1, 2)
+_TOO_LARGE = 1e30
 
 
 def read_coco(
@@ -192,8 +193,6 @@ def _numbers(values: Any, key: str, count: int, name: str) -> NDArray[np.float32
     if not good or len(values) != count:
         given = f"{len(values)} values" if isinstance(values, list) else type(values).__name__
         raise DataError(f"'{key}' of {name} must be a list of {count} numbers; got {given}.")
-    with np.errstate(over="ignore"):
-        array = np.array([min(max(value, -1e30), 1e30) for value in values], np.float32)
-    if not (np.abs(array) < 1e30).all():
+    if not all(abs(value) < _TOO_LARGE for value in values):  # infinite, NaN or beyond float32
         raise DataError(f"'{key}' of {name} must hold finite numbers; got {values}.")
-    return array
+    return np.array(values, np.float32)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.evaluation.protocols.runner import Candidate
-from edgepose.evaluation.protocols.tracker import TrackerPredictor, keypoints_of
+from edgepose.evaluation.protocols.tracker import TrackerPredictor, captured, keypoints_of
 from edgepose.inference.model import PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.offline.tracker import KeyFrameTracking
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.tracker import PoseTracker
-from edgepose_runtime.capture import CapturedFrame
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -68,7 +67,7 @@ class FileKeyFramePredictor:
     def predict(self, clip: Clip) -> NDArray[np.float32]:
         """Return (T, K, 3), as :class:`~edgepose.evaluation.protocols.predictors.ClipPredictor`."""
         tracking = KeyFrameTracking(self.model, rate=self.settings.rate)
-        results = [result for _, result in tracking.track(_captured(clip))]
+        results = [result for _, result in tracking.track(captured(clip))]
         self.processed[clip.name] = tracking.processed
         return keypoints_of(results, self.skeleton)
 
@@ -79,22 +78,10 @@ def in_mode(model: PoseModel, mode: Mode) -> Candidate:
     if isinstance(mode, FileKeyFrames):
         return Candidate(label, FileKeyFramePredictor(model, mode))
     if isinstance(mode, KeyFrames):
-        return Candidate(
-            label,
-            TrackerPredictor(
-                model.skeleton,
-                lambda **streaming: PoseTracker(model, key_frames=mode, **streaming),
-                lag_frames=mode.lag_frames,
-            ),
-        )
-    return Candidate(
-        label,
-        TrackerPredictor(
-            model.skeleton,
-            lambda **streaming: PoseTracker(model, refine=mode, **streaming),
-            lag_frames=mode.lag_frames,
-        ),
-    )
+        new_tracker = partial(PoseTracker, model, key_frames=mode)
+    else:
+        new_tracker = partial(PoseTracker, model, refine=mode)
+    return Candidate(label, TrackerPredictor(model.skeleton, new_tracker, mode.lag_frames))
 
 
 def mode_label(mode: Mode) -> str:
@@ -105,8 +92,3 @@ def mode_label(mode: Mode) -> str:
         f"{name}={value}" for name, value in values.items() if value != getattr(default, name)
     ]
     return " ".join([_NAMES[type(mode)], ",".join(changed)]).strip()
-
-
-def _captured(clip: Clip) -> Iterator[CapturedFrame]:
-    for index, image in enumerate(clip.frames()):
-        yield CapturedFrame(index, image, 1000 * index / clip.fps)

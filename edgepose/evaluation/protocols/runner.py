@@ -37,16 +37,13 @@ class Run:
     seconds: float
 
     @property
-    def processed_share(self) -> float | None:
+    def processed_percent(self) -> float | None:
         """Percentage of the frames that networks ran on; ``None`` where nobody counts them."""
         predictor = self.candidate.predictor
         if not isinstance(predictor, CountsProcessed):
             return None
-        return (
-            100
-            * sum(predictor.processed[clip.name] for clip in self.score.clips)
-            / self.score.frames
-        )
+        processed = sum(predictor.processed[clip.name] for clip in self.score.clips)
+        return 100 * processed / self.score.frames
 
     def only(self, names: Collection[str]) -> Run:
         """The same for some of the clips."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
 from edgepose.results import Origin, PoseResult
+from edgepose_runtime.capture import CapturedFrame
 from edgepose_runtime.poses.skeletons import Skeleton
 
 #: Origins of poses in frames that no network processed.
@@ -68,12 +69,17 @@ def keypoints_of(results: Sequence[PoseResult], skeleton: Skeleton) -> NDArray[n
     return np.stack([nobody if each.keypoints is None else each.keypoints for each in results])
 
 
+def captured(clip: Clip) -> Iterator[CapturedFrame]:
+    """Yield the frames of a clip with their times, as a source does."""
+    for index, image in enumerate(clip.frames()):
+        yield CapturedFrame(index, image, 1000 * index / clip.fps)
+
+
 def track_clip(tracker: Tracker, clip: Clip) -> list[PoseResult]:
     """Return a fresh tracker's result for each frame of a clip, and close the tracker."""
     try:
         return [
-            tracker.track(frame, timestamp_ms=1000 * index / clip.fps)
-            for index, frame in enumerate(clip.frames())
+            tracker.track(frame.image, timestamp_ms=frame.timestamp_ms) for frame in captured(clip)
         ]
     finally:
         tracker.close()
@@ -82,11 +88,10 @@ def track_clip(tracker: Tracker, clip: Clip) -> list[PoseResult]:
 def track_clip_late(new_tracker: Callable[..., Tracker], clip: Clip) -> list[PoseResult]:
     """Return the result for each frame of a clip from a tracker that holds frames back."""
     results: list[PoseResult] = []
-    options: dict[str, Any] = {"on_result": results.append, "policy": "every-frame"}
-    tracker = new_tracker(**options)
+    tracker = new_tracker(on_result=results.append, policy="every-frame")
     try:
-        for index, frame in enumerate(clip.frames()):
-            tracker.submit(frame, 1000 * index / clip.fps)
+        for frame in captured(clip):
+            tracker.submit(frame.image, frame.timestamp_ms)
         tracker.flush()
     finally:
         tracker.close()  # raises what went wrong on the tracker's threads

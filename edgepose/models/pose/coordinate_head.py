@@ -97,9 +97,7 @@ class CurveProduct(nn.Module):
 
     mix: Tensor
 
-    def __init__(
-        self, joints: int, view: InputView, grid: Grid, score_power: float = SCORE_POWER
-    ) -> None:
+    def __init__(self, joints: int, view: InputView, grid: Grid, score_power: float) -> None:
         super().__init__()
         self.score_power = score_power
         columns, rows = (side * BINS_PER_PIXEL for side in IMAGE_SIZE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,7 @@ from edgepose_runtime.backends.base import (
     specs_by_name,
 )
 from edgepose_runtime.backends.onnx_checks import LARGEST_TENSOR, read_checked
-from edgepose_runtime.backends.openvino_cache import CompiledModels, source_hash
+from edgepose_runtime.backends.openvino_cache import CompiledModels
 from edgepose_runtime.errors import (
     BackendError,
     BackendUnavailableError,
@@ -33,17 +32,15 @@ from edgepose_runtime.errors import (
     DeviceError,
     InferenceError,
 )
+from edgepose_runtime.files import hash_files
 from edgepose_runtime.native.unwinding import mixes_unwinding
 from edgepose_runtime.telemetry import no_telemetry
 from edgepose_runtime.tensors import Array, TensorSpec, check_feeds
 
 # OpenVINO's names of what edgepose calls a precision; a device lists the first, a hint the second.
-_LOADING = threading.Lock()
 _CAPABILITY = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", INT8: "INT8"}
 _HINT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _PRECISION = {hint: precision for precision, hint in _HINT.items()}
-#: Ending of models that OpenVINO reads besides ONNX.
-TFLITE = ".tflite"
 _NVIDIA = "NVIDIA's GPUs are used by the backend onnxruntime, as device 'cuda' or 'tensorrt'."
 _FIXES = {
     "gpu": "An Intel GPU is found where its compute runtime is installed (Debian, Ubuntu: "
@@ -58,6 +55,7 @@ _LOW_PRECISION = "LP_TRANSFORMS_MODE"
 #: How the layers that do most of the work are called in a compiled model, and int8 there.
 _HEAVY = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _INT8_TYPES = frozenset({"i8", "u8"})
+_CORE_LOCK = Lock()
 
 
 class OpenVinoBackend(Backend):
@@ -142,7 +140,7 @@ class OpenVinoNetwork(Network):
 
 def _core() -> Any:
     """Return the one core of the process: it holds plugins that are slow to load."""
-    with _LOADING:  # the cache alone would let several threads make one each
+    with _CORE_LOCK:  # the cache alone would let several threads make one each
         return _new_core()
 
 
@@ -185,21 +183,27 @@ def _precisions(device: str) -> tuple[str, ...]:
 
 
 def _compiled(model: Path | bytes, device: str, settings: BackendSettings) -> Any:
-    if isinstance(model, Path) and model.suffix == TFLITE:
+    if isinstance(model, Path) and model.suffix == ".tflite":
         # One of the networks to compare with; no bundle has any.
         return _compile(_core().read_model(model), device, settings)
     # As bytes: no path that OpenVINO cannot open, no other file beside the model.
     content = read_checked(model)
 
-    def compiled() -> Any:
+    def compile_model() -> Any:
         return _compile(_core().read_model(content), device, settings)
 
     # OpenVINO's own cache, for other devices, reads and changes the graph before it looks.
     if settings.cache_folder is None or device != "CPU":
-        return compiled()
+        return compile_model()
     models = CompiledModels(_core(), settings.cache_folder / "openvino")
-    variant = f"{settings.batch} {source_hash(__file__, openvino_int8.__file__)}"
-    return models.load(content, device, _options(device, settings), variant, compiled)
+    variant = f"{settings.batch} {_changes_hash()}"
+    return models.load(content, device, _options(device, settings), variant, compile_model)
+
+
+@cache
+def _changes_hash() -> str:
+    """Return a hash of the code that changes graphs before they are compiled."""
+    return hash_files(__file__, openvino_int8.__file__)
 
 
 def _compile(graph: Any, device: str, settings: BackendSettings) -> Any:

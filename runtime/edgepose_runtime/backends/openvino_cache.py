@@ -8,18 +8,17 @@ import platform
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from edgepose_runtime.files import read_regular
-from edgepose_runtime.native.library import cpu_flags
+from edgepose_runtime.native.processor import cpu_flags
 
 _logger = logging.getLogger("edgepose_runtime")
 
 _ENDING = ".blob"
-#: Models kept at most; the one that was written first makes place.
+#: Models kept at most; then those that were written first are removed.
 MOST_MODELS = 48
 #: Bytes of the largest model that is read.
 _LARGEST = 1 << 31
@@ -88,7 +87,7 @@ class CompiledModels:
             content = _exported(compiled)
             self._folder.mkdir(parents=True, exist_ok=True)
             _write(path, sha256(content).digest() + content)
-            _make_place(self._folder)
+            _remove_oldest(self._folder)
         except (OSError, RuntimeError) as error:
             _logger.info("The compiled model cannot be kept in '%s': %s", self._folder, error)
 
@@ -109,12 +108,6 @@ def _version() -> str:
     return str(openvino.get_version())
 
 
-@cache
-def source_hash(*files: str) -> str:
-    """Return a hash of source files: of what they do to graphs before they are compiled."""
-    return sha256(b"\0".join(Path(file).read_bytes() for file in files)).hexdigest()
-
-
 def _exported(compiled: Any) -> bytes:
     content = compiled.export_model()
     return bytes(content.getvalue() if hasattr(content, "getvalue") else content)
@@ -133,7 +126,7 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _make_place(folder: Path) -> None:
+def _remove_oldest(folder: Path) -> None:
     files = sorted(folder.glob(f"*{_ENDING}"), key=lambda file: file.stat().st_mtime)
     for file in files[:-MOST_MODELS]:
         with suppress(OSError):

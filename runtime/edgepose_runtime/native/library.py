@@ -9,12 +9,12 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepose_runtime.native.processor import cpu_flags
 from edgepose_runtime.native.signatures import (
     CPU_FLAGS,
     LIBRARY,
@@ -27,7 +27,6 @@ from edgepose_runtime.native.signatures import (
 
 #: Set to 0, kernels are compiled on this machine.
 ENVIRONMENT_VARIABLE = "EDGEPOSE_PRECOMPILED"
-_CPU_FACTS = Path("/proc/cpuinfo")
 _FORMATS = {"float64": "d", "int64": "q", "bool": "q"}
 _POINTER_SIZE = ctypes.sizeof(ctypes.c_void_p)
 _byte_of: Callable[[Any], Any] = ctypes.c_char.from_buffer
@@ -78,17 +77,6 @@ def _runs_here() -> bool:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     return cpu_flags() >= CPU_FLAGS
-
-
-@cache
-def cpu_flags() -> frozenset[str]:
-    """Return what the processor can, as Linux names it; elsewhere nothing."""
-    try:
-        facts = _CPU_FACTS.read_text()
-    except OSError:
-        return frozenset()
-    flags = (line for line in facts.splitlines() if line.startswith(("flags", "Features")))
-    return frozenset(next(flags, "").partition(":")[2].split())
 
 
 class NativeKernel:

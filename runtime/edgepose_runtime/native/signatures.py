@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+
+from edgepose_runtime.files import hash_files
 
 PACKAGE = Path(__file__).parent.parent
 #: The library for Linux on x86-64 with AVX2 and FMA, which all of Intel's and AMD's processors
@@ -85,7 +86,4 @@ SIGNATURES = {
 
 def sources_hash() -> str:
     """Return a hash of the sources: a library of others is not used."""
-    found = sha256()
-    for name in SOURCES:
-        found.update((PACKAGE / name).read_bytes())
-    return found.hexdigest()
+    return hash_files(*(PACKAGE / name for name in SOURCES))

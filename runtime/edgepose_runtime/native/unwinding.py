@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from contextlib import suppress
 
 _GCC, _CPP, _OTHER = "libgcc_s.so", "libstdc++.so", "libunwind.so"
 _FUNCTION = "_Unwind_Resume"
@@ -43,10 +44,8 @@ def prefer_gcc_unwinding() -> None:
     """Let all libraries that are loaded from now on use GCC's functions. Costs 0.1 ms."""
     if sys.platform != "linux":
         return
-    try:
+    with suppress(OSError):  # a system without it
         ctypes.CDLL(f"{_GCC}.1", mode=ctypes.RTLD_GLOBAL)
-    except OSError:  # a system without it
-        return
 
 
 def mixes_unwinding() -> bool:
@@ -61,12 +60,8 @@ def mixes_unwinding() -> bool:
 
 def _is_mixed(libraries: list[str], owner: str) -> bool:
     """Decide by the libraries in the order of their loading, and whose the functions are."""
-    first = {
-        kind: next((i for i, name in enumerate(libraries) if name.startswith(kind)), None)
-        for kind in (_CPP, _OTHER)
-    }
-    cpp, other = first[_CPP], first[_OTHER]
-    return owner.startswith(_OTHER) and cpp is not None and other is not None and cpp < other
+    kinds = [kind for name in libraries for kind in (_CPP, _OTHER) if name.startswith(kind)]
+    return owner.startswith(_OTHER) and kinds[:1] == [_CPP] and _OTHER in kinds
 
 
 def _libraries() -> list[str]:

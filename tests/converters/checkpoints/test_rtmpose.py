@@ -82,6 +82,14 @@ def pictures(monkeypatch):
     monkeypatch.setattr(convert_bundle, "statistics_pictures", lambda _: images)
 
 
+@pytest.fixture(scope="module")
+def bundle(ppn_checkpoint, tmp_path_factory):
+    """A bundle with the head of its checkpoint."""
+    out = tmp_path_factory.mktemp("converted") / "bundle"
+    assert main(["convert", str(ppn_checkpoint), str(out)]) == 0
+    return out
+
+
 def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path):
     out = tmp_path / "bundle"
     head = f"rtmpose:{published}"
@@ -91,12 +99,10 @@ def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path
     assert session.get_outputs()[0].shape[1:] == [13, 16, 16]
 
 
-def test_it_replaces_the_head_of_a_bundle_and_nothing_else(published, ppn_checkpoint, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert main(["convert", str(ppn_checkpoint), str(first)]) == 0
+def test_it_replaces_the_head_of_a_bundle_and_nothing_else(published, bundle, tmp_path):
     head = ["--head", f"rtmpose:{published}", "--head-is-final"]
-    assert main(["convert", str(first), str(second), *head]) == 0
-    before, after = load_bundle(first).manifest, load_bundle(second).manifest
+    assert main(["convert", str(bundle), str(tmp_path / "other"), *head]) == 0
+    before, after = load_bundle(bundle).manifest, load_bundle(tmp_path / "other").manifest
     assert after.head_is_final and not before.head_is_final
     assert "RTMPose-s" in after.training["head"]
     changed = {name for name in before.graphs if after.graphs[name] != before.graphs[name]}
@@ -107,9 +113,7 @@ def test_it_replaces_the_head_of_a_bundle_and_nothing_else(published, ppn_checkp
     ("options", "sentence"),
     [([], "is a bundle already"), (["--head", "average"], "can be exchanged for rtmpose:FILE")],
 )
-def test_other_changes_of_a_bundle_are_refused(ppn_checkpoint, tmp_path, capsys, options, sentence):
-    bundle = tmp_path / "bundle"
-    assert main(["convert", str(ppn_checkpoint), str(bundle)]) == 0
+def test_other_changes_of_a_bundle_are_refused(bundle, tmp_path, capsys, options, sentence):
     assert main(["convert", str(bundle), str(tmp_path / "other"), *options]) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

@@ -62,7 +62,7 @@ def test_a_moment_after_being_lost_the_place_says_more_than_the_clothes():
     assert who(101, 4000.0, [hidden]) == []
 
 
-def crossed(margin=0.0):
+def crossed():
     """Two people who were close to each other, and are seen with each other's clothes."""
     first, second = make(1, 100, 1), make(2, 300, 2)
     first.touch(second)

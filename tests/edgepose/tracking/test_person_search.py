@@ -17,7 +17,7 @@ from edgepose.tracking.person_search import (
 from edgepose.tracking.search_budget import DEFAULT_BUDGET, LOOK_COST, MOST_SAVED
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.roi_tracker import RoiTrackerSettings, search_rois
+from edgepose_runtime.poses.roi_tracker import search_rois
 
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
@@ -29,7 +29,7 @@ def method():
 
 @pytest.fixture
 def search(method):
-    return PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings())
+    return PersonSearch(PoseEstimator(fake_model(method)))
 
 
 def find(search):
@@ -192,7 +192,7 @@ class Crowd(FakeMethod):
 
 def found_of(*people):
     """Return the joints (K, 2) of whoever a search finds of several people."""
-    look = find(PersonSearch(PoseEstimator(fake_model(Crowd(*people))), RoiTrackerSettings()))
+    look = find(PersonSearch(PoseEstimator(fake_model(Crowd(*people)))))
     return look.keypoints[look.keypoints[:, 2] >= 0.3, :2]
 
 
@@ -242,7 +242,7 @@ def test_on_average_an_empty_frame_costs_no_more_than_the_budget(method, seen, b
             return estimate
 
         method.initialise = see_nothing
-    search = PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings(), budget)
+    search = PersonSearch(PoseEstimator(fake_model(method)), budget)
     find(search)
     method.calls.clear()
     frames = 600
@@ -267,7 +267,7 @@ def test_what_moves_for_ever_does_not_stop_the_round(search, method):
 def test_somebody_small_who_enters_after_a_long_time_is_found_at_once():
     """Among 35 regions, searched one a frame, that would take a second."""
     size, method = (1920, 1080), FakeMethod(smallest=0.5)
-    search = PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings())
+    search = PersonSearch(PoseEstimator(fake_model(method)))
     empty = np.zeros((size[1], size[0], 3), np.uint8)
     for _ in range(200):
         assert search.find(empty, StageClock()) is None
@@ -309,7 +309,7 @@ def test_frames_with_a_person_pay_for_the_search_after_them(search, method):
 @pytest.mark.parametrize("budget", [0, -1.5, float("nan"), float("inf"), "much", None, True])
 def test_a_budget_that_is_none_is_refused(method, budget):
     with pytest.raises(ConfigError, match="search_budget must be a number above 0"):
-        PersonSearch(PoseEstimator(fake_model(method)), RoiTrackerSettings(), budget)
+        PersonSearch(PoseEstimator(fake_model(method)), budget)
 
 
 def proposing(method, *regions):
@@ -321,7 +321,7 @@ def proposing(method, *regions):
         return regions
 
     estimator = PoseEstimator(fake_model(method))
-    return PersonSearch(estimator, RoiTrackerSettings(), propose=propose), runs
+    return PersonSearch(estimator, propose=propose), runs
 
 
 def test_the_detector_is_not_asked_for_whom_the_light_network_finds(method):

@@ -163,7 +163,7 @@ def example_of(path: Path) -> str:
     """Return the name of a recipe, or of one that extends it where it is a base."""
     if path.stem[0] != "_":
         return path.relative_to(RECIPES).with_suffix("").as_posix()
-    others = (file for file in sorted(path.parent.glob("[!_]*.toml")))
+    others = sorted(path.parent.glob("[!_]*.toml"))
     return next(example_of(file) for file in others if f'"{path.name}"' in file.read_text())
 
 

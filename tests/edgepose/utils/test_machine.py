@@ -19,7 +19,7 @@ Features\t: fp asimd asimdhp asimddp i8mm bf16
 @pytest.fixture
 def facts(monkeypatch, tmp_path):
     """The system's files, for a test to fill."""
-    monkeypatch.setattr(machine, "CPU_FACTS", tmp_path / "cpuinfo")
+    monkeypatch.setattr("edgepose_runtime.native.processor.CPU_FACTS", tmp_path / "cpuinfo")
     monkeypatch.setattr(machine, "BOARD_FACTS", tmp_path / "model")
     return tmp_path
 

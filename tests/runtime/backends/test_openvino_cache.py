@@ -5,7 +5,7 @@ import pytest
 
 from edgepose_runtime.backends import BackendSettings, get_backend
 from edgepose_runtime.backends import openvino as backend
-from edgepose_runtime.backends.openvino_cache import MOST_MODELS, _make_place
+from edgepose_runtime.backends.openvino_cache import MOST_MODELS, _remove_oldest
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def settings(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def model(request):
+def model():
     from edgepose.inference.model import bundle_path
 
     return bundle_path("ppn-swift") / "step.onnx"
@@ -56,13 +56,17 @@ def test_a_model_is_compiled_once_and_computes_the_same_bits(settings, model, co
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda content: content[:-100], lambda content: content[:50] + b"x" + content[51:], bytes],
+    [
+        lambda content: content[:-100],
+        lambda content: content[:50] + b"x" + content[51:],
+        lambda _: b"",
+    ],
     ids=["cut off", "changed", "empty"],
 )
 def test_a_damaged_file_is_compiled_again(settings, model, compiled, damage):
     load(model, settings).close()
     (file,) = (settings.cache_folder / "openvino").glob("*.blob")
-    file.write_bytes(damage(file.read_bytes()) if damage is not bytes else b"")
+    file.write_bytes(damage(file.read_bytes()))
     load(model, settings).close()
     assert len(compiled) == 2
     load(model, settings).close()
@@ -84,11 +88,11 @@ def test_a_folder_that_cannot_be_written_costs_only_time(model, compiled, tmp_pa
     assert len(compiled) == 1
 
 
-def test_the_oldest_models_make_place(tmp_path):
+def test_the_oldest_models_are_removed(tmp_path):
     for number in range(MOST_MODELS + 2):
         file = tmp_path / f"{number}.blob"
         file.touch()
         os.utime(file, (number, number))
-    _make_place(tmp_path)
+    _remove_oldest(tmp_path)
     kept = {file.stem for file in tmp_path.iterdir()}
     assert len(kept) == MOST_MODELS and not kept & {"0", "1"}

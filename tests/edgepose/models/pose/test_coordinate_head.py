@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from edgepose.models.pose.coordinate_head import VIEW, CoordinateHead, CurveProduct, Grid
+from edgepose.models.pose.coordinate_head import (
+    SCORE_POWER,
+    VIEW,
+    CoordinateHead,
+    CurveProduct,
+    Grid,
+)
 from edgepose.models.pose.network import RTMPOSE, NetworkConfig, build_network
 from edgepose.models.pose.rtmpose import DEVIATIONS, IMAGE_SIZE
 from edgepose_runtime.errors import ConfigError
@@ -12,9 +18,9 @@ MIDDLE = torch.tensor([(side - 1) / 2 for side in IMAGE_SIZE])
 CELLS = torch.arange(48.0) * 4 + 1.5
 
 
-def curve_product(places, scores, view, mix=None, **options):
+def curve_product(places, scores, view, mix=None, score_power=SCORE_POWER):
     """The last layer with its curves given: Gaussians at places of the image."""
-    layer = CurveProduct(len(places) if mix is None else len(mix), view, Grid(), **options)
+    layer = CurveProduct(len(places) if mix is None else len(mix), view, Grid(), score_power)
     layer.mix = torch.eye(len(places)) if mix is None else mix
     curves = []
     for axis, (pixels, deviation) in enumerate(zip(IMAGE_SIZE, DEVIATIONS, strict=True)):
