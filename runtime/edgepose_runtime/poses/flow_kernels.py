@@ -16,7 +16,7 @@ Levels = tuple[Bytes, ...]
 
 #: Side of a patch, and the columns that loops take: those too many have no gradient. Loops of up to
 #: 16 would be unrolled before they are made vector instructions, and then are not.
-SIDE, COLUMNS = 13, 18
+SIDE, COLUMNS = 9, 18
 #: What each level of a pyramid repeats of the picture on every side: a patch may begin outside.
 BORDER = 22
 #: Steps per level at most, and how short one ends them, in pixels.
@@ -47,7 +47,7 @@ def _corner(
 
 @summing_kernel
 def _sample(level: Bytes, x: float, y: float, seen: Floats) -> None:
-    """Write the picture's patch (13, 18) that begins at x, y, interpolated between pixels."""
+    """Write the picture's patch (9, 18) that begins at x, y, interpolated between pixels."""
     row, column, w00, w01, w10, w11 = _corner(x, y)
     for v in range(SIDE):
         upper = level[row + np.uint64(v), column:]
@@ -59,7 +59,7 @@ def _sample(level: Bytes, x: float, y: float, seen: Floats) -> None:
 
 @summing_kernel
 def _sample_around(level: Bytes, x: float, y: float, grid: Floats) -> None:
-    """Write the patch that begins at x, y and a pixel on every side of it (15, 20)."""
+    """Write the patch that begins at x, y and a pixel on every side of it (11, 20)."""
     row, column, w00, w01, w10, w11 = _corner(x - 1, y - 1)
     for v in range(SIDE + 2):
         upper = level[row + np.uint64(v), column:]
@@ -71,7 +71,7 @@ def _sample_around(level: Bytes, x: float, y: float, grid: Floats) -> None:
 
 @summing_kernel
 def _gradients(grid: Floats, across: Floats, down: Floats) -> None:
-    """Write the gradients (13, 18) of a grid (15, 20) (Scharr)."""
+    """Write the gradients (9, 18) of a grid (11, 20) (Scharr)."""
     small, large = np.float32(3 / 32), np.float32(10 / 32)
     for v in range(SIDE):
         above, here, below, dx, dy = grid[v], grid[v + 1], grid[v + 2], across[v], down[v]
@@ -87,7 +87,7 @@ def _gradients(grid: Floats, across: Floats, down: Floats) -> None:
 
 @summing_kernel
 def _blank(size: int, x: float, y: float, gradients: Floats) -> None:
-    """Set gradients (13, 18) outside of the picture to 0: what is repeated there shows nothing."""
+    """Set gradients (9, 18) outside of the picture to 0: what is repeated there shows nothing."""
     left, top = max(0, math.ceil(-x)), max(0, math.ceil(-y))
     right, bottom = min(SIDE, math.floor(size - x)), min(SIDE, math.floor(size - y))
     gradients[:top], gradients[max(bottom, 0) :] = 0, 0
@@ -96,7 +96,7 @@ def _blank(size: int, x: float, y: float, gradients: Floats) -> None:
 
 @summing_kernel
 def _squares(across: Floats, down: Floats) -> tuple[np.float32, np.float32, np.float32]:
-    """Return the sums of the gradients' (13 * 18,) squares and products."""
+    """Return the sums of the gradients' (9 * 18,) squares and products."""
     xx = xy = yy = np.float32(0)
     for i in range(CELLS):
         xx += across[i] * across[i]
@@ -109,7 +109,7 @@ def _squares(across: Floats, down: Floats) -> tuple[np.float32, np.float32, np.f
 def _mismatch(
     wanted: Floats, seen: Floats, across: Floats, down: Floats
 ) -> tuple[np.float32, np.float32]:
-    """Return how the difference of two patches (13 * 18,) goes with the gradients."""
+    """Return how the difference of two patches (9 * 18,) goes with the gradients."""
     x = y = np.float32(0)
     for i in range(CELLS):
         difference = wanted[i] - seen[i]
