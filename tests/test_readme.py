@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import PARTS
 from edgepose.cli.main import build_parser
 
 PROJECT = Path(__file__).resolve().parent.parent
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/**/*.md"))]
+PAGES = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+    *sorted(PROJECT.glob("docs/**/*.md")),
+]
 #: Pages of the site that GitHub shows in another way.
 SITE_ONLY = {"index.md"}
 #: Stands before an example that cannot run here, with the reason; it is compiled, but not run.
@@ -49,6 +53,12 @@ class Page:
         blocks = re.findall(r"^```sh\n(.*?)^```", self.text, flags=re.MULTILINE | re.DOTALL)
         lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
         return [line for line in lines if line.startswith("edgepose ")]
+
+    def programs(self) -> list[str]:
+        """What ``python`` is called with in shell blocks."""
+        blocks = re.findall(r"^```sh\n(.*?)^```", self.text, flags=re.MULTILINE | re.DOTALL)
+        lines = "\n".join(blocks).replace("\\\n", " ")
+        return re.findall(r"^(?:\S*/)?python3? (.+)$", lines, flags=re.MULTILINE)
 
     def quoted_commands(self) -> list[str]:
         """Commands within a sentence, which may be abbreviated."""
@@ -140,6 +150,14 @@ class TestPage:
                 known = options_of(build_parser([command]))
                 named = {word.split("=")[0] for word in words if word.startswith("--")}
                 assert named <= known, line
+
+    def test_each_program_that_python_runs_is_there(self, page):
+        for line in page.programs():
+            first, *rest = shlex.split(line, comments=True)
+            if first == "-m":
+                assert rest[0] != "benchmarks" or rest[1] in PARTS, line
+            elif first.startswith("samples/"):
+                assert (PROJECT / first).is_file(), line
 
     def test_each_link_leads_somewhere(self, page):
         for link in page.links():

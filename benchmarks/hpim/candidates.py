@@ -29,7 +29,7 @@ from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, WINDOW, P
 Doubles = NDArray[np.floating]
 Interpolate = Callable[[NDArray[np.int64], Doubles, float], Doubles]
 
-#: Poles that nobody trained, as in SPEC section 5.4: slow, around the unit circle.
+#: Poles that nobody trained, slow, around the unit circle.
 UNTRAINED_POLES, SLOWEST = 80, 0.4
 #: λ of FISTA, for poses in sides of the person's box.
 SPARSITY = 0.01
@@ -153,7 +153,7 @@ def _each(one: Callable[[NDArray[np.int64], Doubles], Doubles]) -> Interpolate:
 
 
 def _ridge(dictionary: Dictionary) -> Callable[[NDArray[np.int64], Doubles], Doubles]:
-    """Interpolate with the ridge of 0.01 that SPEC section 5.4 was measured with."""
+    """Interpolate with a ridge of 0.01, as slow poles make a system that is nearly singular."""
     prior = equal_atoms(dictionary, WINDOW)
     return lambda keys, poses: interpolate_numpy(prior, keys, poses, scale=1.0, fixed=0.01)[0]
 

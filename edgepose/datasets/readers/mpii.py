@@ -1,4 +1,4 @@
-"""MPII Human Pose, as published: ``mpii_human_pose_v1_u12_1.mat`` and ``images/`` (SPEC §1.1)."""
+"""MPII Human Pose, as published: ``mpii_human_pose_v1_u12_1.mat`` and ``images/``."""
 
 from __future__ import annotations
 

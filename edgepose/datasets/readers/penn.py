@@ -1,4 +1,4 @@
-"""Penn Action, as published: ``labels/0001.mat`` and ``frames/0001/000001.jpg`` (SPEC §1.1)."""
+"""Penn Action, as published: ``labels/0001.mat`` and ``frames/0001/000001.jpg``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JHMDB and sub-JHMDB, as published (SPEC §1.1).
+"""JHMDB and sub-JHMDB, as published.
 
 ``joint_positions/ACTION/CLIP/joint_positions.mat``, ``puppet_mask/ACTION/CLIP/puppet_mask.mat``,
 ``Rename_Images/ACTION/CLIP/*.png``, and the splits: ``sub_splits/ACTION_test_split1.txt`` for

@@ -1,4 +1,4 @@
-"""How training crops are drawn: which square of the picture, turned and mirrored how (SPEC §1.3-4).
+"""How training crops are drawn: which square of the picture, turned and mirrored how.
 
 One placement is drawn for a clip and used for all of its frames.
 """

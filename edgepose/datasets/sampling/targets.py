@@ -1,4 +1,4 @@
-"""Gaussian heat-map targets and their weights (SPEC §1.5), rendered on the training device."""
+"""Gaussian heat-map targets and their weights, rendered on the training device."""
 
 from __future__ import annotations
 

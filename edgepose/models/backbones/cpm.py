@@ -1,4 +1,4 @@
-"""Convolutional Pose Machine, the published unary network of Thin-Slicing (SPEC 6.2)."""
+"""Convolutional Pose Machine, the published unary network of Thin-Slicing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CPM(nn.Module):
 
 
 class SmallCPM(nn.Module):
-    """DKD's light CPM: 3x3 kernels only, features in place of the last heat-maps (SPEC 3.1).
+    """DKD's light CPM: 3x3 kernels only, features in place of the last heat-maps.
 
     ``(B, 3, S, S)`` to features ``(B, 256, S/8, S/8)``, and by a 1x1 convolution to heat-maps.
 

@@ -1,1 +1,4 @@
-"""Dynamic Kernel Distillation: network, distillator, discriminator and configurations."""
+"""Dynamic Kernel Distillation: network, distillator, discriminator and configurations.
+
+Equations: docs/background/dkd.md.
+"""

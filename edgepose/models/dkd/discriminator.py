@@ -1,4 +1,4 @@
-"""DKD's discriminator: it reconstructs how heat-maps change between two frames (SPEC 3.1)."""
+"""DKD's discriminator: it reconstructs how heat-maps change between two frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What DKD remembers of a frame, and how it is matched against the next (SPEC 3.1)."""
+"""What DKD remembers of a frame, and how it is matched against the next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dynamic Kernel Distillation: kernels of the last frame are matched against this one (SPEC 3)."""
+"""Dynamic Kernel Distillation: kernels of the last frame are matched against this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DYAN: a learnable dictionary of dynamics, its sparse encoder and its decoder (SPEC 5.1)."""
+"""DYAN: a learnable dictionary of dynamics, its sparse encoder and its decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""K-FPN: proposes the key frames of a window from what its frames look like (SPEC 5.2)."""
+"""K-FPN: proposes the key frames of a window from what its frames look like."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class KFPN(nn.Module):
 
 
 def residual(gram: Tensor, selection: Tensor, values: Tensor, rho: float) -> Tensor:
-    """Return ``(I + D D' S / rho)^-1 Y``: what selected frames do not say about all (SPEC 5.3).
+    """Return ``(I + D D' S / rho)^-1 Y``: what selected frames do not say about all (Eq. 16).
 
     Args:
         gram: (T, T) D D'.

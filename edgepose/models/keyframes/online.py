@@ -1,4 +1,4 @@
-"""Key frames of a stream: which new frames are not what was to be expected (SPEC 5.6)."""
+"""Key frames of a stream: which new frames are not what was to be expected (K-FPN, online)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""PosePropagationNet: body, propagation units and configurations."""
+"""PosePropagationNet: body, propagation units and configurations.
+
+Equations: docs/background/ppn.md.
+"""

@@ -1,1 +1,4 @@
-"""Thin-Slicing: differentiable message passing between joints and frames."""
+"""Thin-Slicing: differentiable message passing between joints and frames.
+
+Equations: docs/background/thin-slicing.md.
+"""

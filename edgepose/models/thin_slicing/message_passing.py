@@ -1,4 +1,4 @@
-"""Thin-Slicing's message passing in PyTorch, to learn springs and networks with it (SPEC 6)."""
+"""Thin-Slicing's message passing in PyTorch, to learn springs and networks with it."""
 
 from __future__ import annotations
 

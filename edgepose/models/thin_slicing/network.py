@@ -1,4 +1,4 @@
-"""A unary network with message passing behind it, to be trained end to end (SPEC 6.6)."""
+"""A unary network with message passing behind it, to be trained end to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How scores travel in Thin-Slicing, in PyTorch: along springs, and along optical flow (SPEC 6)."""
+"""How scores travel in Thin-Slicing, in PyTorch: along springs, and along optical flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning springs on windows of heat-maps that are not learned themselves (SPEC 6.6)."""
+"""Learning springs on windows of heat-maps that are not learned themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of Thin-Slicing's second stage, on scores in cells (SPEC 6.6)."""
+"""The losses of Thin-Slicing's second stage, on scores in cells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from edgepose.training.distributed.collectives import total_weight
 
-#: Cells around a joint that count as the joint: 12 pixels at stride 8 (SPEC 6.6).
+#: Cells around a joint that count as the joint: 12 pixels at stride 8; the paper gives none.
 RADIUS = 1.5
 
 

@@ -1,4 +1,4 @@
-"""Weighted mean squared error between heat-maps (SPEC §4.1, Eq. 1, with the weights of §1.5)."""
+"""Weighted mean squared error between heat-maps (PPN, Eq. 1, with weights of the joints)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 2 of Thin-Slicing: network and springs learn together, on slices of clips (SPEC 6.6)."""
+"""Stage 2 of Thin-Slicing: network and springs learn together, on slices of clips."""
 
 from __future__ import annotations
 

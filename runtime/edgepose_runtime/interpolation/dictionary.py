@@ -24,7 +24,7 @@ DEFAULT_DICTIONARY = Path(__file__).parents[1] / "dictionaries" / "motion.npz"
 
 
 def pole_atoms(radius: ArrayLike, angle: ArrayLike, length: int) -> Doubles:
-    """Build the real dictionary of N poles in the first quadrant (DYAN; SPEC section 5.1).
+    """Build the real dictionary of N poles in the first quadrant (DYAN).
 
     Each pole p stands for p, -p and their conjugates.
 

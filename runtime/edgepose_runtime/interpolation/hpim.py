@@ -1,4 +1,4 @@
-"""The mathematics of human pose interpolation (HPIM; SPEC section 5.4), in NumPy.
+"""The mathematics of human pose interpolation (HPIM; docs/background/key-frames.md), in NumPy.
 
 With a dictionary D and independent coefficients of variance w, a joint's path is a Gaussian process
 with the covariance ``G = D diag(w) D^T`` between frames. Seen at key frames with independent noise,
@@ -33,7 +33,7 @@ NOISE_LEVELS = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
 #: Between two key frames no farther apart than `LONGEST_CALM`, a coordinate leaves the range of its
 #: values there by at most this part of their difference.
 LONGEST_CALM, SWING = 11, 0.1
-#: FISTA stops when the codes change by less than this, in the norm of SPEC section 5.1.
+#: FISTA stops when the codes change by less than this, in the norm of DYAN's code.
 TOLERANCE = 1e-4
 
 
@@ -255,7 +255,7 @@ def fista_numpy(
     iterations: int = 100,
     seen: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.floating]:
-    """Minimise ``1/2 |Y - D C|^2 + sparsity |C|_1`` by FISTA (SPEC section 5.1).
+    """Minimise ``1/2 |Y - D C|^2 + sparsity |C|_1`` by FISTA.
 
     The step is 1/L with the Frobenius norm of ``D^T D`` for L, as in the released code.
 

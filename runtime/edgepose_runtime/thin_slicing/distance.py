@@ -34,7 +34,7 @@ def distance_transform(maps: ArrayLike, springs: ArrayLike) -> Floats:
     """Send maps along springs: out(p) = max_q s(q) - a_x dx^2 - b_x dx - a_y dy^2 - b_y dy.
 
     Here (dx, dy) = p - q runs from the sender's cell q to the receiver's cell p, so the peak moves
-    by -b / 2a (section 6.5 of the specification).
+    by -b / 2a.
 
     Args:
         maps: (N, h, w) scores. NaN counts as the lowest score of its map.

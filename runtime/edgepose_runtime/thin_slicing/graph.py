@@ -60,7 +60,7 @@ def named_graph(skeleton: Skeleton, names: Iterable[Iterable[str]], reach: int =
 
 
 def body_graph(skeleton: Skeleton, reach: int = 1) -> PoseGraph:
-    """Return the published graph: limbs, then left and right of each pair (SPEC 6.4).
+    """Return the published graph: limbs, then left and right of each pair.
 
     For penn13 that is 12 limbs and 6 pairs, for jhmdb15 14 limbs and 6 pairs.
     """

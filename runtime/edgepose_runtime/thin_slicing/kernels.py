@@ -1,4 +1,4 @@
-"""Kernels that pass messages between the joints of neighbouring frames (SPEC 6.5)."""
+"""Kernels that pass messages between the joints of neighbouring frames."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Kernels for generalised distance transforms: the best sender for every receiver, less a spring.
 
 Both compute ``out(p) = max_q s(q) - a (p - q)^2 - b (p - q)`` along one axis after the other
-(SPEC 6.5; Felzenszwalb and Huttenlocher's transform with a linear term). One is linear in the
+(Felzenszwalb and Huttenlocher's transform with a linear term). One is linear in the
 number of cells and knows which q won, which gradients need. The other tries every distance at
 which a win is possible and keeps no record; over rows of 64 cells its loops become vector code, and
 it is several times as fast.

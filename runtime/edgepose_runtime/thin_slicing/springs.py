@@ -106,7 +106,7 @@ def resized(springs: Springs, heatmap_size: int) -> Springs:
 
 
 def signed(springs: Springs) -> Springs:
-    """Return springs whose scores run from -1 to 1 where heat-maps do from 0 to 1 (SPEC 6.6).
+    """Return springs whose scores run from -1 to 1 where heat-maps do from 0 to 1.
 
     That is what the hinge's margin asks for. The springs are as strong against the scores as they
     were.

@@ -1,4 +1,4 @@
-"""Heat-maps warped by optical flow, from one frame's region into another's (SPEC 6.3)."""
+"""Heat-maps warped by optical flow, from one frame's region into another's."""
 
 from __future__ import annotations
 

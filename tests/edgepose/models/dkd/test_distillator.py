@@ -60,7 +60,7 @@ def test_shapes_of_the_paper(joints):
 
 
 def test_the_distillator_costs_what_the_paper_says():
-    """SPEC 8.2: 0.9013 GMAC, and 0.981 with V and the dynamic convolution; published is .99."""
+    """0.9013 GMAC, and 0.981 with V and the dynamic convolution; published is .99."""
     with torch.device("meta"):
         features, heatmaps = torch.zeros(1, 256, 32, 32), torch.zeros(1, 13, 32, 32)
         memory = PoseKernels(13, 256)

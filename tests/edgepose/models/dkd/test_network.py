@@ -153,14 +153,14 @@ def test_every_named_configuration_runs(name):
     ],
 )
 def test_image_networks_cost_what_their_layers_say(name, part, giga):
-    """SPEC 8.2, true counts; the paper's own for ResNet-18, 34 and 50 are not reproducible."""
+    """True counts; the paper's own for ResNet-18, 34 and 50 are not reproducible."""
     image = torch.zeros(1, 3, 256, 256, device="meta")
     found = count_macs(getattr(meta(name), part), image) / 1e9
     assert found == pytest.approx(giga, abs=1e-3)
 
 
 def test_small_cpm_costs_what_the_paper_says():
-    """SPEC 8.2: 9.03 GMAC, and 10.0 with the distillator; published is 9.96."""
+    """9.03 GMAC, and 10.0 with the distillator; published is 9.96."""
     image = torch.zeros(1, 3, 256, 256, device="meta")
     assert count_macs(meta("dkd-small-cpm").encoder, image) / 1e9 == pytest.approx(9.03, abs=0.03)
 
