@@ -1,10 +1,11 @@
-"""Where results go: JSON Lines, CSV, Parquet, overlay video and recordings of many sources."""
+"""Where results go: JSON Lines, CSV, Parquet, Rerun, overlay video, recordings of many sources."""
 
 from edgepose.sinks.csv import CsvSink
 from edgepose.sinks.jsonl import JsonlSink
 from edgepose.sinks.overlay import OverlaySink
 from edgepose.sinks.parquet import ParquetSink
 from edgepose.sinks.recorder import Recorder, RecorderStats
+from edgepose.sinks.rerun import RerunSink
 from edgepose.sinks.video import VideoSink
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "ParquetSink",
     "Recorder",
     "RecorderStats",
+    "RerunSink",
     "VideoSink",
 ]
