@@ -2,8 +2,9 @@
 
 ``python -m benchmarks archive cuts VIDEOS`` tracks a folder of videos whole and cut, and compares
 the poses and the identities on both sides of each cut. ``speed`` compares two workers with one,
-and one with a loop over :class:`edgepose.PoseTracker`. ``plan`` times the plan for many files,
-``memory`` watches a worker over many short files.
+and one with a loop over :class:`edgepose.PoseTracker`. ``peer`` compares them with rtmlib in a
+loop, which needs ``pip install rtmlib`` and weights of RTMPose-s. ``plan`` times the plan for many
+files, ``memory`` watches a worker over many short files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.archive.cuts import compare_cuts
 from benchmarks.archive.memory import watch_memory
+from benchmarks.archive.peer import compare_peer
 from benchmarks.archive.plan import time_plan
 from benchmarks.archive.speed import compare_speed
 from edgepose.utils.arguments import number_of_people
@@ -44,6 +46,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     speed.add_argument("--rounds", type=int, default=3, metavar="N", help="the best one counts")
     speed.add_argument("--workers", type=int, default=2, metavar="N")
     speed.set_defaults(measure=compare_speed)
+    peer = parts.add_parser("peer", help="rtmlib in a loop, beside ours")
+    peer.add_argument("weights", type=Path, help="RTMPose-s, 256x192, as ONNX")
+    peer.add_argument("--videos", type=int, default=10, metavar="N", help="copies of the clip")
+    peer.add_argument("--rounds", type=int, default=3, metavar="N", help="the best one counts")
+    peer.set_defaults(measure=compare_peer)
     plan = parts.add_parser("plan", help="the plan for many files")
     plan.add_argument("--files", type=int, default=100_000, metavar="N")
     plan.set_defaults(measure=time_plan)

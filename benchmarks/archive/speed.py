@@ -45,9 +45,9 @@ def compare_speed(args: argparse.Namespace, folder: Path) -> list[str]:
         shutil.copy(SAMPLE_CLIP, films / f"{number:04d}.mp4")
     loop = one = several = 0.0
     for number in range(args.rounds):  # in turns, so that a slow spell hits all
-        loop = max(loop, _loop(films, folder))
-        one = max(one, _archive(films, folder / f"one-{number}", 1))
-        several = max(several, _archive(films, folder / f"more-{number}", args.workers))
+        loop = max(loop, loop_speed(films, folder))
+        one = max(one, archive_speed(films, folder / f"one-{number}", 1))
+        several = max(several, archive_speed(films, folder / f"more-{number}", args.workers))
     return [
         f"Loop in one process: {loop:.1f} frames/s. One worker: {one:.1f}; "
         f"{args.workers} workers: {several:.1f}.",
@@ -56,12 +56,14 @@ def compare_speed(args: argparse.Namespace, folder: Path) -> list[str]:
     ]
 
 
-def _loop(films: Path, out: Path) -> float:
+def loop_speed(films: Path, out: Path) -> float:
+    """Return the frames per second of a loop over a tracker."""
     command = [sys.executable, "-c", _LOOP, str(films), str(out)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _archive(films: Path, out: Path, workers: int) -> float:
+def archive_speed(films: Path, out: Path, workers: int) -> float:
+    """Return the frames per second of an archive, once all workers have their models."""
     ready: list[tuple[float, int]] = []
 
     def watch(run: ArchiveRun) -> None:
