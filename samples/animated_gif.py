@@ -9,9 +9,13 @@ import sys
 from collections.abc import Iterator
 
 import cv2
-from PIL import Image
 
 import edgepose
+
+try:
+    from PIL import Image
+except ImportError:
+    sys.exit("This sample needs Pillow: pip install pillow")
 
 HEIGHT = 420  # pixels
 EVERY = 3  # use every third frame

@@ -5,9 +5,12 @@ POSES is the folder of `edgepose archive VIDEOS --out POSES`. Needs: pip install
 
 import sys
 
-import polars as pl
-
 import edgepose
+
+try:
+    import polars as pl
+except ImportError:
+    sys.exit("This sample needs polars: pip install polars")
 
 # Each joint has three numbers: x, y and score.
 WRIST = 3 * edgepose.get_skeleton("penn13").index("right_wrist")

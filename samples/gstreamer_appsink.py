@@ -8,11 +8,15 @@ It needs GStreamer with its Python bindings (Debian: python3-gi, gstreamer1.0-pl
 import sys
 from collections.abc import Iterator
 
-import gi  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import numpy as np
 from numpy.typing import NDArray
 
 import edgepose  # before Gst: docs/streaming.md says why
+
+try:
+    import gi  # type: ignore[import-not-found, import-untyped, unused-ignore]
+except ImportError:
+    sys.exit("This sample needs GStreamer's Python bindings (Debian: apt-get install python3-gi)")
 
 gi.require_version("Gst", "1.0")
 from gi.repository import (  # type: ignore[import-not-found, import-untyped, unused-ignore] # noqa: E402

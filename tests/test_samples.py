@@ -98,6 +98,22 @@ def test_what_cannot_be_read_is_said(run, words, sentence):
     assert done.stderr.splitlines()[-1] == sentence
 
 
+@pytest.mark.parametrize(
+    ("sample", "package", "sentence"),
+    [
+        ("animated_gif.py", "PIL", "This sample needs Pillow: pip install pillow"),
+        ("archive_with_polars.py", "polars", "This sample needs polars: pip install polars"),
+        ("gstreamer_appsink.py", "gi", "This sample needs GStreamer's Python bindings"),
+    ],
+)
+def test_a_sample_says_which_package_it_lacks(project_root, sample, package, sentence):
+    program = f"import runpy, sys; sys.modules[{package!r}] = None; runpy.run_path(sys.argv[1])"
+    path = str(project_root / "samples" / sample)
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence) and done.stderr.count("\n") == 1
+
+
 def test_a_server_that_is_not_there_keeps_nobody_from_tracking(run, sample_clip):
     pytest.importorskip("tritonclient.grpc")
     done = run("remote_head.py", str(sample_clip), f"grpc://127.0.0.1:{free_port()}")

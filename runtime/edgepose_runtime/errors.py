@@ -31,8 +31,12 @@ is enough around the whole SDK; where a built-in error says the same, ours is th
 
 from __future__ import annotations
 
+import re
+
 from edgepose_runtime.redaction import printable, redact
 from edgepose_runtime.text_enum import TextEnum
+
+_ERROR_NUMBER = re.compile(r"\[(?:Errno|WinError) -?\d+\] ")
 
 
 class ServerFault(TextEnum):
@@ -54,6 +58,11 @@ class ServerFault(TextEnum):
     """It failed several times in a row: the circuit breaker sends nothing for a while."""
 
 
+def _readable(message: str) -> str:
+    """Return a message without passwords, and without the numbers that systems give to errors."""
+    return _ERROR_NUMBER.sub("", redact(message))
+
+
 class EdgePoseError(Exception):
     """Root of every error that edgepose raises on purpose.
 
@@ -61,7 +70,7 @@ class EdgePoseError(Exception):
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(redact(each) if isinstance(each, str) else each for each in args))
+        super().__init__(*(_readable(each) if isinstance(each, str) else each for each in args))
 
 
 class ConfigError(EdgePoseError, ValueError):

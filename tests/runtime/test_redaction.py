@@ -125,6 +125,11 @@ def test_no_error_says_a_password(kind):
     assert error.args == (str(error),)
 
 
+def test_errors_leave_out_the_numbers_of_the_systems():
+    error = errors.SourceError("a.mp4 cannot be read: [Errno 2] No such file or directory.")
+    assert str(error) == "a.mp4 cannot be read: No such file or directory."
+
+
 @pytest.mark.parametrize(
     "source",
     [
