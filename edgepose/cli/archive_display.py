@@ -24,7 +24,7 @@ def archive_display() -> Iterator[Observe]:
         with bars:
             yield _Bars(bars).show
         return
-    with show_progress("archive", None) as lines:
+    with show_progress("archive, frames", None) as lines:
         yield _Lines(lines).show
 
 
@@ -34,7 +34,7 @@ class _Lines:
 
     def show(self, run: ArchiveRun) -> None:
         frames = run.report.frames + sum(state.frames for state in run.workers if state.unit)
-        note = f"frames; {run.report.units} units done, {run.report.failed} failed"
+        note = f"units done: {run.report.units}, failed: {run.report.failed}"
         self._progress.advance(max(0, frames - self._frames), note)
         self._frames = max(frames, self._frames)
 
@@ -84,14 +84,17 @@ def _rich_bars() -> Any | None:
 
 def report_text(report: RunReport, workers: int) -> str:
     """Return what a run did, in a few lines."""
+    if not report.units + report.failed:
+        return "Nothing was left to do.\n"
     seconds = max(report.seconds, 1e-9)
     share = 100 * report.with_person / report.frames if report.frames else 0
     busy = 100 * report.busy_s / (seconds * workers)
     return (
-        f"Tracked {report.units} units with {report.frames} frames in {seconds:.1f} s "
-        f"({report.frames / seconds:.1f} frames/s); {report.failed} units failed.\n"
+        f"Tracked {report.frames} frames in {seconds:.1f} s "
+        f"({report.frames / seconds:.1f} frames/s). "
+        f"Units done: {report.units}, failed: {report.failed}.\n"
         f"Found {report.poses} poses; {share:.0f} % of the frames have a person. "
-        f"{workers} workers were busy for {min(busy, 100):.0f} % of the time.\n"
+        f"Workers: {workers}, busy for {min(busy, 100):.0f} % of the time.\n"
     )
 
 

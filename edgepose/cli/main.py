@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -103,7 +104,7 @@ def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Does not repeat the passwords of a command line that it refuses."""
+    """Refuses a command line in two lines, without its passwords, and with what may be meant."""
 
     def __init__(self, words: Sequence[str], **options: Any) -> None:
         super().__init__(**options)
@@ -111,7 +112,23 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and leave."""
-        super().error(redact(redact_words(message, self._words)))
+        said = redact(redact_words(message, self._words))
+        meant = "".join(f" Did you mean {name}?" for name in self._meant(message))
+        hint = f"'{self.prog} --help' says what there is."
+        self.exit(WRONG_USAGE, f"{self.prog}: error: {said}.{meant}\n{hint}\n")
+
+    def _meant(self, message: str) -> list[str]:
+        """Return the command or option that is most like the first one that there is not."""
+        if not message.startswith(("unrecognized arguments", "argument COMMAND")):
+            return []
+        known = set(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, parser in action.choices.items():
+                    known |= {name, *parser._option_string_actions}
+        named = [word.partition("=")[0] for word in self._words]
+        unknown = [w for w in named if w not in known and (w.startswith("--") or w == named[0])]
+        return get_close_matches(unknown[0], sorted(known), 1) if unknown else []
 
 
 def _silence_opencv() -> None:

@@ -45,8 +45,8 @@ def read_csv(path: Path) -> PoseTable:
         raise PoseFileError(f"'{shown(path)}' cannot be read: {error}.") from error
     except (PoseFileError, ValueError, csv.Error) as error:
         raise PoseFileError(
-            f"Line {number} of '{shown(path)}' is damaged or cut off: {error} Remove the line, or "
-            "write the file again."
+            f"Line {number} of '{shown(path)}' is damaged or cut off: {str(error).rstrip('.')}. "
+            "Remove the line, or write the file again."
         ) from error
     return collected.table()
 

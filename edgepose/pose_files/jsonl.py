@@ -46,8 +46,8 @@ def read_jsonl(path: Path) -> PoseTable:
         raise PoseFileError(f"'{shown(path)}' cannot be read: {error}.") from error
     except (PoseFileError, ValueError, RecursionError) as error:
         raise PoseFileError(
-            f"Line {number} of '{shown(path)}' is damaged or cut off: {error} Remove the line, or "
-            "write the file again."
+            f"Line {number} of '{shown(path)}' is damaged or cut off: {str(error).rstrip('.')}. "
+            "Remove the line, or write the file again."
         ) from error
     return builder.table()
 

@@ -72,11 +72,16 @@ def _read_folder(folder: Path) -> PoseTable:
 def _reader(path: Path) -> Callable[[Path], PoseTable]:
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            start = file.read(1024)
     except OSError as error:
         raise PoseFileError(f"'{shown(path)}' cannot be read: {error}.") from error
     if not start:
         raise PoseFileError(f"The file '{shown(path)}' is empty; it holds no poses.")
     if start.startswith(_PARQUET_MAGIC):
         return read_parquet
+    if b"\0" in start:
+        raise PoseFileError(
+            f"'{shown(path)}' is no file of poses, but of another kind; give JSON Lines, CSV or "
+            "Parquet that edgepose wrote."
+        )
     return read_jsonl if start.lstrip().startswith(b"{") else read_csv

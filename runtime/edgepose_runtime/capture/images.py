@@ -17,6 +17,8 @@ from edgepose_runtime.tensors import Array
 
 #: Endings, in lower case, of the files that are read as images.
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+#: Of videos, for an advice.
+_VIDEO_SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 #: Bytes of an image file, at most.
 LARGEST_IMAGE_FILE = 512 << 20
@@ -50,12 +52,16 @@ def open_folder(folder: Path, *, fps: float | None, allow_damaged: bool) -> Fram
         SourceError: it cannot be read, or holds no image.
     """
     try:
-        paths = [path for path in folder.iterdir() if _is_image(path)]
+        found = list(folder.iterdir())
+        paths = [path for path in found if _is_image(path)]
     except OSError as error:
         raise SourceError(f"The folder {folder} cannot be read: {error}.") from error
     if not paths:
+        videos = any(path.suffix.lower() in _VIDEO_SUFFIXES for path in found)
+        advice = " It holds videos: give one of them, or all to 'edgepose archive'."
         raise SourceError(
             f"The folder {folder} holds no image; files must end in {', '.join(IMAGE_SUFFIXES)}."
+            f"{advice * videos}"
         )
     paths.sort(key=_natural)
     return ImageSource(str(folder), paths, fps=fps, allow_damaged=allow_damaged)

@@ -70,7 +70,28 @@ def test_wrong_usage_ends_with_2(capsys, words):
     with pytest.raises(SystemExit) as end:
         cli.main(words)
     assert end.value.code == 2
-    assert "usage: edgepose" in capsys.readouterr().err
+    said, advice = capsys.readouterr().err.splitlines()
+    assert said.startswith("edgepose") and ": error: " in said
+    assert "--help' says what there is" in advice
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["trak", "x.mp4"], "Did you mean track?"),
+        (["track", "x.mp4", "--josnl", "x"], "Did you mean --jsonl?"),
+        (["track", "x.mp4", "--jsonn=x"], "Did you mean --jsonl?"),
+        (["fly"], None),
+        (["track", "x.mp4", "y.mp4"], None),
+        (["track", "x.mp4", "--roi", "1"], None),
+    ],
+)
+def test_a_slip_of_the_hand_is_told_what_it_may_mean(capsys, words, meant):
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    said = capsys.readouterr().err
+    assert ("Did you mean" in said) == (meant is not None)
+    assert meant is None or meant in said
 
 
 def test_help_names_the_commands(capsys):

@@ -123,6 +123,11 @@ class TestDamaged:
         with pytest.raises(PoseFileError, match="holds no Parquet file"):
             edgepose.read_poses(tmp_path)
 
+    def test_a_file_that_is_no_text(self, tmp_path):
+        (tmp_path / "walk.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+        with pytest.raises(PoseFileError, match=r"walk\.mp4' is no file of poses, but of another"):
+            edgepose.read_poses(tmp_path / "walk.mp4")
+
     def test_a_file_of_something_else(self, tmp_path):
         for name, text in {
             "a.csv": "a,b\n1,2\n",

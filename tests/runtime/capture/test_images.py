@@ -98,3 +98,11 @@ def test_a_frame_rate_that_is_none_is_refused(fps):
 def test_an_open_source_is_itself(tmp_path):
     source = open_source([image()])
     assert open_source(source) is source
+
+
+def test_a_folder_of_videos_comes_with_an_advice(tmp_path):
+    for name, advised in (("notes.txt", False), ("walk.MP4", True)):
+        (tmp_path / name).touch()
+        with pytest.raises(SourceError, match="holds no image") as caught:
+            open_source(tmp_path)
+        assert ("edgepose archive" in str(caught.value)) == advised
