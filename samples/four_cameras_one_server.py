@@ -21,7 +21,9 @@ CAMERAS = 4
 def show(name: str, result: edgepose.PoseResult) -> None:
     """Print the age of the last server answer now and then."""
     if result.frame_id % 50 == 0:
-        print(f"{name}: frame {result.frame_id}, server answer from {result.head_age_ms} ms ago")
+        age = result.head_age_ms
+        said = "none yet" if age is None else f"{age:.0f} ms old"
+        print(f"{name}: frame {result.frame_id}, server answer: {said}")
 
 
 def batches(page: str) -> tuple[float, float]:
