@@ -14,8 +14,15 @@ from edgepose_runtime.errors import DataError
 from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.geometry.roi import PERSON_CROP_FACTOR, Roi
 
-#: In a checkout; the wheel has no clips.
-SAMPLE_CLIP = Path(__file__).resolve().parents[2] / "samples" / "clips" / "balance.mp4"
+
+def sample_clip() -> Path:
+    """Return the clip of the checkout that this is, or that is the current folder.
+
+    The wheel has no clips: it may be missing.
+    """
+    clip = Path("samples", "clips", "balance.mp4")
+    own = Path(__file__).resolve().parents[2] / clip
+    return clip if clip.is_file() and not own.is_file() else own
 
 
 @dataclass(frozen=True)

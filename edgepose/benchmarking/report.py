@@ -91,7 +91,9 @@ def notes(outcome: Outcome) -> Iterator[str]:
         yield f"Left out: {absent.name}: {absent.reason.rstrip('.')}."
     accuracy = outcome.accuracy
     if accuracy is None:
-        yield "No accuracy was measured; it needs annotated clips (--data DIR or EDGEPOSE_DATA)."
+        yield (
+            "No accuracy was measured; it needs annotated clips (--data-root DIR or EDGEPOSE_DATA)."
+        )
     else:
         yield (
             f"Accuracy in percent, {accuracy.headline}, {accuracy.clips} clips "

@@ -13,7 +13,7 @@ import cv2
 
 from edgepose.benchmarking.accuracy import AccuracyReport, measure_accuracy, read_accuracy
 from edgepose.benchmarking.candidates import BenchmarkModel, engines
-from edgepose.benchmarking.frames import SAMPLE_CLIP, BenchmarkFrames, read_benchmark_frames
+from edgepose.benchmarking.frames import BenchmarkFrames, read_benchmark_frames, sample_clip
 from edgepose.benchmarking.model_set import ModelSet, open_model_set
 from edgepose.benchmarking.peers import PEERS, Peer, choose_peers
 from edgepose.benchmarking.report import as_text
@@ -103,7 +103,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("timing")
     group.add_argument(
-        "--clip", type=Path, default=SAMPLE_CLIP, metavar="VIDEO", help="default: the sample clip"
+        "--clip", type=Path, default=sample_clip(), metavar="VIDEO", help="default: the sample clip"
     )
     group.add_argument(
         "--frames", type=whole_number(1), default=60, metavar="N", help="of the clip (default: 60)"
@@ -137,7 +137,7 @@ def _check(args: argparse.Namespace) -> None:
             "--no-accuracy leaves out what --data-root, --accuracy-from, --heads and --plot are "
             "for; leave out one or the others."
         )
-    if args.clip == SAMPLE_CLIP and not SAMPLE_CLIP.is_file():
+    if args.clip == sample_clip() and not args.clip.is_file():
         raise ConfigError(
             "The sample clip comes only with a checkout of the repository; give a video with "
             "--clip."

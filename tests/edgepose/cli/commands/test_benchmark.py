@@ -88,11 +88,20 @@ def test_what_is_missing_is_named(words, options, sentence, capsys, monkeypatch,
 
 
 def test_the_sample_clip_is_the_default():
-    assert benchmark_frames.SAMPLE_CLIP.is_file()
+    assert benchmark_frames.sample_clip().is_file()
+
+
+def test_the_sample_clip_of_the_current_folder_is_enough(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark_frames, "__file__", str(tmp_path / "site" / "a" / "b.py"))
+    monkeypatch.chdir(tmp_path)
+    assert not benchmark_frames.sample_clip().is_file()
+    (tmp_path / "samples" / "clips").mkdir(parents=True)
+    (tmp_path / "samples" / "clips" / "balance.mp4").touch()
+    assert benchmark_frames.sample_clip().is_file()
 
 
 def test_where_there_is_no_sample_clip_a_video_is_asked_for(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(benchmark, "SAMPLE_CLIP", tmp_path / "balance.mp4")
+    monkeypatch.setattr(benchmark, "sample_clip", lambda: tmp_path / "balance.mp4")
     assert main(["benchmark"]) == 2
     assert "give a video with --clip" in capsys.readouterr().err
 
