@@ -38,7 +38,8 @@ def read_parquet(path: Path) -> PoseTable:
         # Not read_table(), which takes folder names such as "camera=1" for columns.
         with pa.parquet.ParquetFile(path) as file:
             table = file.read()
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)  # indices and text, which damage may leave impossible
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise PoseFileError(
             f"'{shown(path)}' cannot be read as Parquet: {error}. It is damaged or cut off; write "
             "it again."

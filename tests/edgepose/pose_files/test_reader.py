@@ -164,6 +164,20 @@ class TestDamaged:
         with pytest.raises(PoseFileError, match="three for each joint"):
             edgepose.read_poses(path)
 
+    def test_text_of_parquet_that_is_not_utf8(self, tmp_path, several_results):
+        pa = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        path = write(tmp_path / "poses.parquet", several_results)
+        table = parquet.read_table(path)
+        place = table.schema.get_field_index("video")
+        field, text = table.schema.field(place), pa.array([b"\xff\xfe"]).view(pa.string())
+        column = pa.DictionaryArray.from_arrays(
+            pa.array([0] * len(table), field.type.index_type), text
+        )
+        parquet.write_table(table.set_column(place, field, column), path)
+        with pytest.raises(PoseFileError, match="damaged or cut off; write it again"):
+            edgepose.read_poses(path)
+
     def test_a_newer_version(self, tmp_path, several_results):
         path = write(tmp_path / "poses.jsonl", several_results)
         path.write_text(path.read_text().replace('"version": 2', '"version": 3', 1))

@@ -26,7 +26,7 @@ def test_a_run_reports_what_it_did_and_what_failed(films, tmp_path, capsys):
     words = ["archive", str(films), "--out", str(out), "--workers", "1"]
     assert main(words) == 1
     printed = capsys.readouterr().out
-    assert "Tracked 100 frames" in printed and "Units done: 1, failed: 0." in printed
+    assert "Tracked 100 frames" in printed and "Units done: 1, failed: 1." in printed
     assert "Found 100 poses; 100 % of the frames have a person." in printed
     assert "1 done, 1 failed, 0 left; not running." in printed
     assert "failed: bad.mp4, from frame 0" in printed
