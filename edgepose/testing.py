@@ -151,7 +151,7 @@ class PropagatingFakeMethod(FakeMethod):
         """Show the person."""
         return self._estimate("advance", crop, roi, Origin.PROPAGATED)
 
-    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:  # noqa: ARG002
+    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: Any, **_: bool) -> Estimate:  # noqa: ARG002
         """Return the mean of heat-maps and those that the frame had."""
         if self.error is not None:
             raise self.error

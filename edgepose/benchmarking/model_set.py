@@ -78,7 +78,7 @@ class ModelSet:
     def _add_step(self, bundle: Bundle, engine: Engine, benchmark_frames: BenchmarkFrames) -> None:
         networks: list[TimedNetwork] = []
 
-        def timed(network: Network) -> Network:
+        def timed(_: str, network: Network) -> Network:
             networks.append(TimedNetwork(network))
             return networks[-1]
 

@@ -184,7 +184,7 @@ def open_model(
     model: str | Path,
     backend: str,
     settings: BackendSettings,
-    wrap: Callable[[Network], Network] = lambda network: network,
+    wrap: Callable[[str, Network], Network] = lambda _, network: network,
 ) -> PoseModel:
     """Load a bundle's networks as the settings say; see :func:`load`.
 
@@ -192,13 +192,13 @@ def open_model(
         model: name of a shipped bundle, or the path of one.
         backend: what runs the networks.
         settings: how.
-        wrap: makes of each network the one that the method uses.
+        wrap: makes of each network, given its name, the one that the method uses.
     """
     bundle = load_bundle(bundle_path(model))
     with ExitStack() as opened:
         loaded, settings = open_networks(bundle, backend, with_cache(settings), opened)
         return_free_memory()
-        networks = {name: wrap(network) for name, network in loaded.items()}
+        networks = {name: wrap(name, network) for name, network in loaded.items()}
         method = build_method(bundle.manifest, networks)
         return PoseModel(
             bundle.manifest.name,

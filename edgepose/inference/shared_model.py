@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,10 +89,10 @@ def _open_apart(model: str | Path, backend: str, settings: BackendSettings) -> _
     settings = replace(
         settings, batch=1, concurrency=workers, num_threads=settings.num_threads or 1
     )
-    networks: list[Network] = []
+    networks: dict[str, Network] = {}
 
-    def keep(network: Network) -> Network:
-        networks.append(network)
+    def keep(name: str, network: Network) -> Network:
+        networks[name] = network
         return network
 
     opened = open_model(model, backend, settings, keep)
@@ -101,10 +101,10 @@ def _open_apart(model: str | Path, backend: str, settings: BackendSettings) -> _
 
 def _open_batching(model: str | Path, backend: str, settings: BackendSettings) -> _Candidate:
     coordinator = BatchCoordinator(LARGEST_BATCH)
-    networks: list[Network] = []
+    networks: dict[str, Network] = {}
 
-    def join(network: Network) -> Network:
-        networks.append(network)
+    def join(name: str, network: Network) -> Network:
+        networks[name] = network
         return BatchingNetwork(network, coordinator)
 
     opened = open_model(model, backend, replace(settings, batch=None), join)
@@ -112,9 +112,9 @@ def _open_batching(model: str | Path, backend: str, settings: BackendSettings) -
     return _Candidate(shared, _network_of_every_frame(networks))
 
 
-def _network_of_every_frame(networks: list[Network]) -> Network:
-    """Return the one that takes the last heat-maps as well; the head runs now and then only."""
-    return max(networks, key=lambda each: len(each.inputs))
+def _network_of_every_frame(networks: Mapping[str, Network]) -> Network:
+    """Return the one that is no head: that runs now and then only."""
+    return networks["step"] if "step" in networks else networks["body"]
 
 
 def _is_worthwhile(joined: _Candidate, apart: _Candidate) -> bool:

@@ -12,7 +12,7 @@ from edgepose.keyframes.live import JointMotion, LiveKeyFrames
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.strategies import TrackedFrame
 from edgepose_runtime.geometry.roi import Roi, crop_to_frame, frame_to_crop
-from edgepose_runtime.poses.optical_flow import VIEW_SIZE
+from edgepose_runtime.poses.grey_view import VIEW_SIZE
 
 Doubles = NDArray[np.float64]
 

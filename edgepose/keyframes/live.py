@@ -13,7 +13,8 @@ from edgepose.keyframes.settings import KeyFrames
 from edgepose.results import Origin
 from edgepose.tracking.strategies import PropagatedPose
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow, View
+from edgepose_runtime.poses.grey_view import View
+from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow
 from edgepose_runtime.poses.skeletons import Skeleton
 
 Doubles = NDArray[np.float64]

@@ -124,13 +124,16 @@ class PropagatingMethod(Method, Protocol):
     def begin(self, crop: Crop, roi: Roi) -> Estimate:
         """Estimate a pose from this crop alone with the light network, in place of the heavy."""
 
-    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: Any) -> Estimate:
+    def propagate(
+        self, heatmaps: Heatmaps, roi: Roi, state: Any, *, same_frame: bool = False
+    ) -> Estimate:
         """Propagate heat-maps to a frame that was processed already.
 
         Args:
-            heatmaps: (K, h, w), of the frame itself or the one before it.
+            heatmaps: (K, h, w), of the frame before it.
             roi: the region that they describe.
             state: what the frame left.
+            same_frame: the heat-maps are of the frame itself, by another network.
 
         Returns:
             The frame's estimate as it would have been, had it been started from these.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from edgepose.methods.base import Method, MethodSpec
 from edgepose.methods.distillation import DistillationMethod
+from edgepose.methods.flow_propagation import FlowPropagation
 from edgepose.methods.framewise import FramewiseMethod
 from edgepose.methods.propagation import PropagationMethod
 from edgepose_runtime.backends.base import Network
@@ -23,6 +24,7 @@ def _propagation(manifest: Manifest, spec: MethodSpec, nets: Networks) -> Method
 
 _BUILDERS: dict[str, Callable[[Manifest, MethodSpec, Networks], Method]] = {
     "propagation": _propagation,
+    "flow-propagation": lambda _, spec, nets: FlowPropagation(spec, nets["head"], nets["body"]),
     "distillation": lambda _, spec, nets: DistillationMethod(spec, nets["head"], nets["step"]),
     "framewise": lambda _, spec, nets: FramewiseMethod(spec, nets["body"]),
 }

@@ -100,7 +100,14 @@ class PropagationMethod:
         state = PropagationState(heatmaps, roi, heatmaps)
         return replace(self.propagate(heatmaps, roi, state), origin=Origin.INITIALISED)
 
-    def propagate(self, heatmaps: Heatmaps, roi: Roi, state: PropagationState) -> Estimate:
+    def propagate(
+        self,
+        heatmaps: Heatmaps,
+        roi: Roi,
+        state: PropagationState,
+        *,
+        same_frame: bool = False,  # noqa: ARG002 - PropagatingMethod's signature
+    ) -> Estimate:
         """Run the PPU alone, on what BodyNet made of the frame when it came."""
         feeds = {
             "preliminary": state.preliminary[None],

@@ -78,7 +78,8 @@ def begin(
     method: PropagatingMethod, heatmaps: Heatmaps, asked: RememberedFrame
 ) -> PropagatedAnswer:
     """Return a head's heat-maps (K, h, w) for a frame, with its own body taken into account."""
-    own = method.propagate(heatmaps, asked.observation.roi, asked.observation.estimate.state)
+    seen = asked.observation
+    own = method.propagate(heatmaps, seen.roi, seen.estimate.state, same_frame=True)
     trust = np.full(len(heatmaps), FIRST_TRUST, np.float32)
     estimate = _mixed(heatmaps, own.heatmaps, trust)
     return PropagatedAnswer(

@@ -158,9 +158,7 @@ class PoseStream:
         if merged is not None and self._track is not None:
             self._track = self._track.merged(merged)
         propagated = self._propagate(frame, roi, clock)
-        if propagated is not None and (
-            effort is Effort.SKIP or not (propagated.is_key or self.head_is_due)
-        ):
+        if propagated is not None and (effort is Effort.SKIP or not propagated.is_key):
             return self._skip_to(frame, propagated, clock)
         if effort is Effort.SKIP:
             return self._predict(frame, clock)

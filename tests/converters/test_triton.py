@@ -81,9 +81,9 @@ def test_a_repository_has_what_triton_wants(bundle, tmp_path):
 
 def test_any_graph_can_be_served(bundle, tmp_path):
     options = ServingOptions(platform="python", device="cpu")
-    models = write_repository(bundle, tmp_path / "models", options, ["step", "propagate"])
-    assert models == ["ppn-swift-step", "ppn-swift-propagate"]
-    assert (tmp_path / "models" / "ppn-swift-step" / "1" / "model.py").is_file()
+    models = write_repository(bundle, tmp_path / "models", options, ["body", "detector"])
+    assert models == ["ppn-swift-body", "ppn-swift-detector"]
+    assert (tmp_path / "models" / "ppn-swift-body" / "1" / "model.py").is_file()
 
 
 def test_plans_are_built_where_they_run(bundle, tmp_path):

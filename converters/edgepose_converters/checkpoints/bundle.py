@@ -24,7 +24,7 @@ from edgepose_runtime.poses.skeletons import get_skeleton
 BUNDLE_FORM = "bundle"
 
 #: Where a graph keeps the body's parameters, by the graph's name.
-_PREFIXES = {"step": ("ppn.body.", "body."), "body": ("network.",)}
+_PREFIXES = {"step": ("ppn.body.", "body."), "body": ("network.", "ppn.body.", "body.")}
 
 
 def read_bundle_body(bundle: Bundle, config: NetworkConfig = LIGHT_PYRAMID) -> PoseNetwork:

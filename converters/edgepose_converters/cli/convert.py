@@ -171,6 +171,12 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "FILE is the published graph or weights made of it by --from rtmpose",
     )
     group.add_argument(
+        "--propagation",
+        choices=("flow",),
+        help="of a bundle as source, whose head is final: OUT is a copy in which the optical flow "
+        "of the joints takes the place of the propagation unit; see --reinitialise-every",
+    )
+    group.add_argument(
         "--detector",
         type=Path,
         metavar="FILE",

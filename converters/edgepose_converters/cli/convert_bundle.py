@@ -39,6 +39,7 @@ from edgepose_converters.checkpoints.rtmpose import (
 from edgepose_converters.checkpoints.statistics_pictures import statistics_pictures
 from edgepose_converters.checkpoints.trained import TrainedModel, load_model
 from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
+from edgepose_converters.export.bundle_parts import with_flow_propagation, with_head
 from edgepose_converters.export.bundling import (
     BundleOptions,
     averaged_head,
@@ -46,7 +47,6 @@ from edgepose_converters.export.bundling import (
     require_same_maps,
     starting_network,
 )
-from edgepose_converters.export.heads import with_head
 from edgepose_converters.export.rtmdet import Detector, import_rtmdet, with_detector
 from edgepose_converters.export.verification import Crop, crops_from_clips, synthetic_crops
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, load_bundle
@@ -77,19 +77,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _change(args: argparse.Namespace, bundle: Bundle, detector: Detector | None) -> int:
-    """Write a copy of a bundle with another head, another person detector, or both."""
-    if args.head is None and detector is None:
+    """Write a copy of a bundle with another head, propagation or person detector."""
+    if args.head is None and detector is None and args.propagation is None:
         raise ConfigError(
-            f"{args.source} is a bundle already; ask for --precision int8, or for another --head "
-            "or --detector."
+            f"{args.source} is a bundle already; ask for --precision int8, or for another --head, "
+            "--propagation or --detector."
         )
     overwrite = args.overwrite
     if args.head is not None:
         bundle = _exchange_head(args, bundle)
         overwrite = True
+    if args.propagation is not None:
+        every = args.reinitialise_every
+        bundle = with_flow_propagation(
+            bundle, args.out, reinitialise_every=every, overwrite=overwrite
+        )
+        overwrite = True
     if detector is not None:
         with_detector(bundle, detector, args.out, overwrite=overwrite)
-    named = (("another head", args.head), ("a person detector", detector))
+    named = (
+        ("another head", args.head),
+        ("propagation by optical flow", args.propagation),
+        ("a person detector", detector),
+    )
     what = " and ".join(name for name, given in named if given)
     sys.stdout.write(f"Wrote the bundle {args.out}, with {what}.\n")
     return 0

@@ -72,19 +72,18 @@ def record(
         clips: what to track.
         on_clip: called after each clip.
     """
-    recorders: dict[frozenset[str], _Recorder] = {}
+    recorders: dict[str, _Recorder] = {}
 
-    def wrap(network: Network) -> Network:
-        return recorders.setdefault(frozenset(network.inputs), _Recorder(network))
+    def wrap(name: str, network: Network) -> Network:
+        return recorders.setdefault(name, _Recorder(network))
 
     settings = BackendSettings(precision="float32", num_threads=1, batch=1)
     every_frame = "step" if "step" in bundle.manifest.graphs else "body"
-    inputs = frozenset(spec.name for spec in bundle.manifest.graphs[every_frame].inputs)
     feeds: list[Feeds] = []
     with open_model(bundle.path, "openvino", settings, wrap) as model:
         for clip in clips:
             _track(model, clip)
-            feeds += _spread_calls(recorders[inputs].take())
+            feeds += _spread_calls(recorders[every_frame].take())
             on_clip()
     return Recording(_by_graph(bundle, every_frame, feeds), tuple(clip.name for clip in clips))
 

@@ -15,7 +15,7 @@ from edgepose_runtime.errors import ConfigError, OutputError
 #: What runs inside Triton's Python backend, and what it takes from the OpenVINO backend.
 _ENGINE = Path(__file__).with_name("served.py")
 _INT8 = Path(openvino_int8.__file__)
-#: The graphs that look at a picture alone; one of them is what a remote head runs.
+#: The graphs that look at a picture alone; the first that there is makes a remote head.
 HEADS = ("head", "body")
 #: Builds the plans that TensorRT wants, which fit one kind of GPU and one version only.
 BUILD = "build-plans.sh"
@@ -23,8 +23,8 @@ _VERSION = "1"
 
 
 def default_graphs(bundle: Bundle) -> list[str]:
-    """Return the graphs of a bundle that can serve as a remote head."""
-    return [name for name in HEADS if name in bundle.manifest.graphs]
+    """Return the graph of a bundle that serves best as a remote head, if there is one."""
+    return [name for name in HEADS if name in bundle.manifest.graphs][:1]
 
 
 def write_repository(
@@ -36,7 +36,7 @@ def write_repository(
         bundle: what to serve.
         folder: the folder to create.
         options: how to serve it.
-        graphs: which graphs of the bundle; ``None`` for those that make a remote head.
+        graphs: which graphs of the bundle; ``None`` for the one that makes a remote head.
 
     Returns:
         The names of the models.

@@ -14,6 +14,7 @@ from edgepose_runtime.tensors import TensorSpec
 #: The graphs that each method needs.
 METHOD_GRAPHS: Mapping[str, tuple[str, ...]] = {
     "propagation": ("head", "step"),
+    "flow-propagation": ("head", "body"),
     "distillation": ("head", "step"),
     "framewise": ("body",),
 }

@@ -21,6 +21,7 @@ from edgepose_runtime.errors import BundleFormatError
 from edgepose_runtime.tensors import TensorSpec
 
 Tensors = set[TensorSpec]
+_METHODS_OF_FINAL_HEADS = ("propagation", "flow-propagation")
 _FRESH = TensorSpec("fresh", "float32", ("N", 1, 1, 1))
 #: Channels, rows and columns of the kernels, where a graph does not say how many.
 _KERNEL_SIDES = ("C", "S", "S")
@@ -118,10 +119,10 @@ def _check_threshold(threshold: float) -> None:
 
 
 def _check_head(manifest: Manifest) -> None:
-    if manifest.head_is_final and manifest.method != "propagation":
+    if manifest.head_is_final and manifest.method not in _METHODS_OF_FINAL_HEADS:
         raise BundleFormatError(
-            "'head_is_final' is for bundles of the method 'propagation', but the bundle "
-            f"{manifest.name!r} is for {manifest.method!r}."
+            f"'head_is_final' is for bundles of the methods {' and '.join(_METHODS_OF_FINAL_HEADS)}"
+            f", but the bundle {manifest.name!r} is for {manifest.method!r}."
         )
 
 

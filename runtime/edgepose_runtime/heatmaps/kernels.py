@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgepose_runtime.jit import fused_kernel, kernel
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 # Unsigned, because numba then leaves out the code for negative indices.
 Indices = NDArray[np.uint32]
 
@@ -179,3 +180,38 @@ def resample_bilinear(
             for i in range(len(line)):
                 line[i] = upper[v] * top[i] + lower[v] * bottom[i]
         _blend_bands(sheet, width + lowest, bands, out[joint].reshape(-1))
+
+
+@fused_kernel
+def add_expected_peaks(
+    maps: Floats, peaks: Doubles, shifts: Doubles, share: float, out: Floats
+) -> None:
+    """Write maps, shifted, and a Gaussian for each, into ``out``.
+
+    Args:
+        maps: (K, h, w).
+        peaks: (K, 4): x and y of the Gaussian's top and its standard deviation, in cells, and its
+            height.
+        shifts: (K, 2): how far each map is shifted along x and y, in cells, with zeros around it.
+        share: of the Gaussian in the mean, from 0 to 1.
+        out: (K, h, w).
+    """
+    height, width = maps.shape[1:]
+    across = np.empty(width, np.float32)
+    for joint in range(len(maps)):
+        x, y, deviation, top = peaks[joint]
+        narrow = -0.5 / (deviation * deviation)
+        for u in range(width):
+            across[u] = math.exp(narrow * (u - x) * (u - x))
+        above, below, upper, lower = _linear_taps(-shifts[joint, 1], 1.0, height)
+        left, right, near, far = _linear_taps(-shifts[joint, 0], 1.0, width)
+        for v in range(height):
+            gauss = np.float32(share * top * math.exp(narrow * (v - y) * (v - y)))
+            w1, w2 = np.float32(1 - share) * upper[v], np.float32(1 - share) * lower[v]
+            first, second, line = maps[joint, above[v]], maps[joint, below[v]], out[joint, v]
+            for u in range(width):
+                line[u] = (
+                    near[u] * (w1 * first[left[u]] + w2 * second[left[u]])
+                    + far[u] * (w1 * first[right[u]] + w2 * second[right[u]])
+                    + gauss * across[u]
+                )

@@ -20,6 +20,8 @@ SOURCES = (
     "geometry/crop_kernels.py",
     "geometry/vector_kernels.py",
     "heatmaps/kernels.py",
+    "poses/flow_kernels.py",
+    "poses/grey_view.py",
     "poses/joints.py",
     "poses/kernels.py",
 )
@@ -59,11 +61,16 @@ _PLACES = _array("float64", 2)
 _TIMES = _array("float64", 1)
 _MAPS = _array("float32", 3)
 _IMAGE = _array("uint8", 3)
+_GREY = _array("uint8", 2)
 
 SIGNATURES = {
+    "add_expected_peaks": Signature((_MAPS, _PLACES, _PLACES, _NUMBER, _MAPS)),
     "crop_area": Signature((_IMAGE, _PAIR, _PAIR, Parameter("int64", length=3), _IMAGE)),
     "locate_peaks": Signature(
         (_MAPS, _array("int64", 1), Parameter("bool"), _PAIR, _PAIR, _JOINTS)
+    ),
+    "propagate_on_three_levels": Signature(
+        (*6 * (_GREY,), _PLACES, _PLACES, _NUMBER, _NUMBER, _PLACES, _TIMES)
     ),
     "resample_bilinear": Signature((_MAPS, _PAIR, _PAIR, _MAPS)),
     "survey_joints": Signature((_JOINTS, _NUMBER), ("int64", "float64")),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.jit import fused_kernel, summing_kernel
+from edgepose_runtime.poses.grey_view import BORDER
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -17,8 +18,6 @@ Levels = tuple[Bytes, ...]
 #: Side of a patch, and the columns that loops take: those too many have no gradient. Loops of up to
 #: 16 would be unrolled before they are made vector instructions, and then are not.
 SIDE, COLUMNS = 9, 18
-#: What each level of a pyramid repeats of the picture on every side: a patch may begin outside.
-BORDER = 22
 #: Steps per level at most, and how short one ends them, in pixels.
 STEPS, SHORTEST = 10, 0.02
 #: A patch is too plain to follow where the smaller eigenvalue of its gradients' squares, summed,
@@ -155,7 +154,9 @@ def follow_patch(
         _gradients(grid, across, down)
         _blank(len(old) - 2 * BORDER, from_x, from_y, across)
         _blank(len(old) - 2 * BORDER, from_x, from_y, down)
-        wanted[:] = grid[1 : 1 + SIDE, 1 : 1 + COLUMNS]
+        for v in range(SIDE):
+            for u in range(COLUMNS):
+                wanted[v, u] = grid[v + 1, u + 1]
         xx, xy, yy = _squares(cells[0], cells[1])
         root = math.sqrt((xx - yy) * (xx - yy) + 4 * xy * xy)
         found = bool((xx + yy - root) / 2 >= PLAIN)
@@ -234,3 +235,23 @@ def propagate_joints(
         rest = (1 - trust[k]) / max(total, 1e-6)
         there[k, 0] = joints[k, 0] + trust[k] * flow[k, 0] + rest * mean_x
         there[k, 1] = joints[k, 1] + trust[k] * flow[k, 1] + rest * mean_y
+
+
+@fused_kernel
+def propagate_on_three_levels(
+    before: Bytes,
+    before_half: Bytes,
+    before_quarter: Bytes,
+    after: Bytes,
+    after_half: Bytes,
+    after_quarter: Bytes,
+    joints: Doubles,
+    neighbours: Doubles,
+    half_trusted: float,
+    lost: float,
+    there: Doubles,
+    doubt: Doubles,
+) -> None:
+    """Do what `propagate_joints` does, with each level an argument of its own."""
+    old, new = (before, before_half, before_quarter), (after, after_half, after_quarter)
+    propagate_joints(old, new, joints, neighbours, half_trusted, lost, there, doubt)

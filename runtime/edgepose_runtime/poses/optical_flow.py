@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.crop import Image
 from edgepose_runtime.geometry.roi import Roi, crop_to_frame, frame_to_crop
+from edgepose_runtime.native.library import Kernel, precompiled
+from edgepose_runtime.poses.grey_view import HALVINGS, VIEW_SIZE, View, grey_view, view_of
 
 Doubles = NDArray[np.float64]
-#: A region of a frame in grey, and halved again and again; each enlarged by what borders repeat.
-View = tuple[Image, ...]
 
-#: Side of the grey picture in which movement is followed: 0.06 ms to crop, and fine enough.
-VIEW_SIZE = 96
-#: How often the picture is halved: a joint may move by a fifth of the view from frame to frame.
-_HALVINGS = 2
 #: Going there and back, a joint that comes out this many view pixels off is half trusted.
 _HALF_TRUSTED = 1.0
 #: What is taken for a joint that left the view.
@@ -103,12 +99,17 @@ class JointFlow:
         Returns:
             Joints (K, 2) in pixels of the second, and doubts (K,) in pixels.
         """
-        from edgepose_runtime.poses.flow_kernels import propagate_joints
-
         there, doubt = np.empty(joints.shape), np.empty(len(joints))
-        neighbours = self._neighbours
-        propagate_joints(before, after, joints, neighbours, _HALF_TRUSTED, _LOST, there, doubt)
+        rest = joints, self._neighbours, _HALF_TRUSTED, _LOST, there, doubt
+        _propagate_on_three_levels()(*before, *after, *rest)
         return there, doubt
+
+
+@precompiled
+def _propagate_on_three_levels() -> Kernel:
+    from edgepose_runtime.poses.flow_kernels import propagate_on_three_levels
+
+    return propagate_on_three_levels
 
 
 def propagate_opencv(
@@ -134,32 +135,6 @@ def propagate_opencv(
     return np.where(known[:, None], joints + moved, np.nan), np.where(known, doubt, np.nan)
 
 
-def grey_view(frame: Image, roi: Roi) -> Image:
-    """Return a region of a BGR frame in grey, uint8 (S, S) with S = :data:`VIEW_SIZE`."""
-    import cv2  # here, so that importing this package stays cheap
-
-    grey: Image = np.asarray(
-        cv2.cvtColor(crop_frame(frame, roi, VIEW_SIZE), cv2.COLOR_BGR2GRAY), np.uint8
-    )
-    return grey
-
-
-def view_of(grey: Image) -> View:
-    """Return the levels of a grey picture, uint8 (S, S), that patches are followed on."""
-    import cv2
-
-    from edgepose_runtime.poses.flow_kernels import BORDER
-
-    levels = [grey]
-    for _ in range(_HALVINGS):
-        levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.uint8))
-    enlarged = (BORDER,) * 4
-    return tuple(
-        np.asarray(cv2.copyMakeBorder(level, *enlarged, cv2.BORDER_REFLECT_101), np.uint8)
-        for level in levels
-    )
-
-
 def _follow(
     before: Image, after: Image, points: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -174,7 +149,7 @@ def _follow(
         np.ascontiguousarray(points[:, None]),
         None,  # type: ignore[call-overload]
         winSize=(SIDE, SIDE),
-        maxLevel=_HALVINGS,
+        maxLevel=HALVINGS,
         criteria=(cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, STEPS, SHORTEST),
     )
     ok = found[:, 0] > 0

@@ -74,7 +74,7 @@ def test_a_bundle_gets_a_detector_and_keeps_everything_else(published, tmp_path,
     assert main(["convert", str(source.path), str(out), "--detector", str(published)]) == 0
     assert "with a person detector" in capsys.readouterr().out
     made = load_bundle(out)
-    for name in ("head", "step", "propagate"):
+    for name in ("head", "body"):
         assert made.manifest.graphs[name] == source.manifest.graphs[name]
     assert made.manifest.springs == source.manifest.springs
     assert made.manifest.detector.size == SIZE
@@ -85,7 +85,7 @@ def test_a_bundle_gets_a_detector_and_keeps_everything_else(published, tmp_path,
 
 def test_a_model_without_a_detector_says_what_to_do(tmp_path):
     source = load_bundle(bundle_path("ppn-swift"))
-    graphs = {n: source.graph_path(n).read_bytes() for n in ("head", "step", "propagate")}
+    graphs = {n: source.graph_path(n).read_bytes() for n in ("head", "body")}
     described = {name: source.manifest.graphs[name] for name in graphs}
     manifest = replace(source.manifest, graphs=described, detector=None)
     write_bundle(tmp_path / "plain", manifest, graphs)

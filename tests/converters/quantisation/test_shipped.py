@@ -66,7 +66,7 @@ TENSORRT = frozenset(
 )
 BUNDLE = load_bundle(bundle_path("ppn-swift"))
 #: Those that a pose comes from; the head is RTMPose-s, which stays float.
-GRAPHS = ["head", "step"]
+GRAPHS = ["head", "body"]
 
 pytestmark = pytest.mark.skipif(
     BUNDLE.manifest.precision != "int8", reason="the shipped bundle is not quantised"
@@ -81,7 +81,7 @@ def test_only_operators_that_all_three_runtimes_accept(name):
 
 
 def test_quantisation_is_symmetric_int8_with_stored_scales():
-    model = onnx.load(BUNDLE.graph_path("step"))
+    model = onnx.load(BUNDLE.graph_path("body"))
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     pairs = [n for n in model.graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
     assert pairs, "the shipped graph is quantised"
@@ -110,12 +110,7 @@ def test_pixels_are_cast_before_anything_else(name):
 def test_runtimes_agree_on_real_frames(name, sample_clip):
     with open_source(sample_clip) as source:
         crops = crops_from_clips((frame.image for frame in source), BUNDLE.manifest.input.size, 3)
-    cells = BUNDLE.manifest.heatmap.size
-    previous = np.zeros((1, BUNDLE.manifest.num_joints, cells, cells), np.float32)
-    feeds = [
-        {"image": crop[None], **({"previous": previous} if name == "step" else {})}
-        for crop in crops
-    ]
+    feeds = [{"image": crop[None]} for crop in crops]
     graph = BUNDLE.graph_path(name).read_bytes()
     maps = [run_graph(graph, feeds, backend) for backend in ("openvino", "onnxruntime")]
     # Twice what is allowed around the person: here the whole picture is one crop.

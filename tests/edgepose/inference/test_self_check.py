@@ -126,7 +126,7 @@ def int8_is_wrong(monkeypatch):
     runs = []
 
     def measure(reference, method):
-        runs.append(method._step.precision)
+        runs.append(method._body.precision)
         return 0.6 if "int8" in runs[-1] else measure_difference(reference, method)
 
     monkeypatch.setattr(self_check, "measure_difference", measure)

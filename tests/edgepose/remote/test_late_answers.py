@@ -149,9 +149,9 @@ def test_an_answer_that_catches_up_during_a_step_is_carried_through_its_frame(
             answer(method, server.requests[0])
         return advance(*arguments)
 
-    def counted(*arguments):
+    def counted(*arguments, **options):
         carried.append(arguments)
-        return propagate(*arguments)
+        return propagate(*arguments, **options)
 
     monkeypatch.setattr(method, "advance", answered_meanwhile)
     monkeypatch.setattr(method, "propagate", counted)

@@ -17,7 +17,7 @@ def settings(tmp_path):
 def model():
     from edgepose.inference.model import bundle_path
 
-    return bundle_path("ppn-swift") / "step.onnx"
+    return bundle_path("ppn-swift") / "body.onnx"
 
 
 @pytest.fixture

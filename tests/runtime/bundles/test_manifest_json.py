@@ -164,7 +164,7 @@ def test_a_missing_member_is_named(path):
         ("format", "zip", "'format' in the manifest must be one of edgepose.bundle, but is 'zip'"),
         ("name", 3, "'name' in the manifest must be a text, but is 3"),
         ("name", "../up", "plain name"),
-        ("method", "magic", "one of propagation, distillation, framewise"),
+        ("method", "magic", "one of propagation, flow-propagation, distillation"),
         ("method", "propagation", "needs the graph 'head', but the manifest has only body"),
         ("skeleton", "octopus", "unknown skeleton"),
         ("input", [256], "'input' in the manifest must be an object"),

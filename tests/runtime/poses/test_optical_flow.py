@@ -3,13 +3,8 @@ import numpy as np
 import pytest
 
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.optical_flow import (
-    VIEW_SIZE,
-    JointFlow,
-    grey_view,
-    propagate_opencv,
-    view_of,
-)
+from edgepose_runtime.poses.grey_view import VIEW_SIZE, grey_view, view_of
+from edgepose_runtime.poses.optical_flow import JointFlow, propagate_opencv
 
 ROI = Roi(20, 10, 192, 192)
 JOINTS = np.array([[80.0, 60.0], [120.0, 100.0], [90.0, 140.0]])

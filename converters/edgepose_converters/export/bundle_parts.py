@@ -1,4 +1,4 @@
-"""Another head in a bundle that is there already."""
+"""Another head, or another way of propagation, in a bundle that is there already."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 from torch import nn
 
+from edgepose.benchmarking.model_set import PRELIMINARY, part_of_graph
 from edgepose_converters.export.networks import ExportedGraph, Geometry, export_image_graph
 from edgepose_converters.export.verification import (
     Agreement,
@@ -21,6 +23,9 @@ from edgepose_runtime.bundles.manifest import GraphSpec, Manifest
 from edgepose_runtime.errors import ConfigError
 
 HEAD = "head"
+FLOW_PROPAGATION = "flow-propagation"
+#: Graphs that optical flow replaces.
+_REPLACED = ("step", "propagate")
 
 
 def with_head(
@@ -91,3 +96,57 @@ def _compared(manifest: Manifest, graph: ExportedGraph, crops: Sequence[Crop]) -
     agreements = compare(alone, {"body": graph}, crops)
     require_agreement(agreements)
     return agreements
+
+
+def with_flow_propagation(
+    bundle: Bundle, out: str | Path, *, reinitialise_every: int | None, overwrite: bool = False
+) -> Bundle:
+    """Write a copy of a bundle whose poses are propagated by optical flow.
+
+    Of the step the copy keeps the body, as it is and in its precision.
+
+    Args:
+        bundle: of the method ``propagation``, with a head whose heat-maps are final.
+        out: folder of the copy.
+        reinitialise_every: after how many frames the head runs again; ``None`` for never.
+        overwrite: replace a bundle that is already there.
+
+    Raises:
+        ConfigError: the bundle is for another method, or has no strong head.
+        OutputError: the copy cannot be written there.
+    """
+    manifest = bundle.manifest
+    if manifest.method != "propagation" or not manifest.head_is_final:
+        raise ConfigError(
+            "Optical flow takes the place of a propagation unit behind a head that is final; the "
+            f"bundle {manifest.name!r} is for the method {manifest.method!r}"
+            f"{'' if manifest.head_is_final else ' without such a head'}. Give a bundle that was "
+            "made with --head rtmpose:FILE --head-is-final."
+        )
+    check_bundle_target(out, overwrite=overwrite)
+    kept = {name: graph for name, graph in manifest.graphs.items() if name not in _REPLACED}
+    contents = {name: bundle.graph_path(name).read_bytes() for name in kept}
+    contents["body"] = _body_of(bundle.graph_path("step"))
+    body = GraphSpec("body.onnx", kept["head"].inputs, kept["head"].outputs)
+    changed = replace(
+        manifest,
+        method=FLOW_PROPAGATION,
+        graphs={**kept, "body": body},
+        reinitialise_every=reinitialise_every,
+        latency={},  # those of other graphs
+        self_check=None,
+    )
+    return add_self_check(
+        write_bundle(out, changed, contents, springs=bundle.springs(), overwrite=overwrite)
+    )
+
+
+def _body_of(step: Path) -> bytes:
+    """Return the graph from the image to the preliminary heat-maps, under their usual name."""
+    model = onnx.load_from_string(part_of_graph(step, "image", PRELIMINARY))
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["heatmaps" if name == PRELIMINARY else name for name in names]
+    model.graph.output[0].name = "heatmaps"
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,42 @@
+"""Grey views of a region, in which the movement of joints is followed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.roi import Roi
+
+#: A region of a frame in grey, and halved again and again; each enlarged by what borders repeat.
+View = tuple[Image, ...]
+
+#: Side of the grey picture in which movement is followed: 0.06 ms to crop, and fine enough.
+VIEW_SIZE = 96
+#: How often the picture is halved: a joint may move by a fifth of the view from frame to frame.
+HALVINGS = 2
+#: What each level of a pyramid repeats of the picture on every side: a patch may begin outside.
+BORDER = 22
+
+
+def grey_view(frame: Image, roi: Roi) -> Image:
+    """Return a region of a BGR frame in grey, uint8 (S, S) with S = :data:`VIEW_SIZE`."""
+    import cv2  # here, so that importing this package stays cheap
+
+    grey: Image = np.asarray(
+        cv2.cvtColor(crop_frame(frame, roi, VIEW_SIZE), cv2.COLOR_BGR2GRAY), np.uint8
+    )
+    return grey
+
+
+def view_of(grey: Image) -> View:
+    """Return the levels of a grey picture, uint8 (S, S), that patches are followed on."""
+    import cv2
+
+    levels = [grey]
+    for _ in range(HALVINGS):
+        levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.uint8))
+    enlarged = (BORDER,) * 4
+    return tuple(
+        np.asarray(cv2.copyMakeBorder(level, *enlarged, cv2.BORDER_REFLECT_101), np.uint8)
+        for level in levels
+    )

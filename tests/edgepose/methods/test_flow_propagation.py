@@ -1,0 +1,195 @@
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from edgepose.methods.flow_propagation import FlowPropagation, FlowSettings
+from edgepose.results import Origin
+from edgepose.testing import FakeMethod
+from edgepose_runtime.errors import BundleFormatError
+from edgepose_runtime.geometry.input_view import InputView
+from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import decode_heatmaps
+
+SIZE, CELLS, JOINTS = 256, 64, 13
+ROI = Roi(0, 0, SIZE, SIZE)
+#: Where the head sees the joints, in cells.
+SEEN = np.stack([20 + 2.0 * np.arange(JOINTS) % 24, 18 + 2.0 * np.arange(JOINTS)], axis=1)
+
+
+def texture(shift=(0, 0)):
+    noise = np.random.default_rng(0).integers(0, 255, (320, 320, 3)).astype(np.uint8)
+    smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
+    return np.roll(smooth, shift, axis=(1, 0))[:SIZE, :SIZE].copy()
+
+
+def maps_of(cells, height=0.9):
+    grid = np.arange(CELLS)
+    squares = np.square(grid[:, None] - cells[:, 1, None, None]) + np.square(
+        grid - cells[:, 0, None, None]
+    )
+    return (height * np.exp(-squares / 8)).astype(np.float32)
+
+
+class Network:
+    """Returns the heat-maps that it is told to."""
+
+    def __init__(self, heatmaps):
+        self.heatmaps, self.runs = heatmaps, 0
+
+    def infer(self, feeds):
+        assert feeds["image"].shape == (1, SIZE, SIZE, 3)
+        self.runs += 1
+        return {"heatmaps": self.heatmaps[None]}
+
+
+def make_method(head=None, body=None, **settings):
+    head = Network(maps_of(SEEN) if head is None else head)
+    body = Network(maps_of(SEEN, 0.7) if body is None else body)
+    return FlowPropagation(FakeMethod().spec, head, body, FlowSettings(**settings)), head, body
+
+
+def cells_of(estimate):
+    return decode_heatmaps(estimate.heatmaps)[:, :2]
+
+
+def test_the_first_frame_is_what_the_head_sees():
+    method, head, _ = make_method()
+    estimate = method.initialise(texture(), ROI)
+    assert estimate.origin is Origin.INITIALISED
+    np.testing.assert_array_equal(estimate.heatmaps, head.heatmaps)
+
+
+def test_light_starts_and_searches_do_not_run_the_head():
+    method, head, body = make_method()
+    np.testing.assert_array_equal(method.locate(texture(), ROI), body.heatmaps)
+    estimate = method.begin(texture(), ROI)
+    assert estimate.origin is Origin.INITIALISED
+    np.testing.assert_array_equal(estimate.heatmaps, body.heatmaps)
+    assert head.runs == 0
+
+
+def test_joints_go_where_the_picture_goes_if_the_body_sees_nothing():
+    method, _, body = make_method()
+    start = method.initialise(texture(), ROI)
+    body.heatmaps = np.zeros_like(body.heatmaps)
+    after = method.advance(texture((12, -8)), ROI, start.state)
+    assert after.origin is Origin.PROPAGATED
+    # 12 pixels are 3 cells. What is new at the border cannot be followed.
+    inner = (np.abs(SEEN - CELLS / 2) < 20).all(axis=1)
+    np.testing.assert_allclose(cells_of(after)[inner], np.add(SEEN, (3, -2))[inner], atol=0.3)
+    assert decode_heatmaps(after.heatmaps)[:, 2].max() < 0.5
+
+
+def test_a_region_that_moves_and_grows_keeps_the_joints_in_place():
+    method, _, body = make_method()
+    frame = texture()
+    start = method.initialise(frame, ROI)
+    body.heatmaps = np.zeros_like(body.heatmaps)
+    moved = Roi(-8, -12, 272, 272)
+    crop = method.spec.view.crop(frame, moved)
+    after = method.advance(crop, moved, start.state)
+    inner = (np.abs(SEEN - CELLS / 2) < 18).all(axis=1)
+    before = method.spec.decode(start.heatmaps, ROI)[inner, :2]
+    np.testing.assert_allclose(
+        method.spec.decode(after.heatmaps, moved)[inner, :2], before, atol=1.5
+    )
+
+
+def test_of_two_places_the_body_is_taken_to_the_one_that_the_head_saw():
+    method, _, body = make_method()
+    start = method.initialise(texture(), ROI)
+    body.heatmaps = np.maximum(maps_of(SEEN, 0.6), maps_of(SEEN[::-1].copy(), 0.8))
+    wrong = decode_heatmaps(body.heatmaps)[:, :2]
+    assert np.abs(wrong - SEEN).max() > 5
+    np.testing.assert_allclose(cells_of(method.advance(texture(), ROI, start.state)), SEEN, atol=1)
+
+
+def test_where_the_body_differs_from_the_head_its_heatmaps_are_shifted():
+    offset = np.array((2.0, -1.0))
+    method, *_ = make_method(body=maps_of(SEEN + offset, 0.9))
+    estimate = method.initialise(texture(), ROI)
+    for _ in range(3):
+        estimate = method.advance(texture(), ROI, estimate.state)
+    apart = np.hypot(*(cells_of(estimate) - SEEN).T).mean()
+    plain, *_ = make_method(body=maps_of(SEEN + offset, 0.9), memory=0.0, adaptation=0.0)
+    estimate = plain.initialise(texture(), ROI)
+    for _ in range(3):
+        estimate = plain.advance(texture(), ROI, estimate.state)
+    assert apart < 0.6 * np.hypot(*(cells_of(estimate) - SEEN).T).mean()
+
+
+def test_another_joint_is_not_taken_for_an_offset():
+    method, *_ = make_method(body=maps_of(np.add(SEEN, (9.0, 0.0))))
+    state = method.initialise(texture(), ROI).state
+    np.testing.assert_array_equal(state.offsets, 0)
+
+
+def test_joints_become_less_certain_where_the_picture_cannot_be_followed():
+    method, *_ = make_method()
+    start = method.initialise(texture(), ROI)
+    followed = method.advance(texture(), ROI, start.state).state.deviations
+    lost = method.advance(np.full((SIZE, SIZE, 3), 90, np.uint8), ROI, start.state).state.deviations
+    assert (lost > 2 * followed).all()
+    assert lost.max() <= FlowSettings().largest_deviation
+
+
+def test_a_late_answer_is_propagated_like_one_that_came_in_time():
+    """Heat-maps for the frame before, brought through a frame that was processed already."""
+    method, _, body = make_method()
+    in_time = method.initialise(texture(), ROI)
+    body.heatmaps = maps_of(np.add(SEEN, (1.0, 1.0)), 0.7)
+    expected = method.advance(texture((4, 4)), ROI, in_time.state)
+    body.heatmaps = maps_of(SEEN, 0.7)
+    light = method.begin(texture(), ROI)
+    body.heatmaps = maps_of(np.add(SEEN, (1.0, 1.0)), 0.7)
+    second = method.advance(texture((4, 4)), ROI, light.state)
+    late = method.propagate(in_time.heatmaps, ROI, second.state)
+    np.testing.assert_allclose(late.heatmaps, expected.heatmaps, atol=1e-6)
+
+
+def test_other_heatmaps_take_the_place_of_an_estimate():
+    method, *_ = make_method()
+    estimate = method.initialise(texture(), ROI)
+    replaced = method.replaced(estimate, maps_of(SEEN + 2.0))
+    assert replaced.origin is Origin.INITIALISED
+    np.testing.assert_allclose(replaced.state.joints, SEEN + 2, atol=0.01)
+    np.testing.assert_array_equal(method.preliminary(replaced.state), estimate.state.preliminary)
+
+
+def test_advancing_leaves_the_state_it_was_given_alone():
+    method, *_ = make_method()
+    state = method.initialise(texture(), ROI).state
+    before = [state.heatmaps.copy(), state.joints.copy(), state.offsets.copy()]
+    method.advance(texture((3, 3)), ROI, state)
+    for kept, known in zip((state.heatmaps, state.joints, state.offsets), before, strict=True):
+        np.testing.assert_array_equal(kept, known)
+
+
+def test_states_do_not_hold_all_frames_before():
+    method, *_ = make_method()
+    estimate = method.initialise(texture(), ROI)
+    for _ in range(3):
+        estimate = method.advance(texture(), ROI, estimate.state)
+    assert estimate.state.previous.previous is None
+
+
+def test_a_joint_that_nobody_sees_stays_unknown_until_the_body_sees_it():
+    head = maps_of(SEEN)
+    head[4] = 0
+    method, _, body = make_method(head=head)
+    body.heatmaps = body.heatmaps.copy()
+    body.heatmaps[4] = 0
+    start = method.initialise(texture(), ROI)
+    after = method.advance(texture(), ROI, start.state)
+    assert np.isnan(cells_of(after)[4]).all()
+    body.heatmaps = maps_of(SEEN, 0.7)
+    found = method.advance(texture(), ROI, after.state)
+    np.testing.assert_allclose(cells_of(found)[4], SEEN[4], atol=0.1)
+
+
+def test_crops_that_are_not_square_are_refused():
+    spec = replace(FakeMethod().spec, view=InputView(192, 256, (0.75, 1.0)))
+    with pytest.raises(BundleFormatError, match="needs a crop of 256x256 pixels"):
+        FlowPropagation(spec, Network(maps_of(SEEN)), Network(maps_of(SEEN)))
