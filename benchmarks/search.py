@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
@@ -88,7 +88,7 @@ def scenes(size: tuple[int, int]) -> dict[str, list[Image]]:
 
 
 def _costs(make: Callable[[], PoseTracker], frames: int) -> dict[str, float]:
-    people = [frame.image for frame in open_source(SAMPLE_CLIP)]
+    people = [frame.image for frame in open_source(sample_clip())]
     costs = {}
     for name, size in SIZES.items():
         for scene, images in scenes(size).items():

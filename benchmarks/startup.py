@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 from edgepose.evaluation.report import Table, markdown
 from edgepose.inference.model import DEFAULT_MODEL
 
@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Start and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks startup", description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
-    parser.add_argument("--clip", type=Path, default=SAMPLE_CLIP, help="a video with a person")
+    parser.add_argument("--clip", type=Path, default=sample_clip(), help="a video with a person")
     parser.add_argument("--frames", type=int, default=60, metavar="N")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="starts of each kind")
     parser.add_argument("--parts", action="store_true", help="the packages alone, one by one")

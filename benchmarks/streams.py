@@ -18,7 +18,7 @@ from threading import Thread
 
 import cv2
 
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
@@ -33,7 +33,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks streams", description=__doc__)
     parser.add_argument(
-        "--clip", type=Path, default=SAMPLE_CLIP, help="a video (default: the sample)"
+        "--clip", type=Path, default=sample_clip(), help="a video (default: the sample)"
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
     parser.add_argument("--streams", type=int, default=4, metavar="N")

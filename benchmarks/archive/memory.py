@@ -12,7 +12,7 @@ from edgepose.archive.driver import ArchiveRun
 from edgepose.archive.engines.local import LocalEngine
 from edgepose.archive.engines.worker import WorkerSettings
 from edgepose.archive.run import ArchiveJob, run_archive
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 
 _FRAMES, _SHARES = 6, (0.1, 0.25, 0.5, 0.75, 1.0)
 
@@ -40,7 +40,7 @@ def watch_memory(args: argparse.Namespace, folder: Path) -> list[str]:
 
 def _write_clips(folder: Path, count: int) -> None:
     folder.mkdir()
-    capture = cv2.VideoCapture(str(SAMPLE_CLIP))
+    capture = cv2.VideoCapture(str(sample_clip()))
     frames = [capture.read()[1] for _ in range(_FRAMES)]
     height, width = frames[0].shape[:2]
     for number in range(count):

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.archive.speed import archive_speed, loop_speed
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 
 #: As rtmlib's PoseTracker between two runs of its detector: the box around the last pose, of the
 #: whole picture at first. Without a detector, so that rtmlib does less than it would.
@@ -52,7 +52,7 @@ def compare_peer(args: argparse.Namespace, folder: Path) -> list[str]:
     films = folder / "films"
     films.mkdir()
     for number in range(args.videos):
-        shutil.copy(SAMPLE_CLIP, films / f"{number:04d}.mp4")
+        shutil.copy(sample_clip(), films / f"{number:04d}.mp4")
     peer = loop = worker = score = 0.0
     for number in range(args.rounds):  # in turns, so that a slow spell hits all
         speed, score = _rtmlib(films, folder, args.weights)

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgepose.archive.driver import ArchiveRun
 from edgepose.archive.engines.local import LocalEngine
 from edgepose.archive.run import ArchiveJob, run_archive
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 
 _LOOP = """
 import os, sys, time
@@ -42,7 +42,7 @@ def compare_speed(args: argparse.Namespace, folder: Path) -> list[str]:
     films = folder / "films"
     films.mkdir()
     for number in range(args.videos):
-        shutil.copy(SAMPLE_CLIP, films / f"{number:04d}.mp4")
+        shutil.copy(sample_clip(), films / f"{number:04d}.mp4")
     loop = one = several = 0.0
     for number in range(args.rounds):  # in turns, so that a slow spell hits all
         loop = max(loop, loop_speed(films, folder))

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.preview.clients import connect, leave, look
 from benchmarks.soak import MOST_GROWTH_MB, SoakError, sample
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.preview import Preview, PreviewSettings
 from edgepose.results import PoseResult
@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure both, print the figures and write them."""
     args = parse_arguments(words)
     args.out.mkdir(parents=True, exist_ok=True)
-    with open_source(SAMPLE_CLIP) as source:
+    with open_source(sample_clip()) as source:
         frames = [frame.image for frame in itertools.islice(source, 100)]
     steps = measure_steps(args, frames)
     growth_mb, dropped = soak(frames, args.soak_frames, args.visits)

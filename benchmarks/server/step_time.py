@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.server.fake_server import fake_server
-from edgepose.benchmarking.frames import SAMPLE_CLIP
+from edgepose.benchmarking.frames import sample_clip
 from edgepose.inference.model import bundle_path, load
 from edgepose.remote import RemoteHead
 from edgepose.tracker import PoseTracker
@@ -33,7 +33,7 @@ def measure(args: argparse.Namespace, _before: dict[str, Any]) -> dict[str, Any]
     for all of them.
     """
     bundle = load_bundle(bundle_path(args.model))
-    with open_source(SAMPLE_CLIP) as source:
+    with open_source(sample_clip()) as source:
         frame = next(iter(source)).image
     with fake_server(bundle, DELAY_S) as address, load(args.model, num_threads=1) as model:
         asking = PoseTracker(model, head=RemoteHead(address), reinitialise_every=EVERY)
