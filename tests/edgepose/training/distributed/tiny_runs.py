@@ -37,7 +37,8 @@ from edgepose.training.trainer import Progress, RunSettings, Trainer
 from tests.edgepose.training.conftest import draw
 
 JOINTS, CHANNELS = 13, 6
-SECONDS = 60
+#: Until the first process starts, its server imports torch.
+SECONDS = 180
 
 _SERVER = get_context("forkserver")
 # An optimiser imports torch._dynamo, in seconds.
