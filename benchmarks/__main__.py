@@ -26,6 +26,7 @@ from benchmarks import (
 )
 from benchmarks.arm import measurement as arm
 from benchmarks.figures import command as figures
+from benchmarks.keyframes import decision
 from benchmarks.page import command as page
 from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
@@ -45,6 +46,7 @@ PARTS = {
     "overhead": overhead.main,
     "people": people.main,
     "keyframes": keyframes.main,
+    "keyframe-decision": decision.main,
     "hpim": hpim.main,
     "slicing": slicing.main,
     "smoothing": smoothing.main,

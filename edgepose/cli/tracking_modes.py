@@ -16,6 +16,8 @@ _LIVE: dict[str, Callable[[str], Any]] = {
     "max_key_rate": float,
     "tolerance": float,
     "lag_frames": int,
+    "motion": str,
+    "decision": str,
 }
 _FILE: dict[str, Callable[[str], Any]] = {"rate": float}
 _REFINE: dict[str, Callable[[str], Any]] = {"lag_frames": int, "springs": str, "flow": str}
@@ -28,8 +30,8 @@ def add_mode_options(group: Any) -> None:
         "--key-frames",
         type=read_key_frames,
         help="with --protocol tracker: evaluate key frames as well; auto, or settings such as "
-        "max_key_rate=0.25,lag_frames=8 (also tolerance); file or file,rate=0.2 for key frames "
-        "that are selected in advance; may be given several times",
+        "max_key_rate=0.25,lag_frames=8 (also tolerance, motion, decision); file or file,rate=0.2 "
+        "for key frames that are selected in advance; may be given several times",
         **modes,
     )
     group.add_argument(
@@ -81,7 +83,7 @@ def _setting(word: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[str,
     except (KeyError, ValueError):
         names = ", ".join(known)
         raise ArgumentTypeError(
-            f"cannot read {word!r}; settings are NAME=NUMBER of {names}"
+            f"cannot read {word!r}; settings are NAME=VALUE of {names}"
         ) from None
 
 

@@ -54,20 +54,23 @@ class KeyFrameDecision:
         self._error = 0.0
         self._alarm = 0
 
-    def is_key_frame(self, moved: Floats, doubt: Floats) -> bool:
+    def is_key_frame(self, moved: Floats, doubt: Floats, error: float | None = None) -> bool:
         """Whether a frame should be a key frame.
 
         Args:
             moved: (K,) how far the joints went since the last frame, in sides of the region; NaN
                 for those that are not known.
             doubt: (K,) how far off each is when followed back.
+            error: expected mean error of the joints in this frame, in sides of the region;
+                ``None`` for what they drifted since the last key frame.
         """
         cut = _is_cut(doubt)
         # After a cut there is nothing to propagate: that is worth frames of the time to come.
         least = 1 - BURST if cut else 1.0
         if self._credit + self._settings.max_key_rate < least:
             return False
-        error = self._error + drift(moved)
+        if error is None:
+            error = self._error + drift(moved)
         return cut or self._alarm > 0 or error > self._settings.tolerance
 
     def skipped(self, moved: Floats) -> None:

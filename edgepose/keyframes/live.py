@@ -1,4 +1,4 @@
-"""Poses between key frames, propagated by optical flow."""
+"""Key frames of a stream, and the poses propagated between them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgepose.inference.estimator import Image, Keypoints, Observation
 from edgepose.keyframes.decision import KeyFrameDecision
+from edgepose.keyframes.propagation import Propagation
 from edgepose.keyframes.settings import KeyFrames
 from edgepose.results import Origin
 from edgepose.tracking.strategies import PropagatedPose
@@ -59,6 +60,7 @@ class LiveKeyFrames:
         self.settings = settings
         self.flow = JointFlow(skeleton.num_joints, skeleton.limbs)
         self._decision = KeyFrameDecision(settings)
+        self._propagation = Propagation(settings, skeleton)
         self.reset()
 
     @property
@@ -71,6 +73,7 @@ class LiveKeyFrames:
         self._scores: NDArray[np.float32] | None = None
         self._motion: JointMotion | None = None
         self._decision.reset()
+        self._propagation.reset()
 
     def warmup(self) -> None:
         """Use every kernel once, on an empty picture."""
@@ -78,15 +81,18 @@ class LiveKeyFrames:
         image = np.full((64, 64, 3), 128, np.uint8)
         flow.start(image, Roi(0, 0, 48, 48), np.full((1, 2), 24.0))
         flow.step(image)
+        self._propagation.warmup()
 
     def propagate(self, image: Image) -> PropagatedPose | None:
         """Return the pose expected in the next frame; ``None`` if there is none to propagate."""
         if self._scores is None:
             return None
         step = self.flow.step(image)
-        keypoints = np.empty((len(step.joints), 3), np.float32)
-        keypoints[:, :2], keypoints[:, 2] = step.joints, self._scores
-        return PropagatedPose(keypoints, self._decision.is_key_frame(step.moved, step.doubt), step)
+        joints, error = self._propagation.expect(step)
+        keypoints = np.empty((len(joints), 3), np.float32)
+        keypoints[:, :2], keypoints[:, 2] = joints, self._scores
+        is_key = self._decision.is_key_frame(step.moved, step.doubt, error)
+        return PropagatedPose(keypoints, is_key, step)
 
     def as_key_frame(self, observation: Observation) -> Observation:
         """Return a frame's observation with the origin ``key_frame``."""
@@ -96,7 +102,9 @@ class LiveKeyFrames:
     def skipped(self, propagated: PropagatedPose) -> None:
         """Take in that no network processed the frame."""
         self.flow.accept(propagated.step)
-        self._motion = JointMotion(propagated.step.joints, self.flow.roi, propagated.step)
+        self._propagation.skip(propagated.step)
+        joints = propagated.keypoints[:, :2].astype(np.float64)
+        self._motion = JointMotion(joints, self.flow.roi, propagated.step)
         self._decision.skipped(propagated.step.moved)
 
     def observed(
@@ -109,6 +117,7 @@ class LiveKeyFrames:
             observation: of the person; ``None`` if nobody was found.
             propagated: the pose that was expected, if any.
         """
+        surprise = None
         if propagated is None or observation is None:
             self._decision.observed()
         else:
@@ -120,11 +129,17 @@ class LiveKeyFrames:
             self.reset()
         else:
             step = None if propagated is None else propagated.step
-            self._motion = JointMotion(
-                observation.keypoints[:, :2].astype(np.float64), self.flow.roi, step
-            )
-            self._scores = observation.keypoints[:, 2]
-            self.flow.start(image, observation.roi, observation.keypoints[:, :2])
+            self._begin(image, observation, step, surprise)
+
+    def _begin(
+        self, image: Image, seen: Observation, step: FlowStep | None, surprise: float | None
+    ) -> None:
+        """Go on from a key frame."""
+        joints = seen.keypoints[:, :2]
+        self._motion = JointMotion(joints.astype(np.float64), self.flow.roi, step)
+        self._scores = seen.keypoints[:, 2]
+        self.flow.start(image, seen.roi, joints)
+        self._propagation.begin(seen.keypoints, seen.roi.width, surprise)
 
 
 def _distance(expected: Keypoints, seen: Keypoints) -> float:

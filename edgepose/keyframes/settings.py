@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from edgepose_runtime.checks import is_finite_number, is_whole_number
 from edgepose_runtime.errors import ConfigError
@@ -12,14 +13,19 @@ AUTO = "auto"
 #: A frame cannot be held back for longer: with both its key frames that is a window of 40.
 LONGEST_LAG = 38
 
+#: What moves joints between key frames; see :class:`KeyFrames`.
+Motion = Literal["flow", "dynamics", "both"]
+#: What estimates the error of propagated joints; see :class:`KeyFrames`.
+Decision = Literal["drift", "learned", "uncertainty"]
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFrames:
     """Run the networks on few frames; the others' poses are propagated from those.
 
-    Between key frames the joints are propagated by optical flow. A frame
-    becomes a key frame when their expected error grows beyond ``tolerance``, and the budget allows
-    it. After a key frame that differs from what was expected, the next ones are key frames too.
+    Between key frames the joints are propagated. A frame becomes a key frame when their expected
+    error grows beyond ``tolerance``, and the budget allows it. After a key frame that differs from
+    what was expected, the next ones are key frames too.
 
     Example:
         >>> key_frames = KeyFrames(max_key_rate=0.25, lag_frames=8)
@@ -34,14 +40,25 @@ class KeyFrames:
             which a frame becomes a key frame.
         lag_frames: give each result out so many frames later, so that poses between key frames
             can be interpolated from both sides instead of predicted from one.
+        motion: what moves the joints. ``"flow"``: optical flow. ``"dynamics"``: the dictionary of
+            dynamics, which extrapolates the last key poses (weighted HPIM); flow only tells how
+            much changes. ``"both"``: the mean of the two, weighted for each joint by the inverse of
+            their variances.
+        decision: what estimates the error. ``"drift"``: a sum of how far the joints move.
+            ``"learned"``: a small network, from what flow and dynamics say since the last key
+            frame.
+            ``"uncertainty"``: the standard deviation of HPIM, combined with that of flow where
+            ``motion`` uses it. The same ``tolerance`` gives about as many key frames with each.
 
     Raises:
-        ConfigError: a number is outside its range.
+        ConfigError: a number is outside its range, or a name is not known.
     """
 
     max_key_rate: float = 0.4
     tolerance: float = 0.01
     lag_frames: int = 0
+    motion: Motion = "flow"
+    decision: Decision = "drift"
 
     def __post_init__(self) -> None:
         if not is_finite_number(self.max_key_rate) or not 0 < self.max_key_rate <= 1:
@@ -59,6 +76,13 @@ class KeyFrames:
                 f"lag_frames must be a whole number of frames from 0 to {LONGEST_LAG}; "
                 f"got {self.lag_frames!r}."
             )
+        _require_one_of("motion", self.motion, get_args(Motion))
+        _require_one_of("decision", self.decision, get_args(Decision))
+
+
+def _require_one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise ConfigError(f"The {name} of key frames is one of {', '.join(known)}; got {value!r}.")
 
 
 def key_frame_settings(value: KeyFrames | str | None) -> KeyFrames | None:

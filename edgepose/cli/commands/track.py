@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, get_args
 
 from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.tables import latency_table
@@ -31,6 +31,7 @@ from edgepose.cli.tracking.poses import (
 )
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
+from edgepose.keyframes.settings import Decision, Motion
 from edgepose.people.settings import people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote.settings import HEAD_TOKEN, head_with_token
@@ -86,6 +87,16 @@ def add_parser(subparsers: Any) -> None:
         type=share,
         metavar="PART",
         help="with --key-frames: the part of the frames to look at (default: as it seems needed)",
+    )
+    parser.add_argument(
+        "--key-frame-motion",
+        choices=get_args(Motion),
+        help="with live --key-frames: what moves the joints between key frames (default: flow)",
+    )
+    parser.add_argument(
+        "--key-frame-decision",
+        choices=get_args(Decision),
+        help="with live --key-frames: what estimates their error (default: drift)",
     )
     parser.add_argument(
         "--selector",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
+from typing import Any
 
 from edgepose.cli.tracking.outputs import Outputs
 from edgepose.inference.model import PoseModel
@@ -39,6 +40,11 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
             "out, or record the source first."
         )
     if not args.key_frames:
+        if any(_live_settings(args).values()):
+            raise ConfigError(
+                "--key-frame-motion and --key-frame-decision say how key frames are used; give "
+                "--key-frames with them."
+            )
         return None
     if not source.is_live and people_settings(args.max_people) is None:
         _refuse_unused(args)
@@ -48,17 +54,29 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
             "--selector chooses the key frames of one person in a file; with --max-people above 1 "
             "each person has key frames of their own. Leave one of them out."
         )
-    return KeyFrames() if args.max_key_rate is None else KeyFrames(max_key_rate=args.max_key_rate)
+    rate = {"max_key_rate": args.max_key_rate}
+    given = {**rate, **_live_settings(args)}
+    return KeyFrames(**{name: value for name, value in given.items() if value is not None})
+
+
+def _live_settings(args: argparse.Namespace) -> dict[str, Any]:
+    return {"motion": args.key_frame_motion, "decision": args.key_frame_decision}
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:
     """Refuse options that say how to go from frame to frame, which files' key frames are not."""
-    given = {"--remote-head": args.remote_head, "--reinitialise-every": args.reinitialise_every}
+    given = {
+        "--remote-head": args.remote_head,
+        "--reinitialise-every": args.reinitialise_every,
+        "--key-frame-motion": args.key_frame_motion,
+        "--key-frame-decision": args.key_frame_decision,
+    }
     unused = [option for option, value in given.items() if value is not None]
     if unused:
         raise ConfigError(
-            f"{' and '.join(unused)} cannot be combined with --key-frames for a file, where few "
-            "frames are processed and each by the model's own networks; leave one out."
+            f"{' and '.join(unused)} cannot be combined with --key-frames for a file, whose key "
+            "frames are selected in advance, processed by the model's own networks and "
+            "interpolated; leave one out."
         )
 
 

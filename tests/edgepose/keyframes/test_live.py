@@ -1,12 +1,14 @@
 """Key frames of a stream, with a puppet that walks and real networks that find it."""
 
 import gc
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from edgepose import KeyFrames, PoseTracker, TrackerPool, load
 from edgepose.keyframes.live import JointMotion
+from edgepose.keyframes.settings import Decision, Motion
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose_runtime.errors import ConfigError, InferenceError
@@ -49,6 +51,18 @@ def test_most_frames_are_not_looked_at_and_the_pose_follows_all_the_same(model, 
     assert sum(origin in LOOKED for origin in origins) <= 0.3 * len(frames) + 4
     worst = max(errors(r, c).mean() for r, c in zip(results, centers, strict=True))
     assert worst < 0.05 * 160  # of the height
+
+
+@pytest.mark.parametrize("decision", get_args(Decision))
+@pytest.mark.parametrize("motion", get_args(Motion))
+def test_every_motion_and_decision_follows_a_walk(model, walk, motion, decision):
+    frames, centers = walk(30)
+    settings = KeyFrames(motion=motion, decision=decision)
+    with PoseTracker(model, key_frames=settings, smoothing=False) as tracker:
+        results = tracked(tracker, frames)
+    assert sum(result.origin is Origin.PREDICTED for result in results) >= 10
+    worst = max(errors(r, c).mean() for r, c in zip(results, centers, strict=True))
+    assert worst < 0.08 * 160
 
 
 def test_the_age_counts_from_the_last_key_frame(model, walk):

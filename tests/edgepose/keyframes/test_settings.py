@@ -35,3 +35,10 @@ def test_takes_settings_auto_and_nothing():
 def test_refuses_anything_else(value):
     with pytest.raises(ConfigError, match="key_frames"):
         key_frame_settings(value)
+
+
+@pytest.mark.parametrize("name", ["motion", "decision"])
+@pytest.mark.parametrize("value", ["spline", None, 3, ["flow"]])
+def test_refuses_a_motion_or_decision_that_is_not_known(name, value):
+    with pytest.raises(ConfigError, match=f"{name} of key frames is one of"):
+        KeyFrames(**{name: value})

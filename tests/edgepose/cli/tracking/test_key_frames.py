@@ -8,6 +8,7 @@ import pytest
 
 from edgepose.cli.main import main
 from edgepose.cli.tracking.key_frames import live_key_frames
+from edgepose.keyframes import KeyFrames
 from edgepose.offline import contact_sheet as sheet_module
 from edgepose_runtime.errors import ConfigError
 
@@ -56,6 +57,32 @@ def test_a_selector_without_key_frames_is_wrong_usage(track, puppet_video):
     code, said = track(puppet_video, "--selector", "none.onnx")
     assert code == 2
     assert "give --key-frames" in said
+
+
+@pytest.mark.parametrize(
+    "option", [("--key-frame-motion", "both"), ("--key-frame-decision", "drift")]
+)
+class TestMotionAndDecision:
+    def test_without_key_frames_they_are_wrong_usage(self, track, puppet_video, option):
+        code, said = track(puppet_video, *option)
+        assert code == 2
+        assert "give --key-frames" in said
+
+    def test_for_a_file_they_are_refused(self, track, puppet_video, option):
+        code, said = track(puppet_video, "--key-frames", *option)
+        assert code == 2
+        assert f"{option[0]} cannot be combined" in said
+
+
+def test_a_camera_takes_motion_and_decision():
+    args = Namespace(
+        key_frames=True,
+        max_key_rate=0.2,
+        selector=None,
+        key_frame_motion="both",
+        key_frame_decision=None,
+    )
+    assert live_key_frames(args, SimpleNamespace(is_live=True)) == KeyFrames(0.2, motion="both")
 
 
 def test_a_selector_for_a_camera_is_refused_for_what_it_is():
