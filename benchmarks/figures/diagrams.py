@@ -11,7 +11,8 @@ from edgepose.inference.model import bundle_path
 #: Files of a bundle: what each one is, and its colour.
 _FILES = {
     "manifest.json": ("size and SHA-256 of each file, tensors, training data, accuracy", GREY),
-    "head.onnx": ("the head: starts a track, runs again when the person is lost", ORANGE),
+    "head.onnx": ("the head: starts a track, and runs again now and then", ORANGE),
+    "body.onnx": ("the light network: every frame", BLUE),
     "step.onnx": ("light network and propagation unit: every frame", BLUE),
     "propagate.onnx": ("the propagation unit alone: for late answers of a remote head", BLUE),
     "detector.onnx": ("the person detector: people in the whole frame", PURPLE),
@@ -23,17 +24,19 @@ def draw_bundle(path: Path) -> None:
     """Draw the files of the bundle ``ppn-swift``, with their sizes and tensors."""
     folder = bundle_path("ppn-swift")
     graphs = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["graphs"]
-    canvas = Canvas(860, 108 + 62 * len(_FILES), "The files of a bundle")
+    files = [name for name in _FILES if (folder / name).is_file()]
+    canvas = Canvas(860, 108 + 62 * len(files), "The files of a bundle")
     canvas.text((24, 28), "ppn-swift/", size=15, anchor="start", bold=True, mono=True)
     canvas.text((836, 28), "input → output of each graph", anchor="end", color=GREY)
     top = 50
-    for number, (name, (purpose, color)) in enumerate(_FILES.items()):
+    for number, name in enumerate(files):
+        purpose, color = _FILES[name]
         y = top + 62 * number
         canvas.box((24, y), (170, 48), [name, _size(folder / name)], color=color)
         canvas.text((212, y + 15), purpose, anchor="start")
         tensors = _tensors(graphs.get(name.removesuffix(".onnx"), {}))
         canvas.text((212, y + 35), tensors, size=11, anchor="start", color=GREY, mono=True)
-    bottom = top + 62 * len(_FILES) + 22
+    bottom = top + 62 * len(files) + 22
     canvas.text((24, bottom), "A file that differs from its SHA-256 is refused.", anchor="start")
     canvas.write(path)
 
