@@ -25,10 +25,6 @@ def sample_clip() -> Path:
     return clip if clip.is_file() and not own.is_file() else own
 
 
-#: That clip, as it lay when the program began.
-SAMPLE_CLIP = sample_clip()
-
-
 @dataclass(frozen=True)
 class BenchmarkFrames:
     """Frames of one clip with the box around the person in each.
