@@ -2,7 +2,7 @@
 #   make demo    track the sample clip          make lint    ruff, mypy, codespell
 #   make test    the test suite (ARGS="-k roi") make bench   measure, beside the peers
 #   make clean   remove outputs and caches      make distclean   and .venv
-#   make arm     ARM processors, emulated by QEMU (half an hour or more; ARGS="--cpus cortex-a76")
+#   make arm     ARM processors, emulated by QEMU (an hour or more; ARGS="--cpus cortex-a76")
 #   make gif     the animation in README.md     make docs   the documentation, build/docs/index.html
 
 PYTHON ?= python3
