@@ -17,6 +17,7 @@ from edgepose.methods.base import Crop, MethodSpec, PropagatingMethod
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.heatmaps.decoding import decode_to_frame
 from edgepose_runtime.poses.roi_tracker import PoseSurvey, RoiTracker, RoiTrackerSettings
 from edgepose_runtime.poses.smoothing import OneEuroFilter
 
@@ -155,7 +156,8 @@ class PoseEstimator:
         self, estimate: Estimate, roi: Roi, age: int, clock: StageClock
     ) -> Observation:
         start = time.perf_counter()
-        keypoints = self._spec.decode(estimate.heatmaps, roi)
+        spec = self._spec
+        keypoints = decode_to_frame(estimate.heatmaps, roi, spec.stride, spec.offset)
         clock.add("decode", start)
         return Observation.of(self._spec, roi, keypoints, estimate, age)
 

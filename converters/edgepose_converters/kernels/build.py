@@ -80,10 +80,11 @@ def _objects(folder: Path) -> Iterator[Path]:
 def _kernels() -> dict[str, Any]:
     from edgepose_runtime.geometry import crop_kernels
     from edgepose_runtime.heatmaps import kernels as heatmap_kernels
+    from edgepose_runtime.heatmaps import propagation_kernels
     from edgepose_runtime.poses import flow_kernels
     from edgepose_runtime.poses import kernels as pose_kernels
 
-    modules = (crop_kernels, heatmap_kernels, flow_kernels, pose_kernels)
+    modules = (crop_kernels, heatmap_kernels, propagation_kernels, flow_kernels, pose_kernels)
     return {
         name: next(vars(module)[name] for module in modules if name in vars(module))
         for name in SIGNATURES

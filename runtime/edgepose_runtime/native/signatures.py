@@ -20,6 +20,7 @@ SOURCES = (
     "geometry/crop_kernels.py",
     "geometry/vector_kernels.py",
     "heatmaps/kernels.py",
+    "heatmaps/propagation_kernels.py",
     "poses/flow_kernels.py",
     "poses/grey_view.py",
     "poses/joints.py",
@@ -64,10 +65,22 @@ _IMAGE = _array("uint8", 3)
 _GREY = _array("uint8", 2)
 
 SIGNATURES = {
-    "add_expected_peaks": Signature((_MAPS, _PLACES, _PLACES, _NUMBER, _MAPS)),
     "crop_area": Signature((_IMAGE, _PAIR, _PAIR, Parameter("int64", length=3), _IMAGE)),
     "locate_peaks": Signature(
         (_MAPS, _array("int64", 1), Parameter("bool"), _PAIR, _PAIR, _JOINTS)
+    ),
+    "propagate_heatmaps": Signature(
+        (
+            *6 * (_GREY,),
+            _MAPS,
+            _PLACES,
+            _PLACES,
+            _PAIR,
+            _PAIR,
+            Parameter("float64", length=7),
+            _MAPS,
+            _PLACES,
+        )
     ),
     "propagate_on_three_levels": Signature(
         (*6 * (_GREY,), _PLACES, _PLACES, _NUMBER, _NUMBER, _PLACES, _TIMES)

@@ -28,6 +28,15 @@ def grey_view(frame: Image, roi: Roi) -> Image:
     return grey
 
 
+def view_of_crop(crop: Image) -> View:
+    """Return the levels of a crop in grey, uint8 BGR (N, N, 3) of at least `VIEW_SIZE` pixels."""
+    import cv2
+
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, (VIEW_SIZE, VIEW_SIZE), interpolation=cv2.INTER_AREA)
+    return view_of(np.asarray(small, np.uint8))
+
+
 def view_of(grey: Image) -> View:
     """Return the levels of a grey picture, uint8 (S, S), that patches are followed on."""
     import cv2

@@ -16,9 +16,9 @@ from edgepose_runtime.poses.grey_view import HALVINGS, VIEW_SIZE, View, grey_vie
 Doubles = NDArray[np.float64]
 
 #: Going there and back, a joint that comes out this many view pixels off is half trusted.
-_HALF_TRUSTED = 1.0
+HALF_TRUSTED = 1.0
 #: What is taken for a joint that left the view.
-_LOST = 4.0
+LOST = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,15 +46,18 @@ class JointFlow:
     A patch that does not come back to where it was, on a blurred hand say, is not trusted: its
     joint rather moves along with its neighbours on the body.
 
+    Attributes:
+        neighbours: (K, K), 1 for joints that are neighbours.
+
     Args:
         num_joints: K.
         limbs: pairs of joints that are neighbours.
     """
 
     def __init__(self, num_joints: int, limbs: Sequence[tuple[int, int]]) -> None:
-        self._neighbours: Doubles = np.zeros((num_joints, num_joints))
+        self.neighbours: Doubles = np.zeros((num_joints, num_joints))
         for first, second in limbs:
-            self._neighbours[first, second] = self._neighbours[second, first] = 1.0
+            self.neighbours[first, second] = self.neighbours[second, first] = 1.0
         self._roi = Roi(0, 0, 1, 1)
         self._view = view_of(np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8))
         self._places: Doubles = np.zeros((num_joints, 2))
@@ -100,7 +103,7 @@ class JointFlow:
             Joints (K, 2) in pixels of the second, and doubts (K,) in pixels.
         """
         there, doubt = np.empty(joints.shape), np.empty(len(joints))
-        rest = joints, self._neighbours, _HALF_TRUSTED, _LOST, there, doubt
+        rest = joints, self.neighbours, HALF_TRUSTED, LOST, there, doubt
         _propagate_on_three_levels()(*before, *after, *rest)
         return there, doubt
 
@@ -127,8 +130,8 @@ def propagate_opencv(
     start = np.where(known[:, None], joints, VIEW_SIZE / 2).astype(np.float32)
     there, found = _follow(before, after, start)
     back, returned = _follow(after, before, there)
-    doubt = np.where(found & returned, np.hypot(*(back - start).T), _LOST).astype(np.float64)
-    trust = np.where(known, 1 / (1 + np.square(doubt / _HALF_TRUSTED)), 0.0)
+    doubt = np.where(found & returned, np.hypot(*(back - start).T), LOST).astype(np.float64)
+    trust = np.where(known, 1 / (1 + np.square(doubt / HALF_TRUSTED)), 0.0)
     flow = (there - start).astype(np.float64)
     others = neighbours @ (trust[:, None] * flow) / np.maximum(neighbours @ trust, 1e-6)[:, None]
     moved = trust[:, None] * flow + (1 - trust[:, None]) * others

@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose.methods.flow_propagation import FlowPropagation, FlowSettings
+from edgepose.methods.flow_propagation import FlowPropagation
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod
 from edgepose_runtime.errors import BundleFormatError
 from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.heatmaps.decoding import decode_heatmaps
+from edgepose_runtime.heatmaps.propagation import DEVIATION, FlowSettings
 
 SIZE, CELLS, JOINTS = 256, 64, 13
 ROI = Roi(0, 0, SIZE, SIZE)
@@ -123,14 +124,16 @@ def test_where_the_body_differs_from_the_head_its_heatmaps_are_shifted():
 def test_another_joint_is_not_taken_for_an_offset():
     method, *_ = make_method(body=maps_of(np.add(SEEN, (9.0, 0.0))))
     state = method.initialise(texture(), ROI).state
-    np.testing.assert_array_equal(state.offsets, 0)
+    np.testing.assert_array_equal(state.known[:, 4:], 0)
 
 
 def test_joints_become_less_certain_where_the_picture_cannot_be_followed():
     method, *_ = make_method()
     start = method.initialise(texture(), ROI)
-    followed = method.advance(texture(), ROI, start.state).state.deviations
-    lost = method.advance(np.full((SIZE, SIZE, 3), 90, np.uint8), ROI, start.state).state.deviations
+    followed = method.advance(texture(), ROI, start.state).state.known[:, DEVIATION]
+    lost = method.advance(np.full((SIZE, SIZE, 3), 90, np.uint8), ROI, start.state).state.known[
+        :, DEVIATION
+    ]
     assert (lost > 2 * followed).all()
     assert lost.max() <= FlowSettings().largest_deviation
 
@@ -154,16 +157,16 @@ def test_other_heatmaps_take_the_place_of_an_estimate():
     estimate = method.initialise(texture(), ROI)
     replaced = method.replaced(estimate, maps_of(SEEN + 2.0))
     assert replaced.origin is Origin.INITIALISED
-    np.testing.assert_allclose(replaced.state.joints, SEEN + 2, atol=0.01)
+    np.testing.assert_allclose(replaced.state.known[:, :2], SEEN + 2, atol=0.01)
     np.testing.assert_array_equal(method.preliminary(replaced.state), estimate.state.preliminary)
 
 
 def test_advancing_leaves_the_state_it_was_given_alone():
     method, *_ = make_method()
     state = method.initialise(texture(), ROI).state
-    before = [state.heatmaps.copy(), state.joints.copy(), state.offsets.copy()]
+    before = [state.heatmaps.copy(), state.known.copy()]
     method.advance(texture((3, 3)), ROI, state)
-    for kept, known in zip((state.heatmaps, state.joints, state.offsets), before, strict=True):
+    for kept, known in zip((state.heatmaps, state.known), before, strict=True):
         np.testing.assert_array_equal(kept, known)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from edgepose_runtime.geometry import crop_kernels
 from edgepose_runtime.heatmaps import kernels as heatmap_kernels
+from edgepose_runtime.heatmaps import propagation_kernels
 from edgepose_runtime.native import library as native
 from edgepose_runtime.native.signatures import LIBRARY, PREFIX, SIGNATURES, sources_hash
 from edgepose_runtime.poses import flow_kernels
@@ -59,12 +60,17 @@ def followed(half_trusted):
     return *before, *after, floats(13, 2, dtype=np.float64), neighbours, half_trusted, 4.0, *outs
 
 
+def propagated():
+    before, after = views()
+    known = np.column_stack([floats(13, 2), RNG.random((13, 2)) + 0.5, RNG.normal(0, 2, (13, 2))])
+    neighbours = (RNG.random((13, 13)) < 0.2).astype(np.float64)
+    weights = (0.47, 0.45, 4.0, 5.0, 0.87, 0.15, 4.0)
+    settings = neighbours, (1.5, 0.25), (1.0, 4.0), weights
+    return *before, *after, maps(), known, *settings, floats(13, 64, 64), np.zeros((13, 6))
+
+
 CALLS = {
-    "add_expected_peaks": lambda: [
-        (maps(), peaks, floats(13, 2, dtype=np.float64) / 9, share, floats(13, 64, 64))
-        for share in (0.0, 0.47)
-        for peaks in [np.column_stack([floats(13, 2), 1 + RNG.random((13, 2))])]
-    ],
+    "propagate_heatmaps": lambda: [propagated()],
     "propagate_on_three_levels": lambda: [followed(1.0), followed(0.2)],
     "crop_area": lambda: [
         crop_of(480, 640, (256, 256), (-20.3, 31.7), (2.13, 2.13)),
@@ -107,11 +113,11 @@ CALLS = {
 
 
 #: Their sums are vectors, as long as those of the processor.
-SUMS_IN_ANY_ORDER = {"propagate_on_three_levels"}
+SUMS_IN_ANY_ORDER = {"propagate_heatmaps", "propagate_on_three_levels"}
 
 
 def numbas(name):
-    modules = (crop_kernels, heatmap_kernels, flow_kernels, pose_kernels)
+    modules = (crop_kernels, heatmap_kernels, propagation_kernels, flow_kernels, pose_kernels)
     return next(vars(module)[name] for module in modules if name in vars(module))
 
 
