@@ -38,6 +38,21 @@ class FlowState:
     previous: FlowState | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadState:
+    """What a frame left on which the head alone ran.
+
+    Attributes:
+        heatmaps: of the head, (K, h, w).
+        roi: the region they describe.
+        crop: what BodyNet will be shown of it, should a frame follow.
+    """
+
+    heatmaps: Heatmaps
+    roi: Roi
+    crop: Crop
+
+
 class FlowPropagation:
     """PPN whose propagation unit is the optical flow of the joints.
 
@@ -49,7 +64,8 @@ class FlowPropagation:
     forgets a stronger head within a few frames; the picture shows where its joints went.
 
     BodyNet errs alike in neighbouring frames. Where it differs from the head, its heat-maps are
-    therefore shifted by an offset that fades.
+    therefore shifted by an offset that fades. BodyNet processes the head's frame for that as well,
+    when a frame follows on which it runs: else it was not needed.
 
     Args:
         spec: geometry of crop and heat-maps; the crop is the whole region.
@@ -88,17 +104,21 @@ class FlowPropagation:
         return self._run_body(crop)
 
     def initialise(self, crop: Crop, roi: Roi) -> Estimate:
-        """Run HeadNet, and BodyNet to learn where it differs."""
+        """Run HeadNet."""
         heatmaps: Heatmaps = self._head.infer({"image": crop[None]})["heatmaps"][0]
-        return self._started(heatmaps, self._run_body(crop), crop, roi)
+        # The crop is a buffer that the next frame overwrites.
+        return Estimate(heatmaps, HeadState(heatmaps, roi, crop.copy()), Origin.INITIALISED)
 
     def begin(self, crop: Crop, roi: Roi) -> Estimate:
         """Start with BodyNet in place of HeadNet."""
         heatmaps = self._run_body(crop)
-        return self._started(heatmaps, heatmaps, crop, roi)
+        state = self._started(heatmaps, heatmaps, crop, roi)
+        return Estimate(heatmaps, state, Origin.INITIALISED)
 
-    def advance(self, crop: Crop, roi: Roi, state: FlowState) -> Estimate:
+    def advance(self, crop: Crop, roi: Roi, state: FlowState | HeadState) -> Estimate:
         """Run BodyNet, and fuse its heat-maps with the joints that flow expects."""
+        if isinstance(state, HeadState):
+            state = self._continued(state)
         preliminary = self._run_body(crop)
         view = view_of_crop(crop)
         heatmaps, known = self._flow.propagate(state.view, view, preliminary, state.known)
@@ -110,9 +130,16 @@ class FlowPropagation:
         )
 
     def propagate(
-        self, heatmaps: Heatmaps, roi: Roi, state: FlowState, *, same_frame: bool = False
+        self,
+        heatmaps: Heatmaps,
+        roi: Roi,
+        state: FlowState | HeadState,
+        *,
+        same_frame: bool = False,
     ) -> Estimate:
         """Repeat a frame's step from other heat-maps of the frame before, or take those of it."""
+        if isinstance(state, HeadState):
+            state = self._continued(state)
         last = state.previous
         if same_frame or last is None:
             return self._placed(heatmaps, state)
@@ -125,22 +152,31 @@ class FlowPropagation:
         after = replace(state, heatmaps=fused, known=known, previous=before)
         return Estimate(fused, after, Origin.PROPAGATED)
 
-    def preliminary(self, state: FlowState) -> Heatmaps:
+    def preliminary(self, state: FlowState | HeadState) -> Heatmaps:
         """Return BodyNet's own heat-maps."""
-        return state.preliminary
+        return self._run_body(state.crop) if isinstance(state, HeadState) else state.preliminary
 
     def replaced(self, estimate: Estimate, heatmaps: Heatmaps) -> Estimate:
         """Let the next step start from other heat-maps."""
-        return replace(self._placed(heatmaps, estimate.state), origin=estimate.origin)
+        state = estimate.state
+        if isinstance(state, HeadState):
+            return replace(estimate, heatmaps=heatmaps, state=replace(state, heatmaps=heatmaps))
+        return replace(self._placed(heatmaps, state), origin=estimate.origin)
 
     def _run_body(self, crop: Crop) -> Heatmaps:
         heatmaps: Heatmaps = self._body.infer({"image": crop[None]})["heatmaps"][0]
         return heatmaps
 
-    def _started(self, heatmaps: Heatmaps, preliminary: Heatmaps, crop: Crop, roi: Roi) -> Estimate:
+    def _started(
+        self, heatmaps: Heatmaps, preliminary: Heatmaps, crop: Crop, roi: Roi
+    ) -> FlowState:
         known = self._flow.place(heatmaps, preliminary)
-        state = FlowState(heatmaps, roi, preliminary, view_of_crop(crop), known)
-        return Estimate(heatmaps, state, Origin.INITIALISED)
+        return FlowState(heatmaps, roi, preliminary, view_of_crop(crop), known)
+
+    def _continued(self, state: HeadState) -> FlowState:
+        """Return the state of the head's frame, now that a frame follows."""
+        crop = state.crop
+        return self._started(state.heatmaps, self._run_body(crop), crop, state.roi)
 
     def _placed(self, heatmaps: Heatmaps, state: FlowState) -> Estimate:
         """Return an estimate that starts from heat-maps of the state's frame."""
