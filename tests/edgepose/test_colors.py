@@ -64,7 +64,7 @@ def test_a_pool_and_an_awaited_tracker_take_the_order(model, expected, bgr, rgb)
 
     with edgepose.TrackerPool(model, on_frame=show, color="rgb") as pool:
         pool.add([rgb])
-        pool.close()
+        assert pool.wait(60)
 
     async def track():
         async with edgepose.AsyncPoseTracker(model, color="rgb") as tracker:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import startup
@@ -70,7 +71,8 @@ def test_a_plain_tracker_is_small(sample_clip, tmp_path):
 @pytest.mark.skipif(library() is None, reason="the kernels for this machine are compiled by numba")
 def test_without_numba_a_plain_tracker_works_and_the_rest_says_what_it_needs(sample_clip, tmp_path):
     without = "import sys\nsys.modules['numba'] = sys.modules['llvmlite'] = None\n"
-    more = "try:\n    edgepose.PoseTracker('ppn-swift', key_frames='auto').warmup()\n"
+    more = "try:\n    keys = edgepose.KeyFrames(motion='dynamics')\n"
+    more += "    edgepose.PoseTracker('ppn-swift', key_frames=keys).warmup()\n"
     more += "except edgepose.EdgePoseError as error:\n    print(json.dumps(str(error)))\n"
     code = without + TRACK.split("print(json.dumps([name")[0] + more
     (*poses, error), _ = start(sample_clip, tmp_path, code=code)
@@ -86,7 +88,9 @@ def test_poses_do_not_depend_on_what_is_kept_or_who_compiled(sample_clip, tmp_pa
     environment = {"EDGEPOSE_PRECOMPILED": "0", "NUMBA_CACHE_DIR": kernels or ""}
     (*by_numba, loaded), _ = start(sample_clip, tmp_path, **environment)
     assert loaded == ["numba", "llvmlite"]
-    assert cold == warm == by_numba
+    assert cold == warm
+    # Sums of optical flow are vectors, as long as the processor's.
+    np.testing.assert_allclose(by_numba, cold, atol=0.1)
 
 
 def test_the_benchmark_of_the_start_reports_every_step(capsys):

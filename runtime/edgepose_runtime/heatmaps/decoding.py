@@ -41,12 +41,8 @@ def decode_heatmaps(heatmaps: Floats, method: Refinement = "quadratic") -> Float
     Raises:
         ConfigError: the method is unknown or the heat-maps have no area.
     """
-    from edgepose_runtime.heatmaps.kernels import refine_peaks
-
     maps = _checked(heatmaps, method)
-    joints = np.empty((len(maps), 3), np.float32)
-    refine_peaks(maps, maps.reshape(len(maps), -1).argmax(axis=1), method == "quarter", joints)
-    return joints
+    return _located(maps, (1.0, 0.0), (1.0, 0.0), quarter=method == "quarter")
 
 
 def decode_heatmaps_numpy(heatmaps: Floats, method: Refinement = "quadratic") -> Floats:
@@ -149,9 +145,16 @@ def decode_to_frame(
         ConfigError: the heat-maps have no area.
     """
     maps = _maps(heatmaps)
+    return _located(maps, *_frame_scale(roi, maps.shape[2], stride, offset))
+
+
+def _located(
+    maps: Floats, x: tuple[float, float], y: tuple[float, float], *, quarter: bool = False
+) -> Floats:
+    """Return the joints (K, 3) at the peaks of maps, each axis scaled by a factor and a shift."""
     joints = np.empty((len(maps), 3), np.float32)
     peaks = maps.reshape(len(maps), -1).argmax(axis=1)
-    _locate_peaks()(maps, peaks, False, *_frame_scale(roi, maps.shape[2], stride, offset), joints)
+    _locate_peaks()(maps, peaks, quarter, x, y, joints)
     return joints
 
 

@@ -12,6 +12,7 @@ from edgepose_runtime.heatmaps.decoding import (
     OFFSET,
     STRIDE,
     Floats,
+    decode_heatmaps,
     decode_heatmaps_numpy,
 )
 from edgepose_runtime.native.library import Kernel, precompiled
@@ -91,10 +92,10 @@ class HeatmapFlow:
             heatmaps: float32 (K, h, w).
             preliminary: of the network that is fused with, for the same frame.
         """
-        joints = decode_heatmaps_numpy(heatmaps).astype(np.float64)
+        joints = decode_heatmaps(heatmaps).astype(np.float64)
         known = np.zeros((len(joints), 6))
         known[:, :3], known[:, DEVIATION] = joints, self.settings.deviation
-        apart = joints[:, :2] - decode_heatmaps_numpy(preliminary)[:, :2]
+        apart = joints[:, :2] - decode_heatmaps(preliminary)[:, :2]
         near = self._is_near(apart)
         known[near, _OFFSET] = apart[near]
         return known
