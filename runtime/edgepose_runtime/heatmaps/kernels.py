@@ -182,6 +182,14 @@ def resample_bilinear(
         _blend_bands(sheet, width + lowest, bands, out[joint].reshape(-1))
 
 
+@kernel
+def _whole_and_part(position: float, length: int) -> tuple[int, float]:
+    """Return the cell before a position, at most ``length`` from 0, and the rest."""
+    position = min(max(position, -float(length)), float(length - 1))
+    whole = math.floor(position)
+    return int(whole), position - whole
+
+
 @fused_kernel
 def add_expected_peaks(
     maps: Floats, peaks: Doubles, shifts: Doubles, share: float, out: Floats
@@ -198,20 +206,27 @@ def add_expected_peaks(
     """
     height, width = maps.shape[1:]
     across = np.empty(width, np.float32)
+    sheet = np.zeros(3 * width + 1, np.float32)  # a row between zeros
+    row = sheet[width : 2 * width]
     for joint in range(len(maps)):
         x, y, deviation, top = peaks[joint]
         narrow = -0.5 / (deviation * deviation)
         for u in range(width):
             across[u] = math.exp(narrow * (u - x) * (u - x))
-        above, below, upper, lower = _linear_taps(-shifts[joint, 1], 1.0, height)
-        left, right, near, far = _linear_taps(-shifts[joint, 0], 1.0, width)
+        left, part = _whole_and_part(-shifts[joint, 0], width)
+        above, below_part = _whole_and_part(-shifts[joint, 1], height)
+        near, far = np.float32(1 - part), np.float32(part)
+        moved = sheet[width + left :]
         for v in range(height):
             gauss = np.float32(share * top * math.exp(narrow * (v - y) * (v - y)))
-            w1, w2 = np.float32(1 - share) * upper[v], np.float32(1 - share) * lower[v]
-            first, second, line = maps[joint, above[v]], maps[joint, below[v]], out[joint, v]
+            upper = (1 - share) * (1 - below_part) if 0 <= v + above < height else 0.0
+            lower = (1 - share) * below_part if 0 <= v + above + 1 < height else 0.0
+            w1, w2 = np.float32(upper), np.float32(lower)
+            first = maps[joint, min(max(v + above, 0), height - 1)]
+            second = maps[joint, min(max(v + above + 1, 0), height - 1)]
             for u in range(width):
-                line[u] = (
-                    near[u] * (w1 * first[left[u]] + w2 * second[left[u]])
-                    + far[u] * (w1 * first[right[u]] + w2 * second[right[u]])
-                    + gauss * across[u]
-                )
+                row[u] = w1 * first[u] + w2 * second[u]
+            line = out[joint, v]
+            after = moved[1:]
+            for u in range(width):
+                line[u] = near * moved[u] + far * after[u] + gauss * across[u]

@@ -21,13 +21,21 @@ def _locate(maps: Floats, out: Floats) -> None:
     """Write sub-cell x, y and score of each map's peak into ``out`` (K, 3)."""
     peaks = np.empty(len(maps), np.int64)
     width = maps.shape[2]
+    # Numbers above 0 are in the order of their bits, and those as integers are compared as vectors.
+    # No other number is a peak.
+    bits = maps.view(np.int32)
     for joint in range(len(maps)):
-        best, peaks[joint] = maps[joint, 0, 0], 0
+        highest, at = np.int32(0), 0
         for v in range(maps.shape[1]):
-            line = maps[joint, v]
+            line, top = bits[joint, v], np.int32(0)
             for u in range(width):
-                if line[u] > best:
-                    best, peaks[joint] = line[u], v * width + u
+                top = max(top, line[u])
+            if top > highest:
+                highest, at = top, v
+        line, column = bits[joint, at], 0
+        while column < width - 1 and line[column] != highest:
+            column += 1
+        peaks[joint] = at * width + column
     refine_peaks(maps, peaks, False, out)
 
 
