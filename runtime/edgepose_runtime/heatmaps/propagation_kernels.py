@@ -56,7 +56,7 @@ def propagate_heatmaps(
     out: Floats,
     found: Doubles,
 ) -> None:
-    """Do what `edgepose_runtime.heatmaps.propagation.propagate_numpy` does.
+    """Do what `HeatmapFlow.propagate_numpy` of `edgepose_runtime.heatmaps.propagation` does.
 
     Args:
         before: the last frame's view.
