@@ -46,6 +46,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     composing.add_argument(
         "--seeds", type=int, default=4, metavar="N", help="videos of each kind (default: 4)"
     )
+    composing.add_argument(
+        "--first-seed", type=int, default=0, metavar="N", help="of the videos (default: 0)"
+    )
     composing.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     speed = parts.add_parser("speed", help="time frames with more and more people")
     speed.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
@@ -106,7 +109,7 @@ def _compose(args: argparse.Namespace) -> None:
     people = cast(args.root or data_root() / "jhmdb")
     args.out.mkdir(parents=True, exist_ok=True)
     for kind in args.kinds:
-        for seed in range(args.seeds):
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
             scene = make_scene(kind, seed)
             frames = compose(scene, people, empty_background(seed), seed)
             count = write_video(args.out / f"{scene.name}.avi", frames)

@@ -40,6 +40,21 @@ def assign(costs: Floats) -> list[tuple[int, int]]:
     return [(row, column) for row, column in enumerate(rows) if allowed[row, column]]
 
 
+def assign_within(costs: Floats, limit: float) -> list[tuple[int, int]]:
+    """Return the pairs (row, column) with the lowest sum, where a row without a pair costs a limit.
+
+    Unlike :func:`assign`, no good pair is given up for the sake of more pairs.
+
+    Args:
+        costs: (P, Q), never negative; NaN or infinite where a pair is not allowed.
+        limit: the highest cost of a pair.
+    """
+    num_rows, num_columns = costs.shape
+    allowed = np.where(costs <= limit, costs, np.inf)
+    pairs = assign(np.hstack([allowed, np.full((num_rows, num_rows), limit)]))
+    return [(row, column) for row, column in pairs if column < num_columns]
+
+
 def _solve(costs: Floats) -> list[int]:
     """Return the column of each row, for finite costs (P, Q) with P at most Q."""
     num_rows, num_columns = costs.shape

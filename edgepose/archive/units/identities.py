@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.people.association import assign
+from edgepose.archive.units.late_people import match_late_people
+from edgepose.people.association import assign_within
 from edgepose.pose_files.table import PoseTable
+from edgepose.results import PersonState
 
 #: Two people of a range and the one before are the same if their joints are this close on average,
 #: in parts of the height of the person.
 _SAME_PERSON = 0.3
+#: So many frames at the end of the overlap say first who is who.
+_LAST_FRAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ def join_range(piece: PoseTable, start: int, known: Mapping[int, int], last_id: 
 def matching_people(piece: PoseTable, before: PoseTable | None, start: int) -> dict[int, int]:
     """Return identities in the range before, by those of the same people in a range.
 
+    People are matched by their poses in common frames, the last ones first, and the others by where
+    they were lost.
+
     Args:
         piece: the range with its overlap.
         before: the range before, ``None`` if there is none.
@@ -59,10 +66,24 @@ def matching_people(piece: PoseTable, before: PoseTable | None, start: int) -> d
     """
     if before is None:
         return {}
-    ours, theirs = (
-        piece.select(piece.frame < start),
-        before.select(before.frame >= piece.frames.frame.min(initial=start)),
-    )
+    overlap = np.unique(piece.frames.frame[piece.frames.frame < start])
+    if not len(overlap):
+        return match_late_people(piece, before, {}, start)
+    known: dict[int, int] = {}
+    last = max(start - _LAST_FRAMES, int(overlap[0]))
+    # Whoever was exchanged with somebody within the overlap is who they are at its end.
+    for since in (last, int(overlap[0])):
+        known |= _match_from(since, piece, before, start, known)
+    return known | match_late_people(piece, before, known, start)
+
+
+def _match_from(
+    since: int, piece: PoseTable, before: PoseTable, start: int, known: Mapping[int, int]
+) -> dict[int, int]:
+    """Match people whom both ranges see in frames from ``since`` on, and who are not known yet."""
+    ours = piece.select(_seen(piece, since, start) & ~np.isin(piece.person_id, list(known)))
+    taken = list(known.values())
+    theirs = before.select(_seen(before, since, start) & ~np.isin(before.person_id, taken))
     mine, others = np.unique(ours.person_id), np.unique(theirs.person_id)
     distances = np.full((len(mine), len(others)), np.inf)
     for row, identity in enumerate(mine.tolist()):
@@ -70,18 +91,22 @@ def matching_people(piece: PoseTable, before: PoseTable | None, start: int) -> d
             distances[row, column] = _distance(
                 ours.select(ours.person_id == identity), theirs.select(theirs.person_id == other)
             )
-    distances[~(distances <= _SAME_PERSON)] = np.inf
-    return {int(mine[row]): int(others[column]) for row, column in assign(distances)}
+    pairs = assign_within(distances, _SAME_PERSON)
+    return {int(mine[row]): int(others[column]) for row, column in pairs}
+
+
+def _seen(table: PoseTable, since: int, stop: int) -> NDArray[np.bool_]:
+    """Return which poses are from some frames, and not only predicted."""
+    seen: NDArray[np.bool_] = table.state == str(PersonState.TRACKED)
+    return seen & (table.frame >= since) & (table.frame < stop)
 
 
 def _distance(ours: PoseTable, theirs: PoseTable) -> float:
-    """Return the mean distance of joints in the last half of the common frames, in heights."""
-    frames, first, second = np.intersect1d(ours.frame, theirs.frame, return_indices=True)
-    if not len(frames):
+    """Return the median over common frames of the joints' mean distance, in heights."""
+    _, first, second = np.intersect1d(ours.frame, theirs.frame, return_indices=True)
+    if not len(first):
         return float("inf")
-    # The range behind the cut has only warmed up by then.
-    late = frames >= np.median(frames)
-    here, there = ours.keypoints[first[late]], theirs.keypoints[second[late]]
+    here, there = ours.keypoints[first], theirs.keypoints[second]
     apart = np.linalg.norm(here[..., :2] - there[..., :2], axis=-1)
     return float(np.nanmedian(_mean_of_joints(apart) / _heights(there)))
 

@@ -1,8 +1,11 @@
 """What the comparison of whole and cut videos counts."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from benchmarks.archive.cuts import by_frame, continuations, report
+from benchmarks.archive.cuts import by_frame, continuations, report, wilson_interval
 from edgepose.pose_files.builder import PersonRow, TableBuilder
 from edgepose.results import Origin
 from edgepose.testing import standing_person
@@ -41,4 +44,25 @@ def test_identities_are_compared_on_both_sides_of_a_cut(cut, kept):
 def test_distances_are_in_heights():
     lines = report(WHOLE, table([(1, 2)] * 6, shift=10.0), 3)
     assert lines[1].startswith("Distance of joints in heights of the person: median 0.1053")
-    assert lines[2] == "Identities joined over cuts: 2 of 2 (100.0 %)."
+    assert (
+        lines[2] == "Identities joined over cuts: 2 of 2 (100.0 %, 95 % interval 34.2 to 100.0 %)."
+    )
+
+
+def test_who_is_found_a_little_behind_a_cut_is_compared_too():
+    late = table([(1, 2)] * 6)
+    there = (late.frame != 3) | (late.person_id != 2)
+    ids = np.where((late.frame > 3) & (late.person_id == 2), 3, late.person_id)
+    late = replace(late, person_id=ids).select(there)
+    assert sorted(continuations(by_frame(WHOLE), by_frame(late), 3)) == [False, True]
+
+
+def test_people_at_the_same_place_are_not_taken_for_each_other():
+    same = by_frame(table([(1, 2)] * 6))
+    for frame in range(3):
+        same[frame][2] = same[frame][1].copy()
+    assert list(continuations(same, same, 3)) == [True, True]
+
+
+def test_wilson_intervals_are_those_of_tables():
+    assert wilson_interval(9, 10) == pytest.approx((0.596, 0.982), abs=0.001)

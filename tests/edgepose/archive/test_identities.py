@@ -1,5 +1,7 @@
 """Identities over the cuts of a video."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,19 @@ def table(first, stop, places, unit="u"):
     return builder.table()
 
 
+def _joined_frames(*tables):
+    """Return the columns of the frames of several tables."""
+    names = ("video", "frame", "timestamp_ms", "reason")
+    return {n: np.concatenate([getattr(t.frames, n) for t in tables]) for n in names}
+
+
+def _joined_rows(*tables):
+    """Return the columns of the people of several tables."""
+    names = ("video", "frame", "timestamp_ms", "person_id", "keypoints", "score", "roi", "origin")
+    names += ("state", "key_frame_age")
+    return {n: np.concatenate([getattr(t, n) for t in tables]) for n in names}
+
+
 class TestMatching:
     def test_people_are_matched_by_where_they_are(self):
         before = table(0, RANGE, {1: 0, 2: 200})
@@ -40,6 +55,25 @@ class TestMatching:
         piece = table(RANGE - OVERLAP, 2 * RANGE, {1: 60})
         assert matching_people(piece, before, RANGE) == {}
 
+    def test_who_is_exchanged_within_the_overlap_is_who_they_are_at_its_end(self):
+        walk = table(0, RANGE, {1: 0, 2: 200})
+        # The range before notices a few frames before its end that it had taken one for the other.
+        ids = np.where(walk.frame < RANGE - 3, 3 - walk.person_id, walk.person_id)
+        before = replace(walk, person_id=ids)
+        piece = table(0, 2 * RANGE, {5: 0, 6: 200})
+        assert matching_people(piece, before, RANGE) == {5: 1, 6: 2}
+
+    def test_who_is_seen_at_the_beginning_of_the_overlap_only_is_matched_too(self):
+        before = table(RANGE - 2, RANGE, {3: 400})
+        before = replace(table(0, RANGE, {1: 0}), **_joined_rows(table(0, 2, {1: 0}), before))
+        piece = table(0, 2 * RANGE, {5: 0, 6: 400})
+        assert matching_people(piece, before, RANGE) == {5: 1, 6: 3}
+
+    def test_nobody_is_matched_by_poses_that_were_only_predicted(self):
+        before = table(0, RANGE, {1: 0})
+        hidden = replace(before, state=np.full(len(before), "hidden"))
+        assert matching_people(table(0, 2 * RANGE, {5: 0}), hidden, RANGE) == {}
+
     def test_without_a_range_before_everybody_is_new(self):
         assert matching_people(table(0, RANGE, {1: 0}), None, 0) == {}
 
@@ -47,6 +81,49 @@ class TestMatching:
         before, piece = table(0, RANGE, {1: 0}), table(RANGE - OVERLAP, 2 * RANGE, {4: 0})
         piece.keypoints[:, 3] = np.nan
         assert matching_people(piece, before, RANGE) == {4: 1}
+
+
+class TestLatePeople:
+    """The one range loses somebody, and the other finds them afterwards."""
+
+    def late(self, place, first=RANGE + 3):
+        """Somebody whom the range finds first in frame ``first``, at ``place + frame``."""
+        piece = table(RANGE - OVERLAP, first, {})
+        people = table(first, 2 * RANGE, {4: place})
+        frames = replace(piece.frames, **_joined_frames(piece, people))
+        return replace(people, frames=frames)
+
+    def test_who_is_found_behind_the_overlap_is_who_was_lost_there(self):
+        before = table(0, RANGE, {7: 0, 8: 200})
+        assert matching_people(self.late(0), before, RANGE) == {4: 7}
+
+    def test_who_is_found_elsewhere_is_somebody_new(self):
+        before = table(0, RANGE, {7: 0})
+        assert matching_people(self.late(60), before, RANGE) == {}
+
+    def test_nobody_is_waited_for_longer_than_a_second(self):
+        before = table(0, RANGE, {7: 0})
+        piece = self.late(0)
+        later = replace(piece, timestamp_ms=piece.timestamp_ms + 1000)
+        assert matching_people(later, before, RANGE) == {}
+
+    def test_who_is_much_larger_is_somebody_new(self):
+        before = table(0, RANGE, {7: 0})
+        piece = self.late(0)
+        middle = piece.keypoints[..., :2].mean(axis=1, keepdims=True)
+        piece.keypoints[..., :2] = middle + 2 * (piece.keypoints[..., :2] - middle)
+        assert matching_people(piece, before, RANGE) == {}
+
+    def test_poses_that_were_only_predicted_do_not_count(self):
+        before = table(0, RANGE, {7: 0})
+        piece = self.late(0)
+        hidden = replace(piece, state=np.full(len(piece), "hidden"))
+        assert matching_people(hidden, before, RANGE) == {}
+
+    def test_whom_both_ranges_see_apart_are_two_people(self):
+        before = table(0, RANGE, {7: 0})
+        piece = table(RANGE - OVERLAP, 2 * RANGE, {4: 29})
+        assert matching_people(piece, before, RANGE) == {}
 
 
 def test_new_people_get_new_identities_and_the_overlap_is_thrown_away():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgepose.people.association import assign, pose_similarities
+from edgepose.people.association import assign, assign_within, pose_similarities
 from edgepose.testing import standing_person
 
 costs = st.integers(1, 7).flatmap(
@@ -41,6 +41,19 @@ def test_the_assignment_is_the_cheapest_of_the_largest(values):
 def test_nobody_is_assigned_where_nothing_is_allowed():
     assert assign(np.full((3, 2), math.inf)) == []
     assert assign(np.zeros((0, 4))) == []
+
+
+def test_no_good_pair_is_given_up_for_the_sake_of_more():
+    costs = np.array([[0.0, 0.3], [0.3, math.inf]])
+    assert assign(costs) == [(0, 1), (1, 0)]
+    assert assign_within(costs, 0.3) == [(0, 0)]
+
+
+def test_pairs_above_the_limit_are_left_out():
+    costs = np.array([[0.4, math.nan, 0.2], [0.3, 0.1, 0.25]])
+    assert assign_within(costs, 0.35) == [(0, 2), (1, 1)]
+    assert assign_within(costs, 0.15) == [(1, 1)]
+    assert assign_within(np.zeros((0, 3)), 1.0) == assign_within(np.zeros((3, 0)), 1.0) == []
 
 
 def test_a_pose_is_like_itself_and_unlike_one_far_away():
