@@ -74,7 +74,9 @@ class Known:
     _count: int = field(default=0, init=False)
 
     def remember(self, looks: Description | None) -> None:
-        """Take in what the person looks like."""
+        """Take in what the person looks like; nothing for ``None``: no part was seen."""
+        if looks is None:
+            return
         self._count += 1
         self.looks = remembered(self.looks, looks, self._count)
 

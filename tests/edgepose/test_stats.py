@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edgepose.inference.estimator import StageClock
-from edgepose.results import DropReason, Origin, PoseResult
+from edgepose.results import DropReason, Origin, Person, PersonState, PoseResult
 from edgepose.stats import WINDOW, StatsRecorder
 from edgepose_runtime.poses.skeletons import PENN13
 
@@ -39,6 +41,19 @@ def test_percentiles_are_those_of_numpy():
     crop = stats.latency["crop"]
     assert (crop.p50, crop.p95, crop.p99) == pytest.approx(tuple(expected))
     assert crop.count == 100
+
+
+def test_frames_of_several_people_are_timed_by_their_number():
+    def crowd(count, total):
+        pose, roi = np.zeros((13, 3), np.float32), (0, 0, 9, 9)
+        person = Person(1, pose, 0.5, Origin.PROPAGATED, 0, roi, PersonState.TRACKED)
+        return replace(result(total=total), several=(person,) * count)
+
+    frames = [crowd(3, 7.0), crowd(0, 1.0), crowd(3, 9.0), result(total=5.0)]
+    people = recorder(*frames).snapshot().people
+    assert list(people) == [0, 3]
+    assert (people[3].count, people[3].p50, people[0].p50) == (2, 8.0, 1.0)
+    assert recorder(*frames, warmup_frames=2).snapshot().people[3].count == 1
 
 
 def test_warm_up_counts_frames_but_not_their_latency():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.people.person import FollowedPerson, SeenPose, Status
+from edgepose.people.person import FollowedPerson, Known, SeenPose, Status
 from edgepose.people.recognition import mixed_up, reassign, recognise, touch
 from edgepose.tracking.frame import Frame
 
@@ -39,6 +39,13 @@ def who(x, elapsed_ms, away, height=100.0, part=1):
         [newcomer], away, seen(newcomer, x, height), {newcomer: looks(part)}, elapsed_ms
     )
     return [person.person_id for _, person in pairs]
+
+
+def test_a_look_that_shows_nothing_does_not_count():
+    known = Known(1)
+    for description in (looks(1), *[None] * 9, looks(2)):
+        known.remember(description)
+    assert known.looks == pytest.approx((looks(1) + looks(2)) / 2), "the mean of two"
 
 
 def test_who_comes_back_near_the_place_in_the_same_clothes_is_recognised():
