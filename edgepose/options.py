@@ -14,6 +14,7 @@ from edgepose.inference.person_detector import PersonDetector, person_regions
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
+from edgepose.keyframes.network import with_network
 from edgepose.people.schedule import LookBudget
 from edgepose.people.settings import (
     Follow,
@@ -89,7 +90,7 @@ class TrackingOptions:
     Attributes:
         smoothing: whether joints are smoothed in time (One-Euro filter), or how.
         reinitialise_every: run the heavy head every N frames; 0: only at the start and after a
-            loss; ``None``: what the bundle recommends.
+            loss; ``None``: what the bundle recommends, or what ``key_frames`` say.
         deadline_ms: from a frame's submission to its pose. When time is short a cheaper step is
             taken, and ``origin`` says so: the head is put off, or the pose is predicted.
         policy: what happens to a frame that arrives while others are tracked: ``"every-frame"``
@@ -232,7 +233,11 @@ class TrackingOptions:
     ) -> tuple[PoseStream, LiveKeyFrames | None]:
         """Return the state of one person, and what chooses its key frames."""
         every, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
-        keys = None if settings is None else LiveKeyFrames(settings, model.skeleton)
+        keys = None
+        if settings is not None:
+            settings = with_network(settings, model, every, is_remote=head is not None)
+            keys = LiveKeyFrames(settings, model.skeleton)
+            every = 1 if settings.network == "head" else every
         if every is None:
             every = model.method.spec.reinitialise_every
         new_search = partial(PersonSearch, budget=self.search_budget, propose=person_regions(model))

@@ -1,17 +1,18 @@
 """Trains the network that estimates the error of propagated joints, on JHMDB's training clips.
 
-``python -m benchmarks keyframe-decision`` writes ``edgepose/keyframes/learned.json``; it takes some
+``python -m benchmarks keyframe-decision`` writes ``edgepose/keyframes/learned.json``; it takes ten
 minutes of a core. Every frame of a clip is once a key frame, from which joints are propagated; the
 network learns by how much their error, over this frame and the next ones, exceeds that of a pose
 that is estimated now. Its outputs are then made comparable with the drift: the same tolerance
-gives as many key frames with both.
+gives as many key frames with both. What does that for the uncertainty is printed:
+``DEVIATIONS`` and ``COMBINED_DEVIATIONS`` of :mod:`edgepose.keyframes.propagation`.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from edgepose.datasets.root import data_root
 from edgepose.evaluation.metrics.pck import torso_lengths
 from edgepose.inference.estimator import StageClock
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
-from edgepose.keyframes.dynamics import KEYS, DynamicsForecast
+from edgepose.keyframes.dynamics import KEYS, DynamicsForecast, combined, flow_forecast
 from edgepose.keyframes.learned import (
     FEATURES,
     LARGEST,
@@ -33,15 +34,18 @@ from edgepose.keyframes.learned import (
     features_of,
     save_learned_error,
 )
+from edgepose.keyframes.propagation import mean_deviation
 from edgepose.keyframes.segment import Segment
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.stream import PoseStream
+from edgepose.tracking.stream import LocalHead, PoseStream
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow
 from edgepose_runtime.poses.skeletons import Skeleton
 
 Doubles = NDArray[np.float64]
+#: Estimates the error of propagated joints; ``None`` if no joint is known.
+ErrorOf = Callable[[Segment, DynamicsForecast], float | None]
 
 #: Frames that joints are propagated at most, and that a look is good for besides its own.
 FRAMES, AHEAD = 12, 3
@@ -51,7 +55,7 @@ HALF = 0.15
 LEAST_GAIN, LARGEST_GAIN = -0.2, 0.5
 HIDDEN, EPOCHS, BATCH, RATE, DECAY = 8, 12, 1024, 1e-2, 1e-2
 #: Tolerances at which outputs and drift are made comparable.
-TOLERANCES = (0.005, 0.01, 0.015, 0.02, 0.03)
+TOLERANCES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.045)
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,7 +81,7 @@ class Walk:
 def walk_clip(model: PoseModel, clip: Clip) -> Walk:
     """Process a clip frame by frame, and propagate the joints from each."""
     skeleton, frames = model.skeleton, list(clip.frames())
-    stream = PoseStream(model)
+    stream = PoseStream(model, head=LocalHead(1))  # as on key frames
     poses = np.full((len(frames), skeleton.num_joints, 3), np.nan, np.float32)
     sides, steps = np.full(len(frames), np.nan), list[list[FlowStep]]()
     for t, image in enumerate(frames):
@@ -207,36 +211,51 @@ def fit(features: Doubles, gains: Doubles, seed: int = 0) -> LearnedError:
     )
 
 
-def comparable(
-    network: LearnedError, walks: Sequence[Walk], limbs: NDArray[np.int64]
-) -> LearnedError:
-    """Return the network with errors at which it looks as often as the drift exceeds them."""
-    outputs = []
+def learned_error(network: LearnedError, limbs: NDArray[np.int64]) -> ErrorOf:
+    """Return the output of the network as an error."""
+
+    def error(segment: Segment, dynamics: DynamicsForecast) -> float | None:
+        features = features_of(segment, dynamics.after(segment), limbs)
+        return None if features is None else float(network.output(features))
+
+    return error
+
+
+def deviation(segment: Segment, dynamics: DynamicsForecast) -> float | None:
+    """Return the standard deviation of dynamics as an error."""
+    return mean_deviation(dynamics.after(segment))
+
+
+def combined_deviation(segment: Segment, dynamics: DynamicsForecast) -> float | None:
+    """Return that of dynamics and flow combined."""
+    return mean_deviation(combined(flow_forecast(segment), dynamics.after(segment)))
+
+
+def drifted(segment: Segment, _dynamics: DynamicsForecast) -> float:
+    """Return how far the joints drifted."""
+    return segment.drifted
+
+
+def comparable(error: ErrorOf, walks: Sequence[Walk], low: float, high: float) -> Doubles:
+    """Return the errors that are exceeded as often as the drift exceeds each tolerance."""
+    found = []
     for tolerance in TOLERANCES:
-        wanted = _share_of_looks(None, walks, limbs, tolerance)
-        low, high = LEAST_GAIN, LARGEST_GAIN
-        for _ in range(12):
-            middle = (low + high) / 2
-            share = _share_of_looks(network, walks, limbs, middle)
-            low, high = (middle, high) if share > wanted else (low, middle)
-        outputs.append(middle)
-        _LOG.info("tolerance %.3f: looks %.1f %%, output %.4f", tolerance, 100 * wanted, middle)
-    return replace(network, outputs=np.array(outputs), errors=np.array(TOLERANCES))
+        wanted, bounds = _share_of_looks(drifted, walks, tolerance), (low, high)
+        for _ in range(10):
+            middle = sum(bounds) / 2
+            fewer = _share_of_looks(error, walks, middle) <= wanted
+            bounds = (bounds[0], middle) if fewer else (middle, bounds[1])
+        found.append(bounds[1])
+        _LOG.info("tolerance %.3f: looks %.1f %%, error %.4f", tolerance, 100 * wanted, bounds[1])
+    return np.array(found)
 
 
-def _share_of_looks(
-    network: LearnedError | None,
-    walks: Sequence[Walk],
-    limbs: NDArray[np.int64],
-    threshold: float,
-) -> float:
-    looks = sum(_count_looks(network, walk, limbs, threshold) for walk in walks)
+def _share_of_looks(error: ErrorOf, walks: Sequence[Walk], threshold: float) -> float:
+    looks = sum(_count_looks(error, walk, threshold) for walk in walks)
     return looks / sum(len(walk.poses) - 1 for walk in walks)
 
 
-def _count_looks(
-    network: LearnedError | None, walk: Walk, limbs: NDArray[np.int64], threshold: float
-) -> int:
+def _count_looks(error_of_segment: ErrorOf, walk: Walk, threshold: float) -> int:
     """Count the key frames after the first where one follows as soon as an error is exceeded."""
     looks, keys = -1, list[int]()
     segment: Segment | None = None
@@ -245,13 +264,8 @@ def _count_looks(
         ahead = frame - keys[-1] if keys else 0
         if segment is not None and np.isfinite(side) and ahead <= FRAMES:
             segment = segment.extended(walk.steps[keys[-1]][ahead - 1])
-            features = None
-            if network is not None:
-                features = features_of(segment, dynamics.after(segment), limbs)
-            error = segment.drifted if network is None or features is None else None
-            if error is None and network is not None and features is not None:
-                error = float(network.output(features))
-            if error is not None and error <= threshold:
+            error = error_of_segment(segment, dynamics)
+            if (segment.drifted if error is None else error) <= threshold:
                 continue
         looks += 1
         if not np.isfinite(side):
@@ -288,7 +302,13 @@ def main(words: Sequence[str] | None = None) -> None:
     network = fit(features, gains)
     fitting = np.corrcoef(network.output(features), gains)[0, 1]
     _LOG.info("%d clips, %d frames, correlation %.3f", len(walks), len(gains), fitting)
-    save_learned_error(comparable(network, walks, limbs), args.out)
+    outputs = comparable(learned_error(network, limbs), walks, LEAST_GAIN, LARGEST_GAIN)
+    network = replace(network, outputs=outputs, errors=np.array(TOLERANCES))
+    save_learned_error(network, args.out)
+    _LOG.info("DEVIATIONS:")
+    comparable(deviation, walks, 0.03, 0.1)
+    _LOG.info("COMBINED_DEVIATIONS:")
+    comparable(combined_deviation, walks, 0.0, 0.1)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ _LIVE: dict[str, Callable[[str], Any]] = {
     "lag_frames": int,
     "motion": str,
     "decision": str,
+    "network": str,
 }
 _FILE: dict[str, Callable[[str], Any]] = {"rate": float}
 _REFINE: dict[str, Callable[[str], Any]] = {"lag_frames": int, "springs": str, "flow": str}
@@ -30,8 +31,8 @@ def add_mode_options(group: Any) -> None:
         "--key-frames",
         type=read_key_frames,
         help="with --protocol tracker: evaluate key frames as well; auto, or settings such as "
-        "max_key_rate=0.25,lag_frames=8 (also tolerance, motion, decision); file or file,rate=0.2 "
-        "for key frames that are selected in advance; may be given several times",
+        "max_key_rate=0.25,lag_frames=8 (also tolerance, motion, decision, network); file or "
+        "file,rate=0.2 for key frames that are selected in advance; may be given several times",
         **modes,
     )
     group.add_argument(

@@ -71,7 +71,7 @@ class KeyFrameDecision:
             return False
         if error is None:
             error = self._error + drift(moved)
-        return cut or self._alarm > 0 or error > self._settings.tolerance
+        return cut or self._alarm > 0 or error > self._settings.largest_error
 
     def skipped(self, moved: Floats) -> None:
         """Take in that no network processed a frame."""

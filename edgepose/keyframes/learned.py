@@ -113,11 +113,20 @@ class LearnedError:
 
     def error(self, features: Doubles) -> float:
         """Return the expected error in sides of the region, comparable with a tolerance."""
-        return _on_line(float(self.output(features)), self.outputs, self.errors)
+        return on_line(float(self.output(features)), self.outputs, self.errors)
 
 
-def _on_line(value: float, xs: Doubles, ys: Doubles) -> float:
-    """Interpolate between points of rising x, and go on by the last two beyond the ends."""
+def on_line(value: float, xs: Doubles, ys: Doubles) -> float:
+    """Interpolate between points of rising x, and extrapolate by the two next to each end.
+
+    Args:
+        value: an x.
+        xs: (N,) rising, at least 2.
+        ys: (N,) what belongs to them.
+
+    Returns:
+        The y, at least 0.
+    """
     place = min(max(int(np.searchsorted(xs, value)), 1), len(xs) - 1)
     slope = (ys[place] - ys[place - 1]) / (xs[place] - xs[place - 1])
     return float(max(ys[place] + slope * (value - xs[place]), 0.0))

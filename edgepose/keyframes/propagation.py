@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgepose.keyframes.decision import DRIFT_PER_FRAME
 from edgepose.keyframes.dynamics import DynamicsForecast, Forecast, combined, flow_forecast
-from edgepose.keyframes.learned import features_of, load_learned_error
+from edgepose.keyframes.learned import features_of, load_learned_error, on_line
 from edgepose.keyframes.segment import Segment
 from edgepose.keyframes.settings import KeyFrames
 from edgepose_runtime.poses.optical_flow import FlowStep
@@ -18,9 +18,12 @@ from edgepose_runtime.poses.skeletons import Skeleton
 Doubles = NDArray[np.float64]
 Keypoints = NDArray[np.float32]
 
-#: The mean error for each mean standard deviation: so a tolerance gives about as many key frames as
-#: with ``"drift"`` on the part ``selection`` of the JHMDB clips.
-ERROR_PER_DEVIATION = 0.48
+#: Mean standard deviations of the joints, by dynamics alone and combined with flow, and the drift
+#: that is exceeded as often: so a tolerance gives about as many key frames with both. Of JHMDB's
+#: training clips, in sides of the region (``python -m benchmarks keyframe-decision``).
+DEVIATIONS = np.array([0.0401, 0.0413, 0.0429, 0.0445, 0.0483, 0.0540])
+COMBINED_DEVIATIONS = np.array([0.0127, 0.0174, 0.0207, 0.0231, 0.0275, 0.0330])
+DRIFTS = np.array([0.005, 0.01, 0.015, 0.02, 0.03, 0.045])
 #: Joints this far from where they were expected did not move there: another movement begins.
 JUMP = 0.25
 #: The error grows by at least so much in each frame, however still a person seems to stand: a look
@@ -50,6 +53,8 @@ class Propagation:
 
     def __init__(self, settings: KeyFrames, skeleton: Skeleton) -> None:
         self._motion, self._decision = settings.motion, settings.decision
+        # Flow alone states no uncertainty worth asking: that of dynamics is taken.
+        self._deviations = COMBINED_DEVIATIONS if self._motion == "both" else DEVIATIONS
         self._uses_dynamics = self._motion != "flow" or self._decision != "drift"
         self._limbs = np.array(skeleton.limbs, np.int64).reshape(-1, 2)
         self._joints = skeleton.num_joints
@@ -119,7 +124,11 @@ class Propagation:
             if features is None:
                 return None
             return max(load_learned_error().error(features), LEAST_PER_FRAME * segment.frames)
-        # Flow alone states no uncertainty of its own worth asking: HPIM's is taken.
-        variance = (dynamics if self._motion == "flow" else forecast).variance
-        known = variance[np.isfinite(variance)]
-        return ERROR_PER_DEVIATION * float(np.sqrt(known).mean()) if len(known) else None
+        deviation = mean_deviation(forecast if self._motion == "both" else dynamics)
+        return None if deviation is None else on_line(deviation, self._deviations, DRIFTS)
+
+
+def mean_deviation(forecast: Forecast) -> float | None:
+    """Return the mean standard deviation of the joints; ``None`` if none is known."""
+    known = forecast.variance[np.isfinite(forecast.variance)]
+    return float(np.sqrt(known).mean()) if len(known) else None

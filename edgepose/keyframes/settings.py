@@ -17,6 +17,10 @@ LONGEST_LAG = 38
 Motion = Literal["flow", "dynamics", "both"]
 #: What estimates the error of propagated joints; see :class:`KeyFrames`.
 Decision = Literal["drift", "learned", "uncertainty"]
+#: What processes key frames; see :class:`KeyFrames`.
+KeyFrameNetwork = Literal["auto", "head", "light"]
+#: The tolerance where none is given. Key frames by a strong head may be fewer.
+HEAD_TOLERANCE, LIGHT_TOLERANCE = 0.02, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class KeyFrames:
     Attributes:
         max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run.
         tolerance: expected mean error of the joints, in sides of the person's square region, above
-            which a frame becomes a key frame.
+            which a frame becomes a key frame; ``None`` for 0.02 where the head processes key
+            frames, and 0.01 where the light network does.
         lag_frames: give each result out so many frames later, so that poses between key frames
             can be interpolated from both sides instead of predicted from one.
         motion: what moves the joints. ``"flow"``: optical flow. ``"dynamics"``: the dictionary of
@@ -49,16 +54,23 @@ class KeyFrames:
             frame.
             ``"uncertainty"``: the standard deviation of HPIM, combined with that of flow where
             ``motion`` uses it. The same ``tolerance`` gives about as many key frames with each.
+        network: what processes key frames. ``"head"``: the heavy head; their origin is then
+            ``initialised``. ``"light"``: the light network, and the head as often as
+            ``reinitialise_every`` says. ``"auto"``: the head if the bundle recommends to run it
+            repeatedly and it computes in 16-bit floating point, in which it takes about twice the
+            time of the light network and not five times. A tracker's own ``reinitialise_every``,
+            or a remote head, stands above this.
 
     Raises:
         ConfigError: a number is outside its range, or a name is not known.
     """
 
     max_key_rate: float = 0.4
-    tolerance: float = 0.01
+    tolerance: float | None = None
     lag_frames: int = 0
     motion: Motion = "flow"
     decision: Decision = "drift"
+    network: KeyFrameNetwork = "auto"
 
     def __post_init__(self) -> None:
         if not is_finite_number(self.max_key_rate) or not 0 < self.max_key_rate <= 1:
@@ -66,10 +78,10 @@ class KeyFrames:
                 "max_key_rate must be a part of the frames, above 0 and at most 1; "
                 f"got {self.max_key_rate!r}."
             )
-        if not is_finite_number(self.tolerance) or self.tolerance < 0:
+        if self.tolerance is not None and not _is_length(self.tolerance):
             raise ConfigError(
-                "The tolerance of key frames must be 0 or more, in sides of the person's region; "
-                f"got {self.tolerance!r}."
+                "The tolerance of key frames must be 0 or more, in sides of the person's region, "
+                f"or None for what suits the network; got {self.tolerance!r}."
             )
         if not is_whole_number(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
             raise ConfigError(
@@ -78,6 +90,18 @@ class KeyFrames:
             )
         _require_one_of("motion", self.motion, get_args(Motion))
         _require_one_of("decision", self.decision, get_args(Decision))
+        _require_one_of("network", self.network, get_args(KeyFrameNetwork))
+
+    @property
+    def largest_error(self) -> float:
+        """The tolerance, or what stands for ``None``."""
+        if self.tolerance is not None:
+            return self.tolerance
+        return HEAD_TOLERANCE if self.network == "head" else LIGHT_TOLERANCE
+
+
+def _is_length(value: Any) -> bool:
+    return is_finite_number(value) and value >= 0
 
 
 def _require_one_of(name: str, value: Any, known: tuple[str, ...]) -> None:

@@ -31,7 +31,7 @@ from edgepose.cli.tracking.poses import (
 )
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
-from edgepose.keyframes.settings import Decision, Motion
+from edgepose.keyframes.settings import Decision, KeyFrameNetwork, Motion
 from edgepose.people.settings import people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote.settings import HEAD_TOKEN, head_with_token
@@ -97,6 +97,11 @@ def add_parser(subparsers: Any) -> None:
         "--key-frame-decision",
         choices=get_args(Decision),
         help="with live --key-frames: what estimates their error (default: drift)",
+    )
+    parser.add_argument(
+        "--key-frame-network",
+        choices=get_args(KeyFrameNetwork),
+        help="with live --key-frames: what processes them (default: auto, the head if it is fast)",
     )
     parser.add_argument(
         "--selector",

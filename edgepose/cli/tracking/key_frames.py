@@ -42,8 +42,8 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
     if not args.key_frames:
         if any(_live_settings(args).values()):
             raise ConfigError(
-                "--key-frame-motion and --key-frame-decision say how key frames are used; give "
-                "--key-frames with them."
+                "--key-frame-motion, --key-frame-decision and --key-frame-network say how key "
+                "frames are used; give --key-frames with them."
             )
         return None
     if not source.is_live and people_settings(args.max_people) is None:
@@ -60,7 +60,11 @@ def live_key_frames(args: argparse.Namespace, source: FrameSource) -> KeyFrames 
 
 
 def _live_settings(args: argparse.Namespace) -> dict[str, Any]:
-    return {"motion": args.key_frame_motion, "decision": args.key_frame_decision}
+    return {
+        "motion": args.key_frame_motion,
+        "decision": args.key_frame_decision,
+        "network": args.key_frame_network,
+    }
 
 
 def _refuse_unused(args: argparse.Namespace) -> None:
@@ -70,6 +74,7 @@ def _refuse_unused(args: argparse.Namespace) -> None:
         "--reinitialise-every": args.reinitialise_every,
         "--key-frame-motion": args.key_frame_motion,
         "--key-frame-decision": args.key_frame_decision,
+        "--key-frame-network": args.key_frame_network,
     }
     unused = [option for option, value in given.items() if value is not None]
     if unused:

@@ -67,7 +67,7 @@ def test_somebody_who_stands_still_is_looked_at_in_the_end():
     step = still_step(walk(found, way=0.0))
     for _ in range(40):
         found.skip(step)
-    assert found.expect(step).error > KeyFrames().tolerance
+    assert found.expect(step).error > KeyFrames().largest_error
 
 
 def test_expecting_changes_nothing():

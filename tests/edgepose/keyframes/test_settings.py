@@ -12,7 +12,7 @@ def test_refuses_a_rate_that_is_no_part(rate):
         KeyFrames(max_key_rate=rate)
 
 
-@pytest.mark.parametrize("tolerance", [-0.1, math.inf, math.nan, 10**400, None])
+@pytest.mark.parametrize("tolerance", [-0.1, math.inf, math.nan, 10**400, "0.01"])
 def test_refuses_a_tolerance_that_is_no_error(tolerance):
     with pytest.raises(ConfigError, match="tolerance"):
         KeyFrames(tolerance=tolerance)
@@ -37,8 +37,13 @@ def test_refuses_anything_else(value):
         key_frame_settings(value)
 
 
-@pytest.mark.parametrize("name", ["motion", "decision"])
+@pytest.mark.parametrize("name", ["motion", "decision", "network"])
 @pytest.mark.parametrize("value", ["spline", None, 3, ["flow"]])
 def test_refuses_a_motion_or_decision_that_is_not_known(name, value):
     with pytest.raises(ConfigError, match=f"{name} of key frames is one of"):
         KeyFrames(**{name: value})
+
+
+def test_a_strong_head_allows_a_larger_error_unless_a_tolerance_is_given():
+    assert KeyFrames(network="head").largest_error > KeyFrames(network="light").largest_error
+    assert KeyFrames(network="head", tolerance=0.005).largest_error == 0.005

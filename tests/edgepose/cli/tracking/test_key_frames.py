@@ -60,7 +60,12 @@ def test_a_selector_without_key_frames_is_wrong_usage(track, puppet_video):
 
 
 @pytest.mark.parametrize(
-    "option", [("--key-frame-motion", "both"), ("--key-frame-decision", "drift")]
+    "option",
+    [
+        ("--key-frame-motion", "both"),
+        ("--key-frame-decision", "drift"),
+        ("--key-frame-network", "head"),
+    ],
 )
 class TestMotionAndDecision:
     def test_without_key_frames_they_are_wrong_usage(self, track, puppet_video, option):
@@ -81,6 +86,7 @@ def test_a_camera_takes_motion_and_decision():
         selector=None,
         key_frame_motion="both",
         key_frame_decision=None,
+        key_frame_network=None,
     )
     assert live_key_frames(args, SimpleNamespace(is_live=True)) == KeyFrames(0.2, motion="both")
 
