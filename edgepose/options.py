@@ -218,7 +218,9 @@ class TrackingOptions:
         def new_stream() -> PoseStream:
             return self._new_stream(model, None, searches=False)[0]
 
-        stream = PeopleStream(PersonDetector(*model.detector()), people, new_stream, model.skeleton)
+        detector = PersonDetector(*model.detector())
+        reruns = bool(model.head_interval(self.reinitialise_every))
+        stream = PeopleStream(detector, people, new_stream, model.skeleton, reruns_head=reruns)
         return PeopleStep(
             stream,
             LookBudget(people.looks_per_frame, self.deadline_ms),
@@ -232,14 +234,12 @@ class TrackingOptions:
         self, model: PoseModel, head: HeadConnection | None, *, searches: bool = True
     ) -> tuple[PoseStream, LiveKeyFrames | None]:
         """Return the state of one person, and what chooses its key frames."""
-        every, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
-        keys = None
+        own, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
+        every, keys = model.head_interval(own), None
         if settings is not None:
-            settings = with_network(settings, model, every, is_remote=head is not None)
+            settings = with_network(settings, model, own, is_remote=head is not None)
             keys = LiveKeyFrames(settings, model.skeleton)
             every = 1 if settings.network == "head" else every
-        if every is None:
-            every = model.method.spec.reinitialise_every
         new_search = partial(PersonSearch, budget=self.search_budget, propose=person_regions(model))
         stream = PoseStream(
             model,

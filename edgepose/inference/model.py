@@ -83,6 +83,14 @@ class PoseModel(Closable):
         """Whether the bundle has a person detector."""
         return self._load_detector is not None
 
+    def head_interval(self, own: int | None) -> int | None:
+        """Return after how many frames the head runs again; 0 or ``None`` for never.
+
+        Args:
+            own: of a tracker; ``None`` for what the bundle recommends.
+        """
+        return self.method.spec.reinitialise_every if own is None else own
+
     def detector(self) -> tuple[Network, DetectorSpec]:
         """Return the network of the person detector, loaded on first use, and how it is read.
 

@@ -7,18 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edgepose.inference.person_detector import box_region
 from edgepose.people.association import assign, pose_similarities
 from edgepose.people.motion import distances
 from edgepose.people.person import FollowedPerson, SeenPose
 from edgepose_runtime.geometry.boxes import Boxes, areas, box_overlaps, intersections
+from edgepose_runtime.geometry.roi import Roi
 
 #: Boxes of a lower score are not looked at: a person who is followed may be hard to see.
 LOW_SCORE = 0.25
 #: A person who is followed is where a box overlaps the expected one by so much at least.
 LEAST_OVERLAP = 0.25
+#: A pose that overlaps the person's detected box by less than this has drifted off: the region
+#: starts from the box again.
+LEAST_AGREEMENT = 0.5
 #: A box of which so much lies in that of somebody who is followed is no new person.
 MOST_COVERED = 0.7
+#: Boxes have this much in common, as intersection over union, if that matters.
+LEAST_SHARED = 0.05
 #: Two poses with a similarity of more than this are one person's.
 SAME_POSE = 0.5
 
@@ -94,9 +102,29 @@ def duplicates(
     return [(seen[stays][0], seen[goes][0]) for goes, stays in pairs.items()]
 
 
-def overlapping(boxes: Boxes) -> bool:
-    """Whether any two boxes (N, 4) have an area in common that matters."""
-    return len(boxes) > 1 and bool((np.triu(box_overlaps(boxes, boxes), 1) > 0.05).any())
+def overlapping(boxes: Boxes) -> NDArray[np.bool_]:
+    """Return which (N,) of the boxes (N, 4) have an area that matters in common with another."""
+    overlaps = box_overlaps(boxes, boxes)
+    np.fill_diagonal(overlaps, 0)
+    return np.asarray((overlaps > LEAST_SHARED).any(axis=1))
+
+
+def crowded(people: Sequence[FollowedPerson], timestamp_ms: float) -> set[FollowedPerson]:
+    """Return the people who should be so close to another that their joints may be mistaken.
+
+    Args:
+        people: all who are seen or hidden.
+        timestamp_ms: the present.
+    """
+    boxes = np.array([person.motion.predict(timestamp_ms) for person in people]).reshape(-1, 4)
+    return {people[index] for index in np.flatnonzero(overlapping(boxes)).tolist()}
+
+
+def corrected_region(person: FollowedPerson, box: Boxes, timestamp_ms: float) -> Roi | None:
+    """Return the region of a person's box; ``None`` if the person's own is as good."""
+    expected = person.motion.predict(timestamp_ms)
+    agrees = box_overlaps(expected[None], box[None])[0, 0] >= LEAST_AGREEMENT
+    return None if agrees and person.stream.next_roi is not None else box_region(box)
 
 
 def _uncovered(boxes: Boxes, occupied: Boxes, matches: Matches) -> list[int]:

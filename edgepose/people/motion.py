@@ -13,6 +13,17 @@ from edgepose_runtime.geometry.boxes import Boxes
 SPEED_MS = 250.0
 #: Time constant with which the size of the box follows, in ms.
 SIZE_MS = 300.0
+#: So much of the way from where the person should be to where a pose is counts: one pose that is
+#: partly somebody else's does not lead astray.
+TRUST = 0.6
+#: For the first so many ms all of it counts: where the person should be is not known yet.
+UNSURE_MS = 300.0
+#: A box continues a person's if it is at most so many times as high, or the inverse, and as wide;
+#: or as wide as this part of the height.
+MOST_GROWTH, MOST_WIDENING, LEAST_WIDEST = 1.3, 1.8, 0.6
+#: And if its middle is at most so far from where it should be, in heights of the box, and so much
+#: further per second since the person was seen.
+MOST_AWAY, AWAY_PER_S = 0.25, 0.5
 #: Further ahead, in ms, a speed says nothing: the person stays where they would be then.
 LONGEST_AHEAD_MS = 1000.0
 
@@ -57,6 +68,9 @@ class PersonMotion:
         elapsed = timestamp_ms - self._seen_ms
         if elapsed <= 0:
             return
+        if self._observed_ms > UNSURE_MS:
+            expected = self._centre + self.moved(timestamp_ms)
+            centre = expected + TRUST * (centre - expected)
         self._observed_ms += elapsed
         # At first the mean over what was observed: one step says little about a walk.
         weight = elapsed / min(SPEED_MS + elapsed, max(self._observed_ms, elapsed))
@@ -74,6 +88,21 @@ class PersonMotion:
         """Return the box (4,) where the person should be at a time."""
         centre = self._centre + self.moved(timestamp_ms)
         return np.concatenate([centre - self._size / 2, centre + self._size / 2])
+
+    def can_continue_to(self, box: NDArray[np.float64], timestamp_ms: float) -> bool:
+        """Return whether a box (4,) continues the person's, by place and size."""
+        if self._observed_ms <= UNSURE_MS:
+            return True
+        expected = self.predict(timestamp_ms)
+        width, height = np.maximum(self._size, 1.0).tolist()
+        new_width, new_height = (box[2:] - box[:2]).tolist()
+        away = float(distances(expected[None], box[None])[0, 0])
+        most_away = MOST_AWAY + AWAY_PER_S * (timestamp_ms - self._seen_ms) / 1e3
+        return (
+            away < most_away
+            and 1 / MOST_GROWTH < new_height / height < MOST_GROWTH
+            and new_width < max(MOST_WIDENING * width, LEAST_WIDEST * height)
+        )
 
     def rescale(self, factor: float) -> None:
         """Take in that the frames have become larger by a factor."""

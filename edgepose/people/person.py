@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.inference.estimator import Keypoints, StageClock
+from edgepose.inference.person_detector import box_region
 from edgepose.people.appearance import Description, remembered
 from edgepose.people.motion import PersonMotion
 from edgepose.results import Origin, Person, PersonState, PoseResult
@@ -26,6 +27,8 @@ ABOVE, BELOW, ASIDE = 0.12, 0.10, 0.06
 #: From this distance on, in heights of the box, the region of a person whom the networks skipped is
 #: moved to where the person should be.
 NOTABLE_MOVE = 0.08
+#: The head looks at somebody every so many frames, where the model's method runs it again at all.
+HEAD_EVERY = 3
 
 
 class Status(TextEnum):
@@ -100,13 +103,21 @@ class FollowedPerson:
         stream: follows the person's pose.
         box: (4,) where the person was detected.
         frame: in which.
+        reruns_head: the head runs again and again, not only at the start of a track.
         is_sure: see above.
     """
 
     def __init__(
-        self, stream: PoseStream, box: NDArray[np.float64], frame: Frame, *, is_sure: bool
+        self,
+        stream: PoseStream,
+        box: NDArray[np.float64],
+        frame: Frame,
+        reruns_head: bool = False,
+        *,
+        is_sure: bool,
     ) -> None:
         self.stream = stream
+        self._reruns_head = reruns_head
         self.known = Known()
         self.status = Status.TENTATIVE
         self.motion = PersonMotion(box, frame.timestamp_ms)
@@ -131,7 +142,13 @@ class FollowedPerson:
         return self.status in (Status.TENTATIVE, Status.TRACKED)
 
     def look(
-        self, frame: Frame, region: Roi | None, clock: StageClock, effort: Effort
+        self,
+        frame: Frame,
+        region: Roi | None,
+        clock: StageClock,
+        effort: Effort,
+        *,
+        crowded: bool = False,
     ) -> SeenPose | None:
         """Return the person's pose in the next frame; ``None`` if there is none.
 
@@ -140,22 +157,22 @@ class FollowedPerson:
             region: where the person is; ``None`` to go on from the last pose.
             clock: times the stages.
             effort: ``SKIP`` to predict the pose.
+            crowded: somebody else is so close that the pose may become theirs.
         """
-        if effort is Effort.SKIP:
-            result = self.stream.process(frame, clock, effort)
-        else:
-            roi = region or self._region_after_skipping(frame)
-            seen = frame if roi is None else replace(frame, roi=roi)
-            # Where the light network loses somebody who is followed, the head would only find who
-            # stands in front: it waits for a detection.
-            followed = region is None and self.stream.head_age is not None
-            result = self.stream.process(seen, clock, Effort.LIGHT if followed else effort)
+        continues = region is None and self.stream.head_age is not None
+        if effort is not Effort.SKIP:
+            region = region or self._region(frame, crowded=crowded)
+            frame = frame if region is None else replace(frame, roi=region)
+            effort = self._effort(crowded=crowded) if continues else effort
+        result = self.stream.process(frame, clock, effort)
         if result.keypoints is None:
             return None
         box = pose_box(result.keypoints)
-        return (
-            None if box is None else SeenPose(result, result.keypoints, box, effort is Effort.SKIP)
-        )
+        is_guess = effort is Effort.SKIP
+        checked = continues and crowded and not is_guess
+        if box is None or (checked and not self.motion.can_continue_to(box, frame.timestamp_ms)):
+            return None
+        return SeenPose(result, result.keypoints, box, is_guess)
 
     def accept(self, seen: SeenPose, frame: Frame) -> None:
         """Take in the person's pose in a frame."""
@@ -229,13 +246,32 @@ class FollowedPerson:
             state=PersonState.HIDDEN,
         )
 
-    def _region_after_skipping(self, frame: Frame) -> Roi | None:
-        """Return the region moved along with the person; ``None`` if the last one is as good."""
+    def _effort(self, *, crowded: bool) -> Effort:
+        """Return the network that looks at the person, who was seen in the last frame.
+
+        The head, where it is to run again: often, as people are small, and always in a crowd, where
+        what is propagated may be somebody else's. Otherwise the light network alone: where that
+        loses the person, the head would only find who stands in front.
+        """
+        age = self.stream.head_age
+        if not self._reruns_head or age is None:
+            return Effort.LIGHT
+        is_due = crowded or age + 1 >= HEAD_EVERY or self.stream.head_is_due
+        return Effort.HEAD if is_due else Effort.LIGHT
+
+    def _region(self, frame: Frame, *, crowded: bool) -> Roi | None:
+        """Return where to look; ``None`` where the last pose says it as well.
+
+        In a crowd that is where the person should be, in the usual size: the last joints may be
+        partly somebody else's. After frames without a look it is moved along with the person.
+        """
         roi = self.stream.next_roi
-        if not self.skipped or roi is None:
+        if roi is None:
             return None
+        if crowded and self._reruns_head:
+            return box_region(self.motion.predict(frame.timestamp_ms))
         x, y = self.motion.moved(frame.timestamp_ms).tolist()
-        if max(abs(x), abs(y)) < NOTABLE_MOVE * self.motion.height:
+        if not self.skipped or max(abs(x), abs(y)) < NOTABLE_MOVE * self.motion.height:
             return None
         return Roi(roi.x + x, roi.y + y, roi.width, roi.height)
 

@@ -115,14 +115,21 @@ def reassign(pairs: Sequence[tuple[FollowedPerson, FollowedPerson]]) -> None:
             owner.known = left.pop()
 
 
-def touch(seen: Seen) -> None:
-    """Take in who of those who are seen is close to whom, and who is apart from all others."""
-    people = list(seen)
-    boxes = np.array([pose.box for pose in seen.values()]).reshape(-1, 4)
-    close = box_overlaps(boxes, boxes) >= ALONE
+def touch(seen: Seen, hidden: Sequence[FollowedPerson] = (), timestamp_ms: float = 0.0) -> None:
+    """Take in who is close to whom, and who of those who are seen is apart from all others.
+
+    Args:
+        seen: everybody's pose in the frame.
+        hidden: people who are not seen; whoever is where they should be may be one of them.
+        timestamp_ms: of the frame.
+    """
+    people = [*seen, *hidden]
+    expected = [person.motion.predict(timestamp_ms) for person in hidden]
+    boxes = np.array([*(pose.box for pose in seen.values()), *expected]).reshape(-1, 4)
+    close = box_overlaps(boxes[: len(seen)], boxes) >= ALONE
     np.fill_diagonal(close, 0)
-    for person, others in zip(people, close, strict=True):
-        person.apart = 0 if others.any() else person.apart + 1
+    for person, others in zip(seen, close, strict=True):
+        person.apart = 0 if others[: len(seen)].any() else person.apart + 1
         for index in np.flatnonzero(others):
             person.touch(people[index])
 

@@ -11,7 +11,15 @@ from edgepose.inference.estimator import StageClock
 from edgepose.inference.person_detector import PersonDetector, box_region
 from edgepose.people.appearance import AppearanceDescriber, Description
 from edgepose.people.identities import Identities
-from edgepose.people.matching import LOW_SCORE, Matches, duplicates, match_boxes, overlapping
+from edgepose.people.matching import (
+    LOW_SCORE,
+    Matches,
+    corrected_region,
+    crowded,
+    duplicates,
+    match_boxes,
+    overlapping,
+)
 from edgepose.people.person import FollowedPerson, SeenPose, Status
 from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
 from edgepose.people.schedule import DetectionSchedule, whose_turn
@@ -22,13 +30,10 @@ from edgepose.tracking.frame import Frame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.events import StreamEvent
-from edgepose_runtime.geometry.boxes import Boxes, box_overlaps
+from edgepose_runtime.geometry.boxes import Boxes
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton
 
-#: A pose that overlaps the person's detected box by less than this has drifted off: the region
-#: starts from the box again.
-LEAST_AGREEMENT = 0.5
 #: Who was not detected in so many rounds of the detector is no longer followed.
 MOST_ROUNDS = 4
 #: So many lost people are remembered, those who were lost last.
@@ -53,6 +58,7 @@ class PeopleStream:
         settings: how many people, and at what cost.
         new_stream: makes the state of one person, which shares its networks with the others.
         skeleton: of the poses.
+        reruns_head: the head runs again and again, not only at the start of a track.
     """
 
     def __init__(
@@ -61,8 +67,11 @@ class PeopleStream:
         settings: SeveralPeople,
         new_stream: Callable[[], PoseStream],
         skeleton: Skeleton,
+        *,
+        reruns_head: bool = False,
     ) -> None:
         self._detector = detector
+        self._reruns_head = reruns_head
         self._describer = AppearanceDescriber(skeleton)
         self._settings = settings
         self._new_stream = new_stream
@@ -145,7 +154,7 @@ class PeopleStream:
         if any(person.status in unsure or person.undetected for person in self._people):
             return True
         now = [person.motion.box for person in self._people if person.is_followed]
-        return overlapping(np.array(now).reshape(-1, 4))
+        return bool(overlapping(np.array(now).reshape(-1, 4)).any())
 
     def _detect(self, frame: Frame, clock: StageClock) -> dict[FollowedPerson, Roi | None]:
         """Run the detector; return those it saw, with their region where it must be corrected."""
@@ -156,13 +165,15 @@ class PeopleStream:
         matches = match_boxes(followed, boxes, frame.timestamp_ms)
         self._count_rounds(matches)
         regions = {
-            person: _corrected_region(person, boxes[index], frame.timestamp_ms)
+            person: corrected_region(person, boxes[index], frame.timestamp_ms)
             for person, index in matches.of_person.items()
         }
         for box in boxes[matches.free]:
             is_sure = bool(box[4] >= self._detector.score_threshold)
             if (is_sure and self._free_places() > 0) or self._is_awaited(box, frame):
-                person = FollowedPerson(self._new_stream(), box[:4], frame, is_sure=is_sure)
+                person = FollowedPerson(
+                    self._new_stream(), box[:4], frame, self._reruns_head, is_sure=is_sure
+                )
                 self._people.append(person)
                 regions[person] = box_region(box)
         clock.add("associate", start)
@@ -204,14 +215,15 @@ class PeopleStream:
         followed = [person for person in self._people if person.is_followed]
         turn = set(whose_turn(followed, regions, looks))
         self.looked = len(turn)
+        present = [person for person in self._people if person.status is not Status.LOST]
+        close = crowded(present, frame.timestamp_ms)
         seen: dict[FollowedPerson, SeenPose] = {}
         for person in followed:
-            looked = person in turn
-            effort = Effort.FULL if looked else Effort.SKIP
-            pose = person.look(frame, regions.get(person), clock, effort)
+            effort = Effort.FULL if person in turn else Effort.SKIP
+            pose = person.look(frame, regions.get(person), clock, effort, crowded=person in close)
             if pose is not None:
                 seen[person] = pose
-            elif looked:
+            elif person in turn:
                 self._lose(person)
             else:
                 person.skipped += 1
@@ -264,7 +276,8 @@ class PeopleStream:
 
     def _tell_apart(self, frame: Frame, seen: Seen, *, detected: bool) -> None:
         """Undo exchanges of people who were close to each other, and remember their looks."""
-        touch(seen)
+        hidden = [person for person in self._people if person.status is Status.HIDDEN]
+        touch(seen, hidden, frame.timestamp_ms)
         looks = {
             person: self._describe(frame, pose)
             for person, pose in seen.items()
@@ -305,10 +318,3 @@ class PeopleStream:
 def _is_apart(person: FollowedPerson) -> bool:
     """Return whether a person can be described; the first look may be a quick one."""
     return person.apart >= (APART_FRAMES if person.known.looks is not None else 1)
-
-
-def _corrected_region(person: FollowedPerson, box: Boxes, timestamp_ms: float) -> Roi | None:
-    """Return the region of a person's box; ``None`` if the person's own is as good."""
-    expected = person.motion.predict(timestamp_ms)
-    agrees = box_overlaps(expected[None], box[None])[0, 0] >= LEAST_AGREEMENT
-    return None if agrees and person.stream.next_roi is not None else box_region(box)

@@ -25,6 +25,8 @@ class Effort(IntEnum):
     """The light network alone, also where the head would be due."""
     FULL = 2
     """Whatever is due."""
+    HEAD = 3
+    """The head, also where it would not be due."""
 
 
 class Deadline:

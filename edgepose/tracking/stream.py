@@ -234,7 +234,8 @@ class PoseStream:
     def _observe(self, frame: Frame, roi: Roi, clock: StageClock, effort: Effort) -> Observation:
         """Estimate the pose in a region, continuing from the last frame where that is possible."""
         track, last = self._track, None
-        if track is not None and not (effort is Effort.FULL and self.head_is_due):
+        runs_head = effort is Effort.HEAD or (effort is Effort.FULL and self.head_is_due)
+        if track is not None and not runs_head:
             last = track.observation_for(frame, roi)
         if last is not None:
             observation = self._estimator.advance(frame.image, roi, last, clock)

@@ -87,7 +87,7 @@ class _Poses(FakeMethod):
 class Film:
     """Tracks the world frame after frame."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, reruns_head=False):
         self.world = World()
         self.events = []
         self.frame_id = 0
@@ -96,6 +96,7 @@ class Film:
             settings,
             lambda: PoseStream(fake_model(self.world.method), new_search=lambda _: NoSearch()),
             PENN13,
+            reruns_head=reruns_head,
         )
 
     def step(self, looks=None, image=None):
@@ -125,7 +126,10 @@ class Film:
 
 @pytest.fixture
 def make_film():
-    return lambda **options: Film(SeveralPeople(**options))
+    def make(reruns_head=False, **options):
+        return Film(SeveralPeople(**options), reruns_head)
+
+    return make
 
 
 @pytest.fixture

@@ -121,3 +121,10 @@ def test_who_overlaps_somebody_is_in_contact_until_told_apart():
     assert (first.apart, second.apart, third.apart) == (0, 0, 1)
     touch({**seen(first, 100), **seen(second, 300), **seen(third, 500)})
     assert first.contacts == {second} and (first.apart, third.apart) == (1, 2)
+
+
+def test_who_is_where_somebody_hidden_should_be_may_be_mistaken_for_them():
+    ann, bob, eve = make(1, 100), make(2, 110, status=Status.HIDDEN), make(3, 400)
+    touch({**seen(ann, 100), **seen(eve, 400)}, [bob], 0.0)
+    assert ann.contacts == {bob} and bob.contacts == {ann} and not eve.contacts
+    assert (ann.apart, bob.apart, eve.apart) == (1, 0, 1), "hidden people cover nobody"

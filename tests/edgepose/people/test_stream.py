@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 
+from edgepose.people.person import pose_box
 from edgepose.results import Origin, PersonState
 from edgepose_runtime.errors import InferenceError
 
@@ -115,6 +116,48 @@ def test_of_more_people_those_who_were_followed_first_stay(make_film):
     film.world.people = {"cid": (600, 240, 200), **film.world.people}
     people = film.steps(30)
     assert film.who(people) == {"ann": 1, "bob": 2}
+
+
+def test_the_head_runs_every_third_frame_where_it_runs_again(make_film):
+    film = make_film(reruns_head=True)
+    film.world.people = {"ann": (150, 240, 160)}
+    film.steps(12)
+    kinds = [call.kind for call in film.world.method.calls]
+    assert kinds == ["initialise", "advance", "advance"] * 4
+    light = make_film()
+    light.world.people = {"ann": (150, 240, 160)}
+    light.steps(12)
+    assert light.world.method.count("initialise") == 1
+
+
+def test_in_a_crowd_the_head_looks_where_everybody_should_be(make_film):
+    film = make_film(reruns_head=True)
+    two(film, apart=45)
+    film.steps(5)
+    film.world.method.calls.clear()
+    film.steps(6)
+    assert {call.kind for call in film.world.method.calls} == {"initialise"}
+    middles = sorted({round(call.roi.center[0]) for call in film.world.method.calls})
+    assert middles[0] == pytest.approx(150, abs=6) and middles[-1] == pytest.approx(195, abs=6)
+
+
+def test_in_a_crowd_a_pose_across_two_people_is_not_accepted(make_film):
+    film = make_film(reruns_head=True)
+    two(film, apart=45)
+    film.steps(20)
+    pose = film.world.pose
+
+    def stretched(name):
+        joints = pose(name)
+        if name == "ann":
+            joints[::2, 0] += 90
+        return joints
+
+    film.world.pose = stretched
+    film.world.box = lambda name: pose_box(pose(name))
+    ann, bob = film.step()
+    assert (ann.state, bob.state) == (PersonState.HIDDEN, PersonState.TRACKED)
+    assert np.ptp(ann.keypoints[:, 0]) < 90
 
 
 def test_a_bound_on_looks_is_kept_and_starves_nobody(make_film):
