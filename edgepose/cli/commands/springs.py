@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgepose.datasets.clips import Clip
-    from edgepose.training.springs.windows import SliceWindows
+    from edgepose.training.springs.windows import Look, SliceWindows
 
 
 def add_parser(subparsers: Any) -> None:
@@ -119,7 +120,12 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
     from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
     from edgepose.datasets.root import data_root
     from edgepose.evaluation.perturbation import Perturbation, perturbed
-    from edgepose.training.springs.windows import SliceWindows, collect_windows, downsampled
+    from edgepose.training.springs.windows import (
+        SliceWindows,
+        collect_windows,
+        downsampled,
+        tracked,
+    )
     from edgepose_runtime.thin_slicing.optical_flow import optical_flow
 
     if args.windows is not None and args.windows.exists():
@@ -140,9 +146,14 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
                 progress.advance()
                 yield clip
 
-        method = model.method
-        look = downsampled(method.locate, args.downscale)
-        windows = collect_windows(followed(), look, method.spec, optical_flow("dis"))
+        method, spec = model.method, model.method.spec
+        ages = itertools.cycle(range(spec.reinitialise_every or 1))
+
+        def new_look() -> Look:
+            look = tracked(method, every=spec.reinitialise_every, age=next(ages))
+            return downsampled(look, args.downscale)
+
+        windows = collect_windows(followed(), new_look, spec, optical_flow("dis"))
     if args.windows is not None:
         windows.save(args.windows)
     return windows

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from edgepose.datasets.boxes import joints_box
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
-from edgepose.methods.base import Crop, Heatmaps, MethodSpec
+from edgepose.methods.base import Crop, Heatmaps, Method, MethodSpec
 from edgepose.refinement.thin_slicing import flow_crop
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.files import DAMAGED_ARCHIVE, require_regular, require_small
@@ -98,7 +99,7 @@ class SliceWindows:
 
 def collect_windows(
     clips: Iterable[Clip],
-    look: Look,
+    new_look: Callable[[], Look],
     spec: MethodSpec,
     flow: OpticalFlow,
     *,
@@ -112,7 +113,7 @@ def collect_windows(
 
     Args:
         clips: annotated clips; frames may be perturbed.
-        look: makes heat-maps of a crop.
+        new_look: called for each window; returns what makes heat-maps of one crop after the other.
         spec: geometry of crop and heat-maps.
         flow: compares neighbouring frames.
         frames: F.
@@ -129,10 +130,33 @@ def collect_windows(
         start = int(np.random.default_rng([seed, index]).integers(len(clip) - frames + 1))
         window = _window(clip, start, frames)
         if window is not None:
-            found.append(_seen(*window, look, spec, flow, reach))
+            found.append(_seen(*window, new_look(), spec, flow, reach))
     if not found:
         raise DataError(f"No clip has {frames} annotated frames in a row; springs need some.")
     return SliceWindows(*(np.stack(values) for values in zip(*found, strict=True)))
+
+
+def tracked(method: Method, *, every: int | None, age: int = 0) -> Look:
+    """Return what makes the heat-maps that a tracker has: those that messages are about later.
+
+    The head runs on the first crop, and then as often as in a tracker.
+
+    Args:
+        method: of the model.
+        every: after how many frames the head runs again; ``None`` for never.
+        age: how many frames before the first crop the head is taken to have run.
+    """
+    state: Any = None
+
+    def look(crop: Crop, roi: Roi) -> Heatmaps:
+        nonlocal state, age
+        is_due = state is None or (every is not None and age >= every)
+        age = 1 if is_due and state is not None else age + 1
+        estimate = method.initialise(crop, roi) if is_due else method.advance(crop, roi, state)
+        state = estimate.state
+        return estimate.heatmaps
+
+    return look
 
 
 def downsampled(look: Look, factor: float) -> Look:

@@ -61,7 +61,7 @@ def distance_transform_with_winners(maps: ArrayLike, springs: ArrayLike) -> Tran
     The lower-envelope algorithm: linear in the number of cells, whatever the springs. Arguments
     and errors are those of :func:`distance_transform`.
     """
-    from edgepose_runtime.thin_slicing.spring_kernels import transform_with_winners
+    from edgepose_runtime.thin_slicing.envelope_kernels import transform_with_winners
 
     scores, pairs = _checked(maps, springs)
     out = np.empty_like(scores)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.jit import kernel
-from edgepose_runtime.thin_slicing.spring_kernels import transform
+from edgepose_runtime.thin_slicing.spring_kernels import limits, scratch_for, transform
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int32]
@@ -49,8 +48,8 @@ class Ring(NamedTuple):
         scales: (L + 1, R, K) by which a total becomes a score.
         messages: (L, R, M, h, w) of each round within the frame.
         time_messages: (L, R, D, K, h, w) of each round from its neighbours in time.
-        cells: (R, D, h, w, 4) the four cells of the neighbour that each cell comes from.
-        shares: (R, D, h, w, 4) what they count; their sum is below 1 where part of it is unknown.
+        cells: (R, D, h, w) where each cell comes from in its neighbour; see `bilinear_taps`.
+        parts: (R, D, 2, h, w) how far from there, across and down.
         seen: (L + 1, R) which was the newest frame when a round was last computed, -1 for never.
         seen_messages: (L, R) the same for messages within the frame.
         seen_time: (L, R, D) the same for messages in time.
@@ -61,7 +60,7 @@ class Ring(NamedTuple):
     messages: Floats
     time_messages: Floats
     cells: Indices
-    shares: Floats
+    parts: Floats
     seen: NDArray[np.int64]
     seen_messages: NDArray[np.int64]
     seen_time: NDArray[np.int64]
@@ -75,52 +74,71 @@ class Rule(NamedTuple):
 
 
 @kernel
-def bilinear_taps(grid: Floats, cells: Indices, shares: Floats) -> None:
-    """Find the four cells around each point of a grid (h, w, 2) of x, y, and their shares.
+def bilinear_taps(grid: Floats, cells: Indices, parts: Floats) -> None:
+    """Find the four cells around each point of a grid (h, w, 2) of x, y.
 
-    Cells outside, and all four of a point that is NaN, have no share.
+    Args:
+        grid: points; NaN for nowhere.
+        cells: (h, w) receives the upper left one, as it is counted in a map with a border of one
+            cell. A point outside, or nowhere, is put into the corner of the border.
+        parts: (2, h, w) receives how far from there the point is, across and down, from 0 to 1.
     """
     height, width = grid.shape[:2]
     for v in range(height):
         for u in range(width):
-            x, y = grid[v, u]
-            cells[v, u] = 0
-            shares[v, u] = 0
-            if not (-1 < x < width and -1 < y < height):
-                continue
-            left, top = math.floor(x), math.floor(y)
-            for k in range(4):
-                column, row = left + k % 2, top + k // 2
-                if 0 <= column < width and 0 <= row < height:
-                    cells[v, u, k] = row * width + column
-                    shares[v, u, k] = (1 - abs(x - column)) * (1 - abs(y - row))
+            x, y = grid[v, u, 0] + np.float32(1), grid[v, u, 1] + np.float32(1)
+            inside = (x > 0) & (x < width + 1) & (y > 0) & (y < height + 1)  # not so for NaN
+            x, y = (x if inside else np.float32(0)), (y if inside else np.float32(0))
+            left, top = np.int32(x), np.int32(y)
+            cells[v, u] = top * np.int32(width + 2) + left
+            parts[0, v, u], parts[1, v, u] = x - np.float32(left), y - np.float32(top)
 
 
 @kernel
-def warp(scores: Floats, cells: Indices, shares: Floats, outside: float, out: Floats) -> None:
-    """Sample a map (h, w) at taps; what is unknown counts as ``outside``."""
-    flat, result = scores.ravel(), out.ravel()
-    index, share = cells.reshape(-1, 4), shares.reshape(-1, 4)
-    low = np.float32(outside)
+def warp(
+    scores: Floats, cells: Indices, parts: Floats, outside: float, bordered: Floats, out: Floats
+) -> None:
+    """Sample a map (h, w) at taps; what is unknown counts as ``outside``.
+
+    ``bordered`` is scratch memory of `bordered_size` values for the map with its border.
+    """
+    wide = scores.shape[1] + 2
+    _add_border(scores, outside, bordered)
+    flat, result = cells.ravel(), out.ravel()
+    across, down = parts[0].ravel(), parts[1].ravel()
+    right, below, across_below = bordered[1:], bordered[wide:], bordered[wide + 1 :]
     for i in range(len(result)):
-        # Unsigned: a signed index would be checked for counting from the end.
-        value = share[i, 0] * (flat[np.uint32(index[i, 0])] - low)
-        value += share[i, 1] * (flat[np.uint32(index[i, 1])] - low)
-        value += share[i, 2] * (flat[np.uint32(index[i, 2])] - low)
-        value += share[i, 3] * (flat[np.uint32(index[i, 3])] - low)
-        result[i] = value + low
+        at = np.uint32(flat[i])  # a signed index would be checked for counting from the end
+        upper = bordered[at] + across[i] * (right[at] - bordered[at])
+        lower = below[at] + across[i] * (across_below[at] - below[at])
+        result[i] = upper + down[i] * (lower - upper)
+
+
+@kernel
+def bordered_size(height: int, width: int) -> int:
+    """Return how many values a map (h, w) with a border of one cell has."""
+    return (height + 2) * (width + 2)
+
+
+@kernel
+def _add_border(scores: Floats, outside: float, bordered: Floats) -> None:
+    height, width = scores.shape
+    bordered[:] = outside
+    for y in range(height):
+        row = bordered[(y + 1) * (width + 2) + 1 :]
+        for x in range(width):
+            row[x] = scores[y, x]
 
 
 @kernel
 def warp_all(maps: Floats, grid: Floats, outside: float, out: Floats) -> None:
     """Sample maps (N, h, w) at the points of a grid (h, w, 2) into ``out`` (N, h, w)."""
-    cells, shares = (
-        np.empty((*grid.shape[:2], 4), np.int32),
-        np.empty((*grid.shape[:2], 4), np.float32),
-    )
-    bilinear_taps(grid, cells, shares)
+    height, width = grid.shape[:2]
+    cells, parts = np.empty((height, width), np.int32), np.empty((2, height, width), np.float32)
+    bordered = np.empty(bordered_size(height, width), np.float32)
+    bilinear_taps(grid, cells, parts)
     for i in range(len(maps)):
-        warp(maps[i], cells, shares, outside, out[i])
+        warp(maps[i], cells, parts, outside, bordered, out[i])
 
 
 @kernel
@@ -144,12 +162,12 @@ def _sent(
 def _send_within(ring: Ring, wiring: Wiring, rule: Rule, level: int, slot: int) -> None:
     """Compute the messages within a frame that round ``level + 1`` adds up."""
     shape = ring.totals.shape[3:]
-    sent, half = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    sent, scratch = np.empty(shape, np.float32), scratch_for(shape[0], shape[1])
     for m in range(len(wiring.senders)):
         back = wiring.reverses[m]
         reverse = ring.messages[max(level - 1, 0), slot, back]
         _sent(ring, rule, (level, slot, wiring.senders[m]), wiring.weights[back], reverse, sent)
-        transform(sent, wiring.springs[m], half, ring.messages[level, slot, m])
+        transform(sent, wiring.springs[m], scratch, ring.messages[level, slot, m])
 
 
 @kernel
@@ -162,20 +180,19 @@ def _send_in_time(
     """
     receiver, sender = slots
     shape = ring.totals.shape[3:]
-    sent, half = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    warped = np.empty(shape, np.float32)
+    sent, warped = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    scratch = scratch_for(shape[0], shape[1])
+    bordered = np.empty(bordered_size(shape[0], shape[1]), np.float32)
+    cells, parts = ring.cells[receiver, d], ring.parts[receiver, d]
     back = len(wiring.offsets) - 1 - d
     for joint in range(ring.totals.shape[2]):
         reverse = ring.time_messages[max(level - 1, 0), sender, back, joint]
         weight = wiring.time_weights[back, joint]
         _sent(ring, rule, (level, sender, joint), weight, reverse, sent)
-        warp(sent, ring.cells[receiver, d], ring.shares[receiver, d], sent.min(), warped)
-        transform(
-            warped,
-            wiring.time_springs[d, joint],
-            half,
-            ring.time_messages[level, receiver, d, joint],
-        )
+        low, _ = limits(sent.ravel(), shape[0], shape[1], scratch[0])
+        warp(sent, cells, parts, low, bordered, warped)
+        message = ring.time_messages[level, receiver, d, joint]
+        transform(warped, wiring.time_springs[d, joint], scratch, message)
 
 
 @kernel

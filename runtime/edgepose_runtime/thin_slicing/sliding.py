@@ -105,11 +105,11 @@ class SlidingSlice:
 
     def _join(self, receiver: int, d: int, grid: Floats | None) -> None:
         slot = receiver % self._ring.totals.shape[1]
-        cells, shares = self._ring.cells[slot, d], self._ring.shares[slot, d]
+        cells, parts = self._ring.cells[slot, d], self._ring.parts[slot, d]
         if grid is None:
-            shares[:] = 0
+            cells[:], parts[:] = 0, 0  # the corner of the border: outside
         else:
-            bilinear_taps(np.ascontiguousarray(grid, np.float32), cells, shares)
+            bilinear_taps(np.ascontiguousarray(grid, np.float32), cells, parts)
 
 
 def _wiring(springs: Springs) -> Wiring:
@@ -139,8 +139,8 @@ def _ring(springs: Springs, lag: int) -> Ring:
         scales=np.ones((rounds + 1, size, joints), np.float32),
         messages=np.zeros((rounds, size, 2 * len(graph.edges), *maps), np.float32),
         time_messages=np.zeros((rounds, size, 2 * reach, joints, *maps), np.float32),
-        cells=np.zeros((size, 2 * reach, *maps, 4), np.int32),
-        shares=np.zeros((size, 2 * reach, *maps, 4), np.float32),
+        cells=np.zeros((size, 2 * reach, *maps), np.int32),
+        parts=np.zeros((size, 2 * reach, 2, *maps), np.float32),
         seen=np.full((rounds + 1, size), -1),
         seen_messages=np.full((rounds, size), -1),
         seen_time=np.full((rounds, size, 2 * reach), -1),

@@ -59,6 +59,20 @@ def test_the_winner_explains_each_value(scores, spring):
     np.testing.assert_allclose(found.values[0], wanted, atol=tolerance)
 
 
+@pytest.mark.parametrize("shape", [(3, 70), (64, 64), (37, 21), (41, 1)])
+@pytest.mark.parametrize(
+    "spring", [[0.01, 0, 0.01, 0], [0.002, -0.1, 0.03, 0.9], [0.05, 9, 0.001, -0.5], [0.3, 0, 2, 1]]
+)
+def test_peaks_travel_as_far_as_they_win_in_maps_of_several_bands(shape, spring):
+    rng = np.random.default_rng(0)
+    scores = 0.02 * rng.random((4, *shape), np.float32)
+    for peaks in scores:
+        peaks.flat[rng.integers(peaks.size, size=2)] += rng.uniform(0.3, 3, 2)
+    wanted = distance_transform_numpy(scores, spring).values
+    tolerance = 1e-5 * max(1.0, float(np.abs(wanted).max()))
+    np.testing.assert_allclose(distance_transform(scores, spring), wanted, atol=tolerance)
+
+
 def test_an_endlessly_stiff_spring_changes_nothing():
     scores = np.random.default_rng(0).random((3, 12, 10), np.float32)
     stiff = [1e6, 0, 1e6, 0]

@@ -23,12 +23,18 @@ from edgepose.training.springs.learning import (
 )
 from edgepose.training.springs.losses import choice_loss, hinge_loss
 from edgepose.training.springs.plot import plot_springs, rest_of
-from edgepose.training.springs.windows import SliceWindows, collect_windows, downsampled
+from edgepose.training.springs.windows import (
+    SliceWindows,
+    collect_windows,
+    downsampled,
+    tracked,
+)
 from edgepose.training.tasks.networks import build_module
 from edgepose.training.tasks.stages import build_task
 from edgepose.training.tasks.thin_slicing import SliceTask, slice_grids
 from edgepose_runtime.bundles.springs_json import dump_springs
 from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import JHMDB15, PENN13
 from edgepose_runtime.thin_slicing.graph import body_graph
 from edgepose_runtime.thin_slicing.optical_flow import NoFlow, optical_flow
@@ -52,7 +58,21 @@ def windows(clip) -> SliceWindows:
         method.person = next(people)
         return method.locate(crop, roi)
 
-    return collect_windows([clip], look, method.spec, NoFlow(), frames=6, reach=1)
+    return collect_windows([clip], lambda: look, method.spec, NoFlow(), frames=6, reach=1)
+
+
+@pytest.mark.parametrize(
+    ("every", "age", "head_runs_on"), [(3, 1, [0, 2, 5]), (3, 0, [0, 3, 6]), (None, 0, [0])]
+)
+def test_windows_hold_the_heat_maps_that_a_tracker_has(every, age, head_runs_on):
+    method = FakeMethod()
+    crop, roi = np.zeros(method.spec.view.shape, np.uint8), Roi(0, 0, 64, 64)
+    look = tracked(method, every=every, age=age)
+    maps = [look(crop, roi) for _ in range(7)]
+    kinds = [call.kind for call in method.calls]
+    assert [n for n, kind in enumerate(kinds) if kind == "initialise"] == head_runs_on
+    assert kinds.count("advance") == 7 - len(head_runs_on)
+    assert {each.shape for each in maps} == {(13, 64, 64)}
 
 
 def test_a_weakened_network_sees_less_of_the_same_crop():
@@ -190,7 +210,7 @@ def test_windows_that_do_not_fit_are_refused(windows, clip, tmp_path):
     with pytest.raises(ConfigError, match="no 'springs'"):
         SpringSettings(frozen=("springs",))
     with pytest.raises(DataError, match="9 annotated frames"):
-        collect_windows([clip], lambda *_: None, FakeMethod().spec, NoFlow(), frames=9)
+        collect_windows([clip], lambda: lambda *_: None, FakeMethod().spec, NoFlow(), frames=9)
     with pytest.raises(DataError):
         SliceWindows.load(tmp_path / "nowhere.npz")
 
