@@ -41,6 +41,8 @@ FLOW_SIZE = 128
 LONGEST_LAG = 100
 #: Frames further apart than this, in ms, are no neighbours.
 LONGEST_STEP_MS = 250.0
+#: The default smoothing of refined poses: messages have calmed them already, and without the lag.
+LIGHT_SMOOTHING = OneEuroSettings(min_cutoff_hz=1.0, beta=60.0, jump_speed=4.0)
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,15 @@ class ThinSlicing:
     ) -> ThinSlicingRefiner:
         """Return a refiner for one stream.
 
+        The default smoothing becomes lighter, for messages have calmed the poses already; settings
+        of your own stay.
+
         Raises:
             ConfigError: there are no springs, or they are for another skeleton.
         """
         springs = fitting_springs(self._springs(model), model.method.spec, model.name)
-        return ThinSlicingRefiner(self, springs, model.method.spec, smoothing)
+        light = LIGHT_SMOOTHING if smoothing == OneEuroSettings() else smoothing
+        return ThinSlicingRefiner(self, springs, model.method.spec, light)
 
     def _springs(self, model: PoseModel) -> Springs:
         if isinstance(self.springs, (str, Path)):

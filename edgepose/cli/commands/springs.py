@@ -20,10 +20,12 @@ from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.thin_slicing.springs import Springs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edgepose.datasets.clips import Clip
     from edgepose.training.springs.windows import Look, SliceWindows
+
+    Report = Callable[[float], None]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -79,8 +81,14 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument("--loss", choices=("choice", "hinge"), default="choice")
     group.add_argument("--steps", type=whole_number(1), default=160, help="on halved heat-maps")
     group.add_argument("--fine-steps", type=whole_number(0), default=0, help="then on whole ones")
+    group.add_argument("--rounds", type=whole_number(1), default=3, help="of messages")
     group.add_argument(
         "--learn-time", action="store_true", help="learn springs and weights in time as well"
+    )
+    group.add_argument(
+        "--time-only",
+        action="store_true",
+        help="no messages within frames; learn what those in time count, on whole heat-maps",
     )
 
 
@@ -88,10 +96,7 @@ def run(args: argparse.Namespace) -> int:
     """Collect heat-maps, learn springs, and write them; return the exit code."""
     if not (args.out or args.plot or args.into_bundle):
         raise ConfigError("Nothing would be kept; add --out FILE, --plot FILE or --into-bundle.")
-    if args.perturbed_only and not args.perturbed:
-        raise ConfigError(
-            "--perturbed-only needs perturbed frames; give --perturbed a share above 0."
-        )
+    _check_learning(args)
     for path in filter(None, (args.out, args.plot, args.windows)):
         check_writable(path)
     if args.plot is not None:
@@ -107,6 +112,20 @@ def run(args: argparse.Namespace) -> int:
     if args.into_bundle:
         with_springs(load_bundle(bundle_path(args.model)), springs)
     return 0
+
+
+def _check_learning(args: argparse.Namespace) -> None:
+    if args.perturbed_only and not args.perturbed:
+        raise ConfigError(
+            "--perturbed-only needs perturbed frames; give --perturbed a share above 0."
+        )
+    if args.time_only and (args.learn_time or args.fine_steps or args.loss != "choice"):
+        raise ConfigError(
+            "--time-only learns in one way, on whole heat-maps; leave out --learn-time, "
+            "--fine-steps and --loss."
+        )
+    if args.time_only and not args.reach:
+        raise ConfigError("--time-only needs neighbours in time; give --reach 1 or more.")
 
 
 def _learned(args: argparse.Namespace) -> Springs:
@@ -162,33 +181,59 @@ def _windows(args: argparse.Namespace, model: PoseModel) -> SliceWindows:
 def _learn(args: argparse.Namespace, model: PoseModel, windows: SliceWindows) -> Springs:
     """Learn the messages within frames at half size, and go on at full size if that is wanted.
 
+    Without messages within frames only the weights in time are learned, at full size at once.
+
     Those in time stay as they are, unless asked for: the model was trained on these clips, and so
     trusts its own frames more than it can on clips that are new to it.
     """
+    learn = _learn_time if args.time_only else _learn_both
+    steps = args.steps if args.time_only else args.steps + args.fine_steps
+    with show_progress("Learning", steps) as progress:
+
+        def report(loss: float) -> None:
+            progress.advance(note=f"loss {loss:.3f}")
+
+        springs = learn(args, model, windows, report)
+    mean = springs.temporal_weight.mean() if springs.graph.reach else 0.0
+    within = springs.spatial_weight.mean() if springs.graph.edges else 0.0
+    sys.stdout.write(
+        f"Messages within frames count {within:.3f}, in time {mean:.3f}; "
+        "a frame's own heat-maps 1.\n"
+    )
+    return springs
+
+
+def _learn_time(
+    args: argparse.Namespace, model: PoseModel, windows: SliceWindows, report: Report
+) -> Springs:
+    from edgepose.training.springs.learning import SpringSettings, learn_springs, measured_springs
+    from edgepose_runtime.thin_slicing.graph import PoseGraph
+
+    start = measured_springs(PoseGraph(model.skeleton, (), args.reach), windows)
+    settings = SpringSettings(
+        args.steps, loss=args.loss, frozen=("gain", "bias", "temporal", "spatial", "spatial_weight")
+    )
+    return learn_springs(windows, replace(start, rounds=args.rounds), settings, report)
+
+
+def _learn_both(
+    args: argparse.Namespace, model: PoseModel, windows: SliceWindows, report: Report
+) -> Springs:
     from edgepose.training.springs.learning import SpringSettings, learn_springs, measured_springs
     from edgepose_runtime.thin_slicing.graph import body_graph
     from edgepose_runtime.thin_slicing.springs import resized, signed
 
     halves = windows.halved()
     start = measured_springs(body_graph(model.skeleton, args.reach), halves)
+    start = replace(start, rounds=args.rounds)
     start = start if args.loss == "choice" else signed(start)
     frozen = (
         ("gain", "bias") if args.learn_time else ("gain", "bias", "temporal", "temporal_weight")
     )
     coarse = SpringSettings(args.steps, loss=args.loss, frozen=frozen)
-    fine = replace(coarse, steps=max(args.fine_steps, 1), learning_rate=0.005)
-    with show_progress("Learning", args.steps + args.fine_steps) as progress:
-
-        def report(loss: float) -> None:
-            progress.advance(note=f"loss {loss:.3f}")
-
-        springs = learn_springs(halves, start, coarse, report)
-        springs = resized(springs, model.method.spec.heatmap_size)
-        if args.fine_steps:
-            springs = learn_springs(windows, springs, fine, report)
-    mean = springs.temporal_weight.mean() if springs.graph.reach else 0.0
-    sys.stdout.write(
-        f"Messages within frames count {springs.spatial_weight.mean():.3f}, in time {mean:.3f}; "
-        "a frame's own heat-maps 1.\n"
-    )
-    return springs
+    springs = learn_springs(halves, start, coarse, report)
+    springs = resized(springs, model.method.spec.heatmap_size)
+    if not args.fine_steps:
+        return springs
+    fine = replace(coarse, steps=args.fine_steps, learning_rate=0.005)
+    return learn_springs(windows, springs, fine, report)

@@ -30,7 +30,7 @@ from edgepose.models.pose.pyramid import PyramidHead
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.checkpoint import load_checkpoint, load_weights
 from edgepose.training.config.files import find_weights
-from edgepose.training.config.loader import parse_config
+from edgepose.training.config.loader import RECIPES, parse_config
 from edgepose.training.config.sequences import SliceSettings
 from edgepose.training.config.settings import TrainConfig
 from edgepose_runtime.bundles.bundle import load_bundle
@@ -99,9 +99,10 @@ def _are_signed(springs: Springs) -> bool:
 
 
 def _springs_of(name: str, config: TrainConfig) -> Springs:
-    """Read springs from a file, or from a bundle by its name or folder."""
+    """Read springs from a file, also beside the recipes, or from a bundle by name or folder."""
     if Path(name).suffix == ".json":
-        springs: Springs | None = read_springs(name)
+        beside = RECIPES / name  # shipped with the recipes
+        springs: Springs | None = read_springs(beside if beside.is_file() else name)
     else:
         springs = load_bundle(bundle_path(name)).springs()
     if springs is None:
