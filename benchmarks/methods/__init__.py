@@ -101,7 +101,8 @@ def report(rows: dict[str, list[Row]], costs: dict[str, Cost]) -> str:
     """All tables in Markdown: a row for each candidate, and the differences to the first one."""
     names = figure_names(MEASURES)
     differences = [
-        markdown(difference_table(each, names)._replace(title=f"{condition}: to {each[0].label}"))
+        f"**{condition}, difference to {each[0].label}**\n\n"
+        + markdown(difference_table(each, names))
         for condition, each in rows.items()
         if len(each) > 1
     ]
