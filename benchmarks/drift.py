@@ -37,7 +37,7 @@ Row = dict[int, list[float]]
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks drift", description=__doc__)
-    parser.add_argument("--model", nargs="+", default=["ppn-swift", "dkd-swift"], metavar="BUNDLE")
+    parser.add_argument("--model", nargs="+", default=["ppn-swift", "ppn-stable"], metavar="BUNDLE")
     add_clip_options(parser)
     parser.add_argument("--split", choices=("val", "train"), default="val")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where to write")

@@ -35,11 +35,14 @@ def test_the_page_about_key_frames_has_the_constants_of_the_code(page):
     assert f"has {WORDS[kinds]} kinds of movement" in text
 
 
-def test_the_page_about_kernels_has_the_shape_of_the_shipped_ones(page):
-    graph = load_bundle(bundle_path("dkd-swift")).manifest.graphs["step"]
-    shape = next(each.shape for each in graph.inputs if each.name == "kernels")
-    _, channels, side, _ = shape
-    assert f"{channels} filters of ${side} \\times {side}$ at stride 8" in page("dkd.md")
+def test_the_page_about_kernels_has_the_shape_of_those_of_the_recipe(page):
+    distillator = pytest.importorskip("edgepose.models.dkd.distillator", reason="needs torch")
+    config = pytest.importorskip("edgepose.models.dkd.configs").DKD_CONFIGS["dkd-swift"]
+    side = distillator.kernel_size(config.input_size // 4 // config.pooling)
+    expected = (
+        f"{config.channels} filters of ${side} \\times {side}$ at stride {4 * config.pooling}"
+    )
+    assert expected in page("dkd.md")
 
 
 def test_the_page_about_propagation_has_the_published_dilations(page):

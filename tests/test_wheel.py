@@ -62,6 +62,7 @@ READ = (
     "bundles/*/*.json",
     "bundles/*/*.onnx",
     "training/**/*.toml",
+    "training/recipes/*.springs.json",
     "*/splits/*.txt",
 )
 

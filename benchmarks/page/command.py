@@ -41,7 +41,7 @@ def page_of(content: Json) -> str:
 
 <!-- written by `python -m benchmarks page` from benchmarks/benchmark.json; do not edit it -->
 ```sh
-edgepose benchmark --model ppn-swift --model ppn-swift-float --model ppn-stable --model dkd-swift \\
+edgepose benchmark --model ppn-swift --model ppn-swift-float --model ppn-stable \\
     --precision auto,float32 --json benchmarks/benchmark.json --plot benchmarks/benchmark.png
 python -m benchmarks page
 ```

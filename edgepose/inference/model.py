@@ -225,7 +225,7 @@ def available_models() -> tuple[str, ...]:
 
     Example:
         >>> available_models()
-        ('dkd-swift', 'ppn-stable', 'ppn-swift', 'ppn-swift-float')
+        ('ppn-stable', 'ppn-swift', 'ppn-swift-float')
     """
     return tuple(sorted(manifest.parent.name for manifest in _BUNDLES.glob(f"*/{MANIFEST_FILE}")))
 

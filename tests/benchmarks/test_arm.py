@@ -25,14 +25,14 @@ def test_a_kernel_that_computes_something_else_is_seen(monkeypatch):
 
 
 def test_graphs_equal_what_was_recorded_and_a_change_is_seen():
-    recorded = record_graphs("dkd-swift")
-    found = {check.name: check for check in check_graphs("dkd-swift", recorded)}
-    assert sorted(found) == ["dkd-swift: detector", "dkd-swift: head", "dkd-swift: step"]
+    recorded = record_graphs("ppn-swift")
+    found = {check.name: check for check in check_graphs("ppn-swift", recorded)}
+    assert sorted(found) == ["ppn-swift: body", "ppn-swift: detector", "ppn-swift: head"]
     assert all(check.right and check.difference < 1e-5 for check in found.values())
-    assert found["dkd-swift: step"].note == "int8+float32"
+    assert found["ppn-swift: body"].note == "int8+float32"
     recorded["head/out/heatmaps"] = recorded["head/out/heatmaps"] * 0.25
-    wrong = [check.name for check in check_graphs("dkd-swift", recorded) if not check.right]
-    assert wrong == ["dkd-swift: head"]
+    wrong = [check.name for check in check_graphs("ppn-swift", recorded) if not check.right]
+    assert wrong == ["ppn-swift: head"]
 
 
 def test_differences_are_parts_of_the_expected_values():

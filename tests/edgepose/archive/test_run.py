@@ -54,8 +54,8 @@ def test_other_options_are_refused(videos, tmp_path):
     archive(source, out)
     with pytest.raises(ConfigError, match="made with max_people 1, not 3"):
         archive(source, out, tracking=TrackSettings(max_people=3))
-    with pytest.raises(ConfigError, match="model 'ppn-swift', not 'dkd-swift'"):
-        archive(source, out, tracking=TrackSettings(model="dkd-swift"))
+    with pytest.raises(ConfigError, match="model 'ppn-swift', not 'ppn-stable'"):
+        archive(source, out, tracking=TrackSettings(model="ppn-stable"))
 
 
 def test_an_archive_has_one_run_at_a_time(videos, tmp_path):
