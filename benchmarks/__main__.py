@@ -27,7 +27,7 @@ from benchmarks import (
 )
 from benchmarks.arm import measurement as arm
 from benchmarks.figures import command as figures
-from benchmarks.keyframes import decision
+from benchmarks.keyframes import budget, decision
 from benchmarks.page import command as page
 from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
@@ -47,6 +47,7 @@ PARTS = {
     "overhead": overhead.main,
     "people": people.main,
     "keyframes": keyframes.main,
+    "keyframe-budget": budget.main,
     "keyframe-decision": decision.main,
     "hpim": hpim.main,
     "methods": methods.main,
