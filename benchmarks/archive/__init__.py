@@ -2,9 +2,10 @@
 
 ``python -m benchmarks archive cuts VIDEOS`` tracks a folder of videos whole and cut, and compares
 the poses and the identities on both sides of each cut. ``speed`` compares two workers with one,
-and one with a loop over :class:`edgepose.PoseTracker`. ``peer`` compares them with rtmlib in a
-loop, which needs ``pip install rtmlib`` and weights of RTMPose-s. ``plan`` times the plan for many
-files, ``memory`` watches a worker over many short files.
+and one with a loop over :class:`edgepose.PoseTracker`. ``ray`` compares actors of Ray with
+processes. ``peer`` compares both with rtmlib in a loop, which needs ``pip install rtmlib`` and
+weights of RTMPose-s. ``plan`` times the plan for many files, ``memory`` watches a worker over many
+short files.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmarks.archive.cuts import compare_cuts
 from benchmarks.archive.memory import watch_memory
 from benchmarks.archive.peer import compare_peer
 from benchmarks.archive.plan import time_plan
-from benchmarks.archive.speed import compare_speed
+from benchmarks.archive.speed import compare_ray, compare_speed
 from edgepose.utils.arguments import number_of_people
 
 
@@ -46,6 +47,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     speed.add_argument("--rounds", type=int, default=3, metavar="N", help="the best one counts")
     speed.add_argument("--workers", type=int, default=2, metavar="N")
     speed.set_defaults(measure=compare_speed)
+    ray = parts.add_parser("ray", help="Ray against processes of this machine")
+    ray.add_argument("--videos", type=int, default=200, metavar="N")
+    ray.add_argument("--frames", type=int, default=25, metavar="N", help="of each video")
+    ray.add_argument("--rounds", type=int, default=3, metavar="N", help="the best one counts")
+    ray.add_argument("--workers", type=int, default=2, metavar="N")
+    ray.set_defaults(measure=compare_ray)
     peer = parts.add_parser("peer", help="rtmlib in a loop, beside ours")
     peer.add_argument("weights", type=Path, help="RTMPose-s, 256x192, as ONNX")
     peer.add_argument("--videos", type=int, default=10, metavar="N", help="copies of the clip")

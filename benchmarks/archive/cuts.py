@@ -40,8 +40,8 @@ def report(whole: edgepose.PoseTable, cut: edgepose.PoseTable, length: int) -> l
     for video in whole.videos:
         pair = by_frame(whole.of_video(video)), by_frame(cut.of_video(video))
         apart = np.concatenate([apart, [d for d in distances(*pair) if np.isfinite(d)]])
-        seen = (by_frame(tracked(table.of_video(video))) for table in (whole, cut))
-        kept += continuations(*seen, length)
+        seen = [by_frame(tracked(table.of_video(video))) for table in (whole, cut)]
+        kept += continuations(seen[0], seen[1], length)
     missing = len(whole) - len(apart)
     low, high = wilson_interval(sum(kept), len(kept))
     return [

@@ -19,7 +19,7 @@ _FRAMES, _SHARES = 6, (0.1, 0.25, 0.5, 0.75, 1.0)
 
 def watch_memory(args: argparse.Namespace, folder: Path) -> list[str]:
     """Return the resident memory of a worker after parts of the files."""
-    _write_clips(folder / "films", args.files)
+    write_clips(folder / "films", args.files, _FRAMES)
     engines: list[LocalEngine] = []
     sizes: dict[int, float] = {}
 
@@ -38,10 +38,11 @@ def watch_memory(args: argparse.Namespace, folder: Path) -> list[str]:
     return [f"Resident memory of the worker in MiB, by files: {shown}."]
 
 
-def _write_clips(folder: Path, count: int) -> None:
+def write_clips(folder: Path, count: int, length: int) -> None:
+    """Write copies of the first frames of the sample clip, as many as it has at most."""
     folder.mkdir()
     capture = cv2.VideoCapture(str(sample_clip()))
-    frames = [capture.read()[1] for _ in range(_FRAMES)]
+    frames = [capture.read()[1] for _ in range(length)]
     height, width = frames[0].shape[:2]
     for number in range(count):
         path = str(folder / f"{number:05d}.avi")

@@ -7,10 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.archive.memory import write_clips
 from edgepose.archive.driver import ArchiveRun
+from edgepose.archive.engines.base import Engine
 from edgepose.archive.engines.local import LocalEngine
+from edgepose.archive.engines.ray import RayEngine
+from edgepose.archive.engines.worker import WorkerSettings
 from edgepose.archive.run import ArchiveJob, run_archive
 from edgepose.benchmarking.frames import sample_clip
 
@@ -43,16 +50,35 @@ def compare_speed(args: argparse.Namespace, folder: Path) -> list[str]:
     films.mkdir()
     for number in range(args.videos):
         shutil.copy(sample_clip(), films / f"{number:04d}.mp4")
-    loop = one = several = 0.0
+    loop = loops = one = several = 0.0
     for number in range(args.rounds):  # in turns, so that a slow spell hits all
         loop = max(loop, loop_speed(films, folder))
         one = max(one, archive_speed(films, folder / f"one-{number}", 1))
         several = max(several, archive_speed(films, folder / f"more-{number}", args.workers))
+        loops = max(loops, loops_speed(films, folder, args.workers))
     return [
         f"Loop in one process: {loop:.1f} frames/s. One worker: {one:.1f}; "
         f"{args.workers} workers: {several:.1f}.",
         f"Overhead of one worker: {100 * (loop / one - 1):+.1f} %. "
-        f"{args.workers} workers are {several / one:.2f} times as fast as one.",
+        f"{args.workers} workers are {several / one:.2f} times as fast as one, "
+        f"{args.workers} loops side by side {loops / loop:.2f} times as fast as one.",
+    ]
+
+
+def compare_ray(args: argparse.Namespace, folder: Path) -> list[str]:
+    """Return frames per second with processes of this machine and with actors of Ray."""
+    if find_spec("ray") is None:
+        return ['Skipped: the package Ray is missing: pip install "edgepose[ray]"']
+    write_clips(folder / "films", args.videos, args.frames)
+    here = there = 0.0
+    for number in range(args.rounds):
+        films, out = folder / "films", folder / f"{number}"
+        here = max(here, archive_speed(films, out / "local", args.workers))
+        there = max(there, archive_speed(films, out / "ray", args.workers, RayEngine))
+    return [
+        f"{args.videos} videos of {args.frames} frames, {args.workers} workers: {here:.1f} "
+        f"frames/s by processes, {there:.1f} by Ray, whose run takes "
+        f"{100 * (here / there - 1):+.1f} %."
     ]
 
 
@@ -62,7 +88,21 @@ def loop_speed(films: Path, out: Path) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def archive_speed(films: Path, out: Path, workers: int) -> float:
+def loops_speed(films: Path, out: Path, count: int) -> float:
+    """Return the frames per second of several loops side by side: what the machine can do."""
+    folders = [out / f"loop-{number}" for number in range(count)]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(count) as pool:
+        return sum(pool.map(loop_speed, [films] * count, folders))
+
+
+def archive_speed(
+    films: Path,
+    out: Path,
+    workers: int,
+    make_engine: Callable[[WorkerSettings], Engine] = LocalEngine,
+) -> float:
     """Return the frames per second of an archive, once all workers have their models."""
     ready: list[tuple[float, int]] = []
 
@@ -71,6 +111,6 @@ def archive_speed(films: Path, out: Path, workers: int) -> float:
             frames = run.report.frames + sum(state.frames for state in run.workers)
             ready.append((time.monotonic(), frames))
 
-    report = run_archive(ArchiveJob(str(films), out), LocalEngine, workers, observe=watch)
+    report = run_archive(ArchiveJob(str(films), out), make_engine, workers, observe=watch)
     ((began, before),) = ready
     return (report.frames - before) / (time.monotonic() - began)

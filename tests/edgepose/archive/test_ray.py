@@ -1,13 +1,18 @@
 """The same rows on a Ray cluster, also when a node of it is killed."""
 
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-from archive_fakes import archive, expected_rows
+from archive_fakes import InlineEngine, archive, expected_rows
 
+import edgepose
 from edgepose.archive.driver import Limits
+from edgepose.archive.run import ArchiveJob, run_archive
+from edgepose.archive.settings import CutSettings
 
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else Ray writes a token to the home folder
 ray = pytest.importorskip("ray", reason="needs Ray: pip install edgepose[ray]")
@@ -69,6 +74,26 @@ def test_a_killed_node_costs_its_running_units_only(three_nodes, videos, tmp_pat
     assert len(others) == 1
     assert (report.units, report.failed) == (9, 0)
     assert rows_of(tmp_path / "out") == expected_rows(source)
+
+
+def test_poses_of_three_nodes_are_those_of_this_machine(three_nodes, sample_clip, tmp_path):
+    films = tmp_path / "films"
+    films.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(sample_clip, films / name)
+    cut = CutSettings(frames_per_unit=40, overlap=30)
+    here, there = (
+        poses_of(ArchiveJob(str(films), tmp_path / name, cut=cut), engine, workers)
+        for name, engine, workers in (("here", InlineEngine, 1), ("there", RayEngine, 3))
+    )
+    for name in ("video", "frame", "timestamp_ms", "person_id", "keypoints", "score", "origin"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
+
+
+def poses_of(job, engine, workers):
+    report = run_archive(job, engine, workers)
+    assert (report.units, report.failed) == (6, 0)
+    return edgepose.read_poses(job.out)
 
 
 def test_an_address_without_a_cluster_is_refused(videos, tmp_path, monkeypatch):

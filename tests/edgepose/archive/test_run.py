@@ -84,6 +84,16 @@ class TestFailures:
             "The video is broken.",
         )
 
+    @pytest.mark.slow
+    def test_one_of_a_thousand_costs_nothing_but_itself(self, videos, tmp_path, rows_of):
+        films = {f"v{number:03}": "walk 1" for number in range(1000)}
+        source, out = videos(**{**films, "v500": "broken"}), tmp_path / "out"
+        report = archive(source, out)
+        assert (report.units, report.failed) == (999, 1)
+        assert rows_of(out) == expected_rows(source)
+        (failure,) = read_status(ArchiveFolder(out)).failed
+        assert (failure.video, failure.reason) == ("v500.mp4", "The video is broken.")
+
     def test_it_is_tried_again_on_request_alone(self, videos, tmp_path):
         source, out = videos(b="broken"), tmp_path / "out"
         archive(source, out)
@@ -119,7 +129,11 @@ def test_a_stopped_run_is_gone_on_with(videos, tmp_path, rows_of):
         should_stop=lambda: len(done) > 0,
         observe=lambda run: done.extend([1] * run.report.units),
     )
-    assert 0 < read_status(ArchiveFolder(out)).left < 3
+    status = read_status(ArchiveFolder(out))
+    assert (status.done, status.left) == (1, 2)
+    assert 0 < status.frames_per_second < 50
+    # Two files of the same size are left, each of which takes as long as the first one.
+    assert status.seconds_left == pytest.approx(2 * 10 / status.frames_per_second)
     archive(source, out)
     assert rows_of(out) == expected_rows(source)
 

@@ -5,6 +5,9 @@ import shutil
 import pytest
 
 import edgepose
+from edgepose.archive.folder import Failure
+from edgepose.archive.report import Status
+from edgepose.cli.archive_display import status_text
 from edgepose.cli.main import main
 
 pytest.importorskip("pyarrow", reason="archives need pyarrow: edgepose[archive]")
@@ -46,3 +49,14 @@ def test_a_folder_that_is_no_archive_has_no_status(tmp_path, capsys):
 def test_a_source_is_needed(tmp_path, capsys):
     assert main(["archive", "--out", str(tmp_path)]) == 2
     assert "needs a folder, a manifest or a pattern" in capsys.readouterr().err
+
+
+def test_the_status_of_a_run_has_its_rate_and_the_time_left():
+    failure = Failure("u", "bad.mp4", 0, "It is no video.", 1, final=True, time=0.0)
+    status = Status(7, (failure,), 3, True, 123.44, 3671.4)
+    assert status_text(status).splitlines() == [
+        "7 done, 1 failed, 3 left; running.",
+        "123.4 frames/s in the present or last run.",
+        "Time left: 1:01:11 (by file sizes).",
+        "failed: bad.mp4, from frame 0: It is no video.",
+    ]
