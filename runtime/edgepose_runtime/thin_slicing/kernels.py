@@ -20,7 +20,7 @@ class Wiring(NamedTuple):
     """Who sends to whom: M messages within a frame, D neighbours in time.
 
     Attributes:
-        senders: (M,) joints.
+        senders: (M,) joints, in order.
         receivers: (M,) joints.
         reverses: (M,) the message from the receiver back to the sender.
         springs: (M, 4) a_x, b_x, a_y, b_y over receiver minus sender.
@@ -163,10 +163,13 @@ def _send_within(ring: Ring, wiring: Wiring, rule: Rule, level: int, slot: int) 
     """Compute the messages within a frame that round ``level + 1`` adds up."""
     shape = ring.totals.shape[3:]
     sent, scratch = np.empty(shape, np.float32), scratch_for(shape[0], shape[1])
+    before = -1
     for m in range(len(wiring.senders)):
-        back = wiring.reverses[m]
-        reverse = ring.messages[max(level - 1, 0), slot, back]
-        _sent(ring, rule, (level, slot, wiring.senders[m]), wiring.weights[back], reverse, sent)
+        back, sender = wiring.reverses[m], wiring.senders[m]
+        if rule.exclude_reverse or sender != before:  # else each receiver is sent the same
+            reverse = ring.messages[max(level - 1, 0), slot, back]
+            _sent(ring, rule, (level, slot, sender), wiring.weights[back], reverse, sent)
+        before = sender
         transform(sent, wiring.springs[m], scratch, ring.messages[level, slot, m])
 
 

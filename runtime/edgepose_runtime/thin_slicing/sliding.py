@@ -116,14 +116,15 @@ def _wiring(springs: Springs) -> Wiring:
     edges = np.array(springs.graph.edges, np.int32).reshape(-1, 2)
     count, reach = len(edges), springs.graph.reach
     flip = np.array([1, -1, 1, -1], np.float32)
-    messages = np.arange(2 * count, dtype=np.int32)
+    order = np.argsort(np.concatenate([edges[:, 1], edges[:, 0]]), kind="stable")
+    place = np.argsort(order).astype(np.int32)
     ahead = np.arange(1, reach + 1, dtype=np.int32)
     return Wiring(
-        senders=np.concatenate([edges[:, 1], edges[:, 0]]),
-        receivers=np.concatenate([edges[:, 0], edges[:, 1]]),
-        reverses=np.roll(messages, count),
-        springs=np.concatenate([springs.spatial, springs.spatial * flip]).astype(np.float32),
-        weights=np.tile(springs.spatial_weight, 2).astype(np.float32),
+        senders=np.concatenate([edges[:, 1], edges[:, 0]])[order],
+        receivers=np.concatenate([edges[:, 0], edges[:, 1]])[order],
+        reverses=np.roll(place, count)[order],
+        springs=np.concatenate([springs.spatial, springs.spatial * flip]).astype(np.float32)[order],
+        weights=np.tile(springs.spatial_weight, 2).astype(np.float32)[order],
         offsets=np.concatenate([-ahead[::-1], ahead]),
         time_springs=np.concatenate([springs.temporal[::-1], springs.temporal * flip]),
         time_weights=np.concatenate([springs.temporal_weight[::-1], springs.temporal_weight]),

@@ -18,7 +18,7 @@ from edgepose_runtime.jit import kernel
 Floats = NDArray[np.float32]
 
 #: Rows that try the same distances.
-_BAND = 8
+_BAND = 16
 #: Scores that the widest vector instructions take at a time.
 _VECTOR = 16
 
@@ -35,9 +35,11 @@ def limits(values: Floats, rows: int, width: int, scratch: Floats) -> tuple[floa
     """
     stride, half = len(values) // rows, (rows + 1) // 2
     low, high = scratch[: half * stride], scratch[half * stride : 2 * half * stride]
-    for i in range(half * stride):
+    others = values[half * stride :]
+    for i in range(len(others)):
+        low[i], high[i] = min(values[i], others[i]), max(values[i], others[i])
+    for i in range(len(others), half * stride):  # the row in the middle of an odd number
         low[i] = high[i] = values[i]
-    _fold(low, high, values[half * stride :], values[half * stride :])
     while half > 1:  # long loops, value by value, become vector code
         rows, half = half, (half + 1) // 2
         middle, end = half * stride, rows * stride
