@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
-    absence,
     accuracy,
     archive,
     attack,
@@ -29,6 +28,7 @@ from benchmarks.arm import measurement as arm
 from benchmarks.figures import command as figures
 from benchmarks.keyframes import budget, decision
 from benchmarks.page import command as page
+from benchmarks.presence import absence, half_bodies
 from benchmarks.preview import measurement as preview
 from edgepose_runtime.errors import EdgePoseError
 
@@ -41,6 +41,7 @@ PARTS = {
     "preview": preview.main,
     "streams": streams.main,
     "absence": absence.main,
+    "half-bodies": half_bodies.main,
     "attack": attack.main,
     "search": search.main,
     "server": server.main,

@@ -42,7 +42,7 @@ def page_of(content: Json) -> str:
 <!-- written by `python -m benchmarks page` from benchmarks/benchmark.json; do not edit it -->
 ```sh
 edgepose benchmark --model ppn-swift --model ppn-swift-float --model ppn-stable \\
-    --precision auto,float32 --json benchmarks/benchmark.json --plot benchmarks/benchmark.png
+    --precision auto,float32 --json benchmarks/benchmark.json
 python -m benchmarks page
 ```
 ![PCK over milliseconds]({PICTURE})

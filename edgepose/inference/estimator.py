@@ -24,6 +24,10 @@ from edgepose_runtime.poses.smoothing import OneEuroFilter
 Image = NDArray[np.uint8]
 Keypoints = NDArray[np.float32]
 
+#: A person who is followed may be seen less surely than one who is found: in parts of the threshold
+#: of scores. Each time the head runs, it has to be sure again.
+FOLLOWED_SCORE = 0.8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
@@ -47,8 +51,13 @@ class Observation:
     def of(
         cls, spec: MethodSpec, roi: Roi, keypoints: Keypoints, estimate: Estimate, age: int
     ) -> Observation:
-        """Return the observation of joints (K, 3) by a method of a specification."""
-        survey = PoseSurvey.of(keypoints, person_criteria(spec.score_threshold), roi.width)
+        """Return the observation of joints (K, 3) by a method of a specification.
+
+        Whether they are a person's depends on ``age``, the frames since the head ran: after it,
+        lower scores do (`FOLLOWED_SCORE`).
+        """
+        criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if age else 1.0))
+        survey = PoseSurvey.of(keypoints, criteria, roi.width)
         return cls(roi, keypoints, estimate, age, survey)
 
 

@@ -17,6 +17,7 @@ from edgepose.inference.model import PoseModel
 from edgepose.methods import MethodSpec
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
+from edgepose.tracking.smoothing import doubt_joints_outside
 from edgepose.tracking.strategies import Refinement, TrackedFrame
 from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.checks import is_whole_number
@@ -221,6 +222,7 @@ class ThinSlicingRefiner:
         scores = self._slice.refined(number)
         self._given = number + 1
         keypoints = self._spec.decode(scores, member.observation.roi)
+        doubt_joints_outside(keypoints, member.grey.shape[1::-1])
         result = member.result
         if self._smoother is not None:
             keypoints[:, :2] = self._smoother.apply(

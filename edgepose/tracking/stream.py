@@ -195,7 +195,8 @@ class PoseStream:
             self._key_frames.skipped(propagated)
             self._track = track = self._track.propagated_to(frame, propagated.keypoints)
             roi = track.observation.roi
-            keypoints = self._smoother.apply(propagated.keypoints, roi, frame.timestamp_ms)
+            joints, at_ms = propagated.keypoints, frame.timestamp_ms
+            keypoints = self._smoother.apply(joints, roi, at_ms, frame.size)
         return self._expected(frame, keypoints, track, clock)
 
     def _predict(self, frame: Frame, clock: StageClock) -> PoseResult:
@@ -258,7 +259,7 @@ class PoseStream:
         if not continues:
             self._predictor.reset()  # a jump is no movement
         self._track = Track(observation, frame.size, frame.timestamp_ms)
-        smoothed = self._smoother.apply(keypoints, roi, frame.timestamp_ms)
+        smoothed = self._smoother.apply(keypoints, roi, frame.timestamp_ms, frame.size)
         self._predictor.update(smoothed, frame.timestamp_ms)
         return smoothed
 

@@ -71,15 +71,3 @@ def test_mypy_finds_each_wrong_argument_and_nothing_else(tmp_path):
     wrong = {str(number): line.split("# ")[1] for number, line in lines if "# " in line}
     assert found == wrong, done.stdout + done.stderr
     assert done.stdout.count("error:") == len(wrong), done.stdout
-
-
-@pytest.mark.slow
-def test_samples_pass_mypy_in_its_strictest_form():
-    pytest.importorskip("mypy")
-    cache = ("--cache-dir", str(PROJECT / ".mypy_cache"))
-    samples = map(str, sorted((PROJECT / "samples").glob("*.py")))
-    # A sample may need a package, such as polars, that the tests do without.
-    options = "--strict", "--disable-error-code=import-not-found"
-    command = [sys.executable, "-m", "mypy", *cache, *options, *samples]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -33,9 +33,11 @@ class RoiTrackerSettings:
             a bundle's manifest says it.
         min_joints: the part of the joints, 0 to 1, that must be trusted for a pose to be a person.
         min_extent_px: how far apart, in x or y, its outermost trusted joints must be at least.
+        region_score: the part of ``score_threshold``, 0 to 1, from which on a joint belongs in the
+            region: without a doubtful face, the next frame's region would cut the head off.
         margin: how much the box around the joints is enlarged; see ``JOINT_BOX_MARGIN``.
         patience: after this many frames in a row without a person, the person is lost.
-        hold_ms: for this long a joint that is not trusted any more counts as moving along with
+        hold_ms: for this long a joint that is not seen any more counts as moving along with
             the others, so that the region does not jump when an arm is hidden for a moment.
         shrink_ms: time constant with which the region gets smaller. It gets larger at once.
 
@@ -46,13 +48,14 @@ class RoiTrackerSettings:
     score_threshold: float = 0.3
     min_joints: float = 0.2
     min_extent_px: float = 8.0
+    region_score: float = 0.6
     margin: float = JOINT_BOX_MARGIN
     patience: int = 5
     hold_ms: float = 500.0
     shrink_ms: float = 100.0
 
     def __post_init__(self) -> None:
-        for name in ("score_threshold", "min_joints"):
+        for name in ("score_threshold", "min_joints", "region_score"):
             value = getattr(self, name)
             if not is_finite_number(value) or not 0 <= value <= 1:
                 raise ConfigError(
@@ -223,7 +226,7 @@ class RoiTracker:
     def _move(
         self, keypoints: Floats, frame_size: tuple[int, int], timestamp_ms: float, *, found: bool
     ) -> None:
-        """Move the region to the trusted joints and those that were trusted a moment ago."""
+        """Move the region to the joints that are seen and those that were a moment ago."""
         settings, roi = self.settings, self.roi
         if roi is not None and not roi.contains(
             _middle_joint()(keypoints, settings.score_threshold)
@@ -235,10 +238,9 @@ class RoiTracker:
             self.frame_size = frame_size
             self._joints = np.full((len(keypoints), 2), np.nan)
             self._seen_ms = np.full(len(keypoints), -math.inf)
+        seen_from = settings.region_score * settings.score_threshold
         memory = self._joints, self._seen_ms
-        _update_remembered_joints()(
-            keypoints, settings.score_threshold, *memory, timestamp_ms, settings.hold_ms
-        )
+        _update_remembered_joints()(keypoints, seen_from, *memory, timestamp_ms, settings.hold_ms)
         left, top, right, bottom = _extent_inside()(self._joints, *frame_size)
         # Where no joint is in the frame, the extent is endless the wrong way.
         box = Roi(left + 0.5, top + 0.5, right - left, bottom - top)

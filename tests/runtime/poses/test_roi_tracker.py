@@ -117,6 +117,18 @@ class TestRoiTracker:
         assert not track.tracker.lost
         assert track.roi == person_roi(standing(), *FRAME, 0.3)
 
+    def test_includes_joints_that_are_seen_doubtfully(self):
+        track, face = Track(score_threshold=0.5, region_score=0.6), 0
+        pose = standing(score=0.9)
+        pose[face, 2] = 0.35
+        track.see(pose)
+        assert track.roi == person_roi(standing(), *FRAME, 0.3)
+
+    def test_leaves_out_joints_that_are_hardly_seen(self):
+        track = Track(score_threshold=0.5, region_score=0.6)
+        track.see(hidden(standing(), 5, score=0.25))
+        assert track.roi == person_roi(hidden(standing(), 5), *FRAME, 0.3)
+
     def test_needs_a_person_to_start(self):
         track = Track()
         assert not track.see(hidden(standing(), *range(11)))

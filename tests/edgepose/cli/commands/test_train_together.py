@@ -1,15 +1,15 @@
 """``edgepose train`` by the real ``torchrun``."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from edgepose.cli.main import main
@@ -44,24 +44,41 @@ def words(tmp_path):
     return ["train", str(tmp_path / "tiny.toml"), *options]
 
 
-def start(words):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*TORCHRUN, "-m", "edgepose", *words], env=os.environ.copy(), **pipes)
+@contextmanager
+def started(words, folder):
+    """The run, with its standard output in a file; what still runs afterwards is killed."""
+    command = [*TORCHRUN, "-m", "edgepose", *words]
+    with (folder / "said").open("w") as said, (folder / "errors").open("w") as errors:
+        run = psutil.Popen(command, stdout=said, stderr=errors)
+        try:
+            yield run
+        finally:
+            kill_with_children(run)
 
 
-def wait_for(path, seconds=60):
+def kill_with_children(run):
+    with suppress(psutil.NoSuchProcess):
+        for process in [*run.children(recursive=True), run]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    run.wait()
+
+
+def wait_for(path, run, seconds=100):
     """Wait for a file that another process writes."""
     give_up, pause = time.monotonic() + seconds, threading.Event()
     while not path.exists():
+        assert run.poll() is None, "The run ended before it wrote a checkpoint."
         assert time.monotonic() < give_up, f"{path} was not written."
         pause.wait(0.02)
 
 
 def test_ctrl_c_ends_all_processes_with_a_checkpoint_that_one_process_goes_on_from(words, tmp_path):
-    with start(words) as run:
-        wait_for(tmp_path / "run" / "checkpoint.pt")
+    with started(words, tmp_path) as run:
+        wait_for(tmp_path / "run" / "checkpoint.pt", run)
         run.send_signal(signal.SIGINT)
-        said = run.communicate(timeout=60)[0].splitlines()
+        run.wait(timeout=60)
+    said = (tmp_path / "said").read_text().splitlines()
     stopped = [line for line in said if line.startswith("Stopped")]
     assert len(stopped) == 1
     assert "Go on with: torchrun --standalone --nproc-per-node 2 -m edgepose train" in stopped[0]

@@ -1,6 +1,6 @@
 import numpy as np
 
-from benchmarks.absence import CLEARANCE, NARROWEST, parts_beside
+from benchmarks.presence.absence import CLEARANCE, NARROWEST, parts_beside
 from edgepose.datasets.clips import Clip
 from edgepose_runtime.poses.skeletons import JHMDB15
 

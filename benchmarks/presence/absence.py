@@ -22,7 +22,7 @@ from edgepose.utils.arguments import number_of_people
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.geometry.crop import Image
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 #: What is kept clear of the annotated joints, and the narrowest part looked at, in pixels.
 CLEARANCE, NARROWEST = 25, 90
 

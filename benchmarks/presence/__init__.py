@@ -1,0 +1,1 @@
+"""Whether people are found where they are, and only there."""
