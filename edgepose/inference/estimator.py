@@ -27,6 +27,10 @@ Keypoints = NDArray[np.float32]
 #: A person who is followed may be seen less surely than one who is found: in parts of the threshold
 #: of scores. Each time the head runs, it has to be sure again.
 FOLLOWED_SCORE = 0.8
+#: Where there is nobody, networks that were trained on people alone place joints at the border of
+#: their crop, and surely. So trusted joints that are further inside than these parts of the
+#: region's side, in x and y, must score so much together.
+BORDER, LEAST_INSIDE = np.array([0.08, 0.03]), 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +62,17 @@ class Observation:
         """
         criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if age else 1.0))
         survey = PoseSurvey.of(keypoints, criteria, roi.width)
+        if survey.is_person and not is_inside(keypoints, roi, criteria.score_threshold):
+            survey = PoseSurvey(is_person=False, is_empty_pose=True)
         return cls(roi, keypoints, estimate, age, survey)
+
+
+def is_inside(keypoints: Keypoints, roi: Roi, min_score: float) -> bool:
+    """Return whether enough joints (K, 3) of this score are away from the region's border."""
+    offset = np.array([roi.x, roi.y]) + 0.5 * roi.width
+    within = (np.abs(keypoints[:, :2] - offset) < (0.5 - BORDER) * roi.width).all(axis=1)
+    scores = keypoints[within & (keypoints[:, 2] >= min_score), 2]
+    return bool(scores.sum() >= LEAST_INSIDE)
 
 
 @cache

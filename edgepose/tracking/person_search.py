@@ -148,7 +148,7 @@ class PersonSearch:
         for roi in rois:
             look = self._estimator.initialise(image, roi, clock)
             self._budget.spend(HEAD_LOOKS)
-            if is_person(look.keypoints, settings, roi.width):
+            if look.survey.is_person and is_person(look.keypoints, settings, roi.width):
                 return look
         return None
 

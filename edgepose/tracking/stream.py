@@ -98,6 +98,8 @@ class PoseStream:
         self._estimator = PoseEstimator(model, self._head.use_light_network)
         criteria = self._estimator.criteria
         self._search = new_search(self._estimator)
+        if isinstance(self._search, NoSearch):  # a doubtful joint may be that of a neighbour
+            criteria = replace(criteria, region_score=1.0)
         self._roi_tracker = RoiTracker(criteria)
         self._smoother = PoseSmoother(smoothing)
         self._predictor = MotionPredictor()
