@@ -46,7 +46,11 @@ class PoseSmoother:
             self._filter.reset()
 
     def apply(
-        self, seen: Keypoints, region: Roi, timestamp_ms: float, frame_size: tuple[int, int]
+        self,
+        seen: Keypoints,
+        region: Roi,
+        timestamp_ms: float,
+        frame_size: tuple[int, int] | None = None,
     ) -> Keypoints:
         """Return the next pose (K, 3) of x, y, score, smoothed; the one given stays as it is.
 
@@ -54,10 +58,12 @@ class PoseSmoother:
             seen: x and y in frame pixels, and scores.
             region: where the network looked.
             timestamp_ms: of the frame, after the one before.
-            frame_size: (width, height) in pixels; see :func:`doubt_joints_outside`.
+            frame_size: (width, height) in pixels; see :func:`doubt_joints_outside`. ``None`` where
+                that has been done.
         """
         keypoints = seen.copy()
-        doubt_joints_outside(keypoints, frame_size)
+        if frame_size is not None:
+            doubt_joints_outside(keypoints, frame_size)
         if self._filter is None:
             return keypoints
         if self._region is not None and not self._region.contains(region.center):
