@@ -61,8 +61,9 @@ class Observation:
         lower scores do (`FOLLOWED_SCORE`).
         """
         criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if age else 1.0))
+        within = is_inside(keypoints, roi, criteria.score_threshold)
         survey = PoseSurvey.of(keypoints, criteria, roi.width)
-        if survey.is_person and not is_inside(keypoints, roi, criteria.score_threshold):
+        if survey.is_person and not within:
             survey = PoseSurvey(is_person=False, is_empty_pose=True)
         return cls(roi, keypoints, estimate, age, survey)
 
