@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 
 import edgepose
 from edgepose.archive.engines.local import LocalEngine
@@ -102,12 +103,10 @@ def counterparts(whole: People, cut: People) -> dict[int, int]:
     return {mine[row]: others[column] for row, column in assign_within(costs, SAME_PERSON)}
 
 
-def wilson_interval(hits: int, count: int, deviations: float = 1.96) -> tuple[float, float]:
+def wilson_interval(hits: int, count: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, from 0 to 1."""
-    share, square = hits / max(count, 1), deviations**2 / max(count, 1)
-    middle = (share + square / 2) / (1 + square)
-    half = np.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
-    return float(middle - half), float(middle + half)
+    interval = binomtest(hits, max(count, 1)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> float:

@@ -270,8 +270,10 @@ class FollowedPerson:
             return None
         if crowded and self._reruns_head:
             return box_region(self.motion.predict(frame.timestamp_ms))
+        if not self.skipped:
+            return None
         x, y = self.motion.moved(frame.timestamp_ms).tolist()
-        if not self.skipped or max(abs(x), abs(y)) < NOTABLE_MOVE * self.motion.height:
+        if max(abs(x), abs(y)) < NOTABLE_MOVE * self.motion.height:
             return None
         return Roi(roi.x + x, roi.y + y, roi.width, roi.height)
 
