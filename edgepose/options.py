@@ -105,8 +105,9 @@ class TrackingOptions:
         key_frames: run the networks on few frames only, and propagate the pose through the others:
             ``"auto"`` or :class:`KeyFrames`, such as ``KeyFrames(max_key_rate=0.2)``; ``None``:
             run them on all.
-        refine: ``"thin-slicing"`` or :class:`ThinSlicing`: each pose is refined with neighbouring
-            frames, and comes some frames later; see there. ``origin`` is then ``refined``.
+        refine: ``True``, ``"thin-slicing"`` or :class:`ThinSlicing`: each pose is refined with
+            neighbouring frames, and comes some frames later; see there. ``origin`` is then
+            ``refined``.
         search_budget: what a frame without a person costs on average, in steps for a person. With
             1.5 a person who enters is mostly found within 0.3 s; less saves power in empty
             scenes, more finds people who stand still or are small sooner.
@@ -158,17 +159,10 @@ class TrackingOptions:
 
     def _check_several(self) -> None:
         """Refuse what follows one person only."""
-        keys = key_frame_settings(self.key_frames)
-        given = {
-            "head": self.head is not None,
-            "refine": refinement(self.refine) is not None,
-            "key_frames with lag_frames": keys is not None and keys.lag_frames > 0,
-        }
-        names = [name for name, is_given in given.items() if is_given]
-        if names:
+        if self.head is not None:
             raise ConfigError(
-                f"{' and '.join(names)} cannot be used with max_people above 1: they are for one "
-                "person. Leave them out, or set max_people=1."
+                "head cannot be used with max_people above 1: it is for one person. Leave it out, "
+                "or set max_people=1."
             )
 
     @property
@@ -199,11 +193,11 @@ class TrackingOptions:
         people = people_settings(self.max_people)
         if people is not None:
             return self._new_people_step(model, people, waiting_counts, participating)
-        stream, keys = self._new_stream(model, head)
+        stream, refiner = self._new_track(model, head)
         return TrackingStep(
             stream,
             self.deadline_ms,
-            self._new_refiner(model, keys),
+            refiner,
             waiting_counts=waiting_counts,
             participating=participating,
         )
@@ -215,25 +209,24 @@ class TrackingOptions:
         waiting_counts: bool,
         participating: Callable[[], AbstractContextManager[None]],
     ) -> PeopleStep:
-        def new_stream() -> PoseStream:
-            return self._new_stream(model, None, searches=False)[0]
-
         detector = PersonDetector(*model.detector())
         reruns = bool(model.head_interval(self.reinitialise_every))
-        stream = PeopleStream(detector, people, new_stream, model.skeleton, reruns_head=reruns)
+        new_track = partial(self._new_track, model, None, searches=False)
+        stream = PeopleStream(detector, people, new_track, model.skeleton, reruns_head=reruns)
         return PeopleStep(
             stream,
             LookBudget(people.looks_per_frame, self.deadline_ms),
             follow_rule(self.follow, lambda: stream.frame_size),
             model.skeleton,
+            self._lag_frames,
             waiting_counts=waiting_counts,
             participating=participating,
         )
 
-    def _new_stream(
+    def _new_track(
         self, model: PoseModel, head: HeadConnection | None, *, searches: bool = True
-    ) -> tuple[PoseStream, LiveKeyFrames | None]:
-        """Return the state of one person, and what chooses its key frames."""
+    ) -> tuple[PoseStream, Refiner | None]:
+        """Return the state of one person, and what refines the poses."""
         own, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
         every, keys = model.head_interval(own), None
         if settings is not None:
@@ -248,7 +241,13 @@ class TrackingOptions:
             key_frames=keys,
             new_search=new_search if searches else lambda _: NoSearch(),
         )
-        return stream, keys
+        return stream, self._new_refiner(model, keys)
+
+    @property
+    def _lag_frames(self) -> int:
+        """How many frames results are held back at most."""
+        refine, keys = refinement(self.refine), key_frame_settings(self.key_frames)
+        return max(0 if each is None else each.lag_frames for each in (refine, keys))
 
     def _new_refiner(self, model: PoseModel, keys: LiveKeyFrames | None) -> Refiner | None:
         refine = refinement(self.refine)

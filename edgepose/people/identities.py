@@ -1,8 +1,35 @@
-"""Identities of people: counted from 1, never used again, and what happens to them."""
+"""Identities of people: counted from 1, never used again; what is known of them, and events."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from edgepose.people.appearance import Description, remembered
+from edgepose.people.motion import PersonMotion
 from edgepose_runtime.events import EventKind, StreamEvent
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of somebody, wherever they are.
+
+    Attributes:
+        person_id: the identity; ``None`` while tentative.
+        looks: the colours of the person's clothes; ``None`` if never seen apart from others.
+        motion: how the person moved when last seen apart from others; ``None`` if never.
+    """
+
+    person_id: int | None = None
+    looks: Description | None = None
+    motion: PersonMotion | None = None
+    _count: int = field(default=0, init=False)
+
+    def remember(self, looks: Description | None) -> None:
+        """Take in what the person looks like; nothing for ``None``: no part was seen."""
+        if looks is None:
+            return
+        self._count += 1
+        self.looks = remembered(self.looks, looks, self._count)
 
 
 class Identities:

@@ -1,4 +1,4 @@
-"""Where a person will be, from how their box moved."""
+"""Where a person is and will be: the box of a pose, and how it moved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 from edgepose_runtime.geometry.boxes import Boxes
 
+#: Joints from this score on span a person's box.
+LEAST_SCORE = 0.2
+#: How much the box around joints is enlarged above, below and aside, in parts of its height: it is
+#: to be the box that a detector would draw.
+ABOVE, BELOW, ASIDE = 0.12, 0.10, 0.06
 #: Time constant with which the speed follows what is seen, in ms: a stride is no walk.
 SPEED_MS = 250.0
 #: Time constant with which the size of the box follows, in ms.
@@ -108,6 +113,19 @@ class PersonMotion:
         """Take in that the frames have become larger by a factor."""
         self._centre, self._size = self._centre * factor, self._size * factor
         self._speed = self._speed * factor
+
+
+def pose_box(keypoints: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """Return the box (4,) that a detector would draw around a pose (K, 3); ``None`` for none."""
+    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2].astype(np.float64)
+    if len(joints) < 2:
+        return None
+    (left, top), (right, bottom) = joints.min(axis=0), joints.max(axis=0)
+    height = bottom - top
+    if not height > 0:
+        return None
+    aside = ASIDE * height
+    return np.array([left - aside, top - ABOVE * height, right + aside, bottom + BELOW * height])
 
 
 def reach(elapsed_ms: float) -> float:

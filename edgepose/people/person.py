@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.inference.estimator import Keypoints, StageClock
 from edgepose.inference.person_detector import box_region
-from edgepose.people.appearance import Description, remembered
-from edgepose.people.motion import PersonMotion
+from edgepose.people.identities import Known
+from edgepose.people.motion import PersonMotion, pose_box
+from edgepose.refinement.people import RefinablePose
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
+from edgepose.tracking.strategies import Refiner, TrackedFrame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.text_enum import TextEnum
 
-#: Joints from this score on span a person's box.
-LEAST_SCORE = 0.2
-#: How much the box around joints is enlarged above, below and aside, in parts of its height: it is
-#: to be the box that a detector would draw.
-ABOVE, BELOW, ASIDE = 0.12, 0.10, 0.06
 #: From this distance on, in heights of the box, the region of a person whom the networks skipped is
 #: moved to where the person should be.
 NOTABLE_MOVE = 0.08
 #: The head looks at somebody every so many frames, where the model's method runs it again at all.
 HEAD_EVERY = 3
+#: For so many frames somebody must be apart from others before it is decided who is who.
+APART_FRAMES = 2
+
+#: What follows a person's pose, and what refines it; ``None`` for nothing.
+PersonTrack = tuple[PoseStream, Refiner | None]
 
 
 class Status(TextEnum):
@@ -61,33 +63,12 @@ class SeenPose:
     is_guess: bool
 
 
-@dataclass(slots=True)
-class Known:
-    """What is known of somebody, wherever they are.
-
-    Attributes:
-        person_id: the identity; ``None`` while tentative.
-        looks: the colours of the person's clothes; ``None`` if never seen apart from others.
-        motion: how the person moved when last seen apart from others; ``None`` if never.
-    """
-
-    person_id: int | None = None
-    looks: Description | None = None
-    motion: PersonMotion | None = None
-    _count: int = field(default=0, init=False)
-
-    def remember(self, looks: Description | None) -> None:
-        """Take in what the person looks like; nothing for ``None``: no part was seen."""
-        if looks is None:
-            return
-        self._count += 1
-        self.looks = remembered(self.looks, looks, self._count)
-
-
 class FollowedPerson:
     """The state of one person. Not locked.
 
     Attributes:
+        stream: follows the person's pose.
+        refiner: improves it; ``None`` for nothing.
         known: who it is.
         status: see :class:`Status`.
         motion: where the person is and moves.
@@ -98,9 +79,10 @@ class FollowedPerson:
             may have been exchanged.
         apart: frames in a row in which the person was seen alone.
         pose: in the present frame; ``None`` while tentative or lost.
+        result: of the stream, that the pose is from; ``None`` where the person was not seen.
 
     Args:
-        stream: follows the person's pose.
+        track: stream and refiner.
         box: (4,) where the person was detected.
         frame: in which.
         reruns_head: the head runs again and again, not only at the start of a track.
@@ -109,14 +91,14 @@ class FollowedPerson:
 
     def __init__(
         self,
-        stream: PoseStream,
+        track: PersonTrack,
         box: NDArray[np.float64],
         frame: Frame,
         reruns_head: bool = False,
         *,
         is_sure: bool,
     ) -> None:
-        self.stream = stream
+        self.stream, self.refiner = track
         self._reruns_head = reruns_head
         self.known = Known()
         self.status = Status.TENTATIVE
@@ -127,6 +109,7 @@ class FollowedPerson:
         self.contacts: set[FollowedPerson] = set()
         self.apart = 0
         self.pose: Person | None = None
+        self.result: PoseResult | None = None
         self._seen: Person | None = None
         self._seen_ms = frame.timestamp_ms
         self._seen_at = _centre(box)
@@ -135,6 +118,11 @@ class FollowedPerson:
     def person_id(self) -> int | None:
         """The identity; ``None`` while tentative."""
         return self.known.person_id
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the person can be described; the first look may be a quick one."""
+        return self.apart >= (APART_FRAMES if self.known.looks is not None else 1)
 
     @property
     def is_followed(self) -> bool:
@@ -183,7 +171,15 @@ class FollowedPerson:
             if self.apart and not self.contacts:
                 self.known.motion = copy(self.motion)
         if self.person_id is not None:
+            self.result = seen.result
             self.pose = self._seen = _tracked(self.person_id, seen.result)
+
+    def refinable(self, frame: Frame) -> RefinablePose | None:
+        """Return the person's pose in a frame, the last one; ``None`` if nothing refines it."""
+        if self.refiner is None or self.pose is None or self.result is None:
+            return None
+        tracked = TrackedFrame(frame.image, self.result, self.stream.last_observation)
+        return RefinablePose(self.pose.person_id, self.refiner, tracked)
 
     def enter(self, person_id: int) -> None:
         """Take in that the person is somebody new."""
@@ -218,7 +214,8 @@ class FollowedPerson:
 
     def resume(self, newcomer: FollowedPerson) -> None:
         """Take in that somebody who was just detected is this person."""
-        self.status, self.stream = Status.TRACKED, newcomer.stream
+        self.status = Status.TRACKED
+        self.stream, self.refiner = newcomer.stream, newcomer.refiner
         for other in newcomer.contacts - {self}:
             self.touch(other)
         self.undetected = self.skipped = 0
@@ -228,7 +225,7 @@ class FollowedPerson:
 
         The person is lost if that has lasted too long, or if the pose would leave the frame.
         """
-        self.pose = None
+        self.pose = self.result = None
         is_long = timestamp_ms - self._seen_ms > predict_ms
         box = self.motion.predict(timestamp_ms)
         left, top, right, bottom = box.tolist()
@@ -276,19 +273,6 @@ class FollowedPerson:
         if max(abs(x), abs(y)) < NOTABLE_MOVE * self.motion.height:
             return None
         return Roi(roi.x + x, roi.y + y, roi.width, roi.height)
-
-
-def pose_box(keypoints: Keypoints) -> NDArray[np.float64] | None:
-    """Return the box (4,) that a detector would draw around a pose (K, 3); ``None`` for none."""
-    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2].astype(np.float64)
-    if len(joints) < 2:
-        return None
-    (left, top), (right, bottom) = joints.min(axis=0), joints.max(axis=0)
-    height = bottom - top
-    if not height > 0:
-        return None
-    aside = ASIDE * height
-    return np.array([left - aside, top - ABOVE * height, right + aside, bottom + BELOW * height])
 
 
 def _centre(box: NDArray[np.float64]) -> NDArray[np.float64]:

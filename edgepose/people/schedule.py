@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edgepose.people.person import FollowedPerson
+import numpy as np
+
+from edgepose.people.matching import overlapping
+from edgepose.people.person import FollowedPerson, Status
 from edgepose.stats import TOTAL
 from edgepose.tracking.deadline import Deadline
 from edgepose_runtime.geometry.roi import Roi
@@ -57,6 +60,19 @@ class DetectionSchedule:
             self._last_ms, self._frames = timestamp_ms, 0
         else:
             self._frames += 1
+
+
+def is_urgent(people: Sequence[FollowedPerson]) -> bool:
+    """Return whether it should be found out soon who is where: somebody is unsure, or overlapped.
+
+    Args:
+        people: all who are known.
+    """
+    unsure = (Status.TENTATIVE, Status.HIDDEN)
+    if any(person.status in unsure or person.undetected for person in people):
+        return True
+    now = [person.motion.box for person in people if person.is_followed]
+    return bool(overlapping(np.array(now).reshape(-1, 4)).any())
 
 
 class LookBudget:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from edgepose.inference.estimator import StageClock
 from edgepose.people.schedule import LookBudget
 from edgepose.people.settings import Follow
 from edgepose.people.stream import PeopleStream
+from edgepose.refinement.people import PeopleRefinement
+from edgepose.refinement.thin_slicing import REFINE
 from edgepose.results import Person, PoseResult
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.step import QUEUE
@@ -20,25 +23,34 @@ from edgepose_runtime.poses.skeletons import Skeleton
 NOBODY = "no person found"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _TrackedPeople:
+    """A frame, without the people in it: their poses may not be final yet."""
+
+    frame_id: int
+    timestamp_ms: float
+    events: list[StreamEvent]
+    latency: dict[str, float] = field(default_factory=dict)
+
+
 class PeopleStep:
     """Tracks the frames of one stream with several people, one at a time. Not locked.
 
     It does for them what :class:`~edgepose.tracking.step.TrackingStep` does for one person.
 
     Attributes:
-        lag_frames: 0: no frame is held back.
+        lag_frames: how many frames are held back at most, until everybody's pose is refined.
 
     Args:
         stream: its state.
         budget: how many people are processed per frame.
         follow: chooses the main person.
         skeleton: of the poses.
+        lag_frames: of the refiners of people.
         waiting_counts: see :class:`~edgepose.tracking.step.TrackingStep`, like the others.
         participating: entered around each step.
         clock: seconds that only go forward.
     """
-
-    lag_frames = 0
 
     def __init__(
         self,
@@ -46,6 +58,7 @@ class PeopleStep:
         budget: LookBudget,
         follow: Follow,
         skeleton: Skeleton,
+        lag_frames: int = 0,
         *,
         waiting_counts: bool = True,
         participating: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -55,19 +68,25 @@ class PeopleStep:
         self._budget = budget
         self._follow = follow
         self._skeleton = skeleton
+        self.lag_frames = lag_frames
+        self._refinement = PeopleRefinement[_TrackedPeople](lag_frames)
         self._waiting_counts = waiting_counts
         self._participating = participating
         self._clock = clock
 
     def run(self, frame: Frame) -> list[PoseResult | StreamEvent]:
-        """Track a frame that waited in a queue; return what happened to people, and its result."""
+        """Track a frame that waited in a queue.
+
+        Returns:
+            The frames that are final, in order: of each what happened to people, and its result.
+        """
         with self._participating():
             waited = (self._clock() - frame.arrived) * 1e3
-            result = self._process(frame, waited if self._waiting_counts else 0.0, waited)
-            return [*self.stream.take_events(), result]
+            late = waited if self._waiting_counts else 0.0
+            return self._outcome(self._process(frame, late, {QUEUE: waited}))
 
     def track(self, frame: Frame) -> tuple[PoseResult, list[StreamEvent]]:
-        """Track a frame that did not wait.
+        """Track a frame that did not wait, where none is held back.
 
         Returns:
             Its result, and what happened to people.
@@ -76,12 +95,12 @@ class PeopleStep:
             RoiError: the frame has a roi.
             InferenceError: a network failed.
         """
-        result = self._process(frame, 0.0, None)
-        return result, self.stream.take_events()
+        ((tracked, people),) = self._process(frame, 0.0, {})
+        return self._result(tracked, people), tracked.events
 
-    def flush(self) -> list[PoseResult]:
-        """Return nothing: no frame is held back."""
-        return []
+    def flush(self) -> list[PoseResult | StreamEvent]:
+        """Return the results that are held back, and the events before them: none will follow."""
+        return self._outcome(self._refinement.flush())
 
     def warmup(self) -> None:
         """Run every network and kernel once; the state stays as it is."""
@@ -90,31 +109,46 @@ class PeopleStep:
     def reset(self) -> None:
         """Forget everybody."""
         self.stream.reset()
+        self._refinement.reset()
 
-    def _process(self, frame: Frame, late_ms: float, waited_ms: float | None) -> PoseResult:
+    def _process(
+        self, frame: Frame, late_ms: float, waited: dict[str, float]
+    ) -> list[tuple[_TrackedPeople, list[Person]]]:
+        """Track a frame; return those that are final, with everybody in them."""
         clock = StageClock()
         detects = self.stream.detects(frame.timestamp_ms)
         looks = self._budget.looks(late_ms, detects=detects)
         people = self.stream.process(frame, clock, looks)
+        poses = self.stream.refinable(frame)
+        tracked = _TrackedPeople(frame.frame_id, frame.timestamp_ms, self.stream.take_events())
+        start = time.perf_counter()
+        final = self._refinement.take(frame.frame_id, tracked, people, poses)
+        if poses:
+            clock.add(REFINE, start)
         latency = clock.latency()
         self._budget.observe(latency, self.stream.looked)
-        if waited_ms is not None:
-            latency = {QUEUE: waited_ms, **latency}
-        return self._result(frame, people, latency)
+        tracked.latency.update({**waited, **latency})
+        return final
 
-    def _result(
-        self, frame: Frame, people: Sequence[Person], latency: dict[str, float]
-    ) -> PoseResult:
+    def _outcome(
+        self, final: Sequence[tuple[_TrackedPeople, list[Person]]]
+    ) -> list[PoseResult | StreamEvent]:
+        outcome: list[PoseResult | StreamEvent] = []
+        for tracked, people in final:
+            outcome += [*tracked.events, self._result(tracked, people)]
+        return outcome
+
+    def _result(self, tracked: _TrackedPeople, people: Sequence[Person]) -> PoseResult:
         main = self._main(people) if people else None
         return PoseResult(
-            frame_id=frame.frame_id,
-            timestamp_ms=frame.timestamp_ms,
+            frame_id=tracked.frame_id,
+            timestamp_ms=tracked.timestamp_ms,
             keypoints=None if main is None else main.keypoints,
             reason=NOBODY if main is None else None,
             roi=None if main is None else main.roi,
             origin=None if main is None else main.origin,
             key_frame_age=None if main is None else main.key_frame_age,
-            latency=latency,
+            latency=tracked.latency,
             skeleton=self._skeleton,
             several=tuple(people),
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from edgepose.inference.estimator import StageClock
 from edgepose.inference.person_detector import PersonDetector, box_region
 from edgepose.people.appearance import AppearanceDescriber, Description
@@ -18,16 +16,15 @@ from edgepose.people.matching import (
     crowded,
     duplicates,
     match_boxes,
-    overlapping,
 )
-from edgepose.people.person import FollowedPerson, SeenPose, Status
+from edgepose.people.person import FollowedPerson, PersonTrack, SeenPose, Status
 from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
-from edgepose.people.schedule import DetectionSchedule, whose_turn
+from edgepose.people.schedule import DetectionSchedule, is_urgent, whose_turn
 from edgepose.people.settings import SeveralPeople
+from edgepose.refinement.people import RefinablePose
 from edgepose.results import Person
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.boxes import Boxes
@@ -40,8 +37,6 @@ MOST_ROUNDS = 4
 MOST_LOST = 100
 #: Lost people are recognised in boxes from this score on, hidden ones in all.
 RETURN_SCORE = 0.4
-#: For so many frames they must be before it is decided who is who.
-APART_FRAMES = 2
 
 
 class PeopleStream:
@@ -56,7 +51,8 @@ class PeopleStream:
     Args:
         detector: finds people in whole frames.
         settings: how many people, and at what cost.
-        new_stream: makes the state of one person, which shares its networks with the others.
+        new_track: makes the state of one person, which shares its networks with the others, and
+            what refines the poses.
         skeleton: of the poses.
         reruns_head: the head runs again and again, not only at the start of a track.
     """
@@ -65,7 +61,7 @@ class PeopleStream:
         self,
         detector: PersonDetector,
         settings: SeveralPeople,
-        new_stream: Callable[[], PoseStream],
+        new_track: Callable[[], PersonTrack],
         skeleton: Skeleton,
         *,
         reruns_head: bool = False,
@@ -74,8 +70,8 @@ class PeopleStream:
         self._reruns_head = reruns_head
         self._describer = AppearanceDescriber(skeleton)
         self._settings = settings
-        self._new_stream = new_stream
-        self._warm = new_stream()
+        self._new_track = new_track
+        self._warm, self._warm_refiner = new_track()
         self._schedule = DetectionSchedule(settings.detect_every_ms)
         self.reset()
 
@@ -90,6 +86,8 @@ class PeopleStream:
     def warmup(self) -> None:
         """Run every network and kernel once."""
         self._warm.warmup()
+        if self._warm_refiner is not None:
+            self._warm_refiner.warmup()
         self._detector.warmup()
 
     @property
@@ -103,7 +101,7 @@ class PeopleStream:
 
     def detects(self, timestamp_ms: float) -> bool:
         """Whether the detector runs on a frame with this timestamp."""
-        return self._schedule.is_due(timestamp_ms, self._is_urgent)
+        return self._schedule.is_due(timestamp_ms, lambda: is_urgent(self._people))
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -138,6 +136,11 @@ class PeopleStream:
         people = [person.pose for person in self._people if person.pose is not None]
         return sorted(people, key=lambda person: person.person_id)
 
+    def refinable(self, frame: Frame) -> list[RefinablePose]:
+        """Return the poses of the frame, the last one, whose people have a refiner."""
+        poses = [person.refinable(frame) for person in self._people]
+        return [pose for pose in poses if pose is not None]
+
     def _adapt(self, frame: Frame) -> None:
         """Detect everybody anew after a gap, or in frames of another size."""
         before, self._frame_size = self._frame_size or frame.size, frame.size
@@ -148,13 +151,6 @@ class PeopleStream:
             person.rescale(frame.size[1] / before[1])
             person.hide()
         self._schedule.reset()
-
-    def _is_urgent(self) -> bool:
-        unsure = (Status.TENTATIVE, Status.HIDDEN)
-        if any(person.status in unsure or person.undetected for person in self._people):
-            return True
-        now = [person.motion.box for person in self._people if person.is_followed]
-        return bool(overlapping(np.array(now).reshape(-1, 4)).any())
 
     def _detect(self, frame: Frame, clock: StageClock) -> dict[FollowedPerson, Roi | None]:
         """Run the detector; return those it saw, with their region where it must be corrected."""
@@ -172,7 +168,7 @@ class PeopleStream:
             is_sure = bool(box[4] >= self._detector.score_threshold)
             if (is_sure and self._free_places() > 0) or self._is_awaited(box, frame):
                 person = FollowedPerson(
-                    self._new_stream(), box[:4], frame, self._reruns_head, is_sure=is_sure
+                    self._new_track(), box[:4], frame, self._reruns_head, is_sure=is_sure
                 )
                 self._people.append(person)
                 regions[person] = box_region(box)
@@ -281,7 +277,7 @@ class PeopleStream:
         looks = {
             person: self._describe(frame, pose)
             for person, pose in seen.items()
-            if _is_apart(person) and not pose.is_guess and (detected or person.contacts)
+            if person.is_apart and not pose.is_guess and (detected or person.contacts)
         }
         reassign(mixed_up(seen, looks, frame.timestamp_ms))
         for person, description in looks.items():
@@ -313,8 +309,3 @@ class PeopleStream:
     def _drop(self, person: FollowedPerson) -> None:
         person.part_from_all()
         self._people.remove(person)
-
-
-def _is_apart(person: FollowedPerson) -> bool:
-    """Return whether a person can be described; the first look may be a quick one."""
-    return person.apart >= (APART_FRAMES if person.known.looks is not None else 1)

@@ -1,1 +1,1 @@
-"""Refinement of poses by neighbouring frames: the interface, and Thin-Slicing."""
+"""Refinement of poses by neighbouring frames: Thin-Slicing, of one person or several."""

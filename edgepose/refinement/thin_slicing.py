@@ -109,15 +109,17 @@ class ThinSlicing:
 
 
 #: What a tracker takes as ``refine``.
-RefineOption = Literal["thin-slicing"] | Refinement
+RefineOption = bool | Literal["thin-slicing"] | Refinement
 
 
 def refinement(refine: RefineOption | None) -> Refinement | None:
     """Return what the option ``refine`` asks for.
 
     Raises:
-        ConfigError: it is neither ``None``, nor ``"thin-slicing"``, nor settings.
+        ConfigError: it is neither a truth value, nor ``"thin-slicing"``, nor settings.
     """
+    if isinstance(refine, bool):
+        return ThinSlicing() if refine else None
     if refine is None or (not isinstance(refine, str) and hasattr(refine, "new_refiner")):
         return refine
     if not isinstance(refine, str) or refine != "thin-slicing":

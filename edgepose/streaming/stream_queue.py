@@ -42,8 +42,8 @@ class Step(Protocol):
     def run(self, frame: Frame) -> Sequence[PoseResult | StreamEvent]:
         """Track a frame, and return the results that are final, in order, and events."""
 
-    def flush(self) -> Sequence[PoseResult]:
-        """Return the results that are held back."""
+    def flush(self) -> Sequence[PoseResult | StreamEvent]:
+        """Return the results that are held back, and events."""
 
 
 class Flush(Enum):

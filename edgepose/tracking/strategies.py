@@ -178,8 +178,8 @@ class FrameStep(Protocol):
     def track(self, frame: Frame) -> tuple[PoseResult, list[StreamEvent]]:
         """Track a frame that did not wait; return its result and events."""
 
-    def flush(self) -> Sequence[PoseResult]:
-        """Return the results that are held back: none will follow."""
+    def flush(self) -> Sequence[PoseResult | StreamEvent]:
+        """Return the results that are held back, and events: none will follow."""
 
     def warmup(self) -> None:
         """Run every network and kernel once; the state stays as it is."""

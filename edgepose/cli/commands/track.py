@@ -148,8 +148,11 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--refine",
+        nargs="?",
+        const="thin-slicing",
         choices=("thin-slicing",),
-        help="refine each pose with neighbouring frames; results come some frames later",
+        help="refine each pose with neighbouring frames, of several people that of each; results "
+        "come some frames later",
     )
     parser.add_argument(
         "--lag-frames",

@@ -39,17 +39,9 @@ def test_a_model_without_a_detector_is_refused():
         edgepose.PoseTracker(fake_model(FakeMethod()), max_people=2)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"refine": "thin-slicing"},
-        {"head": "grpc://127.0.0.1:8001"},
-        {"key_frames": edgepose.KeyFrames(lag_frames=4)},
-    ],
-)
-def test_what_is_for_one_person_is_refused_for_several(options):
+def test_a_remote_head_is_refused_for_several():
     with pytest.raises(ConfigError, match="cannot be used with max_people above 1"):
-        TrackingOptions(max_people=3, **options)
+        TrackingOptions(max_people=3, head="grpc://127.0.0.1:8001")
 
 
 def test_everybody_in_a_clip_is_tracked_and_the_main_person_is_the_result(model, clip):
@@ -86,6 +78,35 @@ def test_key_frames_are_chosen_for_each_person(model, clip):
     main = [result.people[0] for result in results]
     assert sum(person.origin is Origin.PREDICTED for person in main) >= len(main) // 2
     assert all(person.state is PersonState.TRACKED for person in main)
+
+
+@pytest.mark.parametrize(
+    ("options", "origin"),
+    [
+        ({"refine": True}, Origin.REFINED),
+        ({"key_frames": edgepose.KeyFrames(lag_frames=2)}, Origin.INTERPOLATED),
+    ],
+)
+def test_poses_that_come_later_come_with_their_frames(model, clip, options, origin):
+    happened = []
+    with edgepose.PoseTracker(model, max_people=3, on_event=happened.append, **options) as tracker:
+        for result in tracker.stream(iter(clip[:8])):
+            happened.append(result)
+        with pytest.raises(ConfigError, match="2 frames later"):
+            tracker.track(clip[0])
+    results = [each for each in happened if isinstance(each, edgepose.PoseResult)]
+    assert [result.frame_id for result in results] == list(range(8))
+    assert origin in {person.origin for result in results for person in result.people}
+    assert all(result.keypoints is result.people[0].keypoints for result in results)
+    assert happened[0].kind == "person_entered"
+
+
+def test_refinement_that_waits_for_no_frame_can_be_tracked(model, clip):
+    refine = edgepose.ThinSlicing(lag_frames=0)
+    with edgepose.PoseTracker(model, max_people=2, refine=refine) as tracker:
+        result = tracker.track(clip[0])
+    assert {person.origin for person in result.people} == {Origin.REFINED}
+    assert result.latency["refine"] < result.latency["total"]
 
 
 def test_a_function_that_invents_a_main_person_is_refused(model, clip):

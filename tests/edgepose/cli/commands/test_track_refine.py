@@ -42,7 +42,7 @@ def records(file):
 def test_track_refines_every_frame_in_order(bundle, puppet_video, tmp_path):
     file = tmp_path / "poses.jsonl"
     words = ["track", str(puppet_video), "--model", str(bundle), "--jsonl", str(file)]
-    assert main([*words, "--refine", "thin-slicing"]) == 0
+    assert main([*words, "--refine"]) == 0
     found = records(file)
     assert [record["frame"] for record in found] == list(range(12))
     assert {record["origin"] for record in found} == {"refined"}
