@@ -1,6 +1,6 @@
 """The networks in PyTorch; imported only by training, evaluation and conversion."""
 
-from edgepose.models.backbones.cpm import CPM, SmallCPM
+from edgepose.models.backbones.cpm import CPM
 from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2, MobileNetV2Classifier
 from edgepose.models.backbones.resnet import ResNet
@@ -44,7 +44,6 @@ __all__ = [
     "PointwiseHead",
     "PoseNetwork",
     "ResNet",
-    "SmallCPM",
     "build_dkd",
     "build_network",
     "build_ppn",

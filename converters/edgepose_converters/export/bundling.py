@@ -11,6 +11,7 @@ from torch import nn
 
 from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
+from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose_converters.checkpoints.trained import TrainedModel
 from edgepose_converters.export.methods import exporter_for
 from edgepose_converters.export.networks import ExportedGraph, Geometry
@@ -25,6 +26,7 @@ from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_b
 from edgepose_runtime.bundles.manifest import GraphSpec, InputSpec, Manifest, Normalisation
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.input_view import InputView
+from edgepose_runtime.thin_slicing.springs import Springs
 
 #: What a model card may say; each is an object of the manifest.
 CARD = ("training", "accuracy", "latency", "licence")
@@ -96,7 +98,8 @@ def build_bundle(
     measured = {"conversion": [asdict(agreement) for agreement in agreements]}
     manifest = replace(manifest, accuracy={**manifest.accuracy, **measured})
     contents = {name: graph.content for name, graph in graphs.items()}
-    written = write_bundle(out, manifest, contents, overwrite=options.overwrite)
+    springs = _learned_springs(model.network)
+    written = write_bundle(out, manifest, contents, springs=springs, overwrite=options.overwrite)
     return add_self_check(written), agreements
 
 
@@ -139,6 +142,13 @@ def require_same_maps(model: TrainedModel, other: TrainedModel) -> None:
                 f"The head's {name.replace('_', ' ')} is {theirs}, but the model's is {mine}; "
                 "both networks must see the same crop and return the same heat-maps."
             )
+
+
+def _learned_springs(network: nn.Module) -> Springs | None:
+    """Return the springs that a network was trained with, where they are for its heat-maps."""
+    if not isinstance(network, SliceNetwork) or network.before_sigmoid:
+        return None
+    return network.messages.springs()
 
 
 def _input(model: TrainedModel) -> InputSpec:

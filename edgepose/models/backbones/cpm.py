@@ -4,33 +4,52 @@ from __future__ import annotations
 
 from torch import Tensor, cat, nn
 
-from edgepose.models.backbones.blocks import unit
+from edgepose.models.backbones.blocks import initialise_convolutions
 from edgepose_runtime.errors import ConfigError
 
 STRIDE = 8
+#: Of the weights to heat-maps, which start near 0 as the targets mostly are.
+_DEVIATION = 0.001
 
 
 class CPM(nn.Module):
-    """Stages that each refine the heat-maps of the one before: (B, 3, S, S) to (B, K, S/8, S/8).
+    """Stages that each refine the heat-maps of the one before.
 
-    The first stage sees the image alone; each later one sees features of the image, shared by all
-    of them, and the maps before it. CPM's background channel and centre map are left out.
+    Images ``(B, 3, S, S)`` become features ``(B, C, S/8, S/8)`` of the last stage, which a 1x1
+    convolution turns into heat-maps. The first stage sees the image alone; each later one sees
+    features of the image, shared by all of them, and the heat-maps of the stage before. CPM's
+    background channel and centre map are left out.
 
     Args:
-        joints: K, the number of heat-maps.
+        joints: K, the number of heat-maps that stages hand on.
         stages: 6 in the paper.
-        dropout: after the two wide layers of the first stage.
+        dropout: after the two wide layers of the first stage, in [0, 1).
         largest: side that kernels are cut to; 11 for the published ones.
+        deviation: of the weights that are drawn. The published learning rate needs the published
+            0.01. With None they are drawn as He et al. do, without which kernels of 3x3 hand
+            nothing on.
+
+    Attributes:
+        out_channels: C, 128, or 512 for a single stage.
     """
 
     stride = STRIDE
 
     def __init__(
-        self, joints: int, stages: int = 6, dropout: float = 0.5, largest: int = 11
+        self,
+        joints: int,
+        stages: int = 6,
+        dropout: float = 0.5,
+        *,
+        largest: int = 11,
+        deviation: float | None = 0.01,
     ) -> None:
         super().__init__()
-        if joints < 1 or stages < 1:
-            raise ConfigError(f"A CPM needs 1 joint and 1 stage or more; got {joints}, {stages}.")
+        if joints < 1 or stages < 1 or not 0 <= dropout < 1:
+            raise ConfigError(
+                "A CPM needs 1 joint and 1 stage or more, and a dropout from 0 to below 1; got "
+                f"{joints}, {stages} and {dropout}."
+            )
         self.first = nn.Sequential(
             *_trunk(largest),
             *_layer(128, 32, min(5, largest)),
@@ -38,70 +57,43 @@ class CPM(nn.Module):
             nn.Dropout(dropout),
             *_layer(512, 512, 1),
             nn.Dropout(dropout),
-            nn.Conv2d(512, joints, 1),
         )
         self.trunk = nn.Sequential(*_trunk(largest)) if stages > 1 else None
         later, look = range(stages - 1), min(5, largest)
         self.looks = nn.ModuleList(nn.Sequential(*_layer(128, 32, look)) for _ in later)
-        self.later = nn.ModuleList(_refinement(32 + joints, joints, largest) for _ in later)
+        self.later = nn.ModuleList(_refinement(32 + joints, largest) for _ in later)
+        channels = [512, *(128 for _ in later)]
+        self.predictors = nn.ModuleList(nn.Conv2d(count, joints, 1) for count in channels[:-1])
+        self.out_channels = channels[-1]
+        _draw_weights(self, deviation)
+        _draw_weights(self.predictors, deviation or _DEVIATION)
 
-    def stages(self, image: Tensor) -> list[Tensor]:
-        """Return the heat-maps of all stages, each of which is supervised in training."""
-        maps = [self.first(image)]
-        if self.trunk is not None:
-            features = self.trunk(image)
-            for look, stage in zip(self.looks, self.later, strict=True):
-                maps.append(stage(cat([look(features), maps[-1]], 1)))
-        return maps
+    def stages(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the heat-maps ``(B, K, S/8, S/8)`` of all stages but the last, and its features.
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the heat-maps of the last stage."""
-        return self.stages(image)[-1]
-
-
-class SmallCPM(nn.Module):
-    """DKD's light CPM: 3x3 kernels only, features in place of the last heat-maps.
-
-    ``(B, 3, S, S)`` to features ``(B, 256, S/8, S/8)``, and by a 1x1 convolution to heat-maps.
-
-    Args:
-        joints: K, of the heat-maps that the stages hand on and of the last.
-        stages: 6 in the paper, 2 or more.
-    """
-
-    stride = STRIDE
-    out_channels = 256
-
-    def __init__(self, joints: int, stages: int = 6) -> None:
-        super().__init__()
-        if stages < 2:
-            raise ConfigError(f"A SmallCPM needs 2 stages or more; got {stages}.")
-        self.cpm = CPM(joints, stages, largest=3)
-        self.cpm.later[-1] = self.cpm.later[-1][:-1]  # type: ignore[index]
-        self.widen = unit(128, self.out_channels, 1)
-        self.final_layer = nn.Conv2d(self.out_channels, joints, 1)
-
-    def features(self, image: Tensor) -> Tensor:
-        """Return what the last 1x1 convolution sees."""
-        features: Tensor = self.widen(self.cpm(image))
-        return features
-
-    def respond(self, features: Tensor) -> Tensor:
-        """Return what the last layer says of `features`, ``(B, K, h, w)``."""
-        responses: Tensor = self.final_layer(features)
-        return responses
-
-    def activate(self, responses: Tensor) -> Tensor:
-        """Return the heat-maps that the responses stand for: themselves."""
-        return responses
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Return the heat-maps of `features`."""
-        return self.activate(self.respond(features))
+        Training supervises each of them.
+        """
+        heatmaps: list[Tensor] = []
+        features = self.first(image)
+        seen = None if self.trunk is None else self.trunk(image)
+        for predict, look, refine in zip(self.predictors, self.looks, self.later, strict=True):
+            heatmaps.append(predict(features))
+            features = refine(cat([look(seen), heatmaps[-1]], 1))
+        return heatmaps, features
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the heat-maps."""
-        return self.classify(self.features(image))
+        """Return the features of the last stage."""
+        return self.stages(image)[1]
+
+
+def _draw_weights(module: nn.Module, deviation: float | None) -> None:
+    if deviation is None:
+        initialise_convolutions(module)
+        return
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=deviation)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # all have one
 
 
 def _layer(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
@@ -116,11 +108,10 @@ def _trunk(largest: int) -> list[nn.Module]:
     return layers
 
 
-def _refinement(inputs: int, joints: int, side: int) -> nn.Sequential:
+def _refinement(inputs: int, side: int) -> nn.Sequential:
     return nn.Sequential(
         *_layer(inputs, 128, side),
         *_layer(128, 128, side),
         *_layer(128, 128, side),
         *_layer(128, 128, 1),
-        nn.Conv2d(128, joints, 1),
     )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from edgepose.models.backbones.cpm import SmallCPM
 from edgepose.models.dkd.distillator import ConvLstm, PoseKernels, kernel_size
-from edgepose.models.dkd.network import DKD, Encoder, Memory
+from edgepose.models.dkd.network import DKD, Memory
 from edgepose.models.options import named_config, require_known
-from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, build_network
+from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, PoseNetwork, build_network
 from edgepose_runtime.errors import ConfigError
 
 Options = Mapping[str, Any]
-SMALL_CPM: Literal["small_cpm"] = "small_cpm"
 MEMORIES = ("kernels", "lstm", "none")
+_SMALL_CPM = NetworkConfig("small_cpm", head="pointwise", neck=256)
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class DKDConfig:
     """What a DKD is made of.
 
     Attributes:
-        encoder: F, the network that looks at every frame; a pose network whose features before the
-            last layer count, or ``small_cpm``.
+        encoder: F, the network that looks at every frame, whose features before the last layer
+            count.
         initialiser: P, the network that starts a sequence, or None where the encoder does that too.
         memory: ``kernels``; for the ablations ``lstm``, or ``none`` for the encoder alone.
         pooling, narrow: see `PoseKernels`.
@@ -33,7 +32,7 @@ class DKDConfig:
         input_size: side of the square image in pixels.
     """
 
-    encoder: NetworkConfig | Options | Literal["small_cpm"]
+    encoder: NetworkConfig | Options
     initialiser: NetworkConfig | Options | None = None
     memory: str = "kernels"
     pooling: int = 1
@@ -44,8 +43,6 @@ class DKDConfig:
 
     def __post_init__(self) -> None:
         require_known("memory", self.memory, MEMORIES)
-        if isinstance(self.encoder, str):
-            require_known("encoder", self.encoder, (SMALL_CPM,))
         if self.pooling < 1 or (self.channels is not None and self.channels < 1):
             raise ConfigError(
                 "A DKD needs 'pooling' and 'channels' of at least 1; got "
@@ -106,10 +103,7 @@ def require_grid(config: DKDConfig, size: int, stride: int) -> None:
     kernel_size(cells // config.pooling)
 
 
-def _encoder(config: DKDConfig, joints: int) -> tuple[Encoder, int]:
-    if isinstance(config.encoder, str):
-        cpm = SmallCPM(joints)
-        return cpm, cpm.out_channels
+def _encoder(config: DKDConfig, joints: int) -> tuple[PoseNetwork, int]:
     network = build_network(config.encoder, joints)
     return network, int(network.head.final_layer.in_channels)
 
@@ -129,7 +123,7 @@ def _deconv(depth: int) -> NetworkConfig:
 def _published() -> dict[str, DKDConfig]:
     """Return the variants of the paper's tables."""
     return {
-        "dkd-small-cpm": DKDConfig(SMALL_CPM, _deconv(101)),
+        "dkd-small-cpm": DKDConfig(_SMALL_CPM, _deconv(101)),
         **{f"dkd-resnet{depth}": DKDConfig(_deconv(depth), _deconv(101)) for depth in (18, 34, 50)},
     }
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgepose.models.backbones.cpm import SmallCPM
 from edgepose.models.dkd.distillator import ConvLstm, PoseKernels
 from edgepose.models.pose.network import PoseNetwork
 
 Memory = PoseKernels | ConvLstm
-Encoder = PoseNetwork | SmallCPM
 Corruption = Callable[[Tensor], Tensor]
 
 
@@ -37,7 +35,7 @@ class DKD(nn.Module):
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: PoseNetwork,
         memory: Memory | None,
         initialiser: nn.Module | None = None,
         skip: bool = False,

@@ -30,17 +30,24 @@ class PointwiseHead(Head):
     """One 1x1 convolution, for backbones that keep a high resolution.
 
     ``(B, C, h, w)`` to ``(B, K, h, w)``.
+
+    Args:
+        in_channels: C, channels of the features.
+        joints: K, the number of heat-maps.
+        neck: channels of a 1x1 convolution put first, or None for no neck.
     """
 
     stages = 0
 
-    def __init__(self, in_channels: int, joints: int) -> None:
+    def __init__(self, in_channels: int, joints: int, neck: int | None = None) -> None:
         super().__init__()
-        self.final_layer = _final_layer(in_channels, joints)
+        self.neck = _neck(in_channels, neck)
+        self.final_layer = _final_layer(neck or in_channels, joints)
 
     def features(self, features: Tensor) -> Tensor:
-        """Return what the last layer sees: here the backbone's features as they are."""
-        return features
+        """Return what the last layer sees: the backbone's features, or the neck's."""
+        found: Tensor = self.neck(features)
+        return found
 
 
 class DeconvHead(Head):

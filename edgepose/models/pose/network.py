@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from edgepose.models.backbones.cpm import CPM
 from edgepose.models.backbones.cspnext import CSPNeXt
 from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
@@ -29,7 +30,10 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     "resnet101": partial(ResNet, 101),
     "hrnet_w48": HRNet,
     "cspnext_s": partial(CSPNeXt, centred=True),
+    "cpm": CPM,
+    "small_cpm": partial(CPM, largest=3, deviation=None),
 }
+_CPMS = "cpm", "small_cpm"
 HEADS = ("duc", "deconv", "pointwise", "pyramid", "simcc")
 
 
@@ -38,14 +42,16 @@ class NetworkConfig:
     """What a pose network is made of.
 
     Attributes:
-        backbone: a name of ``BACKBONES``.
-        head: ``duc``, ``deconv``, ``pointwise``, which neither enlarges nor has a neck,
-            ``pyramid`` on MobileNet-V2, which always enlarges three times and has no neck, or
-            ``simcc`` on CSPNeXt, see `CoordinateHead`.
+        backbone: a name of ``BACKBONES``; ``small_cpm`` is DKD's light CPM, with 3x3 kernels only.
+        head: ``duc``, ``deconv``, ``pointwise``, which does not enlarge, ``pyramid`` on
+            MobileNet-V2, which always enlarges three times and has no neck, or ``simcc`` on
+            CSPNeXt, see `CoordinateHead`.
         stages: how many times the head doubles the size of the features.
         neck: channels of a 1x1 convolution before the head, or None for no neck.
         stride_in_1x1: see ``ResNet``; for ResNet-50 and 101 only.
         pad_after: see ``MobileNetV2``; for weights trained in TensorFlow.
+        cpm_stages: how many stages a CPM has.
+        dropout: of a CPM, in [0, 1).
     """
 
     backbone: str
@@ -54,11 +60,13 @@ class NetworkConfig:
     neck: int | None = None
     stride_in_1x1: bool = False
     pad_after: bool = False
+    cpm_stages: int = 6
+    dropout: float = 0.5
 
     def __post_init__(self) -> None:
         require_known("backbone", self.backbone, BACKBONES)
         require_known("head", self.head, HEADS)
-        if self.head in ("pointwise", "pyramid", "simcc") and self.neck is not None:
+        if self.head in ("pyramid", "simcc") and self.neck is not None:
             raise ConfigError(f"A {self.head} head has no neck; leave neck out, or choose duc.")
         if self.stride_in_1x1 and not self.backbone.startswith("resnet"):
             raise ConfigError(f"stride_in_1x1 is for ResNets; the backbone is {self.backbone!r}.")
@@ -75,6 +83,19 @@ class NetworkConfig:
                 "A simcc head and the backbone cspnext_s belong together; got "
                 f"{self.head!r} on {self.backbone!r}."
             )
+        if self.backbone in _CPMS and self.head != "pointwise":
+            raise ConfigError(
+                f"A CPM enlarges nothing: give it a pointwise head; got {self.head!r}."
+            )
+        if self.backbone not in _CPMS and (self.cpm_stages, self.dropout) != (6, 0.5):
+            raise ConfigError(
+                f"'cpm_stages' and 'dropout' are for CPMs; the backbone is {self.backbone!r}."
+            )
+
+    @property
+    def coarsest(self) -> int:
+        """Pixels per cell where the network sees least of them; divides the side of its input."""
+        return CPM.stride if self.backbone in _CPMS else 32
 
 
 #: RTMPose-s with heat-maps in the place of coordinates.
@@ -123,6 +144,13 @@ class PoseNetwork(nn.Module):
         """Return the heat-maps of `features`."""
         return self.activate(self.respond(features))
 
+    def supervised(self, image: Tensor) -> list[Tensor]:
+        """Return all heat-maps that training supervises: a CPM's earlier stages', then the last."""
+        if not isinstance(self.backbone, CPM):
+            return [self(image)]
+        heatmaps, features = self.backbone.stages(image)
+        return [*heatmaps, self.head(features)]
+
     def forward(self, image: Tensor) -> Tensor:
         """Return the heat-maps."""
         return self.classify(self.features(image))
@@ -138,7 +166,7 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
         config = from_mapping(NetworkConfig, "network", config)
     if joints < 1:
         raise ConfigError(f"A pose network needs at least one joint; {joints} were asked for.")
-    backbone = _build_backbone(config)
+    backbone = _build_backbone(config, joints)
     if config.head == "pyramid":
         head: Any = PyramidHead(backbone.level_channels, joints)
     elif config.head == "simcc":
@@ -148,13 +176,15 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
     return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)
 
 
-def _build_backbone(config: NetworkConfig) -> Any:
+def _build_backbone(config: NetworkConfig, joints: int) -> Any:
+    if config.backbone in _CPMS:
+        return BACKBONES[config.backbone](joints, config.cpm_stages, config.dropout)
     asked = {"stride_in_1x1": config.stride_in_1x1, "pad_after": config.pad_after}
     return BACKBONES[config.backbone](**{name: True for name, on in asked.items() if on})
 
 
 def _build_head(config: NetworkConfig, channels: int, joints: int) -> Head:
     if config.head == "pointwise":
-        return PointwiseHead(channels, joints)
+        return PointwiseHead(channels, joints, config.neck)
     head = DucHead if config.head == "duc" else DeconvHead
     return head(channels, joints, config.stages, config.neck)

@@ -27,7 +27,7 @@ class Phase:
 
     Attributes:
         steps: updates of the weights.
-        size: side of the square input in pixels, a multiple of 32.
+        size: side of the square input in pixels, a multiple of 32; of 8 for a CPM.
         batch: images, or windows of frames, per step.
     """
 
@@ -36,10 +36,10 @@ class Phase:
     batch: int
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.size < 32 or self.size % 32:
+        if self.steps < 1 or self.batch < 1 or self.size < 32 or self.size % 8:
             raise ConfigError(
-                "A phase needs positive steps and batch and a size that is a multiple of 32; "
-                f"got {self}."
+                "A phase needs positive steps and batch and a size that is a multiple of 32 (of 8 "
+                f"for a CPM); got {self}."
             )
 
 
@@ -96,6 +96,8 @@ class TrainConfig:
         slices: train `network` with message passing behind it; see `SliceSettings`.
         optimiser, augmentation, targets: see their classes.
         foreground: see `heatmap_loss`.
+        reduction: of the loss of images and slices: ``mean``, or ``sum`` over all cells, joints and
+            frames of a sample, which Thin-Slicing and its learning rates have.
         skeleton: the joints to learn.
         seed: of weights, samples and everything else that is drawn.
         checkpoint_minutes: time between checkpoints.
@@ -123,6 +125,7 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     targets: TargetSettings = field(default_factory=TargetSettings)
     foreground: float = 0.0
+    reduction: str = "mean"
     skeleton: str = "penn13"
     seed: int = 0
     checkpoint_minutes: float = 5.0
@@ -132,6 +135,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require_one_of("on_broken", self.on_broken, ("skip", "refuse"))
+        require_one_of("reduction", self.reduction, ("mean", "sum"))
         require_one_of("on_collapse", self.on_collapse, ("stop", "warn"))
         require_at_least(0, self, "foreground", "seed", "checkpoint_minutes", "validate_every")
         get_skeleton(self.skeleton)
@@ -143,8 +147,18 @@ class TrainConfig:
             ppn_config(self.ppn)
         elif self.dkd is not None:
             dkd_config(self.dkd)
-        else:
-            from_mapping(NetworkConfig, "network", self.network)
+        self._require_sizes()
+
+    def _require_sizes(self) -> None:
+        """Refuse input that the network cannot halve as often as it does."""
+        own = from_mapping(NetworkConfig, "network", self.network) if self.network else None
+        least = 32 if own is None else own.coarsest
+        for phase in self.phases:
+            if phase.size % least:
+                raise ConfigError(
+                    f"The network of the recipe {self.name!r} needs input whose side is a multiple "
+                    f"of {least}; got {phase.size}."
+                )
 
     def _require_one_network(self) -> None:
         temporal = [name for name in ("ppn", "dkd") if getattr(self, name) is not None]

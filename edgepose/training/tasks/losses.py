@@ -24,3 +24,14 @@ def heatmap_loss(
         error = error * (1 + foreground * target)
     per_joint = error.mean((-2, -1))
     return (per_joint * weight).sum() / total_weight(weight)
+
+
+def reduced(mean: Tensor, maps: Tensor, reduction: str) -> Tensor:
+    """Return a mean over cells and joints, or the sum that belongs to it.
+
+    Args:
+        mean: of the errors of `maps`.
+        maps: (B, ..., h, w).
+        reduction: ``mean``, or ``sum`` over all but the first axis.
+    """
+    return mean * maps[0].numel() if reduction == "sum" else mean

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.datasets.sampling.targets import render_targets
-from edgepose.models import DKD, PPN
+from edgepose.models import DKD, PPN, PoseNetwork
 from edgepose.models.pose.batch_norm_folding import fold_while_training
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose.training.config.settings import TrainConfig
@@ -20,7 +20,7 @@ from edgepose.training.tasks.corruption import augmented, corrupt
 from edgepose.training.tasks.dkd import DkdTask
 from edgepose.training.tasks.fake_quantisation import simulate_int8
 from edgepose.training.tasks.freezing import freeze, keep_norms
-from edgepose.training.tasks.losses import heatmap_loss
+from edgepose.training.tasks.losses import heatmap_loss, reduced
 from edgepose.training.tasks.networks import build_module, named_part, network_input, start_from
 from edgepose.training.tasks.previous_heatmaps import realign
 from edgepose.training.tasks.thin_slicing import SliceTask
@@ -89,11 +89,15 @@ class ImageTask:
         self.length: int | None = None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The heat-map loss of a batch of images."""
+        """The heat-map loss of a batch of images, summed over the stages of a CPM."""
         keep_norms(self._frozen)
         targets, weight = _targets(batch, self._config)
-        predicted = self.module(network_input(batch["image"]))
-        return {"loss": heatmap_loss(predicted, targets, weight, self._config.foreground)}
+        image, foreground = network_input(batch["image"]), self._config.foreground
+        losses = [
+            heatmap_loss(maps, targets, weight, foreground)
+            for maps in _supervised(self.module, image)
+        ]
+        return {"loss": reduced(torch.stack(losses).sum(), targets, self._config.reduction)}
 
 
 class SequenceTask:
@@ -177,6 +181,10 @@ def _simulated_head_output(body: Tensor, targets: Tensor, weight: Tensor) -> Ten
     known = (weight > 0)[..., None, None]
     guided = torch.rand(len(body), 1, 1, 1, device=body.device) < 0.5
     return torch.where(known & guided, augmented(targets), body.detach().float())
+
+
+def _supervised(network: nn.Module, image: Tensor) -> list[Tensor]:
+    return network.supervised(image) if isinstance(network, PoseNetwork) else [network(image)]
 
 
 def _targets(batch: Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from edgepose.training.config.settings import TrainConfig
 from edgepose.training.springs.learning import slice_loss
 from edgepose.training.tasks.adversary import Adversary
 from edgepose.training.tasks.freezing import freeze, keep_norms
+from edgepose.training.tasks.losses import reduced
 from edgepose.training.tasks.networks import network_input
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, optical_flow
@@ -58,7 +59,8 @@ class SliceTask:
         joints[..., :2] = (joints[..., :2] - targets.offset) / targets.stride
         outside = ((joints[..., :2] < 0) | (joints[..., :2] > cells - 1)).any(-1)
         joints[..., 2] = joints[..., 2].masked_fill(outside, 0)
-        return {"loss": slice_loss(scores, joints, self._slices.loss)}
+        loss = slice_loss(scores, joints, self._slices.loss)
+        return {"loss": reduced(loss, scores, self._config.reduction)}
 
 
 def slice_grids(frames: NDArray[np.uint8], flow: OpticalFlow, cells: int, reach: int) -> Tensor:

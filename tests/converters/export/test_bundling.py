@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from edgepose.methods import build_method
-from edgepose.models import PPN
+from edgepose.models import PPN, MessagePassing, build_network
+from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose_converters.checkpoints.trained import load_model
 from edgepose_converters.export import bundling
 from edgepose_converters.export.bundling import (
@@ -21,6 +23,8 @@ from edgepose_runtime.bundles.manifest import HeatmapSpec
 from edgepose_runtime.errors import BackendError, CheckpointError, ConfigError, OutputError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import MPII16, PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.springs import initial_springs, signed
 
 CROPS = synthetic_crops(64, 2)
 
@@ -100,6 +104,18 @@ def test_a_network_for_single_images_becomes_a_framewise_bundle(body, tmp_path):
     assert bundle.manifest.method == "framewise"
     assert list(bundle.manifest.graphs) == ["body"]
     assert all(agreement.holds for agreement in agreements)
+
+
+def test_a_cpm_that_learned_with_springs_brings_them_along(body, tmp_path):
+    torch.manual_seed(0)
+    cpm = {"backbone": "small_cpm", "head": "pointwise", "cpm_stages": 2}
+    springs = signed(initial_springs(body_graph(PENN13), heatmap_size=8))
+    network = SliceNetwork(build_network(cpm, 13), MessagePassing(springs)).eval()
+    torch.nn.init.normal_(network.unary.head.final_layer.weight)  # so that there are peaks
+    model = replace(body, network=network, heatmap=HeatmapSpec(8, 8.0, 3.5))
+    bundle, agreements = build_bundle(model, tmp_path / "cpm", BundleOptions("cpm"), CROPS)
+    assert all(agreement.holds for agreement in agreements)
+    np.testing.assert_array_equal(bundle.springs().spatial, springs.spatial)
 
 
 def test_a_network_for_single_images_takes_no_head(body, tmp_path):

@@ -188,7 +188,7 @@ def test_a_configuration_may_take_over_a_named_one():
     [
         ("dkd-huge", "no DKD 'dkd-huge'"),
         ({"base": "dkd-swift", "memory": "elephant"}, "memory 'elephant'"),
-        ({"base": "dkd-swift", "encoder": "big_cpm"}, "big_cpm"),
+        ({"base": "dkd-swift", "encoder": {"backbone": "big_cpm"}}, "big_cpm"),
         ({"base": "dkd-swift", "input_size": 224}, "odd size"),
         ({"base": "dkd-swift", "pooling": 0}, "at least 1; got 0 and 16"),
         ({"base": "dkd-swift", "pooling": 5}, "48 cells a side.* give a multiple of 20 pixels"),

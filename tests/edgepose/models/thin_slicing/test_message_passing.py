@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from edgepose.models import CPM, MessagePassing, count_macs
+from edgepose.models import MessagePassing
 from edgepose.models.thin_slicing.network import (
     SliceNetwork,
     linearised_sigmoid,
     sigmoid_of_linearised,
 )
 from edgepose.models.thin_slicing.transforms import dense_transform, envelope_transform, warp_maps
-from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.poses.skeletons import JHMDB15
 from edgepose_runtime.thin_slicing.distance import distance_transform_numpy
 from edgepose_runtime.thin_slicing.graph import PoseGraph, body_graph
@@ -157,22 +156,3 @@ def test_without_a_sigmoid_s_bend_springs_mean_the_same_around_a_half():
     torch.testing.assert_close(
         sigmoid_of_linearised(linearised_sigmoid(responses)), responses.sigmoid()
     )
-
-
-class TestCpm:
-    @pytest.mark.parametrize("joints", [13, 15, 16])
-    def test_an_eighth_of_368_is_46(self, joints):
-        with torch.device("meta"):
-            maps = CPM(joints).stages(torch.empty(1, 3, 368, 368))
-        assert [tuple(each.shape) for each in maps] == [(1, joints, 46, 46)] * 6
-
-    def test_operations_are_the_published_ones(self):
-        with torch.device("meta"):
-            macs = [count_macs(CPM(15, stages), torch.empty(1, 3, 368, 368)) for stages in (5, 6)]
-        centre_map = 5 * 11**2 * 128 * 46**2  # which is left out here
-        assert (macs[1] + centre_map) / 1e9 == pytest.approx(175.4, abs=0.05)
-        assert (macs[1] - macs[0]) / 1e9 == pytest.approx(10.2, abs=0.1)
-
-    def test_no_stages_are_refused(self):
-        with pytest.raises(ConfigError):
-            CPM(13, stages=0)
