@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 # Before any test imports a numeric library: small work is faster on one thread, and repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Under nohup this signal would be ignored, and by every program that a test starts as well.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np
 import pytest
