@@ -27,7 +27,7 @@ from edgepose.people.settings import (
 from edgepose.people.step import PeopleStep
 from edgepose.people.stream import PeopleStream
 from edgepose.refinement.thin_slicing import RefineOption, refinement
-from edgepose.remote import HeadConnection, HeadLocal, RemoteHead, remote_head
+from edgepose.remote import HeadConnection, HeadLocal, JoinedRequests, RemoteHead, remote_head
 from edgepose.streaming.flow_control import FlowPolicy, PolicyName, make_policy
 from edgepose.tracking.deadline import Deadline
 from edgepose.tracking.person_search import NoSearch, PersonSearch
@@ -139,8 +139,7 @@ class TrackingOptions:
 
     def __post_init__(self) -> None:
         follow_rule(self.follow, lambda: (1, 1))
-        if people_settings(self.max_people) is not None:
-            self._check_several()
+        people_settings(self.max_people)
         self._smoothing_settings()
         _check_interval(self.reinitialise_every)
         self.remote_head()
@@ -155,14 +154,6 @@ class TrackingOptions:
             raise ConfigError(
                 "key_frames and refine contradict each other: one runs the networks on few frames, "
                 "the other compares their output for all of them. Leave one out."
-            )
-
-    def _check_several(self) -> None:
-        """Refuse what follows one person only."""
-        if self.head is not None:
-            raise ConfigError(
-                "head cannot be used with max_people above 1: it is for one person. Leave it out, "
-                "or set max_people=1."
             )
 
     @property
@@ -192,7 +183,7 @@ class TrackingOptions:
         waiting_counts = policy is None or policy.drops
         people = people_settings(self.max_people)
         if people is not None:
-            return self._new_people_step(model, people, waiting_counts, participating)
+            return self._new_people_step(model, people, head, waiting_counts, participating)
         stream, refiner = self._new_track(model, head)
         return TrackingStep(
             stream,
@@ -206,12 +197,14 @@ class TrackingOptions:
         self,
         model: PoseModel,
         people: SeveralPeople,
+        head: HeadConnection | None,
         waiting_counts: bool,
         participating: Callable[[], AbstractContextManager[None]],
     ) -> PeopleStep:
         detector = PersonDetector(*model.detector())
-        reruns = bool(model.head_interval(self.reinitialise_every))
-        new_track = partial(self._new_track, model, None, searches=False)
+        requests = None if head is None else JoinedRequests(head)
+        reruns = requests is None and bool(model.head_interval(self.reinitialise_every))
+        new_track = partial(self._new_track, model, requests, searches=False)
         stream = PeopleStream(detector, people, new_track, model.skeleton, reruns_head=reruns)
         return PeopleStep(
             stream,
@@ -219,12 +212,17 @@ class TrackingOptions:
             follow_rule(self.follow, lambda: stream.frame_size),
             model.skeleton,
             self._lag_frames,
+            requests,
             waiting_counts=waiting_counts,
             participating=participating,
         )
 
     def _new_track(
-        self, model: PoseModel, head: HeadConnection | None, *, searches: bool = True
+        self,
+        model: PoseModel,
+        head: HeadConnection | JoinedRequests | None,
+        *,
+        searches: bool = True,
     ) -> tuple[PoseStream, Refiner | None]:
         """Return the state of one person, and what refines the poses."""
         own, settings = self.reinitialise_every, key_frame_settings(self.key_frames)

@@ -251,10 +251,10 @@ class FollowedPerson:
         loses the person, the head would only find who stands in front.
         """
         age = self.stream.head_age
-        if not self._reruns_head or age is None:
+        if age is None:
             return Effort.LIGHT
-        is_due = crowded or age + 1 >= HEAD_EVERY or self.stream.head_is_due
-        return Effort.HEAD if is_due else Effort.LIGHT
+        is_due = self._reruns_head and (crowded or age + 1 >= HEAD_EVERY)
+        return Effort.HEAD if is_due or self.stream.head_is_due else Effort.LIGHT
 
     def _region(self, frame: Frame, *, crowded: bool) -> Roi | None:
         """Return where to look; ``None`` where the last pose says it as well.

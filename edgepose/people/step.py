@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from edgepose.people.settings import Follow
 from edgepose.people.stream import PeopleStream
 from edgepose.refinement.people import PeopleRefinement
 from edgepose.refinement.thin_slicing import REFINE
+from edgepose.remote import JoinedRequests
 from edgepose.results import Person, PoseResult
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.step import QUEUE
@@ -30,6 +31,7 @@ class _TrackedPeople:
     frame_id: int
     timestamp_ms: float
     events: list[StreamEvent]
+    head_ages_ms: Mapping[int, float | None]
     latency: dict[str, float] = field(default_factory=dict)
 
 
@@ -47,6 +49,7 @@ class PeopleStep:
         follow: chooses the main person.
         skeleton: of the poses.
         lag_frames: of the refiners of people.
+        requests: to a remote head; ``None`` for no such head.
         waiting_counts: see :class:`~edgepose.tracking.step.TrackingStep`, like the others.
         participating: entered around each step.
         clock: seconds that only go forward.
@@ -59,12 +62,14 @@ class PeopleStep:
         follow: Follow,
         skeleton: Skeleton,
         lag_frames: int = 0,
+        requests: JoinedRequests | None = None,
         *,
         waiting_counts: bool = True,
         participating: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream
+        self._requests = requests
         self._budget = budget
         self._follow = follow
         self._skeleton = skeleton
@@ -119,8 +124,13 @@ class PeopleStep:
         detects = self.stream.detects(frame.timestamp_ms)
         looks = self._budget.looks(late_ms, detects=detects)
         people = self.stream.process(frame, clock, looks)
+        events = self.stream.take_events()
+        if self._requests is not None:
+            self._requests.send()
+            events += self._requests.take_events(frame.timestamp_ms)
         poses = self.stream.refinable(frame)
-        tracked = _TrackedPeople(frame.frame_id, frame.timestamp_ms, self.stream.take_events())
+        ages = self.stream.head_ages_ms
+        tracked = _TrackedPeople(frame.frame_id, frame.timestamp_ms, events, ages)
         start = time.perf_counter()
         final = self._refinement.take(frame.frame_id, tracked, people, poses)
         if poses:
@@ -150,6 +160,7 @@ class PeopleStep:
             key_frame_age=None if main is None else main.key_frame_age,
             latency=tracked.latency,
             skeleton=self._skeleton,
+            head_age_ms=None if main is None else tracked.head_ages_ms.get(main.person_id),
             several=tuple(people),
         )
 

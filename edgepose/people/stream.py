@@ -136,6 +136,15 @@ class PeopleStream:
         people = [person.pose for person in self._people if person.pose is not None]
         return sorted(people, key=lambda person: person.person_id)
 
+    @property
+    def head_ages_ms(self) -> dict[int, float | None]:
+        """How old a remote head's last answer is, in ms, by the identity of who was seen."""
+        return {
+            person.pose.person_id: person.result.head_age_ms
+            for person in self._people
+            if person.pose is not None and person.result is not None
+        }
+
     def refinable(self, frame: Frame) -> list[RefinablePose]:
         """Return the poses of the frame, the last one, whose people have a refiner."""
         poses = [person.refinable(frame) for person in self._people]

@@ -7,6 +7,7 @@ it replaces the track's pose.
 """
 
 from edgepose.remote.client import HeadConnection
+from edgepose.remote.joined_requests import JoinedRequests
 from edgepose.remote.late_answers import RemoteHeadTracker
 from edgepose.remote.settings import LOCAL, HeadLocal, RemoteHead, remote_head
 from edgepose.remote.shared_client import SharedHeadConnection
@@ -17,6 +18,7 @@ __all__ = [
     "HeadConnection",
     "HeadLocal",
     "HeadStats",
+    "JoinedRequests",
     "LateReason",
     "RemoteHead",
     "RemoteHeadTracker",

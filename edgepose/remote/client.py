@@ -10,7 +10,7 @@ from typing import Protocol
 from edgepose.inference.estimator import person_criteria
 from edgepose.inference.model import PoseModel
 from edgepose.methods.base import PropagatingMethod
-from edgepose.remote.late_answers import RemoteHeadTracker
+from edgepose.remote.late_answers import AsyncHead, RemoteHeadTracker
 from edgepose.remote.recorder import HeadRecorder
 from edgepose.remote.settings import RemoteHead
 from edgepose.stats import HeadStats
@@ -101,18 +101,19 @@ class HeadConnection(Closable):
         """Send a request; see :meth:`ServerNetwork.start`."""
         return self._network.start(feeds)
 
-    def new_tracker(self, every: int | None) -> RemoteHeadTracker:
+    def new_tracker(self, every: int | None, network: AsyncHead | None = None) -> RemoteHeadTracker:
         """Return the requests and answers of a new stream.
 
         Args:
             every: send a request every N frames, 0 for never; ``None`` for what the bundle
                 recommends.
+            network: answers the requests over this connection; ``None`` for the connection itself.
         """
         spec = self._method.spec
         every = spec.reinitialise_every if every is None else every
         return RemoteHeadTracker(
             self._method,
-            self,
+            network or self,
             self._settings,
             person_criteria=person_criteria(spec.score_threshold),
             every=every or None,
@@ -161,7 +162,7 @@ def connect(
     _propagating_method(model)
     address = ServerAddress.parse(settings.address)
     expected = _expected(model, address, settings)
-    return open_server(address, expected, settings.server, batch=1, listener=listener)
+    return open_server(address, expected, settings.server, batch=None, listener=listener)
 
 
 def _propagating_method(model: PoseModel) -> PropagatingMethod:

@@ -1,13 +1,16 @@
 """Several people through the public tracker."""
 
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
 import edgepose
-from edgepose.options import TrackingOptions
 from edgepose.results import Origin, PersonState
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose_runtime.backends.triton import BreakerState
 from edgepose_runtime.errors import ConfigError, RoiError
+from edgepose_runtime.geometry.roi import Roi
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 
@@ -37,11 +40,6 @@ def test_one_person_is_person_one():
 def test_a_model_without_a_detector_is_refused():
     with pytest.raises(ConfigError, match="no person detector"):
         edgepose.PoseTracker(fake_model(FakeMethod()), max_people=2)
-
-
-def test_a_remote_head_is_refused_for_several():
-    with pytest.raises(ConfigError, match="cannot be used with max_people above 1"):
-        TrackingOptions(max_people=3, head="grpc://127.0.0.1:8001")
 
 
 def test_everybody_in_a_clip_is_tracked_and_the_main_person_is_the_result(model, clip):
@@ -107,6 +105,44 @@ def test_refinement_that_waits_for_no_frame_can_be_tracked(model, clip):
         result = tracker.track(clip[0])
     assert {person.origin for person in result.people} == {Origin.REFINED}
     assert result.latency["refine"] < result.latency["total"]
+
+
+class HeadServer:
+    """Stands in for the connection to a server with the bundle's own head; answers at once."""
+
+    state = BreakerState.CLOSED
+    wants_probe = False
+
+    def __init__(self, model):
+        self.model = model
+        self.crops = []
+
+    def start(self, feeds):
+        self.crops.append(len(feeds["image"]))
+        answer = Future()
+        maps = [self.model.method.initialise(c, Roi(0, 0, 9, 9)).heatmaps for c in feeds["image"]]
+        answer.set_result({"heatmaps": np.stack(maps)})
+        return answer
+
+    def close(self):
+        pass
+
+
+def test_a_remote_head_gets_all_people_of_a_frame_in_one_request(model, clip, monkeypatch):
+    server = HeadServer(model)
+    monkeypatch.setattr("edgepose.remote.client.open_server", lambda *_, **__: server)
+    options = {"head": "grpc://test", "reinitialise_every": 2}
+    with edgepose.PoseTracker(model, max_people=2, **options) as tracker:
+        results = [
+            tracker.track(np.hstack([image, image]), timestamp_ms=17.0 * i)
+            for i, image in enumerate(clip[:5])
+        ]
+        requests = tracker.stats.head.requests
+    assert [len(result.people) for result in results] == [2] * 5
+    assert server.crops == [2, 2, 2] and requests == 6
+    assert results[0].head_age_ms is None
+    assert [result.head_age_ms for result in results[1:]] == [17.0, 34.0, 17.0, 34.0]
+    assert "head" not in results[0].latency, "the light network starts"
 
 
 def test_a_function_that_invents_a_main_person_is_refused(model, clip):

@@ -430,7 +430,6 @@ def test_everybody_is_tracked_with_version_2_of_json_lines(sample_clip, tmp_path
         (["--max-people", "0"], "max_people must be"),
         (["--max-people", "some"], "expected a whole number or all"),
         (["--max-people", "2", "--roi", "0,0,9,9"], "--roi says where one person is"),
-        (["--max-people", "2", "--remote-head", "grpc://localhost:1"], "head cannot be used"),
         (["--max-people", "2", "--key-frames", "--selector", "x.onnx"], "--selector chooses"),
     ],
 )

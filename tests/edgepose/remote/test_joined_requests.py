@@ -1,0 +1,92 @@
+"""The requests for several people in a frame are one; the test says what comes of it."""
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from edgepose.remote import HeadConnection, JoinedRequests, RemoteHead
+from edgepose.remote.joined_requests import MOST_CROPS
+from edgepose.testing import PropagatingFakeMethod, fake_model
+from edgepose_runtime.backends.triton import BreakerState
+from edgepose_runtime.errors import InferenceError, ServerError, ServerFault
+
+
+class Server:
+    """Stands in for the connection to a server."""
+
+    state = BreakerState.CLOSED
+    wants_probe = False
+
+    def __init__(self):
+        self.sizes = []
+        self.futures = []
+        self.has_room = True
+
+    def start(self, feeds):
+        if not self.has_room:
+            raise ServerError("Too many are under way.", ServerFault.OVERLOADED)
+        self.sizes.append(len(feeds["image"]))
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def model():
+    return fake_model(PropagatingFakeMethod())
+
+
+@pytest.fixture
+def head(server, model):
+    return HeadConnection(model, RemoteHead("grpc://test"), network=server)
+
+
+@pytest.fixture
+def requests(head):
+    return JoinedRequests(head)
+
+
+def ask(requests, count):
+    """Send so many requests together; return their answers, which are open."""
+    answers = [requests.start({"image": np.full((1, 2), i, np.uint8)}) for i in range(count)]
+    requests.send()
+    return answers
+
+
+def test_each_gets_its_own_part_of_one_answer(requests, server):
+    answers = ask(requests, 3)
+    assert server.sizes == [3] and not any(answer.done() for answer in answers)
+    server.futures[0].set_result({"heatmaps": np.arange(3)[:, None]})
+    assert [answer.result()["heatmaps"].tolist() for answer in answers] == [[[0]], [[1]], [[2]]]
+
+
+def test_nothing_is_sent_when_nobody_asks_and_not_more_than_a_server_takes(requests, server):
+    requests.send()
+    ask(requests, MOST_CROPS + 2)
+    assert server.sizes == [MOST_CROPS, 2]
+
+
+def test_a_request_that_fails_fails_for_all(requests, server):
+    answers = ask(requests, 2)
+    server.futures[0].set_exception(ServerError("Gone.", ServerFault.TIMEOUT))
+    assert all(isinstance(answer.exception(), ServerError) for answer in answers)
+    server.has_room = False
+    assert all(answer.exception().fault == "overloaded" for answer in ask(requests, 2))
+    server.has_room = True
+    ask(requests, 2)
+    assert server.sizes == [2, 2], "one crop at a time would not help"
+
+
+@pytest.mark.parametrize(
+    "error", [ServerError("Wrong.", ServerFault.BAD_ANSWER), InferenceError("One image, please.")]
+)
+def test_a_server_that_takes_no_batches_gets_one_crop_at_a_time(requests, server, error):
+    ask(requests, 3)
+    server.futures[0].set_exception(error)
+    ask(requests, 3)
+    assert server.sizes == [3, 1, 1, 1]
