@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
-import time
 from multiprocessing.synchronize import Event
 from urllib.parse import urlsplit
 
@@ -15,14 +15,12 @@ def look(url: str, ready: Event) -> None:
     _stalled = connect(url, "/stream/camera.mjpg")
     streams = [connect(url, "/stream/camera.mjpg"), connect(url, "/events")]
     ready.set()
-    for opened in streams:
-        opened.setblocking(False)
-    while True:
+    with selectors.DefaultSelector() as selector:
         for opened in streams:
-            try:
-                opened.recv(1 << 16)
-            except BlockingIOError:
-                time.sleep(0.005)
+            selector.register(opened, selectors.EVENT_READ, opened)
+        while True:
+            for key, _ in selector.select():
+                key.data.recv(1 << 16)
 
 
 def connect(url: str, path: str) -> socket.socket:

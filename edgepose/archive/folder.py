@@ -132,7 +132,7 @@ class ArchiveFolder:
         }
 
     def remove_temporary(self) -> None:
-        """Remove what a killed run left unfinished."""
+        """Remove what killed runs and workers left unfinished."""
         for pattern in (".*.part", "parts/*/.*.part", "pieces/.*.part"):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)

@@ -93,6 +93,7 @@ def run_archive(
         finally:
             if todo:
                 folder.write_progress(run.report.as_progress())
+                folder.remove_temporary()  # of workers that died or were stopped
     return run.report
 
 

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
+import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from edgepose.results import PoseResult
 
+logger = logging.getLogger("edgepose")
+
 #: Messages that wait for one viewer, or for the loop; a viewer that lets more wait is dropped.
 QUEUED_MESSAGES = 256
+#: How often what was handed over is encoded and sent.
+ENCODE_EVERY_S = 0.025
 _END = b""
 
 
 class EventBroadcast:
     """Server-sent events for any number of subscribers.
 
-    Args:
-        wake: has a function called soon on the loop's thread.
+    While there are subscribers, the loop looks for what was handed over many times a second. If it
+    were woken for each result, it would take the interpreter's lock from the tracker.
     """
 
-    def __init__(self, wake: Callable[[Callable[[], None]], None]) -> None:
-        self._wake = wake
+    def __init__(self) -> None:
         self._subscribers: dict[asyncio.Queue[bytes], bool] = {}
-        self._lock = threading.Lock()
         self._handed_over: deque[tuple[str, PoseResult | dict[str, Any]]] = deque(
             maxlen=QUEUED_MESSAGES
         )
-        self._is_awake = False
+        self._encoding: asyncio.Task[None] | None = None
 
     def put_result(self, source: str, result: PoseResult) -> None:
         """Hand over a result for those who want results; any thread may call."""
         if any(list(self._subscribers.values())):
-            self._hand_over(source, result)
+            self._handed_over.append((source, result))
 
     def put_event(self, event: dict[str, Any]) -> None:
         """Hand over an event for everybody; any thread may call."""
         if self._subscribers:
-            self._hand_over("", event)
+            self._handed_over.append(("", event))
 
     def publish(self, message: bytes, *, is_result: bool = False) -> None:
         """Send an encoded event to everybody, or to those who want results."""
@@ -57,6 +59,7 @@ class EventBroadcast:
         """
         queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUED_MESSAGES + 1)
         self._subscribers[queue] = results
+        self._encoding = self._encoding or asyncio.create_task(self._encode_regularly())
         try:
             yield first
             while (message := await queue.get()) != _END:
@@ -64,18 +67,19 @@ class EventBroadcast:
         finally:
             self._subscribers.pop(queue, None)
 
-    def _hand_over(self, source: str, item: PoseResult | dict[str, Any]) -> None:
-        with self._lock:
-            self._handed_over.append((source, item))
-            must_wake, self._is_awake = not self._is_awake, True
-        if must_wake:
-            self._wake(self._encode_handed_over)
+    async def _encode_regularly(self) -> None:
+        while self._subscribers:
+            try:
+                self._encode_handed_over()
+            except Exception:  # one result must not end the others
+                logger.exception("The preview failed to send a result.")
+            await asyncio.sleep(ENCODE_EVERY_S)
+        self._handed_over.clear()
+        self._encoding = None
 
     def _encode_handed_over(self) -> None:
-        with self._lock:
-            items, self._is_awake = list(self._handed_over), False
-            self._handed_over.clear()
-        for source, item in items:
+        while self._handed_over:
+            source, item = self._handed_over.popleft()
             if isinstance(item, PoseResult):
                 record = {"source": source, **item.to_dict(several=True)}
                 self.publish(encode_event("result", record), is_result=True)

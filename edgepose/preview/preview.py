@@ -76,7 +76,7 @@ class Preview(Closable):
         self._sources = SourceTable()
         self._health = Health()
         self._reporter = Reporter(self._sources)
-        self._events = EventBroadcast(self._server.call_soon)
+        self._events = EventBroadcast()
         self._pictures = PictureBroadcast()
         self._encoder = PictureEncoder(settings, self._publish)
         self._closed = False
@@ -131,8 +131,8 @@ class Preview(Closable):
         """
         monitor = self._sources.monitor(source)
         monitor.add_result(result)
-        self._encoder.offer(monitor.name, frame, result)
         self._events.put_result(monitor.name, result)
+        self._encoder.offer(monitor.name, frame, result)  # last: it wakes a thread
 
     def on_frame(self, source: str, frame: NDArray[np.uint8], result: PoseResult) -> None:
         """Do the same as :meth:`write`, as the ``on_frame`` of a pool."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,10 @@ from edgepose_runtime.errors import BackendUnavailableError, ConfigError
 
 #: Frames are asked for this often.
 _REPORT_S = 1.0
+#: A cluster of this machine's own: nobody looks at its dashboard, and only small messages pass.
+_LOCAL_CLUSTER = {"include_dashboard": False, "object_store_memory": 128 * 2**20}
+#: Its workers compete with other programs as processes do; and no statistics go to Ray's makers.
+_ENVIRONMENT = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class _Worker:
@@ -112,6 +118,7 @@ class RayEngine:
         for worker in list(self._actors):
             self.kill(worker)
         if self._owns_cluster:
+            _kill_autoscaler(self._ray)
             self._ray.shutdown()
 
     def _ask_for_progress(self) -> None:
@@ -160,8 +167,13 @@ def connect(address: str | None) -> bool:
     ray = require_ray()
     if ray.is_initialized():
         return False
+    options = {} if address else _LOCAL_CLUSTER
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
-        ray.init(address=address or "local", log_to_driver=False, configure_logging=False)
+        ray.init(
+            address=address or "local", log_to_driver=False, configure_logging=False, **options
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"There is no Ray cluster at {address!r}: {_last_line(error)} Start one with "
@@ -170,7 +182,7 @@ def connect(address: str | None) -> bool:
     return True
 
 
-def cluster_cpus(address: str | None) -> int:
+def cluster_cpus(address: str) -> int:
     """Return how many CPUs a cluster has.
 
     Raises:
@@ -178,6 +190,16 @@ def cluster_cpus(address: str | None) -> int:
     """
     connect(address)
     return max(1, int(require_ray().cluster_resources().get("CPU", 1)))
+
+
+def _kill_autoscaler(ray: Any) -> None:
+    """Kill the autoscaler of a local cluster, which has no machine to add.
+
+    It does not react to SIGTERM, and ``ray.shutdown`` would wait a second for it.
+    """
+    with suppress(AttributeError):  # Ray's own attributes: without them it takes the second
+        for each in ray._private.worker._global_node.all_processes.get("monitor", ()):
+            each.process.kill()
 
 
 def _last_line(error: BaseException) -> str:

@@ -155,8 +155,8 @@ def _run(args: argparse.Namespace, job: ArchiveJob) -> int:
 def _engine(args: argparse.Namespace) -> tuple[Callable[[WorkerSettings], Engine], int]:
     """Return what makes the workers, and how many of them."""
     if args.engine == "ray":
-        workers = args.workers or cluster_cpus(args.address)
-        return partial(RayEngine, address=args.address), workers
+        cores = cluster_cpus(args.address) if args.address and not args.workers else usable_cores()
+        return partial(RayEngine, address=args.address), args.workers or cores
     if args.address is not None:
         raise ConfigError("--address is that of a Ray cluster; give --engine ray with it.")
     return LocalEngine, args.workers or usable_cores()

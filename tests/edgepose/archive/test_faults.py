@@ -31,6 +31,7 @@ class TestProcesses:
         (failure,) = ArchiveFolder(out).failures().values()
         assert (failure.video, failure.tries, failure.final) == ("a.mp4", 1, False)
         assert "signal 9" in failure.reason
+        assert not list(out.rglob(".*.part"))
 
     def test_tries_are_limited(self, videos, tmp_path):
         source, out = videos(a="crash 20"), tmp_path / "out"

@@ -1,7 +1,10 @@
 """The same rows on a Ray cluster, also when a node of it is killed."""
 
+import logging
 import os
+import random
 import shutil
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +27,10 @@ pytestmark = pytest.mark.slow
 #: Where workers find the fakes.
 PATHS = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 OPTIONS = {"runtime_env": {"env_vars": {"PYTHONPATH": PATHS}}, "log_to_driver": False}
+
+
+#: How many times nodes are killed, each time at other moments.
+RUNS = int(os.environ.get("EDGEPOSE_FAULT_RUNS", "1"))
 
 
 @pytest.fixture
@@ -74,6 +81,50 @@ def test_a_killed_node_costs_its_running_units_only(three_nodes, videos, tmp_pat
     assert len(others) == 1
     assert (report.units, report.failed) == (9, 0)
     assert rows_of(tmp_path / "out") == expected_rows(source)
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_nodes_killed_at_random_times_leave_no_trace(seed, three_nodes, videos, tmp_path, rows_of):
+    """Kill -9 of one node after the other, while the workers start, track or finish."""
+    rng = random.Random(seed)
+    lengths = [rng.randint(1, 60) for _ in range(12)]
+    source = videos(**{f"v{number}": f"walk {length}" for number, length in enumerate(lengths)})
+    kills = Kills(*three_nodes, rng, sum(lengths))
+    report = archive(
+        source, tmp_path / "out", workers=3, frame_s=0.03, engine=RayEngine, observe=kills.watch
+    )
+    kills.end()
+    assert (report.units, report.failed) == (12, 0)
+    assert rows_of(tmp_path / "out") == expected_rows(source)
+    assert not list((tmp_path / "out").rglob(".*.part"))
+
+
+class Kills:
+    """Kills each node within a second after a random part of the frames was read."""
+
+    def __init__(self, cluster, nodes, rng, frames):
+        self._cluster, self._rng = cluster, rng
+        self._nodes = [(rng.randrange(frames), node) for node in nodes]
+        self._timers = []
+
+    def watch(self, run):
+        frames = run.report.frames + sum(state.frames for state in run.workers if state.unit)
+        for at, node in [pair for pair in self._nodes if pair[0] <= frames]:
+            self._nodes.remove((at, node))
+            self._timers.append(threading.Timer(self._rng.random(), self._kill, [node, run]))
+            self._timers[-1].start()
+
+    def _kill(self, node, run):
+        states = [state.ready + bool(state.unit) for state in run.workers]
+        logging.getLogger(__name__).warning(
+            "Killed a node: %d units done, workers %s", run.report.units, states
+        )
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def end(self):
+        """Wait for kills that are due, and let the others be."""
+        for timer in self._timers:
+            timer.join()
 
 
 def test_poses_of_three_nodes_are_those_of_this_machine(three_nodes, sample_clip, tmp_path):

@@ -176,6 +176,17 @@ def test_a_pool_shows_its_sources(client, preview, frame):
     assert {source["state"] for source in state["sources"]} == {"ended"}
 
 
+def test_a_result_wakes_no_thread_but_the_encoder(frame, make_result, client, preview, monkeypatch):
+    """The loop would take the interpreter's lock from a tracker that has just handed over."""
+    woken = []
+    monkeypatch.setattr(preview._server, "call_soon", woken.append)
+    with client.stream("/events") as events:
+        events.event("history")
+        preview.write(frame, make_result())
+        assert events.event("result")["frame"] == 0
+    assert not woken
+
+
 def test_the_encoder_takes_the_newest_frame_and_waits_for_nobody(frame, make_result):
     encoded, may_go_on, busy = [], threading.Event(), threading.Event()
 
