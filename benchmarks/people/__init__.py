@@ -1,9 +1,12 @@
-"""Several people: composed videos with exact identities, and time over the number of people.
+"""Several people: composed videos with exact truth, others beside ours, time by people.
 
 ``python -m benchmarks people compose OUT`` writes videos of people from annotated clips who walk
 past each other, in the form of the data set ``several``: ``edgepose evaluate --dataset several
 --root OUT`` measures them. The same seed gives the same videos. ``python -m benchmarks people
-speed`` times frames with 1 to 20 people, and writes ``people.json``.
+compare`` measures identities and joints on them, beside a detector on every frame with RTMPose-s
+and the trackers of the package ``trackers`` (``pip install "edgepose[peers]"``), and writes
+``people-compare.json``. ``python -m benchmarks people speed`` times frames with 1 to 20 people, and
+writes ``people.json``.
 """
 
 from __future__ import annotations
@@ -12,19 +15,24 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmarks.people.comparison import Score, compare
+from benchmarks.people.comparison import table as comparison_table
 from benchmarks.people.composing import compose, empty_background, write_video
 from benchmarks.people.cutouts import Cutout, cut_out
-from benchmarks.people.scenes import KINDS, make_scene
-from benchmarks.people.speed import COUNTS, table, time_people
+from benchmarks.people.peers import peer_candidates
+from benchmarks.people.scenes import FPS, KINDS, make_scene
+from benchmarks.people.speed import COUNTS, Timing, table, time_people
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
+from edgepose.evaluation.protocols.several import PeopleCandidate, as_people_tracker
 from edgepose.evaluation.report import markdown
-from edgepose.inference.model import DEFAULT_MODEL
+from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.utils.arguments import comma_separated
 from edgepose.utils.machine import describe_machine
 from edgepose.utils.progress import show_progress
-from edgepose_runtime.errors import DataError
+from edgepose_runtime.errors import BackendUnavailableError, DataError
 
 OUT = Path(__file__).parents[1] / "out"
 #: Clips that show the whole person upright, of the training part: what is measured on them is who
@@ -40,19 +48,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parts = parser.add_subparsers(dest="part", required=True)
     composing = parts.add_parser("compose", help="write videos with exact identities")
     composing.add_argument("out", type=Path, help="folder of the videos")
-    composing.add_argument(
-        "--kinds", type=comma_separated(str), default=KINDS, metavar="K,...", help=", ".join(KINDS)
-    )
-    composing.add_argument(
-        "--seeds", type=int, default=4, metavar="N", help="videos of each kind (default: 4)"
-    )
-    composing.add_argument(
-        "--first-seed", type=int, default=0, metavar="N", help="of the videos (default: 0)"
-    )
-    composing.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
+    comparing = parts.add_parser("compare", help="measure ours and others on composed videos")
+    for part in (composing, comparing):
+        _add_video_options(part)
     speed = parts.add_parser("speed", help="time frames with more and more people")
-    speed.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
-    speed.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
+    for part in (comparing, speed):
+        _add_model_options(part)
     speed.add_argument(
         "--counts",
         type=comma_separated(int),
@@ -61,18 +62,34 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         help="how many people",
     )
     speed.add_argument("--frames", type=int, default=200, metavar="N", help="timed (default: 200)")
-    speed.add_argument("--num-threads", type=int, default=1, metavar="N", help="default: 1")
-    speed.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="for people.json")
+    for part in (composing, comparing, speed):
+        part.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     return parser.parse_args(words)
 
 
+def _add_video_options(part: argparse.ArgumentParser) -> None:
+    part.add_argument(
+        "--kinds", type=comma_separated(str), default=KINDS, metavar="K,...", help=", ".join(KINDS)
+    )
+    part.add_argument(
+        "--seeds", type=int, default=4, metavar="N", help="videos of each kind (default: 4)"
+    )
+    part.add_argument(
+        "--first-seed", type=int, default=0, metavar="N", help="of the videos (default: 0)"
+    )
+
+
+def _add_model_options(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--model", default=DEFAULT_MODEL, help="name or folder of a bundle")
+    part.add_argument("--weights", type=Path, metavar="DIR", help="folder of the peers' weights")
+    part.add_argument("--num-threads", type=int, default=1, metavar="N", help="default: 1")
+    part.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="for the JSON file")
+
+
 def main(words: Sequence[str] | None = None) -> None:
-    """Compose or time."""
+    """Compose, compare or time."""
     args = parse_arguments(words)
-    if args.part == "compose":
-        _compose(args)
-    else:
-        _speed(args)
+    {"compose": _compose, "compare": _compare, "speed": _speed}[args.part](args)
 
 
 def cast(root: Path) -> list[list[Cutout]]:
@@ -116,10 +133,39 @@ def _compose(args: argparse.Namespace) -> None:
             print(f"{scene.name}: {count} frames of {len(scene.walks)} people")
 
 
+def _peers(model: PoseModel, args: argparse.Namespace) -> list[PeopleCandidate]:
+    """Return who is compared with; nobody, and say why, where something is missing."""
+    try:
+        return peer_candidates(model, args.weights, args.num_threads, FPS)
+    except (BackendUnavailableError, DataError) as error:
+        print(f"Without other trackers: {error}")
+        return []
+
+
+def _compare(args: argparse.Namespace) -> None:
+    people = cast(args.root or data_root() / "jhmdb")
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    with load(args.model, num_threads=args.num_threads) as model:
+        ours = [
+            as_people_tracker(model),
+            as_people_tracker(model, f"{model.name}, key frames", key_frames="auto"),
+        ]
+        candidates = [*ours, *_peers(model, args)]
+        scores = compare(candidates, people, args.kinds, seeds, model.skeleton)
+    print(markdown(comparison_table(scores)))
+    _write(args, "people-compare.json", scores, seeds=list(seeds))
+
+
 def _speed(args: argparse.Namespace) -> None:
     people = cast(args.root or data_root() / "jhmdb")
     timings = time_people(args.model, people, args.counts, args.frames, args.num_threads)
     print(markdown(table(timings)))
+    _write(args, "people.json", timings, frames=args.frames)
+
+
+def _write(
+    args: argparse.Namespace, name: str, results: Sequence[Timing | Score], **settings: Any
+) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     content = {
         "format": "edgepose.people",
@@ -127,7 +173,7 @@ def _speed(args: argparse.Namespace) -> None:
         "machine": describe_machine(),
         "model": args.model,
         "num_threads": args.num_threads,
-        "frames": args.frames,
-        "results": [timing._asdict() for timing in timings],
+        **settings,
+        "results": [result._asdict() for result in results],
     }
-    (args.out / "people.json").write_text(json.dumps(content, indent=1) + "\n")
+    (args.out / name).write_text(json.dumps(content, indent=1) + "\n")

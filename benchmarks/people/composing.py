@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,10 +21,24 @@ Image = NDArray[np.uint8]
 Rows = list[tuple[float, ...]]
 
 
+class ComposedFrame(NamedTuple):
+    """A frame with its annotation.
+
+    Attributes:
+        image: uint8 BGR (H, W, 3).
+        rows: of the people in it.
+        joints: float32 (K, 3) of each of them: x, y, and whether the joint is seen.
+    """
+
+    image: Image
+    rows: Rows
+    joints: list[NDArray[np.float32]]
+
+
 def compose(
     scene: Scene, people: Sequence[Sequence[Cutout]], background: Image, seed: int
-) -> Iterator[tuple[Image, Rows]]:
-    """Yield each frame of a scene with the rows of its annotation.
+) -> Iterator[ComposedFrame]:
+    """Yield each frame of a scene with its annotation.
 
     Args:
         scene: where people walk.
@@ -44,14 +59,14 @@ def compose(
         yield _draw(scene, shown, background, frame)
 
 
-def write_video(path: Path, frames: Iterator[tuple[Image, Rows]]) -> int:
+def write_video(path: Path, frames: Iterator[ComposedFrame]) -> int:
     """Write a video and, beside it, its annotation; return how many frames it has."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
     rows: Rows = []
     count = 0
-    for image, found in frames:
-        writer.write(image)
-        rows += found
+    for frame in frames:
+        writer.write(frame.image)
+        rows += frame.rows
         count += 1
     writer.release()
     np.savez(path.with_name(f"{path.stem}_boxes.npz"), rows=np.array(rows, np.float32))
@@ -68,9 +83,7 @@ def empty_background(seed: int) -> Image:
     return np.clip(room + light[..., None] + grain, 0, 255).astype(np.uint8)
 
 
-def _draw(
-    scene: Scene, shown: Sequence[Cutout], background: Image, frame: int
-) -> tuple[Image, Rows]:
+def _draw(scene: Scene, shown: Sequence[Cutout], background: Image, frame: int) -> ComposedFrame:
     canvas = background.astype(np.float32)
     owner = np.full(background.shape[:2], -1)
     for person, (cutout, walk) in enumerate(zip(shown, scene.walks, strict=True)):
@@ -79,13 +92,28 @@ def _draw(
         owner[:, slice(*scene.pillar)] = len(shown)
         canvas[:, slice(*scene.pillar)] = background[:, :1].mean(axis=0) * 0.6
     rows: Rows = []
+    seen: list[NDArray[np.float32]] = []
     for person, (cutout, walk) in enumerate(zip(shown, scene.walks, strict=True)):
         visible = (owner == person).sum() / max(float((cutout.mask > 0.5).sum()), 1.0)
         corner = _corner(cutout, walk.x[frame], walk.y[frame])
-        box = pose_box(np.column_stack([cutout.joints + corner, np.ones(len(cutout.joints))]))
+        joints = cutout.joints + corner
+        box = pose_box(np.column_stack([joints, np.ones(len(joints))]))
         if visible >= LEAST_VISIBLE and box is not None:
             rows.append((frame, person + 1, *box.tolist()))
-    return np.clip(canvas, 0, 255).astype(np.uint8), rows
+            is_seen = _is_seen(owner, joints, person)
+            seen.append(np.column_stack([joints, is_seen]).astype(np.float32))
+    return ComposedFrame(np.clip(canvas, 0, 255).astype(np.uint8), rows, seen)
+
+
+def _is_seen(
+    owner: NDArray[np.int64], joints: NDArray[np.floating], person: int
+) -> NDArray[np.bool_]:
+    """Return which joints (K, 2) are in the picture, and not behind anybody or anything else."""
+    x, y = np.round(joints).astype(np.int64).T
+    inside = (x >= 0) & (x < WIDTH) & (y >= 0) & (y < HEIGHT)
+    covering = owner[np.clip(y, 0, HEIGHT - 1), np.clip(x, 0, WIDTH - 1)]
+    # A joint at the edge of the body may lie on the background beside it.
+    return np.asarray(inside & ((covering == person) | (covering == -1)))
 
 
 def _corner(cutout: Cutout, x: float, y: float) -> NDArray[np.int64]:

@@ -28,11 +28,14 @@ class Cutout:
         image: uint8 BGR (h, w, 3).
         mask: float32 (h, w) from 0 to 1, how much of a pixel is the person.
         joints: float32 (K, 2) x, y in pixels of the image.
+        mirror_order: joint k of the mirrored person was joint ``mirror_order[k]``; ``None`` where
+            sides do not matter.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.float32]
     joints: NDArray[np.float32]
+    mirror_order: tuple[int, ...] | None = None
 
     def scaled(self, height: float, *, mirrored: bool) -> Cutout:
         """Return the person with joints that span so many pixels, maybe mirrored."""
@@ -43,6 +46,7 @@ class Cutout:
         joints = (self.joints + 0.5) * factor - 0.5
         if mirrored:
             joints = np.column_stack([size[0] - 1 - joints[:, 0], joints[:, 1]])
+            joints = joints if self.mirror_order is None else joints[list(self.mirror_order)]
             image, mask = np.ascontiguousarray(image[:, ::-1]), mask[:, ::-1]
         return Cutout(image, mask, joints.astype(np.float32))
 
@@ -51,7 +55,8 @@ def cut_out(clip: Clip, frames: int) -> list[Cutout]:
     """Cut the person out of the first frames of a clip, by GrabCut around the skeleton."""
     pairs = zip(clip.frames(), clip.keypoints[..., :2], strict=True)
     limbs = [(a, b) for a, b in clip.skeleton.limbs]
-    return [_cut(image, joints, limbs) for image, joints in islice(pairs, frames)]
+    order = clip.skeleton.flip_order
+    return [_cut(image, joints, limbs, order) for image, joints in islice(pairs, frames)]
 
 
 def forward_and_backward(cutouts: Sequence[Cutout]) -> Iterator[Cutout]:
@@ -62,7 +67,10 @@ def forward_and_backward(cutouts: Sequence[Cutout]) -> Iterator[Cutout]:
 
 
 def _cut(
-    image: NDArray[np.uint8], joints: NDArray[np.float32], limbs: Sequence[tuple[int, int]]
+    image: NDArray[np.uint8],
+    joints: NDArray[np.float32],
+    limbs: Sequence[tuple[int, int]],
+    mirror_order: tuple[int, ...],
 ) -> Cutout:
     height = float(np.ptp(joints[:, 1]))
     low = np.floor(joints.min(axis=0) - MARGIN * height).astype(int).clip(0)
@@ -78,4 +86,4 @@ def _cut(
     cv2.grabCut(part, marks, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     person = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     soft = np.asarray(cv2.GaussianBlur(person, (3, 3), 0), np.float32)
-    return Cutout(part, soft, own.astype(np.float32))
+    return Cutout(part, soft, own.astype(np.float32), mirror_order)

@@ -109,7 +109,7 @@ def table(timings: Sequence[Timing]) -> Table:
 
 def _pictures(people: Sequence[Sequence[Cutout]], count: int) -> list[Image]:
     frames = compose(crowd(count), people, empty_background(0), seed=0)
-    pictures = [image for image, _ in frames]
+    pictures = [frame.image for frame in frames]
     return [*pictures, *pictures[-2:0:-1]]
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -49,17 +51,25 @@ def test_people_cross_meet_and_leave_as_their_scenes_say():
 
 
 def test_boxes_are_around_the_joints_and_in_front_hides_behind():
-    image, rows = first_frame(standing(200.0, 400.0), [100, 200])
+    image, rows, joints = first_frame(standing(200.0, 400.0), [100, 200])
     assert [row[:2] for row in rows] == [(0, 1), (0, 2)]
     assert {int(image[240, 200, 0]), int(image[240, 400, 0])} == {100, 200}
     left, top, right, bottom = rows[0][2:]
     assert (right - left, bottom - top) == pytest.approx((19 + 0.12 * 59, 59 * 1.22), abs=1)
-    _, hidden = first_frame(standing(300.0, 302.0), [100, 200])
+    assert np.ptp(joints[0][:, :2], axis=0).tolist() == [19, 59] and joints[0][:, 2].all()
+    _, hidden, _ = first_frame(standing(300.0, 302.0), [100, 200])
     assert [row[1] for row in hidden] == [2], "who is visible by a tenth is not annotated"
 
 
+def test_joints_behind_somebody_or_outside_the_picture_are_not_seen():
+    _, _, (behind, front) = first_frame(standing(200.0, 212.0), [100, 200])
+    assert behind[:, 2].tolist() == (behind[:, 0] < 200).tolist() and front[:, 2].all()
+    _, _, (cut_off,) = first_frame(standing(4.0), [100])
+    assert cut_off[:, 2].tolist() == (cut_off[:, 0] > 0).tolist()
+
+
 def test_who_is_outside_the_picture_is_not_annotated():
-    _, rows = first_frame(standing(-100.0, 400.0), [100, 200])
+    _, rows, _ = first_frame(standing(-100.0, 400.0), [100, 200])
     assert [row[1] for row in rows] == [2]
 
 
@@ -84,6 +94,12 @@ def test_a_mirrored_person_has_mirrored_joints():
     assert scaled.joints[0, 0] == pytest.approx(
         39 - plain.scaled(118.0, mirrored=False).joints[0, 0]
     )
+
+
+def test_sides_change_places_in_a_mirror():
+    plain = replace(figure(50), mirror_order=(1, 0, 3, 2))
+    mirrored, as_it_was = (plain.scaled(59.0, mirrored=each).joints for each in (True, False))
+    assert mirrored.tolist() == as_it_was.tolist()
 
 
 def test_a_person_is_cut_out_along_the_skeleton():
