@@ -76,7 +76,7 @@ class KernelStrip:
             maps = tracked.observation.estimate.heatmaps
             crop = crop_frame(tracked.image, tracked.observation.roi, TILE)
             self.columns.append(self._column(crop, maps, self._kernels if matched else None))
-        self._kernels = tracked.observation.estimate.state
+        self._kernels = tracked.observation.estimate.state.kernels
         return [tracked.result]
 
     def _column(self, crop: Picture, maps: Floats, kernels: Floats | None) -> Picture:

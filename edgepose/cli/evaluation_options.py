@@ -92,6 +92,12 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
         help="sum over magnifications (paper: 0.8,0.9,...,1.4)",
     )
     group.add_argument(
+        "--crop",
+        choices=("person", "image"),
+        help="crop 1.25 times the person's box, or the network's input size out of the frame as it "
+        "is, as DKD and Thin-Slicing do (default: person)",
+    )
+    group.add_argument(
         "--alpha",
         type=comma_separated(float),
         metavar="A,...",

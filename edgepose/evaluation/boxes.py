@@ -10,6 +10,9 @@ from edgepose.datasets.clips import Clip
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.geometry.roi import Roi
 
+#: Room around a person who is too large for a crop of the ``image`` convention.
+IMAGE_CROP_FACTOR = 1.05
+
 
 def person_boxes(clip: Clip) -> list[Roi]:
     """Return one box per frame: the annotated one, else the extent of the scored joints enlarged.
@@ -29,6 +32,21 @@ def person_boxes(clip: Clip) -> list[Roi]:
         last = box or last
         filled.append(last)
     return filled
+
+
+def image_square(box: Roi, size: int, scale: float = 1.0) -> Roi:
+    """Return the square around a person's box by the ``image`` convention.
+
+    The frame is magnified, and a crop of the network's input size is cut out of it; where the
+    person does not fit, a larger one.
+
+    Args:
+        box: of the person, in frame pixels.
+        size: side of the network's input in pixels.
+        scale: magnification of the frame.
+    """
+    side, longer = size / scale, max(box.width, box.height)
+    return Roi.around(box.center, side if longer <= side else IMAGE_CROP_FACTOR * longer)
 
 
 def box_corners(boxes: list[Roi]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.boxes import person_boxes
+from edgepose.evaluation.boxes import image_square, person_boxes
 from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.metrics.pck import PckCounts, pck_counts, torso_lengths
 from edgepose.models import DKD, PPN
@@ -47,7 +47,7 @@ class _Sample:
 
 
 class Validator:
-    """Measures a network on annotated clips, cropped around the annotated person.
+    """Measures a network on annotated clips, cropped around the annotated person as in training.
 
     A pose network sees every n-th frame of each clip. A PPN or DKD sees the first n-th part of each
     clip, frame after frame, started by its head (or its body, where it has no head).
@@ -66,9 +66,9 @@ class Validator:
         self, config: TrainConfig, root: Path, every: int = EVERY, grade: str | None = "A"
     ) -> None:
         self._config = config
-        size, whole = config.phases[-1].size, not config.of_sequences
+        whole = not config.of_sequences
         clips = select_clips(Selection(root=root / "jhmdb", split="val", grade=grade))
-        self._samples = [_sample(clip, size, every, spread=whole) for clip in clips]
+        self._samples = [_sample(clip, config, every, spread=whole) for clip in clips]
 
     @torch.inference_mode()
     def __call__(self, module: nn.Module) -> dict[str, float]:
@@ -145,11 +145,14 @@ def validate_checkpoint(
     return {"step": trained.step, **validator(trained.module)}
 
 
-def _sample(clip: Clip, size: int, every: int, *, spread: bool) -> _Sample:
+def _sample(clip: Clip, config: TrainConfig, every: int, *, spread: bool) -> _Sample:
+    size, in_image = config.phases[-1].size, config.augmentation.convention == "image"
     count = -(-len(clip) // every)
     wanted = range(0, len(clip), every) if spread else range(count)
     boxes = person_boxes(clip)
-    rois = [boxes[index].squared() for index in wanted]
+    rois = [
+        image_square(boxes[index], size) if in_image else boxes[index].squared() for index in wanted
+    ]
     frames = (frame for index, frame in enumerate(clip.frames()) if index in wanted)
     crops = [crop_frame(frame, roi, size) for frame, roi in zip(frames, rois, strict=True)]
     truth = convert_keypoints(clip.keypoints[list(wanted)], clip.skeleton, PENN13)

@@ -32,6 +32,7 @@ from edgepose.evaluation.everyday_report import everyday_as_json, everyday_table
 from edgepose.evaluation.metrics.scoring import measures_for
 from edgepose.evaluation.protocols.candidates import Segment, as_tracker, in_boxes
 from edgepose.evaluation.protocols.everyday import PhotoPredictor, score_all
+from edgepose.evaluation.protocols.gt_box import CropConvention
 from edgepose.evaluation.protocols.modes import in_mode, mode_label
 from edgepose.evaluation.protocols.runner import Candidate, Run, run_all
 from edgepose.evaluation.protocols.several import as_people_tracker
@@ -162,7 +163,8 @@ def _evaluate_several(args: argparse.Namespace) -> dict[str, Any]:
 def _refuse_for_people(args: argparse.Namespace, *more: str) -> None:
     """Refuse options that mean something for clips alone."""
     refuse_modes(args)
-    names = ("protocol", "segment_length", "flip", "scales", "alpha", "grade", "full_body", *more)
+    of_clips = "protocol", "segment_length", "flip", "scales", "crop", "alpha", "grade", "full_body"
+    names = [*of_clips, *more]
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name)]
     if given:
         raise ConfigError(
@@ -229,7 +231,7 @@ def _require_alike(candidates: Sequence[Sequence[Candidate]]) -> None:
 
 
 def _settings(args: argparse.Namespace, model: str) -> dict[str, Any]:
-    names = ("backend", "device", "precision", "flip", "scales", "compare", "peers")
+    names = ("backend", "device", "precision", "flip", "scales", "crop", "compare", "peers")
     chosen = {name: getattr(args, name) for name in names}
     modes = [mode_label(mode) for mode in args.modes]
     return {"model": model, "protocol": _protocol(args), **chosen, "modes": modes}
@@ -256,10 +258,12 @@ def _candidates(model: PoseModel, args: argparse.Namespace) -> list[Candidate]:
     if _protocol(args) == "gt-box":
         refuse_modes(args)
         segments = args.segment_length or DEFAULT_SEGMENTS
-        return in_boxes(model, segments, flip=args.flip, scales=args.scales or (1.0,))
-    if args.segment_length or args.flip or args.scales:
+        crop: CropConvention = args.crop or "person"
+        scales = args.scales or (1.0,)
+        return in_boxes(model, segments, flip=args.flip, scales=scales, crop=crop)
+    if args.segment_length or args.flip or args.scales or args.crop:
         raise ConfigError(
-            "--segment-length, --flip and --scales belong to --protocol gt-box: "
+            "--segment-length, --flip, --scales and --crop belong to --protocol gt-box: "
             "the tracker decides for itself. Leave them out."
         )
     modes = [in_mode(model, mode) for mode in args.modes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from edgepose.evaluation.protocols.gt_box import BodyOnlyMethod, GtBoxPredictor
+from edgepose.evaluation.protocols.gt_box import BodyOnlyMethod, CropConvention, GtBoxPredictor
 from edgepose.evaluation.protocols.runner import Candidate
 from edgepose.evaluation.protocols.tracker import TrackerPredictor
 from edgepose.inference.model import PoseModel
@@ -26,21 +26,20 @@ def in_boxes(
     *,
     flip: bool = False,
     scales: tuple[float, ...] = (1.0,),
+    crop: CropConvention = "person",
 ) -> list[Candidate]:
     """The ``gt-box`` protocol, once for every segment length.
 
     A frame-wise model has no head to run again and is one candidate, whatever the segments.
     """
-    method = model.method
+    method, how = model.method, (flip, scales, crop)
     if isinstance(method, FramewiseMethod):
-        return [Candidate(model.name, GtBoxPredictor(method, None, flip, scales))]
+        return [Candidate(model.name, GtBoxPredictor(method, None, *how))]
     return [
-        Candidate(
-            f"{model.name} body alone", GtBoxPredictor(BodyOnlyMethod(method), None, flip, scales)
-        )
+        Candidate(f"{model.name} body alone", GtBoxPredictor(BodyOnlyMethod(method), None, *how))
         if segment == "body"
         else Candidate(
-            f"{model.name} T={segment or 'never'}", GtBoxPredictor(method, segment, flip, scales)
+            f"{model.name} T={segment or 'never'}", GtBoxPredictor(method, segment, *how)
         )
         for segment in segments
     ]

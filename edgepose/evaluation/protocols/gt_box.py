@@ -8,6 +8,7 @@ sequence of its own with its own state.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.records import Image
-from edgepose.evaluation.boxes import person_boxes
+from edgepose.evaluation.boxes import image_square, person_boxes
 from edgepose.methods import Estimate, Method, MethodSpec
 from edgepose.methods.base import Crop, Heatmaps
 from edgepose.results import Origin
@@ -25,6 +26,9 @@ from edgepose_runtime.poses.skeletons import Skeleton
 
 PAPER_SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
 """The seven scales of the papers' multi-scale figures."""
+
+CropConvention = Literal["person", "image"]
+"""A square of 1.25 times the person's box, or of the network's input size in the frame as it is."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,14 @@ class GtBoxPredictor:
         segment_length: frames from one run of the head to the next; ``None`` for the first only.
         flip: average the heat-maps with those of the mirrored clip.
         scales: magnifications of the person; more than one sums the heat-maps in frame pixels.
+        crop: what the network sees of a frame; see :data:`CropConvention`.
     """
 
     method: Method
     segment_length: int | None = None
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
+    crop: CropConvention = "person"
 
     def __post_init__(self) -> None:
         if self.segment_length is not None and self.segment_length < 1:
@@ -57,22 +63,24 @@ class GtBoxPredictor:
     def predict(self, clip: Clip) -> NDArray[np.float32]:
         """Return (T, K, 3): x, y in frame pixels and score; NaN for joints not found."""
         sides = (False, True) if self.flip else (False,)
-        copies = [_Copy(self.method, scale, side) for scale in self.scales for side in sides]
+        copies = [
+            _Copy(self.method, scale, side, self.crop) for scale in self.scales for side in sides
+        ]
         poses = []
         for index, (frame, box) in enumerate(zip(clip.frames(), person_boxes(clip), strict=True)):
             start = index == 0 or (self.segment_length and index % self.segment_length == 0)
-            poses.append(self._pose(copies, frame, box.squared(), bool(start)))
+            poses.append(self._pose(copies, frame, box, bool(start)))
         return np.stack(poses)
 
     def _pose(
-        self, copies: list[_Copy], frame: Image, roi: Roi, start: bool
+        self, copies: list[_Copy], frame: Image, box: Roi, start: bool
     ) -> NDArray[np.float32]:
         spec = self.method.spec
-        maps = [copy.heatmaps(frame, roi, start) for copy in copies]
+        maps = [copy.heatmaps(frame, box, start) for copy in copies]
         if self.scales == (1.0,):
-            return spec.decode(np.mean(maps, axis=0), roi)
+            return spec.decode(np.mean(maps, axis=0), copies[0].region(box))
         pasted = (
-            _paste(heatmaps, spec, copy.roi(roi), frame.shape[1::-1])
+            _paste(heatmaps, spec, copy.region(box), frame.shape[1::-1])
             for heatmaps, copy in zip(maps, copies, strict=True)
         )
         return _peaks(np.asarray(sum(pasted)) / len(copies))
@@ -97,17 +105,19 @@ class BodyOnlyMethod:
 class _Copy:
     """One sequence: the clip at one magnification, mirrored or not, with the state it left."""
 
-    def __init__(self, method: Method, scale: float, mirrored: bool) -> None:
-        self._method, self._scale, self._mirrored = method, scale, mirrored
+    def __init__(self, method: Method, scale: float, mirrored: bool, crop: CropConvention) -> None:
+        self._method, self._scale, self._mirrored, self._crop = method, scale, mirrored, crop
         self._state: object = None
 
-    def roi(self, roi: Roi) -> Roi:
-        """The region that shows the person magnified: a smaller one."""
-        return Roi.around(roi.center, roi.width / self._scale)
+    def region(self, box: Roi) -> Roi:
+        """The square around a person's box that shows the person magnified: a smaller one."""
+        if self._crop == "person":
+            return Roi.around(box.center, box.squared().width / self._scale)
+        return image_square(box, self._method.spec.input_size, self._scale)
 
-    def heatmaps(self, frame: Image, roi: Roi, start: bool) -> Heatmaps:
-        """Heat-maps (K, h, w) of the upright region ``self.roi(roi)``."""
-        region = self.roi(roi)
+    def heatmaps(self, frame: Image, box: Roi, start: bool) -> Heatmaps:
+        """Heat-maps (K, h, w) of ``self.region(box)``, upright."""
+        region = self.region(box)
         crop = self._method.spec.view.crop(frame, region)
         if not self._mirrored:
             return self._run(crop, region, start)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgepose.models.dkd.distillator import ConvLstm, PoseKernels, kernel_size
 from edgepose.models.dkd.network import DKD, Memory
-from edgepose.models.options import named_config, require_known
+from edgepose.models.options import from_mapping, named_config, require_known
 from edgepose.models.pose.network import LIGHT_PYRAMID, NetworkConfig, PoseNetwork, build_network
 from edgepose_runtime.errors import ConfigError
 
@@ -91,9 +91,11 @@ def require_grid(config: DKDConfig, size: int, stride: int) -> None:
         stride: pixels per cell of the encoder's features.
 
     Raises:
-        ConfigError: the number of cells is no multiple of ``pooling``, or kernels would be even.
+        ConfigError: the number of cells is no multiple of ``pooling``, kernels would be even, or
+            the initialiser is for input of another size.
     """
     cells = size // stride
+    _require_region(config, size)
     if config.memory != "none" and cells % config.pooling:
         raise ConfigError(
             f"Input of {size} pixels gives {cells} cells a side, which 'pooling' of "
@@ -101,6 +103,18 @@ def require_grid(config: DKDConfig, size: int, stride: int) -> None:
             f"{config.pooling * stride} pixels."
         )
     kernel_size(cells // config.pooling)
+
+
+def _require_region(config: DKDConfig, size: int) -> None:
+    """Refuse an initialiser with a ``simcc`` head for regions of another size."""
+    initialiser = config.initialiser
+    if initialiser is not None and not isinstance(initialiser, NetworkConfig):
+        initialiser = from_mapping(NetworkConfig, "network", initialiser)
+    if initialiser is not None and initialiser.head == "simcc" and initialiser.region != size:
+        raise ConfigError(
+            f"The initialiser gives heat-maps of regions of {initialiser.region} pixels, but the "
+            f"input has {size}; give it a 'region' of {size}."
+        )
 
 
 def _encoder(config: DKDConfig, joints: int) -> tuple[PoseNetwork, int]:

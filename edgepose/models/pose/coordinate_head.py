@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from edgepose.models.backbones.cspnext import CSPNeXt
 from edgepose.models.pose.rtmpose import (
     BINS_PER_PIXEL,
     DEVIATIONS,
@@ -63,9 +65,6 @@ class CoordinateHead(nn.Module):
         score_power: see :class:`CurveProduct`.
     """
 
-    #: A stride of 4 is that of the features, halved three times.
-    stages = 3
-
     def __init__(
         self,
         channels: int,
@@ -76,6 +75,8 @@ class CoordinateHead(nn.Module):
     ) -> None:
         super().__init__()
         self.view = view
+        #: How often the stride of the features is halved.
+        self.stages = round(math.log2(CSPNeXt.stride / grid.stride))
         published = RTMCCHead(HALPE26.num_joints)
         self.tokens = nn.Conv2d(channels, HALPE26.num_joints, 7, padding=3)
         self.mlp, self.gau = published.mlp, published.gau

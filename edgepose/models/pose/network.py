@@ -15,7 +15,7 @@ from edgepose.models.backbones.hrnet import HRNet
 from edgepose.models.backbones.mobilenet import MobileNetV2
 from edgepose.models.backbones.resnet import ResNet
 from edgepose.models.options import from_mapping, require_known
-from edgepose.models.pose.coordinate_head import CoordinateHead
+from edgepose.models.pose.coordinate_head import GRID, CoordinateHead, Grid
 from edgepose.models.pose.heads import DeconvHead, DucHead, Head, PointwiseHead
 from edgepose.models.pose.pyramid import PyramidHead
 from edgepose.models.pose.views import seen
@@ -46,12 +46,13 @@ class NetworkConfig:
         head: ``duc``, ``deconv``, ``pointwise``, which does not enlarge, ``pyramid`` on
             MobileNet-V2, which always enlarges three times and has no neck, or ``simcc`` on
             CSPNeXt, see `CoordinateHead`.
-        stages: how many times the head doubles the size of the features.
+        stages: how many times the head doubles the size of the features; 2 or 3 for ``simcc``.
         neck: channels of a 1x1 convolution before the head, or None for no neck.
         stride_in_1x1: see ``ResNet``; for ResNet-50 and 101 only.
         pad_after: see ``MobileNetV2``; for weights trained in TensorFlow.
         cpm_stages: how many stages a CPM has.
         dropout: of a CPM, in [0, 1).
+        region: side in pixels of the square that a ``simcc`` head gives heat-maps of.
     """
 
     backbone: str
@@ -62,6 +63,7 @@ class NetworkConfig:
     pad_after: bool = False
     cpm_stages: int = 6
     dropout: float = 0.5
+    region: int = GRID.region
 
     def __post_init__(self) -> None:
         require_known("backbone", self.backbone, BACKBONES)
@@ -76,13 +78,24 @@ class NetworkConfig:
                 "A pyramid head and pad_after are for mobilenet_v2; the backbone is "
                 f"{self.backbone!r}."
             )
-        if self.head in ("pyramid", "simcc") and self.stages != PyramidHead.stages:
-            raise ConfigError(f"A {self.head} head has 3 stages; {self.stages} were asked for.")
+        self._require_fitting_head()
+        self._require_fitting_cpm()
+
+    def _require_fitting_head(self) -> None:
+        if self.head == "pyramid" and self.stages != PyramidHead.stages:
+            raise ConfigError(f"A pyramid head has 3 stages; {self.stages} were asked for.")
+        if self.head == "simcc" and (self.stages not in (2, 3) or self.region % 32):
+            raise ConfigError(
+                "A simcc head has 2 or 3 stages and a region that is a multiple of 32 pixels; got "
+                f"{self.stages} and {self.region}."
+            )
         if (self.head == "simcc") != (self.backbone == "cspnext_s"):
             raise ConfigError(
                 "A simcc head and the backbone cspnext_s belong together; got "
                 f"{self.head!r} on {self.backbone!r}."
             )
+
+    def _require_fitting_cpm(self) -> None:
         if self.backbone in _CPMS and self.head != "pointwise":
             raise ConfigError(
                 f"A CPM enlarges nothing: give it a pointwise head; got {self.head!r}."
@@ -170,10 +183,15 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
     if config.head == "pyramid":
         head: Any = PyramidHead(backbone.level_channels, joints)
     elif config.head == "simcc":
-        head = CoordinateHead(backbone.out_channels, joints)
+        head = CoordinateHead(backbone.out_channels, joints, grid=_grid(config))
     else:
         head = _build_head(config, backbone.out_channels, joints)
     return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)
+
+
+def _grid(config: NetworkConfig) -> Grid:
+    stride = CSPNeXt.stride // 2**config.stages
+    return Grid(config.region, config.region // stride, stride, (stride - 1) / 2)
 
 
 def _build_backbone(config: NetworkConfig, joints: int) -> Any:

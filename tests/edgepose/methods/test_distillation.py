@@ -44,8 +44,9 @@ def test_the_first_frame_is_the_initialisers_and_close_to_the_truth(method, crop
 
 def test_the_state_is_the_kernels_of_the_last_frame(method, crop):
     estimate = method.initialise(crop, ROI)
-    assert estimate.state.shape == (13, 1, 1)
-    np.testing.assert_array_equal(estimate.state[:, 0, 0], estimate.heatmaps.max(axis=(1, 2)))
+    kernels = estimate.state.kernels
+    assert kernels.shape == (13, 1, 1)
+    np.testing.assert_array_equal(kernels[:, 0, 0], estimate.heatmaps.max(axis=(1, 2)))
 
 
 def test_kernels_are_matched_wherever_the_region_went(method, crop, puppet):
@@ -66,9 +67,11 @@ def test_what_the_kernels_do_not_know_is_not_found(method, crop):
 
 def test_advancing_leaves_the_state_it_was_given_alone(method, crop):
     state = method.initialise(crop, ROI).state
-    before = state.copy()
+    kernels, seen = state.kernels.copy(), crop.copy()
     method.advance(EMPTY, ROI, state)
-    np.testing.assert_array_equal(state, before)
+    crop[:] = 0  # a buffer that is used again
+    np.testing.assert_array_equal(state.kernels, kernels)
+    np.testing.assert_array_equal(state.crop, seen)
 
 
 def test_a_cheap_look_does_not_depend_on_earlier_frames(method, crop):
@@ -77,8 +80,44 @@ def test_a_cheap_look_does_not_depend_on_earlier_frames(method, crop):
     np.testing.assert_array_equal(method.locate(crop, ROI), first)
 
 
-def test_it_cannot_carry_the_late_answers_of_a_server(method):
-    assert not isinstance(method, PropagatingMethod)
+class TestALateAnswerOfAServer:
+    """Frames in which kernels of nobody find nobody, though the encoder would."""
+
+    @pytest.fixture
+    def lost(self, method, crop):
+        first = method.advance(crop, ROI, method.initialise(EMPTY, ROI).state)
+        return first, method.advance(crop, ROI, first.state)
+
+    def test_distils_the_kernels_that_the_next_frame_is_matched_with(self, method, crop, lost):
+        first, second = lost
+        assert second.heatmaps.max() == 0
+        answer = method.locate(crop, ROI)
+        corrected = method.propagate(answer, ROI, first.state, same_frame=True)
+        np.testing.assert_array_equal(corrected.heatmaps, answer)
+        found = method.propagate(corrected.heatmaps, ROI, second.state)
+        assert found.heatmaps.max() > 0.5
+        assert method.advance(crop, ROI, found.state).heatmaps.max() > 0.5
+
+    def test_is_merged_into_a_frame_that_goes_on_from_it(self, method, crop, lost):
+        merged = method.replaced(lost[1], method.locate(crop, ROI))
+        assert merged.origin is Origin.MATCHED
+        assert method.advance(crop, ROI, merged.state).heatmaps.max() > 0.5
+
+    def test_finds_what_the_encoder_alone_saw(self, method, crop, lost):
+        np.testing.assert_array_equal(method.preliminary(lost[0].state), method.locate(crop, ROI))
+
+    def test_is_accepted(self, method):
+        assert isinstance(method, PropagatingMethod) and method.can_propagate
+
+    def test_keeps_two_frames_in_memory_and_no_more(self, lost):
+        assert lost[1].state.previous is not None
+        assert lost[1].state.previous.previous is None
+
+
+def test_it_can_start_with_the_encoder_in_place_of_the_initialiser(method, crop):
+    estimate = method.begin(crop, ROI)
+    np.testing.assert_array_equal(estimate.heatmaps, method.locate(crop, ROI))
+    assert method.advance(crop, ROI, estimate.state).heatmaps.max() > 0.5
 
 
 def origins(tracker, frames):

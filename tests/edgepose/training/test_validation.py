@@ -39,11 +39,11 @@ def clip(monkeypatch):
 class Knowing(nn.Module):
     """Gives the maps of whoever walks in the clip: in its crop he stands still."""
 
-    def __init__(self, error=0.0):
+    def __init__(self, error=0.0, factor=1.25):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         person = standing_person((100, 120), 120)
-        roi = Roi.from_points(person[:, :2]).enlarged(0.1).squared()
+        roi = Roi.from_points(person[:, :2]).enlarged(0.1).squared(factor)
         inside = frame_to_crop(person[:, :2], roi, SIZE) + np.array([error, 0.0])
         keypoints = torch.from_numpy(np.column_stack([inside, np.ones(13)]).astype(np.float32))
         self.batches = []
@@ -65,6 +65,12 @@ def test_errors_between_the_tolerances_tell(clip, recipe, tmp_path):
     # The torso is about a third of the height, which is 120 of about 180 frame pixels in the crop.
     found = Validator(recipe(), tmp_path)(Knowing(error=2.2))
     assert found == {"pck_torso@0.2": 100.0, "pck_torso@0.1": 0.0}
+
+
+def test_crops_follow_the_convention_that_was_trained(clip, recipe, tmp_path):
+    config = recipe(augmentation={"convention": "image"})  # of 64 pixels, too few for the person
+    found = Validator(config, tmp_path)(Knowing(factor=1.05))
+    assert found == {"pck_torso@0.2": 100.0, "pck_torso@0.1": 100.0}
 
 
 def test_a_ppn_sees_frames_one_after_the_other_beside_its_body(clip, recipe, tmp_path):

@@ -177,7 +177,7 @@ def test_people_whom_a_model_does_not_see_are_counted(people, capsys):
 
 @pytest.mark.parametrize(
     "words",
-    [["--protocol", "tracker"], ["--flip"], ["--alpha", "0.1"], ["--segment-length", "never"]],
+    [["--protocol", "tracker"], ["--flip"], ["--crop", "image"], ["--segment-length", "never"]],
 )
 def test_options_for_clips_are_refused_for_people(people, capsys, words):
     assert main(["evaluate", "fake", "--dataset", "everyday", *words]) == 2

@@ -124,6 +124,26 @@ def test_mirrored_copies_agree_with_the_clip_itself(offset, scales, spotted_clip
         assert predicted[0, joint, :2] == pytest.approx(spot, abs=tolerance)
 
 
+@pytest.mark.parametrize(
+    ("scale", "side"),
+    [(1.0, 256), (0.8, 320), (1.25, 204.8), (2.0, 1.05 * 140)],  # 128 pixels are too few for 140
+)
+def test_image_crops_are_as_large_as_the_input_where_the_person_fits(scale, side, make_clip):
+    boxes = np.tile(np.float32([70, 60, 150, 200]), (2, 1))  # corners; 140 pixels high
+    clip = make_clip(num_frames=2, boxes=boxes)
+    method = FakeMethod(clip.keypoints[0])
+    GtBoxPredictor(method, scales=(scale,), crop="image").predict(clip)
+    roi = method.calls[0].roi
+    assert roi.width == roi.height == pytest.approx(side)
+    assert roi.center == pytest.approx((110, 130), abs=1)
+
+
+def test_image_crops_give_joints_in_frame_pixels(spotted_clip):
+    predicted = GtBoxPredictor(SpotMethod(), flip=True, crop="image").predict(spotted_clip)
+    for joint, spot in SPOTS.items():
+        assert predicted[0, joint, :2] == pytest.approx(spot, abs=0.3)
+
+
 def test_several_scales_find_the_same_pixel(spotted_clip):
     predicted = GtBoxPredictor(SpotMethod(), scales=(0.8, 1.0, 1.25)).predict(spotted_clip)
     for joint, spot in SPOTS.items():

@@ -13,6 +13,8 @@ from edgepose_runtime.errors import ConfigError
 
 JOINTS, CHANNELS = 3, 4
 
+RTMPOSE = {"backbone": "cspnext_s", "head": "simcc", "stages": 2}
+
 
 class Shallow(nn.Module):
     """Stands for a frame encoder of stride 2."""
@@ -197,6 +199,10 @@ def test_a_configuration_may_take_over_a_named_one():
         (
             DKDConfig({"backbone": "resnet18", "stages": 2}, {"backbone": "resnet18"}),
             "stride 4, the encoder's 8",
+        ),
+        (
+            {"base": "dkd-resnet18", "initialiser": {**RTMPOSE, "region": 192}},
+            "regions of 192 pixels, but the input has 256",
         ),
     ],
 )

@@ -100,3 +100,20 @@ def test_square_regions_and_what_is_seen_of_them_are_both_taken(network):
 def test_simcc_and_cspnext_belong_together(backbone, head):
     with pytest.raises(ConfigError, match="belong together"):
         NetworkConfig(backbone, head)
+
+
+@pytest.mark.parametrize(("stages", "stride", "cells"), [(3, 4, 64), (2, 8, 32)])
+def test_a_network_gives_heatmaps_of_the_region_and_stride_that_are_asked_for(
+    stages, stride, cells
+):
+    config = {"backbone": "cspnext_s", "head": "simcc", "stages": stages, "region": 256}
+    with torch.device("meta"):
+        network = build_network(config, 13)
+        maps = network(torch.empty(1, 3, 256, 192))
+    assert (network.stride, maps.shape) == (stride, (1, 13, cells, cells))
+
+
+@pytest.mark.parametrize("options", [{"stages": 1}, {"region": 200}])
+def test_a_grid_that_does_not_fit_is_refused(options):
+    with pytest.raises(ConfigError, match="2 or 3 stages and a region that is a multiple of 32"):
+        build_network({"backbone": "cspnext_s", "head": "simcc", **options}, 13)
