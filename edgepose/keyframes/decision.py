@@ -24,6 +24,9 @@ CONTRADICTION = 0.08
 ALARM_FRAMES = 2
 #: Key frames that may follow each other at once, if there were none for long.
 BURST = 4.0
+#: Without a tolerance, the weight of movement changes by this power of e in each frame, for each
+#: whole frame that key frames fall short of the budget, and at most by so much in all.
+PACE, MOST_CHANGED = 0.05, math.log(2)
 #: A joint that comes back this far off, in sides of the view, was not followed at all; ...
 _ASTRAY = 0.03
 #: ... and if that is so for this part of them, the picture has changed: a cut, or darkness.
@@ -35,14 +38,25 @@ class KeyFrameDecision:
 
     Asking changes nothing; :meth:`skipped` and :meth:`observed` say what was done. Not locked.
 
+    Without a tolerance the budget is used up: as long as there are fewer key frames than it allows,
+    movement counts for more, at most twice, and else for less. How long a person who stands still
+    is left alone does not change.
+
     Args:
         settings: the budget, and how large an error may get.
     """
 
     def __init__(self, settings: KeyFrames) -> None:
-        self._settings = settings
+        self._budget, self._tolerance = settings.budget, settings.largest_error
+        self._adapts = settings.tolerance is None
         self._credit = BURST
+        self._change = 0.0  # logarithm of what movement counts
         self.reset()
+
+    @property
+    def gain(self) -> float:
+        """What movement counts for, 0.5 to 2; 1 with a fixed tolerance."""
+        return math.exp(self._change)
 
     @property
     def expected_error(self) -> float:
@@ -67,16 +81,19 @@ class KeyFrameDecision:
         cut = _is_cut(doubt)
         # After a cut there is nothing to propagate: that is worth frames of the time to come.
         least = 1 - BURST if cut else 1.0
-        if self._credit + self._settings.max_key_rate < least:
+        if self._credit + self._budget < least:
             return False
         if error is None:
-            error = self._error + drift(moved)
-        return cut or self._alarm > 0 or error > self._settings.largest_error
+            error = self._error + self._drift(moved)
+        else:
+            error *= self.gain
+        return cut or self._alarm > 0 or error > self._tolerance
 
     def skipped(self, moved: Floats) -> None:
         """Take in that no network processed a frame."""
-        self._error += drift(moved)
+        self._error += self._drift(moved)
         self._earn()
+        self._adapt(is_key=False)
 
     def observed(self, moved: Floats | None = None, surprise: float = 0.0) -> None:
         """Take in that the networks processed a frame.
@@ -86,17 +103,27 @@ class KeyFrameDecision:
             surprise: mean distance of the joints from where they were expected, in sides of the
                 region.
         """
-        expected = self._error + (0.0 if moved is None else drift(moved))
+        expected = self._error + (0.0 if moved is None else self._drift(moved))
         self._alarm = max(0, self._alarm - 1)
         if surprise > expected + CONTRADICTION:
             self._alarm = ALARM_FRAMES
         self._error = 0.0
         self._earn()
+        if moved is not None:
+            self._adapt(is_key=True)
         # Frames that had to be processed, as after a loss, are saved later on.
         self._credit = max(self._credit - 1, -BURST)
 
+    def _drift(self, moved: Floats) -> float:
+        return DRIFT_PER_FRAME + self.gain * (drift(moved) - DRIFT_PER_FRAME)
+
     def _earn(self) -> None:
-        self._credit = min(self._credit + self._settings.max_key_rate, BURST)
+        self._credit = min(self._credit + self._budget, BURST)
+
+    def _adapt(self, is_key: bool) -> None:
+        if self._adapts:
+            change = self._change + PACE * (self._budget - is_key)
+            self._change = min(max(change, -MOST_CHANGED), MOST_CHANGED)
 
 
 def drift(moved: Floats) -> float:

@@ -19,8 +19,12 @@ Motion = Literal["flow", "dynamics", "both"]
 Decision = Literal["drift", "learned", "uncertainty"]
 #: What processes key frames; see :class:`KeyFrames`.
 KeyFrameNetwork = Literal["auto", "head", "light"]
-#: The tolerance where none is given. Key frames by a strong head may be fewer.
-HEAD_TOLERANCE, LIGHT_TOLERANCE = 0.02, 0.01
+#: The part of key frames where neither that nor a tolerance is given. Those of a strong head may be
+#: fewer.
+HEAD_RATE, LIGHT_RATE = 0.23, 0.4
+#: With a tolerance of so much divided by a part of the frames, about that part of the frames of
+#: sports and everyday movements become key frames.
+TOLERANCE_TIMES_RATE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,9 @@ class KeyFrames:
     """Run the networks on few frames; the others' poses are propagated from those.
 
     Between key frames the joints are propagated. A frame becomes a key frame when their expected
-    error grows beyond ``tolerance``, and the budget allows it. After a key frame that differs from
-    what was expected, the next ones are key frames too.
+    error grows beyond ``tolerance``, and the budget allows it. Without a ``tolerance`` the part of
+    key frames of a person who moves approaches the budget. After a key frame that differs from what
+    was expected, the next ones are key frames too.
 
     Example:
         >>> key_frames = KeyFrames(max_key_rate=0.25, lag_frames=8)
@@ -39,10 +44,12 @@ class KeyFrames:
         True
 
     Attributes:
-        max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run.
+        max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run;
+            ``None`` for 0.23 where the head processes key frames, and for 0.4 where the light
+            network does or a tolerance is given.
         tolerance: expected mean error of the joints, in sides of the person's square region, above
-            which a frame becomes a key frame; ``None`` for 0.02 where the head processes key
-            frames, and 0.01 where the light network does.
+            which a frame becomes a key frame. ``None`` to adapt to the movement: the part of
+            key frames approaches ``max_key_rate``, but a person who stands still has fewer.
         lag_frames: give each result out so many frames later, so that poses between key frames
             can be interpolated from both sides instead of predicted from one.
         motion: what moves the joints. ``"flow"``: optical flow. ``"dynamics"``: the dictionary of
@@ -65,7 +72,7 @@ class KeyFrames:
         ConfigError: a number is outside its range, or a name is not known.
     """
 
-    max_key_rate: float = 0.4
+    max_key_rate: float | None = None
     tolerance: float | None = None
     lag_frames: int = 0
     motion: Motion = "flow"
@@ -73,15 +80,15 @@ class KeyFrames:
     network: KeyFrameNetwork = "auto"
 
     def __post_init__(self) -> None:
-        if not is_finite_number(self.max_key_rate) or not 0 < self.max_key_rate <= 1:
+        if self.max_key_rate is not None and not _is_part(self.max_key_rate):
             raise ConfigError(
-                "max_key_rate must be a part of the frames, above 0 and at most 1; "
-                f"got {self.max_key_rate!r}."
+                "max_key_rate must be a part of the frames, above 0 and at most 1, or None for "
+                f"what suits the network; got {self.max_key_rate!r}."
             )
         if self.tolerance is not None and not _is_length(self.tolerance):
             raise ConfigError(
                 "The tolerance of key frames must be 0 or more, in sides of the person's region, "
-                f"or None for what suits the network; got {self.tolerance!r}."
+                f"or None to adapt it to the budget; got {self.tolerance!r}."
             )
         if not is_whole_number(self.lag_frames) or not 0 <= self.lag_frames <= LONGEST_LAG:
             raise ConfigError(
@@ -93,11 +100,22 @@ class KeyFrames:
         _require_one_of("network", self.network, get_args(KeyFrameNetwork))
 
     @property
+    def budget(self) -> float:
+        """The part of frames that may be key frames, or what stands for ``None``."""
+        if self.max_key_rate is not None:
+            return self.max_key_rate
+        return HEAD_RATE if self.network == "head" and self.tolerance is None else LIGHT_RATE
+
+    @property
     def largest_error(self) -> float:
-        """The tolerance, or what stands for ``None``."""
+        """The tolerance, or the one that adaptation starts with."""
         if self.tolerance is not None:
             return self.tolerance
-        return HEAD_TOLERANCE if self.network == "head" else LIGHT_TOLERANCE
+        return TOLERANCE_TIMES_RATE / self.budget
+
+
+def _is_part(value: Any) -> bool:
+    return is_finite_number(value) and 0 < value <= 1
 
 
 def _is_length(value: Any) -> bool:

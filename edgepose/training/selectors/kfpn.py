@@ -39,13 +39,16 @@ def train_selector(
     """
     optimiser, schedule = _optimiser(model, training)
     random = np.random.default_rng(training.seed)
+    embed: Callable[[Tensor], Tensor] = model.embedding
+    if training.freeze_first:
+        clips, embed = _after_first(model, clips), model.embedding.after_first
     for epoch in range(1, training.epochs + 1):
         model.train()
         losses = []
         alpha = alpha_of_epoch(epoch, training.alpha_slope) if training.alpha_slope else None
         for window, present in _windows(clips, model.config.frames, random):
             with torch.autocast("cpu", torch.bfloat16, enabled=training.bfloat16):
-                embedded = model.embedding(window)
+                embedded = embed(window)
             embedded = embedded.float()
             scores = model.scored(embedded, alpha)
             if training.keys is not None:
@@ -56,6 +59,16 @@ def train_selector(
         schedule.step()
         report(epoch, float(np.mean(losses)))
     model.eval()
+
+
+@torch.no_grad()
+def _after_first(model: KFPN, clips: Sequence[Features]) -> list[Features]:
+    """Return what the first convolution makes of the features of each clip, float16."""
+    found: list[Features] = []
+    for clip in clips:
+        mapped = model.embedding.first(torch.from_numpy(np.asarray(clip, np.float32)))
+        found.append(mapped.numpy().astype(np.float16))
+    return found
 
 
 @torch.no_grad()

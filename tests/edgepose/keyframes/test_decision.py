@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepose.keyframes import KeyFrames
 from edgepose.keyframes.decision import BURST, CONTRADICTION, KeyFrameDecision, drift
+from edgepose.keyframes.settings import TOLERANCE_TIMES_RATE
 
 SURE = np.zeros(13)
 STILL, FAST = np.zeros(13), np.full(13, 0.1)
@@ -95,3 +97,52 @@ def test_joints_that_are_not_known_do_not_count():
     assert drift(moved) == drift(STILL)
     moved[0] = 0.1
     assert drift(moved) == drift(np.full(13, 0.1))
+
+
+def share(decision, speeds):
+    return np.mean(decide(decision, [np.full(13, speed) for speed in speeds]))
+
+
+@pytest.mark.parametrize("rate", [0.15, 0.3])
+@pytest.mark.parametrize("scale", [0.015, 0.06])
+def test_without_a_tolerance_a_moving_person_uses_the_budget_up(rate, scale):
+    speeds = np.random.default_rng(0).gamma(1.0, scale, 3000)
+    assert share(KeyFrameDecision(KeyFrames(rate)), speeds) == pytest.approx(rate, rel=0.05)
+
+
+def test_a_fixed_tolerance_leaves_budget_where_movements_are_slow():
+    speeds = np.random.default_rng(0).gamma(1.0, 0.008, 3000)
+    fixed = share(KeyFrameDecision(KeyFrames(0.3, TOLERANCE_TIMES_RATE / 0.3)), speeds)
+    assert 1.15 * fixed < share(KeyFrameDecision(KeyFrames(0.3)), speeds) < 0.3
+
+
+def test_a_person_who_stands_still_is_not_looked_at_more_often_for_the_budget_left():
+    decision = KeyFrameDecision(KeyFrames(0.3))
+    chosen = decide(decision, [STILL] * 700)
+    assert decision.gain > 1.9
+    assert sum(chosen) == 100  # every seventh frame: the drift exceeds 0.005 / 0.3
+
+
+def test_a_fixed_tolerance_stays():
+    decision = KeyFrameDecision(KeyFrames(0.3, tolerance=0.02))
+    decide(decision, [STILL] * 100)
+    assert decision.gain == 1.0
+
+
+def test_frames_without_a_person_do_not_count_for_the_adaptation():
+    decision = KeyFrameDecision(KeyFrames(0.3))
+    for _ in range(50):
+        decision.observed()
+    assert decision.gain == 1.0
+
+
+def test_an_estimated_error_counts_by_the_budget_too():
+    decision = KeyFrameDecision(KeyFrames(0.25))
+    error = 0.015  # below 0.005 / 0.25
+    assert not decision.is_key_frame(STILL, SURE, error)
+    for _ in range(10):
+        decision.skipped(STILL)
+    assert decision.is_key_frame(STILL, SURE, error) is (decision.gain * error > 0.02)
+    for _ in range(50):
+        decision.skipped(STILL)
+    assert decision.is_key_frame(STILL, SURE, error)

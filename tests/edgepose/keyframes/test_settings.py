@@ -44,6 +44,12 @@ def test_refuses_a_motion_or_decision_that_is_not_known(name, value):
         KeyFrames(**{name: value})
 
 
-def test_a_strong_head_allows_a_larger_error_unless_a_tolerance_is_given():
-    assert KeyFrames(network="head").largest_error > KeyFrames(network="light").largest_error
+def test_a_strong_head_needs_fewer_key_frames_unless_a_part_is_given():
+    assert KeyFrames(network="head").budget < KeyFrames(network="light").budget
+    assert KeyFrames(network="head", max_key_rate=0.3).budget == 0.3
+    assert KeyFrames(network="head", tolerance=0.005).budget == KeyFrames(network="light").budget
+
+
+def test_a_tolerance_follows_from_the_budget_unless_it_is_given():
+    assert KeyFrames(max_key_rate=0.1).largest_error > KeyFrames(max_key_rate=0.3).largest_error
     assert KeyFrames(network="head", tolerance=0.005).largest_error == 0.005

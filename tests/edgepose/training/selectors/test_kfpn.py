@@ -37,6 +37,24 @@ def test_training_lowers_the_loss(clips):
     assert losses[-1] < losses[0]
 
 
+def test_a_first_convolution_that_is_frozen_stays_and_the_others_learn_as_with_it(clips):
+    trained = []
+    for freeze in (False, True):
+        torch.manual_seed(0)
+        model, losses = KFPN(SMALL), []
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        training = SelectionTraining(3, 1e-6, momentum=0.0, decay=0.0, freeze_first=freeze)
+        train_selector(model, clips, training, lambda _epoch, loss, to=losses: to.append(loss))
+        trained.append((model.state_dict(), losses))
+    (_, losses), (frozen, others) = trained
+    np.testing.assert_allclose(others, losses, rtol=1e-3)
+    first = "embedding.layers.0.0.weight"
+    assert torch.equal(frozen[first], before[first])
+    changed = [name for name in frozen if not torch.equal(frozen[name], before[name])]
+    assert "scores.weight" in changed
+    assert "embedding.layers.1.0.weight" in changed
+
+
 class SteepnessRecorder(KFPN):
     """Keeps the steepness that each window is scored with."""
 
@@ -159,7 +177,9 @@ def test_the_published_recipes_have_the_published_settings():
     for recipe in (penn, jhmdb):
         assert (recipe.depth, recipe.stride_in_1x1) == (50, True)
         assert recipe.network.power == 1
-        assert load_recipe(f"{recipe.name.replace('-', '/', 1)}-eq16").network.power == 2
+        as_written = load_recipe(f"{recipe.name.replace('-', '/', 1)}-eq16")
+        assert (as_written.network.power, as_written.selector.rate) == (2, 1e-8)
+        assert recipe.selector.freeze_first
         assert not (recipe.network.fixed_scale or recipe.selector.decide)
 
 
