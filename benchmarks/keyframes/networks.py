@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
-from benchmarks.keyframes.selection import LENGTH, SelectionScorer
+from benchmarks.keyframes.poses import FrameWisePoses
+from benchmarks.keyframes.selection import SelectionScorer
+from benchmarks.keyframes.table import chosen_table
 from edgepose.models.keyframes.kfpn import KFPN
 from edgepose.models.keyframes.online import OnlineKeyFrameSelector
 from edgepose.training.selectors.checkpoints import load_selectors
@@ -38,7 +39,7 @@ class Networks:
         published = isinstance(network, KFPN)
         self.name = f"K-FPN, {'published' if published else 'edge'}"
         if isinstance(network, KFPN) and not network.config.fixed_scale:
-            self.name += ", loss as published"
+            self.name += ", " + ("norm" if network.config.power == 1 else "squared norm")
         frames = {clip.clip.name: clip.clip.frames for clip in clips}
         kept = folder / ("published" if published else "edge")
         found = kept_features(self._loaded.backbone, frames, kept)
@@ -58,7 +59,7 @@ class Networks:
         """Compare decisions from the past alone with those from whole windows (Table 3)."""
         batch = [self._loaded.choose(self._features(clip)) for clip in scorer.clips]
         online = [self._online(clip) for clip in scorer.clips]
-        return {"batch": _row(scorer, batch), "online": _row(scorer, online)}
+        return chosen_table(scorer, {"batch": batch, "online": online})
 
     def _online(self, clip: FrameWisePoses) -> list[int]:
         loaded = self._loaded
@@ -71,13 +72,3 @@ class Networks:
 
     def _features(self, clip: FrameWisePoses) -> Tensor:
         return self._kept[clip.clip.name]
-
-
-def _row(scorer: SelectionScorer, keys: list[list[int]]) -> dict[str, float]:
-    poses = [scorer.path(c.poses[CLEAN], k) for c, k in zip(scorer.clips, keys, strict=True)]
-    rates = [LENGTH * len(k) / len(c.clip) for c, k in zip(scorer.clips, keys, strict=True)]
-    return {
-        "pck": scorer.pck(poses),
-        "keys_of_40": float(np.mean(rates)),
-        "deviation": float(np.std(rates)),
-    }

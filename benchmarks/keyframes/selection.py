@@ -70,8 +70,11 @@ class SelectionScorer:
     def of_clip(self, index: int, choose: Choose, count: int) -> PckCounts:
         """Return the same of one clip."""
         clip = self.clips[index]
-        keys = choose(clip, scaled(count, len(clip.clip)))
-        return self.counts(index, self.path(clip.poses[CLEAN], keys))
+        return self.of_keys(index, choose(clip, scaled(count, len(clip.clip))))
+
+    def of_keys(self, index: int, keys: Sequence[int]) -> PckCounts:
+        """Return how good these key frames of one clip are."""
+        return self.counts(index, self.path(self.clips[index].poses[CLEAN], keys))
 
 
 def scaled(count: int, frames: int) -> int:

@@ -1,4 +1,4 @@
-"""Table 2: which key frames are best, and how many it takes, with confidence intervals."""
+"""Tables 2 and 3: which key frames are best, and how many it takes, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from typing import Any
 import numpy as np
 
 from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
-from benchmarks.keyframes.selection import COUNTS, LENGTH, TRIALS, Choose, SelectionScorer
+from benchmarks.keyframes.selection import (
+    COUNTS,
+    LENGTH,
+    TRIALS,
+    Choose,
+    SelectionScorer,
+    even_steps,
+    scaled,
+)
 from edgepose.evaluation.metrics.bootstrap import Resampled
 from edgepose.evaluation.metrics.pck import PckCounts
 
 #: What the others are compared with: what the tracker of files does by default.
 REFERENCE = "even steps"
 MEAN, BEST = "random, mean", f"random, best of {TRIALS} per clip"
+SEARCHED = "searched"
+#: How often the search tries to move each key frame, and by how many frames.
+SWEEPS, MOVES = 2, (-2, -1, 1, 2)
 
 #: Of each number of key frames, what is counted in each clip.
 ClipCounts = Sequence[Sequence[PckCounts]]
@@ -71,23 +82,81 @@ def _pck(scorer: SelectionScorer, clips: Sequence[PckCounts], weights: np.ndarra
     return np.array([each.summary(scorer.skeleton).limbs12 for each in pooled])
 
 
-def _random_rows(scorer: SelectionScorer) -> dict[str, Resampled]:
-    """Return the mean of random choices, and the best one of each clip, as the K-FPN paper has it.
+def chosen_table(scorer: SelectionScorer, chosen: dict[str, list[list[int]]]) -> dict[str, Any]:
+    """Return how good key frames are whose number a selector chose itself (Table 3).
 
-    The best is chosen by the annotation: a bound of what choosing can gain, not a way to choose.
+    Args:
+        scorer: with the poses of every frame.
+        chosen: the key frames of each clip, by the name of what chose them.
+
+    Returns:
+        For each name the PCK and its difference to as many key frames at even steps, with
+        intervals, and the mean and deviation of the number of key frames of 40.
     """
-    trials = [_trials(scorer, count) for count in COUNTS]
-    means = [[sum(each[1:], start=each[0]) for each in clips] for clips in trials]
-    best = [[max(each, key=lambda one: scorer.pooled([one])) for each in clips] for clips in trials]
-    return {MEAN: resampled(scorer, means), BEST: resampled(scorer, best)}
+    return {name: _chosen_row(scorer, keys) for name, keys in chosen.items()}
 
 
-def _trials(scorer: SelectionScorer, count: int) -> list[list[PckCounts]]:
-    """Return the counts of random choices, by clip."""
-    return [
-        [scorer.of_clip(index, random_choice(seed, index), count) for seed in range(TRIALS)]
-        for index in range(len(scorer.clips))
-    ]
+def _chosen_row(scorer: SelectionScorer, keys: list[list[int]]) -> dict[str, Any]:
+    clips = scorer.clips
+    even = [even_steps(clip, len(each)) for clip, each in zip(clips, keys, strict=True)]
+    own, other = (resampled(scorer, [_of_keys(scorer, way)]) for way in (keys, even))
+    difference = own - other
+    rates = [LENGTH * len(each) / len(clip.clip) for clip, each in zip(clips, keys, strict=True)]
+    return {
+        "pck": float(own.values[0]),
+        "interval": own.intervals()[0],
+        "difference_to_even_steps": float(difference.values[0]),
+        "difference_interval": difference.intervals()[0],
+        "keys_of_40": float(np.mean(rates)),
+        "deviation": float(np.std(rates)),
+    }
+
+
+def _of_keys(scorer: SelectionScorer, keys: list[list[int]]) -> list[PckCounts]:
+    return [scorer.of_keys(index, each) for index, each in enumerate(keys)]
+
+
+def _random_rows(scorer: SelectionScorer) -> dict[str, Resampled]:
+    """Return the mean of random choices, the best one of each clip, and what a search makes of it.
+
+    The best, as in the K-FPN paper, and the search know the annotation: bounds of what choosing can
+    gain, not ways to choose.
+    """
+    means, best, searched = (
+        list[list[PckCounts]](),
+        list[list[PckCounts]](),
+        list[list[PckCounts]](),
+    )
+    for count in COUNTS:
+        trials = [_trials(scorer, index, count) for index in range(len(scorer.clips))]
+        means.append([sum(each[1:], start=each[0]) for each in trials])
+        seeds = [int(np.argmax([scorer.pooled([one]) for one in each])) for each in trials]
+        best.append([each[seed] for each, seed in zip(trials, seeds, strict=True)])
+        searched.append([_search(scorer, index, count, s) for index, s in enumerate(seeds)])
+    rows = {MEAN: means, BEST: best, SEARCHED: searched}
+    return {name: resampled(scorer, counted) for name, counted in rows.items()}
+
+
+def _trials(scorer: SelectionScorer, index: int, count: int) -> list[PckCounts]:
+    """Return the counts of random choices of one clip."""
+    return [scorer.of_clip(index, random_choice(seed, index), count) for seed in range(TRIALS)]
+
+
+def _search(scorer: SelectionScorer, index: int, count: int, seed: int) -> PckCounts:
+    """Move one key frame after the other, from a random choice, as long as a clip gets better."""
+    clip = scorer.clips[index]
+    keys = random_choice(seed, index)(clip, scaled(count, len(clip.clip)))
+    best = scorer.of_keys(index, keys)
+    for _, place in np.ndindex(SWEEPS, len(keys)):
+        for move in MOVES:
+            moved = keys[place] + move
+            if moved in keys or not 0 <= moved < len(clip.clip):
+                continue
+            tried = sorted([*keys[:place], moved, *keys[place + 1 :]])
+            found = scorer.of_keys(index, tried)
+            if scorer.pooled([found]) > scorer.pooled([best]):
+                keys, best = tried, found
+    return best
 
 
 def random_choice(*seed: int) -> Choose:

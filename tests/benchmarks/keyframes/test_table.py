@@ -6,7 +6,14 @@ import pytest
 from benchmarks.keyframes import table
 from benchmarks.keyframes.poses import CLEAN, FrameWisePoses
 from benchmarks.keyframes.selection import SelectionScorer, even_steps, uniform
-from benchmarks.keyframes.table import BEST, MEAN, random_choice, selection_table
+from benchmarks.keyframes.table import (
+    BEST,
+    MEAN,
+    SEARCHED,
+    chosen_table,
+    random_choice,
+    selection_table,
+)
 from edgepose_runtime.poses.skeletons import PENN13
 
 
@@ -36,6 +43,23 @@ def test_the_best_random_choice_is_that_of_each_clip(scorer):
     assert found["pck"][BEST][4] == pytest.approx(np.mean(np.max(trials, axis=1)), abs=0.01)
     over_all = np.max(np.mean(trials, axis=0))
     assert found["pck"][BEST][4] > over_all, "one seed is not the best for both clips"
+
+
+def test_a_search_by_the_annotation_is_better_than_chance(scorer):
+    found = selection_table(scorer, {"even steps": even_steps})["pck"]
+    assert found[SEARCHED][4] > found[BEST][4] + 1
+    assert found[SEARCHED][10] >= found[BEST][10]
+
+
+def test_key_frames_of_an_own_number_are_compared_with_as_many_at_even_steps(scorer):
+    own = [even_steps(scorer.clips[0], 6), even_steps(scorer.clips[1], 10)]
+    bad = [[0, 1, 2, 3], [0, 1, 2, 3]]
+    found = chosen_table(scorer, {"even": own, "bad": bad})
+    assert found["even"]["difference_to_even_steps"] == 0
+    assert (found["even"]["keys_of_40"], found["even"]["deviation"]) == (8, 2)
+    low, high = found["bad"]["difference_interval"]
+    assert low <= found["bad"]["difference_to_even_steps"] <= high < 0
+    assert found["bad"]["pck"] < found["even"]["pck"]
 
 
 def test_figures_have_intervals_and_paired_differences(scorer):
