@@ -26,6 +26,7 @@ from benchmarks import (
 )
 from benchmarks.arm import measurement as arm
 from benchmarks.figures import command as figures
+from benchmarks.hpim import dyan
 from benchmarks.keyframes import budget, decision
 from benchmarks.page import command as page
 from benchmarks.presence import absence, half_bodies
@@ -51,6 +52,7 @@ PARTS = {
     "keyframe-budget": budget.main,
     "keyframe-decision": decision.main,
     "hpim": hpim.main,
+    "dyan": dyan.main,
     "methods": methods.main,
     "slicing": slicing.main,
     "smoothing": smoothing.main,
