@@ -19,9 +19,9 @@ import pytest
 
 from tests.test_rtsp import cameras_of, small_frames
 
-pytestmark = pytest.mark.slow
 TOKEN = "a-token-for-the-tests"
 SECONDS = float(os.environ.get("EDGEPOSE_SERVICE_SECONDS", "0"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + 150)]
 NAMES = ("door", "yard", "hall", "roof")
 
 

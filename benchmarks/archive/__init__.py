@@ -52,6 +52,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     ray.add_argument("--frames", type=int, default=25, metavar="N", help="of each video")
     ray.add_argument("--rounds", type=int, default=3, metavar="N", help="the best one counts")
     ray.add_argument("--workers", type=int, default=2, metavar="N")
+    ray.add_argument("--address", help="of a cluster that runs (default: one for each run)")
     ray.set_defaults(measure=compare_ray)
     peer = parts.add_parser("peer", help="rtmlib in a loop, beside ours")
     peer.add_argument("weights", type=Path, help="RTMPose-s, 256x192, as ONNX")

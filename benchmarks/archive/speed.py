@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,10 +75,11 @@ def compare_ray(args: argparse.Namespace, folder: Path) -> list[str]:
     films = folder / "films"
     write_clips(films, args.videos, args.frames)
     here, there = RunTimes(), RunTimes()
+    make_ray = partial(RayEngine, address=args.address)
     for number in range(args.rounds):
         out = folder / f"{number}"
         here = here.best(archive_times(films, out / "local", args.workers))
-        there = there.best(archive_times(films, out / "ray", args.workers, RayEngine))
+        there = there.best(archive_times(films, out / "ray", args.workers, make_ray))
     return [
         f"{args.videos} videos of {args.frames} frames, {args.workers} workers, from start to end: "
         f"{here.whole_s:.1f} s by processes, {there.whole_s:.1f} s by Ray, "

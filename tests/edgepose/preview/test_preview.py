@@ -178,8 +178,13 @@ def test_a_pool_shows_its_sources(client, preview, frame):
 
 def test_a_result_wakes_no_thread_but_the_encoder(frame, make_result, client, preview, monkeypatch):
     """The loop would take the interpreter's lock from a tracker that has just handed over."""
-    woken = []
-    monkeypatch.setattr(preview._server, "call_soon", woken.append)
+    loop, woken = preview._server._loop, []
+
+    def wake(function, call_soon=loop.call_soon_threadsafe):
+        woken.append(function)
+        return call_soon(function)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", wake)
     with client.stream("/events") as events:
         events.event("history")
         preview.write(frame, make_result())
