@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from edgepose.inference.joint_inference import JointInference
 from edgepose.inference.model import PoseModel, load
 from edgepose.inference.person_detector import PersonDetector, person_regions
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
 from edgepose.keyframes.network import with_network
+from edgepose.people.person import PersonTrack
 from edgepose.people.schedule import LookBudget
 from edgepose.people.settings import (
     Follow,
@@ -184,11 +186,11 @@ class TrackingOptions:
         people = people_settings(self.max_people)
         if people is not None:
             return self._new_people_step(model, people, head, waiting_counts, participating)
-        stream, refiner = self._new_track(model, head)
+        track = self._new_track(model, head)
         return TrackingStep(
-            stream,
+            track.stream,
             self.deadline_ms,
-            refiner,
+            track.refiner,
             waiting_counts=waiting_counts,
             participating=participating,
         )
@@ -203,9 +205,11 @@ class TrackingOptions:
     ) -> PeopleStep:
         detector = PersonDetector(*model.detector())
         requests = None if head is None else JoinedRequests(head)
-        reruns = requests is None and bool(model.head_interval(self.reinitialise_every))
-        new_track = partial(self._new_track, model, requests, searches=False)
-        stream = PeopleStream(detector, people, new_track, model.skeleton, reruns_head=reruns)
+        rerun = requests is None and bool(model.head_interval(self.reinitialise_every))
+        # With a remote head it depends on its answers which network runs.
+        joint = JointInference(model, people.max_people if requests is None else 1)
+        new_track = partial(self._new_track, joint.model, requests, searches=False)
+        stream = PeopleStream(detector, people, new_track, model.skeleton, joint, reruns_head=rerun)
         return PeopleStep(
             stream,
             LookBudget(people.looks_per_frame, self.deadline_ms),
@@ -223,8 +227,8 @@ class TrackingOptions:
         head: HeadConnection | JoinedRequests | None,
         *,
         searches: bool = True,
-    ) -> tuple[PoseStream, Refiner | None]:
-        """Return the state of one person, and what refines the poses."""
+    ) -> PersonTrack:
+        """Return what follows the pose of one person."""
         own, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
         every, keys = model.head_interval(own), None
         if settings is not None:
@@ -239,7 +243,7 @@ class TrackingOptions:
             key_frames=keys,
             new_search=new_search if searches else lambda _: NoSearch(),
         )
-        return stream, self._new_refiner(model, keys)
+        return PersonTrack(stream, self._new_refiner(model, keys), keys)
 
     @property
     def _lag_frames(self) -> int:

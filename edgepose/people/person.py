@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from edgepose.refinement.people import RefinablePose
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.strategies import Refiner, TrackedFrame
+from edgepose.tracking.strategies import KeyFrameStrategy, Refiner, TrackedFrame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.text_enum import TextEnum
@@ -29,8 +30,34 @@ HEAD_EVERY = 3
 #: For so many frames somebody must be apart from others before it is decided who is who.
 APART_FRAMES = 2
 
-#: What follows a person's pose, and what refines it; ``None`` for nothing.
-PersonTrack = tuple[PoseStream, Refiner | None]
+
+class PersonTrack(NamedTuple):
+    """What follows one person's pose.
+
+    Attributes:
+        stream: the pose.
+        refiner: improves it; ``None`` for nothing.
+        keys: chooses key frames; ``None`` where the networks process all frames.
+    """
+
+    stream: PoseStream
+    refiner: Refiner | None = None
+    keys: KeyFrameStrategy | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """How a person is looked at in a frame.
+
+    Attributes:
+        frame: with a roi, where that is another than the last pose says.
+        effort: how much work the networks do.
+        is_checked: the pose must continue the person's.
+    """
+
+    frame: Frame
+    effort: Effort
+    is_checked: bool
 
 
 class Status(TextEnum):
@@ -67,8 +94,7 @@ class FollowedPerson:
     """The state of one person. Not locked.
 
     Attributes:
-        stream: follows the person's pose.
-        refiner: improves it; ``None`` for nothing.
+        track: what follows the pose.
         known: who it is.
         status: see :class:`Status`.
         motion: where the person is and moves.
@@ -82,7 +108,7 @@ class FollowedPerson:
         result: of the stream, that the pose is from; ``None`` where the person was not seen.
 
     Args:
-        track: stream and refiner.
+        track: see above.
         box: (4,) where the person was detected.
         frame: in which.
         reruns_head: the head runs again and again, not only at the start of a track.
@@ -98,7 +124,7 @@ class FollowedPerson:
         *,
         is_sure: bool,
     ) -> None:
-        self.stream, self.refiner = track
+        self.track = track
         self._reruns_head = reruns_head
         self.known = Known()
         self.status = Status.TENTATIVE
@@ -115,6 +141,11 @@ class FollowedPerson:
         self._seen_at = _centre(box)
 
     @property
+    def stream(self) -> PoseStream:
+        """What follows the pose."""
+        return self.track.stream
+
+    @property
     def person_id(self) -> int | None:
         """The identity; ``None`` while tentative."""
         return self.known.person_id
@@ -129,21 +160,14 @@ class FollowedPerson:
         """Whether the networks process the person in every frame, unless told to skip some."""
         return self.status in (Status.TENTATIVE, Status.TRACKED)
 
-    def look(
-        self,
-        frame: Frame,
-        region: Roi | None,
-        clock: StageClock,
-        effort: Effort,
-        *,
-        crowded: bool = False,
-    ) -> SeenPose | None:
-        """Return the person's pose in the next frame; ``None`` if there is none.
+    def plan(
+        self, frame: Frame, region: Roi | None, effort: Effort, *, crowded: bool = False
+    ) -> Look:
+        """Return how the person is looked at in the next frame; this changes nothing.
 
         Args:
             frame: the frame, without a roi.
             region: where the person is; ``None`` to go on from the last pose.
-            clock: times the stages.
             effort: ``SKIP`` to predict the pose.
             crowded: somebody else is so close that the pose may become theirs.
         """
@@ -152,15 +176,17 @@ class FollowedPerson:
             region = region or self._region(frame, crowded=crowded)
             frame = frame if region is None else replace(frame, roi=region)
             effort = self._effort(crowded=crowded) if continues else effort
-        result = self.stream.process(frame, clock, effort)
+        return Look(frame, effort, continues and crowded and effort is not Effort.SKIP)
+
+    def look(self, look: Look, clock: StageClock) -> SeenPose | None:
+        """Return the person's pose in the next frame; ``None`` if there is none."""
+        result = self.stream.process(look.frame, clock, look.effort)
         if result.keypoints is None:
             return None
-        box = pose_box(result.keypoints)
-        is_guess = effort is Effort.SKIP
-        checked = continues and crowded and not is_guess
-        if box is None or (checked and not self.motion.can_continue_to(box, frame.timestamp_ms)):
+        box, at_ms = pose_box(result.keypoints), look.frame.timestamp_ms
+        if box is None or (look.is_checked and not self.motion.can_continue_to(box, at_ms)):
             return None
-        return SeenPose(result, result.keypoints, box, is_guess)
+        return SeenPose(result, result.keypoints, box, look.effort is Effort.SKIP)
 
     def accept(self, seen: SeenPose, frame: Frame) -> None:
         """Take in the person's pose in a frame."""
@@ -176,10 +202,11 @@ class FollowedPerson:
 
     def refinable(self, frame: Frame) -> RefinablePose | None:
         """Return the person's pose in a frame, the last one; ``None`` if nothing refines it."""
-        if self.refiner is None or self.pose is None or self.result is None:
+        refiner = self.track.refiner
+        if refiner is None or self.pose is None or self.result is None:
             return None
         tracked = TrackedFrame(frame.image, self.result, self.stream.last_observation)
-        return RefinablePose(self.pose.person_id, self.refiner, tracked)
+        return RefinablePose(self.pose.person_id, refiner, tracked)
 
     def enter(self, person_id: int) -> None:
         """Take in that the person is somebody new."""
@@ -215,7 +242,7 @@ class FollowedPerson:
     def resume(self, newcomer: FollowedPerson) -> None:
         """Take in that somebody who was just detected is this person."""
         self.status = Status.TRACKED
-        self.stream, self.refiner = newcomer.stream, newcomer.refiner
+        self.track = newcomer.track
         for other in newcomer.contacts - {self}:
             self.touch(other)
         self.undetected = self.skipped = 0
