@@ -51,12 +51,12 @@ class Loss:
 
 
 def validation_clips(root: Path, limit: int | None = None) -> list[Clip]:
-    """Return the JHMDB clips of films that are never trained on, of the surest annotation.
+    """Return the JHMDB clips that choices are made on, of the surest annotation.
 
     Raises:
         DataError: they are not in that folder.
     """
-    return select_clips(Selection(root=root / "jhmdb", grade="A", limit=limit))
+    return select_clips(Selection(root=root / "jhmdb", split="selection", grade="A", limit=limit))
 
 
 def bundle_pck(bundle: Bundle, clips: Sequence[Clip], on_clip: Callable[[], None]) -> Pck:

@@ -31,6 +31,7 @@ from edgepose_converters.quantisation.calibration import (
     record,
 )
 from edgepose_converters.quantisation.cleaning import cleaned
+from edgepose_converters.quantisation.equalisation import equalise_channels
 from edgepose_converters.quantisation.layers import (
     quantised_layers,
     weighted_layers,
@@ -65,9 +66,10 @@ class Int8Options:
         max_drop: how many points of PCK-torso@0.2 may be lost.
         calibration_frames: how many frames of training clips give the ranges of activations.
         limit_clips: measure on so many validation clips only, None for all.
-        float_layers: patterns (as of file names) of layers that stay float in any case, whatever
-            else the search finds.
-        int8_layers: patterns of layers that the search leaves alone, as they have learned to round.
+        float_layers: patterns (as of file names) of layers that stay float in any case; the others
+            are searched for more.
+        int8_layers: patterns of layers that stay as they are, as they have learned to round: they
+            are not searched, and their channels are not equalised.
         overwrite: replace a bundle that is already there.
     """
 
@@ -177,16 +179,26 @@ class _Quantisation:
             return record(self._source, chosen, progress.advance)
 
     def _quantised(self, name: str) -> bytes:
-        model, feeds = cleaned(self._floats[name]), self._calibration.feeds[name]
+        model = cleaned(self._floats[name])
+        layers = [layer.name for layer in weighted_layers(model)]
+        floats = _matching(layers, self._options.float_layers)
+        if floats == layers:
+            self._left[name] = [_WHOLE]
+            return self._floats[name]
         centre_pixels(model.graph)
-        graph = self._ptq(name, model, feeds)
-        wanted = _matching(quantised_layers(graph), self._options.float_layers)
-        layers = {*self._sensitive(name, graph, model), *wanted}
-        graph = with_float_layers(graph, model, sorted(layers))
+        left = [*floats, *_matching(layers, self._options.int8_layers)]
+        equalise_channels(model, self._calibration.feeds[name], left)
+        graph = self._mixed(name, model, floats)
         made = set(quantised_layers(graph))
-        self._left[name] = [e.name for e in weighted_layers(model) if e.name not in made]
+        self._left[name] = [layer for layer in layers if layer not in made]
         content: bytes = graph.SerializeToString()
         return content
+
+    def _mixed(self, name: str, model: onnx.ModelProto, floats: Sequence[str]) -> onnx.ModelProto:
+        """Return the graph in int8, but for layers that are asked or found to stay float."""
+        graph = self._ptq(name, model, self._calibration.feeds[name])
+        graph = with_float_layers(graph, model, floats)
+        return with_float_layers(graph, model, self._sensitive(name, graph, model))
 
     def _ptq(self, name: str, model: onnx.ModelProto, feeds: Sequence[Feeds]) -> onnx.ModelProto:
         with show_progress(f"Quantising {name}: frames", len(feeds)) as progress:

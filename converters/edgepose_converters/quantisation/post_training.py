@@ -96,16 +96,13 @@ def _left_float(graph: onnx.GraphProto) -> list[str]:
 
     Layers behind a Concat are left as well: OpenVINO (2026.4) computes them wrongly in int8, a
     sixth of the heat-maps off where ONNX Runtime is a hundredth off. So are those whose weights
-    are computed: no runtime has them in int8. A sum before a sigmoid is of heat-maps, too.
+    are computed: no runtime has them in int8.
     """
     stored, made_by = initialisers(graph), producers(graph)
 
     def is_float(node: onnx.NodeProto) -> bool:
         if node.op_type == "Add":
-            after = consumers(graph, node.output[0])
-            if any(each.op_type == "Sigmoid" for each in after):
-                return True
-            return any(name in stored for name in node.input)
+            return any(name in stored for name in node.input) or _sums_in_float(graph, node)
         if node.op_type in WEIGHTED and node.input[1] not in stored:
             return True
         before = made_by.get(node.input[0])
@@ -114,6 +111,17 @@ def _left_float(graph: onnx.GraphProto) -> list[str]:
         return node.op_type not in (*WEIGHTED, *_PASSED)
 
     return [node.name for node in graph.node if is_float(node)]
+
+
+def _sums_in_float(graph: onnx.GraphProto, node: onnx.NodeProto) -> bool:
+    """Return whether int8 would gain a sum nothing: its terms are computed in float, as SiLU is.
+
+    A sum before a sigmoid is of heat-maps, too.
+    """
+    made_by = producers(graph)
+    before = [made_by[name].op_type for name in node.input if name in made_by]
+    after = [each.op_type for each in consumers(graph, node.output[0])]
+    return "Mul" in before or "Sigmoid" in after
 
 
 def _shield_products(graph: onnx.GraphProto) -> None:

@@ -49,7 +49,7 @@ def test_the_manifest_tells_what_int8_cost_and_how_it_was_made(float_bundle, tmp
     json.dumps(facts)
 
 
-def test_layers_that_have_learned_to_round_are_not_searched(
+def test_layers_that_have_learned_to_round_or_stay_float_are_not_searched(
     float_bundle, tmp_path, options, monkeypatch
 ):
     searched = []
@@ -59,14 +59,22 @@ def test_layers_that_have_learned_to_round_are_not_searched(
         return []
 
     monkeypatch.setattr(int8, "sensitive_layers", search)
-    layers = {"int8_layers": ("/body/*", "/network/*"), "float_layers": ("/ppu/*",)}
+    layers = {"int8_layers": ("/body/*", "/network/*"), "float_layers": ("/ppu/gate/*",)}
     some = replace(options, max_drop=100.0, **layers)
     _, report = quantise_bundle(float_bundle, tmp_path / "out", some)
     head, step = sorted(searched, key=len)
     assert head == []
     assert step
     assert all(layer.startswith("/ppu/") for layer in step)
-    assert set(step) <= set(report.float_layers["step"])
+    assert "/ppu/gate/Conv" in set(report.float_layers["step"]) - set(step)
+
+
+def test_a_graph_whose_layers_all_stay_float_is_kept_as_it_was(float_bundle, tmp_path, options):
+    lenient = replace(options, max_drop=100.0, float_layers=("/network/*",))
+    bundle, report = quantise_bundle(float_bundle, tmp_path / "out", lenient)
+    assert report.float_layers["head"] == ["all"]
+    heads = [each.graph_path("head").read_bytes() for each in (float_bundle, bundle)]
+    assert heads[0] == heads[1]
 
 
 def test_a_loss_past_what_is_allowed_is_refused_and_nothing_is_written(

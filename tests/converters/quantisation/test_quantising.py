@@ -72,6 +72,40 @@ def test_layers_are_int8_per_tensor_with_a_zero_point_of_zero(model, int8):
         ), "coordinates stay float"
 
 
+@pytest.mark.parametrize(("activation", "kinds"), [("Relu", {"DequantizeLinear"}), ("SiLU", set())])
+def test_a_sum_is_int8_unless_its_terms_are_computed_in_float(activation, kinds):
+    int8 = quantised(residual(activation), [{"image": np.ones((1, 4, 8, 8), np.float32)}])
+    made_by = producers(int8.graph)
+    (total,) = [node for node in int8.graph.node if node.op_type == "Add"]
+    sources = {made_by[name].op_type for name in total.input}
+    assert sources & {"DequantizeLinear"} == kinds
+
+
+def residual(activation):
+    """A block of a residual network: a convolution, an activation, and a sum with its input."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "w"], ["x"], "first", pads=[1, 1, 1, 1]),
+            helper.make_node("Conv", ["x", "w"], ["y"], "second", pads=[1, 1, 1, 1]),
+            *(
+                [helper.make_node("Relu", ["y"], ["z"], "relu")]
+                if activation == "Relu"
+                else [
+                    helper.make_node("Sigmoid", ["y"], ["s"], "sigmoid"),
+                    helper.make_node("Mul", ["y", "s"], ["z"], "product"),
+                ]
+            ),
+            helper.make_node("Add", ["x", "z"], ["sum"], "sum"),
+            helper.make_node("Conv", ["sum", "w"], ["heatmaps"], "last", pads=[1, 1, 1, 1]),
+        ],
+        "residual",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 4, 8, 8])],
+        [helper.make_tensor_value_info("heatmaps", TensorProto.FLOAT, [1, 4, 8, 8])],
+        [numpy_helper.from_array(np.ones((4, 4, 3, 3), np.float32), "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def test_runtimes_agree_on_the_int8_graph_and_with_the_float_one(graph, int8):
     content = int8.SerializeToString()
     maps = {name: run_graph(content, FEEDS, name) for name in ("openvino", "onnxruntime")}
