@@ -11,16 +11,18 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.slicing.accuracy import Outcome, refined_outcome
+from benchmarks.slicing.accuracy import NARROW, WIDE, Outcome, refined_outcome
 from benchmarks.slicing.candidates import unaries
 from benchmarks.slicing.data import Unaries, collect
 from benchmarks.slicing.plot import plot
 from benchmarks.slicing.speed import Speed, measure_speed
 from edgepose.evaluation.data_sets import Selection, select_clips
 from edgepose.evaluation.report import Table, markdown
+from edgepose.evaluation.uncertainty import Row, difference_table, figure_names
 from edgepose.inference.model import DEFAULT_MODEL
 from edgepose.methods.base import MethodSpec
 from edgepose.refinement.thin_slicing import fitting_springs
@@ -57,6 +59,10 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--shares", default="0,0.2,0.4,0.6", help="parts of the frames that are perturbed"
     )
+    parser.add_argument(
+        "--flows", default="dis", help="optical flows, the first for all rows: dis,farneback,none"
+    )
+    parser.add_argument("--split", choices=("val", "selection", "final"), default="val")
     parser.add_argument("--lag", type=int, default=2, metavar="N", help="later frames waited for")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
@@ -74,15 +80,18 @@ def main(words: Sequence[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / "slicing.json"
     content = json.loads(file.read_text()) if file.is_file() else {}
+    differences = ""
     if not args.no_accuracy:
-        rows = [outcome._asdict() for outcome in _outcomes(args)]
+        measured = _outcomes(args)
+        differences = _differences(measured)
+        rows = [outcome._asdict() for outcome, _ in measured]
         content["accuracy"] = merged(content.get("accuracy", []), rows)
         plot([Outcome(**row) for row in content["accuracy"]], args.out / "slicing.png")
     if not args.no_time:
         content["speed"] = measure_speed()._asdict()
     content |= {"format": "edgepose.slicing", "version": 1, "machine": describe_machine()}
     file.write_text(json.dumps(content, indent=1) + "\n")
-    text = report(content)
+    text = "\n".join([report(content), differences])
     (args.out / "slicing.md").write_text(text)
     print(text)
 
@@ -103,8 +112,9 @@ def report(content: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _outcomes(args: argparse.Namespace) -> list[Outcome]:
-    clips = select_clips(Selection(root=args.root, grade="A", limit=args.limit_clips))
+def _outcomes(args: argparse.Namespace) -> list[tuple[Outcome, Row]]:
+    chosen = Selection(root=args.root, split=args.split, grade="A", limit=args.limit_clips)
+    clips, flows = select_clips(chosen), args.flows.split(",")
     shares = [float(share) for share in args.shares.split(",")]
     jobs: list[Job] = []
     with unaries(
@@ -112,11 +122,14 @@ def _outcomes(args: argparse.Namespace) -> list[Outcome]:
     ) as compared:
         for unary in compared:
             spec = unary.spec
-            for share in shares:
-                seen = collect(unary, clips, share, unary.reach, args.cache)
+            for share, flow in product(shares, flows):
+                seen = collect(unary, clips, share, unary.reach, args.cache, flow)
                 for name, each in unary.forms.items():
                     springs = None if each is None else fitting_springs(each, spec, unary.key)
-                    jobs.append((seen, spec, (name, springs)))
+                    if flow == flows[0]:
+                        jobs.append((seen, spec, (name, springs)))
+                    elif springs is not None and springs.temporal_weight.any():
+                        jobs.append((seen, spec, (f"{name}, {flow}", springs)))
     call = partial(_outcome, args.root, args.lag)
     if args.jobs == 1:
         return [call(*job) for job in jobs]
@@ -130,11 +143,21 @@ def _outcome(
     seen: Unaries,
     spec: MethodSpec,
     named: tuple[str, Springs | None],
-) -> Outcome:
+) -> tuple[Outcome, Row]:
     name, springs = named
-    outcome = refined_outcome(name, springs, seen, spec, root, lag)
-    print(outcome, flush=True)
-    return outcome
+    measured = refined_outcome(name, springs, seen, spec, root, lag)
+    print(measured[0], flush=True)
+    return measured
+
+
+def _differences(measured: Sequence[tuple[Outcome, Row]]) -> str:
+    """Differences to the first row under each share, with their intervals over films."""
+    parts = []
+    for share in dict.fromkeys(outcome.share for outcome, _ in measured):
+        rows = [row for outcome, row in measured if outcome.share == share]
+        title = f"**{share:.0%} perturbed, difference to {rows[0].label}**\n\n"
+        parts.append(title + markdown(difference_table(rows, figure_names((WIDE, NARROW)))))
+    return "\n".join(parts)
 
 
 def _accuracy_table(outcomes: Sequence[Outcome]) -> str:

@@ -14,6 +14,7 @@ from benchmarks.slicing.swaps import SwapCounts, count_swaps
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.evaluation.metrics.scoring import Measure, Score, score_clip
+from edgepose.evaluation.uncertainty import Row, resample_score
 from edgepose.methods.base import MethodSpec
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import PENN13
@@ -46,8 +47,12 @@ def refined_outcome(
     spec: MethodSpec,
     root: Path | None,
     lag: int,
-) -> Outcome:
-    """Score all clips, refined with springs; without any, the network's own heat-maps."""
+) -> tuple[Outcome, Row]:
+    """Score all clips, refined with springs; without any, the network's own heat-maps.
+
+    Returns:
+        The figures, and what their intervals come from.
+    """
     known = {clip.name: clip for clip in read_jhmdb_clips(root or data_root() / "jhmdb", "val")}
     scores, swaps = [], SwapCounts()
     for index, clip_name in enumerate(seen.names):
@@ -63,7 +68,7 @@ def refined_outcome(
         swaps += count_swaps(own, poses, skeleton, clip)
     score = Score(PENN13, tuple(scores))
     wide = score.pck(WIDE)
-    return Outcome(
+    outcome = Outcome(
         seen.share,
         name,
         wide.limbs12,
@@ -75,6 +80,7 @@ def refined_outcome(
         swaps.caused,
         wide.columns,
     )
+    return outcome, Row(name, resample_score(score, "limbs12"))
 
 
 def refine(

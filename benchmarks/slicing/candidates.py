@@ -68,7 +68,10 @@ def unaries(
         forms: dict[str, Springs | None] = {UNARY: None}
         if model.springs is not None:
             forms |= forms_of(model.springs)
-        forms |= {name: read_springs(path) for name, path in map(_named, springs)}
+        for name, path in map(_named, springs):
+            forms |= {
+                f"{name}: {form}": each for form, each in forms_of(read_springs(path)).items()
+            }
         frozen = Unary(_key(model), model.method.locate, model.method.spec, forms)
         others = [_trained(name, path, frozen.spec) for name, path in map(_named, trained)]
         if before_sigmoid and model.springs is not None:

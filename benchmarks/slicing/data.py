@@ -17,7 +17,7 @@ from edgepose.evaluation.perturbation import Perturbation, perturbed
 from edgepose.methods.base import MethodSpec
 from edgepose.refinement.thin_slicing import flow_crop
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.thin_slicing.optical_flow import DisFlow
+from edgepose_runtime.thin_slicing.optical_flow import OpticalFlow, optical_flow
 from edgepose_runtime.thin_slicing.warping import sampling_grid
 
 
@@ -47,10 +47,15 @@ _ARRAYS = ("offsets", "heatmaps", "rois", "grids")
 
 
 def collect(
-    unary: Unary, clips: Sequence[Clip], share: float, reach: int, cache: Path | None
+    unary: Unary,
+    clips: Sequence[Clip],
+    share: float,
+    reach: int,
+    cache: Path | None,
+    flow: str = "dis",
 ) -> Unaries:
     """Run a network in annotated boxes; or read what an earlier call kept."""
-    file = None if cache is None else cache / f"{unary.key}-{share:g}.npz"
+    file = None if cache is None else cache / f"{unary.key}-{share:g}-{flow}.npz"
     names = [clip.name for clip in clips]
     if file is not None and file.is_file():
         with np.load(file) as kept:
@@ -58,7 +63,7 @@ def collect(
             seen = Unaries(share, kept["names"].tolist(), *arrays, unary.before_sigmoid)
         if seen.names == names and seen.grids.shape[1] >= 2 * reach:
             return seen
-    parts = [_seen(unary, perturbed(clip, Perturbation(share)), reach) for clip in clips]
+    parts = [_seen(unary, perturbed(clip, Perturbation(share)), reach, flow) for clip in clips]
     offsets = np.cumsum([0, *(len(clip) for clip in clips)])
     arrays = [np.concatenate(values) for values in zip(*parts, strict=True)]
     seen = Unaries(share, names, offsets, *arrays, unary.before_sigmoid)
@@ -69,7 +74,7 @@ def collect(
 
 
 def _seen(
-    unary: Unary, clip: Clip, reach: int
+    unary: Unary, clip: Clip, reach: int, flow: str
 ) -> tuple[NDArray[np.float16], NDArray[np.float64], NDArray[np.float16]]:
     frames, spec = list(clip.frames()), unary.spec
     rois = [box.squared() for box in person_boxes(clip)]
@@ -78,14 +83,18 @@ def _seen(
         for frame, roi in zip(frames, rois, strict=True)
     ]
     greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in frames]
-    grids = list(_grids(greys, rois, spec, reach))
+    grids = list(_grids(greys, rois, spec, reach, optical_flow(flow)))
     return np.stack(maps), np.array([roi.as_tuple() for roi in rois]), np.stack(grids)
 
 
 def _grids(
-    greys: Sequence[NDArray[np.uint8]], rois: Sequence[Roi], spec: MethodSpec, reach: int
+    greys: Sequence[NDArray[np.uint8]],
+    rois: Sequence[Roi],
+    spec: MethodSpec,
+    reach: int,
+    flow: OpticalFlow,
 ) -> Iterator[NDArray[np.float16]]:
-    flow, cells = DisFlow(), spec.heatmap_size
+    cells = spec.heatmap_size
     offsets = [*range(-reach, 0), *range(1, reach + 1)]
     for frame, roi in enumerate(rois):
         grids = np.full((len(offsets), cells, cells, 2), np.nan, np.float16)

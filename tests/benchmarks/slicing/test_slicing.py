@@ -1,11 +1,16 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
-from benchmarks.slicing import merged
-from benchmarks.slicing.accuracy import heatmaps_of
-from benchmarks.slicing.candidates import Unary, _before_sigmoid, forms_of, unaries
+from benchmarks import slicing
+from benchmarks.slicing import _differences, merged, parse_arguments
+from benchmarks.slicing.accuracy import Outcome, heatmaps_of
+from benchmarks.slicing.candidates import UNARY, Unary, _before_sigmoid, forms_of, unaries
 from benchmarks.slicing.data import Unaries
 from benchmarks.slicing.speed import measure_speed
+from edgepose.evaluation.metrics.bootstrap import Resampled
+from edgepose.evaluation.uncertainty import Row
 from edgepose.testing import FakeMethod
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
@@ -60,6 +65,31 @@ def test_a_shorter_reach_hears_no_frame_further_away(springs):
     for name, hears in (("ST-infer, t±1", False), ("ST-infer, t±2", True)):
         before, after = (last_refined(once[name], (each, near), now) for each in (far, other))
         assert np.array_equal(before, after) != hears
+
+
+def test_another_flow_is_tried_where_messages_travel_in_time(monkeypatch, springs):
+    unary = Unary("x", lambda *_: None, FakeMethod().spec, {UNARY: None, **forms_of(springs)})
+    monkeypatch.setattr(slicing, "unaries", lambda *_, **__: nullcontext([unary]))
+    monkeypatch.setattr(slicing, "select_clips", lambda _: [])
+    monkeypatch.setattr(slicing, "collect", lambda *given: given[-1])
+    monkeypatch.setattr(slicing, "_outcome", lambda _root, _lag, flow, _spec, of: (of[0], flow))
+    found = slicing._outcomes(parse_arguments(["--shares", "0", "--flows", "dis,none"]))
+    in_time = ["temporal only", "ST-infer, t±1", "ST-infer, t±2"]
+    assert [name for name, flow in found if flow == "dis"] == ["unary", "S-infer", *in_time]
+    assert [name for name, flow in found if flow == "none"] == [f"{name}, none" for name in in_time]
+
+
+def test_differences_are_to_the_first_row_of_the_same_share():
+    measured = []
+    for share, value in ((0.0, 90.0), (0.0, 92.0), (0.4, 70.0)):
+        values = np.array([value, value, 5.0, 0.0])
+        figures = Resampled(("film",), values, np.tile(values, (4, 1)))
+        outcome = Outcome(share, "x", value, value, 5.0, 0, 0, 0, 0, {})
+        measured.append((outcome, Row(f"row {value:.0f}", figures)))
+    text = _differences(measured)
+    assert "0% perturbed, difference to row 90" in text
+    assert "+2.0 (2.0 to 2.0)" in text
+    assert "40% perturbed, difference to row 70" in text
 
 
 def test_a_row_of_this_run_takes_the_place_of_an_older_one():
