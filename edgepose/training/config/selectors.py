@@ -73,6 +73,8 @@ class SelectorConfig:
         stride_in_1x1: where the weights of a ResNet-50 or 101 have their stride: in the 1x1
             convolutions, as those of Caffe and Keras, or in the 3x3, as torchvision's. The file
             does not tell, and features are wrong with the other form.
+        discriminator: ``"small"``, which compares Y in some 1x1 convolutions; or ``"published"``,
+            which compares the ResNet's features: hundreds of times more computation.
         limit_clips: train on at most so many clips, at even distances; ``None`` for all.
         features: folder that keeps the frozen network's features; empty for one in the run's own.
     """
@@ -86,6 +88,7 @@ class SelectorConfig:
     model: str = "ppn-swift"
     depth: int = 50
     stride_in_1x1: bool = False
+    discriminator: Literal["small", "published"] = "small"
     limit_clips: int | None = None
     features: str = ""
 
@@ -94,6 +97,11 @@ class SelectorConfig:
             raise ConfigError(
                 f"A recipe of the kind {self.kind!r} starts from start.{self.frozen_part} alone; "
                 f"got {sorted(self.start)}."
+            )
+        if self.kind == "kfpn-edge" and self.discriminator == "published":
+            raise ConfigError(
+                "The published discriminator compares features of a ResNet; leave "
+                "discriminator=published out for a recipe of the kind 'kfpn-edge'."
             )
         if self.limit_clips is not None and self.limit_clips < 1:
             raise ConfigError(f"The option 'limit_clips' must be 1 or more; got {self}.")

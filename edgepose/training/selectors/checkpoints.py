@@ -62,8 +62,8 @@ class Selectors(NamedTuple):
 
     @torch.no_grad()
     def compared(self, features: Tensor) -> Tensor:
-        """Return what the discriminator compares of features (n, C, h, w): Y, or the trunk's."""
-        if isinstance(self.network, KeyRateNetwork):
+        """Return what the discriminator compares of features (n, C, h, w): Y, or these."""
+        if isinstance(self.network, KeyRateNetwork) or not self.online.config.edge:
             return features
         embedded: Tensor = self.network.eval().embedding(features)
         return embedded

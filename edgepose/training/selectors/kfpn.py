@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgepose.models.keyframes.kfpn import KFPN, alpha_of_epoch, binarised
 from edgepose.models.keyframes.online import OnlineDiscriminator, Selector
 from edgepose.training.config.selectors import SelectionTraining
+from edgepose.training.selectors.epochs import Epochs
 from edgepose_runtime.errors import DataError
 
 Features = NDArray[np.floating]
@@ -28,6 +29,7 @@ def train_selector(
     clips: Sequence[Features],
     training: SelectionTraining,
     report: Report = lambda _epoch, _loss: None,
+    epochs: Epochs | None = None,
 ) -> None:
     """Train a selector without labels, by Eq. 16.
 
@@ -36,13 +38,15 @@ def train_selector(
         clips: (n, C, h, w) the backbone's features of each clip's frames.
         training: how.
         report: told the epoch, from 1, and the mean loss.
+        epochs: what counts them, to be able to stop and to go on; all of them by default.
     """
     optimiser, schedule = _optimiser(model, training)
     random = np.random.default_rng(training.seed)
+    left = (epochs or Epochs()).left(training.epochs, model, optimiser, schedule, random)
     embed: Callable[[Tensor], Tensor] = model.embedding
     if training.freeze_first:
         clips, embed = _after_first(model, clips), model.embedding.after_first
-    for epoch in range(1, training.epochs + 1):
+    for epoch in left:
         model.train()
         losses = []
         alpha = alpha_of_epoch(epoch, training.alpha_slope) if training.alpha_slope else None
@@ -88,6 +92,7 @@ def train_online(
     training: SelectionTraining,
     report: Report = lambda _epoch, _loss: None,
     compared: Callable[[Tensor], Tensor] = lambda features: features,
+    epochs: Epochs | None = None,
 ) -> None:
     """Train the discriminator to predict, from the past alone, the selector's key frames.
 
@@ -101,6 +106,7 @@ def train_online(
         training: how.
         report: as there.
         compared: what it compares of the backbone's features.
+        epochs: as there.
 
     Raises:
         DataError: all clips are shorter than a window.
@@ -114,7 +120,8 @@ def train_online(
     random = np.random.default_rng(training.seed)
     share = float(torch.cat([labels for _, _, labels in windows]).float().mean())
     weight = torch.tensor([1.0, min(max((1 - share) / max(share, 1e-3), 0.2), 5.0)])
-    for epoch in range(1, training.epochs + 1):
+    left = (epochs or Epochs()).left(training.epochs, model, optimiser, schedule, random)
+    for epoch in left:
         model.train()
         losses = []
         for index in random.permutation(len(windows)):

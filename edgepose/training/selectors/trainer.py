@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,14 @@ from edgepose.datasets.clips import Clip
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips, read_jhmdb_videos
 from edgepose.evaluation.boxes import person_boxes
 from edgepose.inference.model import PoseModel, load
-from edgepose.models.keyframes.kfpn import KFPN
+from edgepose.models.keyframes.kfpn import EMBEDDED, GRID, KFPN
 from edgepose.models.keyframes.online import OnlineConfig, OnlineDiscriminator
 from edgepose.models.keyframes.rates import KeyRateNetwork
 from edgepose.training.config.files import find_weights
 from edgepose.training.config.selectors import SelectorConfig
 from edgepose.training.log import TrainingLog
 from edgepose.training.selectors.checkpoints import Selectors, save_selectors
+from edgepose.training.selectors.epochs import Epochs, epochs_done
 from edgepose.training.selectors.features import (
     Backbone,
     kept_features,
@@ -42,6 +44,7 @@ from edgepose.training.selectors.kfpn import (
 from edgepose.training.selectors.rates import ClipWithPoses, clip_with_poses, train_rates
 from edgepose.training.trainer import Progress, RunSettings
 from edgepose.utils.progress import show_progress
+from edgepose.utils.signals import StopSignals
 from edgepose_runtime.errors import ConfigError, DataError, OutputError
 
 Item = TypeVar("Item")
@@ -49,11 +52,16 @@ EpochReport = Callable[[int, float], None]
 
 #: Clips shorter than this say little about key frames.
 SHORTEST = 15
-#: The discriminators for streams. The published form compares Y, the other the trunk's features.
+#: What is trained one after the other.
+_STAGES = ("selector", "online")
+#: The small discriminators for streams. That of the published selector compares Y, the other the
+#: trunk's features.
 _ONLINE = {
-    "kfpn": OnlineConfig(channels=64, grid=3, edge=True),
+    "kfpn": OnlineConfig(channels=EMBEDDED, grid=GRID, edge=True),
     "kfpn-edge": OnlineConfig(channels=64, grid=6, edge=True),
 }
+#: Side of a ResNet's maps, which the published discriminator compares.
+_RESNET_GRID = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,22 +90,30 @@ def prepare_selectors(config: SelectorConfig, root: Path, settings: RunSettings)
         settings: where to.
 
     Raises:
-        ConfigError: the run was to be resumed or limited in time, or the ResNet has other channels
-            than the recipe says.
+        ConfigError: the edge form was to be resumed or limited in time, or the ResNet has other
+            channels than the recipe says.
         CheckpointError: the frozen network's file is missing, or another network's.
         DataError: there are no clips, or none is as long as a window.
     """
-    if settings.resume or settings.max_minutes < math.inf:
+    if config.kind == "kfpn-edge" and (settings.resume or settings.max_minutes < math.inf):
         raise ConfigError(
-            "Training a selector takes minutes and is not resumed; leave out --resume and "
-            "--max-minutes, and name another folder with --out if this one holds a checkpoint."
+            "Training the edge form of a selector takes minutes and is not resumed; leave out "
+            "--resume and --max-minutes, and name another folder with --out if this one holds a "
+            "checkpoint."
         )
     weights = find_weights(config.start[config.frozen_part], root)
     folder = Path(config.features) if config.features else settings.folder / "features"
     read = _published_data if config.kind == "kfpn" else _edge_data
     data = read(config, root / "jhmdb", weights, folder)
-    require_whole_window(data.features, _ONLINE[config.kind].frames)
+    require_whole_window(data.features, online_form(config).frames)
     return data
+
+
+def online_form(config: SelectorConfig) -> OnlineConfig:
+    """Return the form of a recipe's discriminator for streams."""
+    if config.discriminator == "published":
+        return OnlineConfig(channels=config.network.channels, grid=_RESNET_GRID)
+    return _ONLINE[config.kind]
 
 
 def _published_data(
@@ -156,7 +172,9 @@ def train_selectors(
     settings: RunSettings,
     report: Callable[[Progress], None],
 ) -> bool:
-    """Train a selector and its discriminator, and write checkpoint, log and curves; return True.
+    """Train a selector and its discriminator; True when both ran to their end.
+
+    The folder receives the log, the states to go on from, and in the end checkpoint and curves.
 
     Args:
         config: the recipe.
@@ -165,42 +183,80 @@ def train_selectors(
         report: called after every epoch.
 
     Raises:
+        CheckpointError: a state to resume from is damaged or does not fit.
         OutputError: the folder cannot be written.
     """
-    log = TrainingLog(settings.folder, 0)
+    with StopSignals() as signals:
+        return _SelectorRun(config, data, settings, signals).train(report)
 
-    def epoch_report(stage: str, before: int) -> EpochReport:
+
+class _SelectorRun:
+    def __init__(
+        self,
+        config: SelectorConfig,
+        data: SelectorData,
+        settings: RunSettings,
+        signals: StopSignals,
+    ) -> None:
+        self._config, self._data, self._settings = config, data, settings
+        self._signals, self._began = signals, time.monotonic()
+        done = sum(epochs_done(self._state(stage)) for stage in _STAGES) if settings.resume else 0
+        self._log = TrainingLog(settings.folder, done)
+
+    def train(self, report: Callable[[Progress], None]) -> bool:
+        config, data = self._config, self._data
+        torch.manual_seed(config.selector.seed)
+        selectors = self._selector(self._reporting(report, _STAGES[0], 0))
+        if selectors is None:
+            return False
+        epochs = self._epochs(_STAGES[1])
+        train_online(
+            selectors.online,
+            selectors.select,
+            data.features,
+            config.online,
+            self._reporting(report, _STAGES[1], config.selector.epochs),
+            selectors.compared,
+            epochs,
+        )
+        if epochs.complete:
+            _save(config, selectors, data, self._settings)
+            self._log.plot(self._settings.folder / "curves.png")
+        return epochs.complete
+
+    def _selector(self, report: EpochReport) -> Selectors | None:
+        """Train the selector, and put an untrained discriminator beside it; None if stopped."""
+        network: KFPN | KeyRateNetwork
+        config, epochs = self._config, self._epochs(_STAGES[0])
+        if config.kind == "kfpn":
+            network = KFPN(config.network)
+            train_selector(network, self._data.features, config.selector, report, epochs)
+            if not epochs.complete:
+                return None
+        else:
+            network = train_rates(self._data.examples, config.selector, report)
+        online = OnlineDiscriminator(online_form(config))
+        return Selectors(self._data.backbone, network, online)
+
+    def _epochs(self, stage: str) -> Epochs:
+        return Epochs(self._state(stage), self._settings.resume, self._stops)
+
+    def _state(self, stage: str) -> Path:
+        return self._settings.folder / f"state-{stage}.pt"
+
+    def _stops(self) -> bool:
+        late = time.monotonic() - self._began > 60 * self._settings.max_minutes
+        return late or self._signals.stopped
+
+    def _reporting(
+        self, report: Callable[[Progress], None], stage: str, before: int
+    ) -> EpochReport:
         def report_epoch(epoch: int, loss: float) -> None:
             step, metrics = before + epoch, {f"loss_{stage}": loss}
-            log.add({"step": step, **metrics})
-            report(Progress(step, config.total_steps, metrics))
+            self._log.add({"step": step, **metrics})
+            report(Progress(step, self._config.total_steps, metrics))
 
         return report_epoch
-
-    torch.manual_seed(config.selector.seed)
-    selectors = _new_selectors(config, data, epoch_report("selector", 0))
-    train_online(
-        selectors.online,
-        selectors.select,
-        data.features,
-        config.online,
-        epoch_report("online", config.selector.epochs),
-        selectors.compared,
-    )
-    _save(config, selectors, data, settings)
-    log.plot(settings.folder / "curves.png")
-    return True
-
-
-def _new_selectors(config: SelectorConfig, data: SelectorData, report: EpochReport) -> Selectors:
-    """Train the selector, and put an untrained discriminator beside it."""
-    network: KFPN | KeyRateNetwork
-    if config.kind == "kfpn":
-        network = KFPN(config.network)
-        train_selector(network, data.features, config.selector, report)
-    else:
-        network = train_rates(data.examples, config.selector, report)
-    return Selectors(data.backbone, network, OnlineDiscriminator(_ONLINE[config.kind]))
 
 
 def _save(

@@ -1,3 +1,5 @@
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,14 +199,80 @@ def test_too_short_clips_are_refused_before_the_training(edge_words, jhmdb, caps
     assert "needs clips of 40 frames" in capsys.readouterr().err
 
 
+@pytest.fixture
+def small(tmp_path):
+    """A recipe of the published form and its data, small enough for a test."""
+    words = ["selector.epochs=3", "online.epochs=2", "network.channels=8", "network.poles=6"]
+    clips = [np.random.default_rng(0).normal(size=(40, 8, 7, 7)) for _ in range(2)]
+    torch.save(ResNet(50).state_dict(), tmp_path / "resnet.pth")
+    data = SelectorData(resnet_of(tmp_path / "resnet.pth"), tmp_path / "resnet.pth", clips)
+    return words, data
+
+
+@pytest.mark.parametrize("interrupted_after", [2, 4])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    small, tmp_path, monkeypatch, interrupted_after
+):
+    words, data = small
+    config = load_recipe("kfpn/published-jhmdb", [*words, "online.rate=1e-2"])
+    whole, parts = RunSettings(tmp_path / "whole"), RunSettings(tmp_path / "parts")
+    assert train_selectors(config, data, whole, lambda _: None)
+    steps = []
+
+    def stop(progress):
+        steps.append(progress.step)
+        if progress.step == interrupted_after:
+            signal.raise_signal(signal.SIGINT)
+
+    assert not train_selectors(config, data, parts, stop)
+    assert not parts.checkpoint.exists()
+    assert train_selectors(config, data, replace(parts, resume=True), stop)
+    assert steps == [1, 2, 3, 4, 5]
+    assert (parts.folder / "log.csv").read_text() == (whole.folder / "log.csv").read_text()
+    for part in ("network", "online"):
+        found, expected = (
+            getattr(load_selectors(each.checkpoint), part).state_dict() for each in (parts, whole)
+        )
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value)
+
+
+def test_a_state_of_another_recipe_is_refused(small, tmp_path):
+    words, data = small
+    config = load_recipe("kfpn/published-jhmdb", words)
+    settings = RunSettings(tmp_path / "run", max_minutes=0.0)
+    assert not train_selectors(config, data, settings, lambda _: None)
+    other = load_recipe("kfpn/published-jhmdb", [*words[:-1], "network.poles=7"])
+    with pytest.raises(CheckpointError, match="does not fit the recipe"):
+        train_selectors(other, data, replace(settings, resume=True), lambda _: None)
+
+
+def test_the_published_discriminator_compares_the_features_of_the_backbone(small, tmp_path):
+    words, data = small
+    config = load_recipe("kfpn/published-jhmdb", [*words, "discriminator=published"])
+    settings = RunSettings(tmp_path / "run")
+    assert train_selectors(config, data, settings, lambda _: None)
+    again, features = load_selectors(settings.checkpoint), torch.rand(3, 8, 7, 7)
+    assert again.online.config == OnlineConfig(channels=8, grid=7)
+    assert torch.equal(again.compared(features), features)
+    assert not again.online.config.edge
+
+
 @pytest.mark.parametrize("options", [{"resume": True}, {"max_minutes": 5.0}])
-def test_a_run_that_is_to_be_resumed_is_refused(tmp_path, options):
+def test_a_run_of_the_edge_form_that_is_to_be_resumed_is_refused(tmp_path, options):
     with pytest.raises(ConfigError, match="minutes"):
         prepare_selectors(load_recipe("kfpn/edge"), tmp_path, RunSettings(tmp_path, **options))
 
 
 @pytest.mark.parametrize(
-    "change", ["start.backbone=a.pth", "limit_clips=0", "selector.speed=1", "kind=kfpn-large"]
+    "change",
+    [
+        "start.backbone=a.pth",
+        "limit_clips=0",
+        "selector.speed=1",
+        "kind=kfpn-large",
+        "discriminator=published",
+    ],
 )
 def test_an_unfitting_option_of_a_recipe_is_refused(change):
     with pytest.raises(ConfigError):
