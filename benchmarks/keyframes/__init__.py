@@ -25,14 +25,14 @@ from benchmarks.keyframes.selection import (
     robustness_table,
     uniform,
 )
-from benchmarks.keyframes.table import selection_table
+from benchmarks.keyframes.table import noise_table, selection_table
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.utils.machine import describe_machine
 
 OUT = Path(__file__).parents[1] / "out"
-PARTS = ("selection", "robustness", "online", "cost", "live")
+PARTS = ("selection", "robustness", "noise", "online", "cost", "live")
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -107,6 +107,8 @@ def _by_poses(args: argparse.Namespace, scorer: SelectionScorer) -> dict[str, An
             found.setdefault("online", {})[networks.name] = networks.online_table(scorer)
     if "selection" in args.parts:
         found["selection"] = selection_table(scorer, ways)
+    if "noise" in args.parts:
+        found["noise"] = noise_table(scorer)
     if "robustness" in args.parts:
         found["robustness"] = robustness_table(scorer)
     return found

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
 from edgepose.evaluation.metrics.pck import PckCounts, pck_counts, torso_lengths
 from edgepose.offline.selection import ChangeSelector, frames_at_even_steps, uniform_selection
-from edgepose_runtime.interpolation.interpolator import PoseInterpolator
+from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, PoseInterpolator
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -33,14 +33,25 @@ class SelectionScorer:
     Args:
         clips: with the poses of every frame.
         skeleton: of the poses.
+        noise: what HPIM takes key poses to be off, in sides of the person's box; ``None`` to
+            estimate it.
     """
 
-    def __init__(self, clips: Sequence[FrameWisePoses], skeleton: Skeleton) -> None:
-        self.clips, self.skeleton = clips, skeleton
+    def __init__(
+        self,
+        clips: Sequence[FrameWisePoses],
+        skeleton: Skeleton,
+        noise: float | None = DEFAULT_NOISE,
+    ) -> None:
+        self.clips, self.skeleton, self.noise = clips, skeleton, noise
         self._truth = [
             convert_keypoints(each.clip.keypoints, each.clip.skeleton, skeleton) for each in clips
         ]
         self._interpolator = PoseInterpolator(length=LENGTH)
+
+    def with_noise(self, noise: float | None) -> SelectionScorer:
+        """Return one that takes key poses to be off by so much."""
+        return SelectionScorer(self.clips, self.skeleton, noise)
 
     def pck(self, poses: Poses) -> float:
         """Return PCK-torso@0.2 over the twelve limb joints in percent."""
@@ -58,8 +69,8 @@ class SelectionScorer:
 
     def path(self, poses: Floats, keys: Sequence[int]) -> Floats:
         """Return the poses (T, K, 3) of a clip from those of its key frames."""
-        seen = poses[list(keys)]
-        places = self._interpolator.interpolate(list(keys), seen, frames=len(poses)).poses
+        options = {"frames": len(poses), "noise": self.noise}
+        places = self._interpolator.interpolate(list(keys), poses[list(keys)], **options).poses
         scores = np.ones((*places.shape[:2], 1), np.float32)
         return np.concatenate([places, scores], axis=-1)
 

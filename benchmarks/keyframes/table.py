@@ -19,6 +19,7 @@ from benchmarks.keyframes.selection import (
 )
 from edgepose.evaluation.metrics.bootstrap import Resampled
 from edgepose.evaluation.metrics.pck import PckCounts
+from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE
 
 #: What the others are compared with: what the tracker of files does by default.
 REFERENCE = "even steps"
@@ -26,6 +27,9 @@ MEAN, BEST = "random, mean", f"random, best of {TRIALS} per clip"
 SEARCHED = "searched"
 #: How often the search tries to move each key frame, and by how many frames.
 SWEEPS, MOVES = 2, (-2, -1, 1, 2)
+
+#: What key poses may be taken to be off, in sides of the person's box; ``None`` to estimate it.
+NOISES = (DEFAULT_NOISE, 0.01, 0.03, None)
 
 #: Of each number of key frames, what is counted in each clip.
 ClipCounts = Sequence[Sequence[PckCounts]]
@@ -94,6 +98,29 @@ def chosen_table(scorer: SelectionScorer, chosen: dict[str, list[list[int]]]) ->
         intervals, and the mean and deviation of the number of key frames of 40.
     """
     return {name: _chosen_row(scorer, keys) for name, keys in chosen.items()}
+
+
+def noise_table(scorer: SelectionScorer) -> dict[str, Any]:
+    """Return the PCK of even steps by the noise that HPIM takes key poses to have.
+
+    Returns:
+        For each noise, ``"estimated"`` for one that the key poses tell, the PCK by the number of
+        key frames, and its differences to the default with intervals.
+    """
+    rows = {}
+    for noise in NOISES:
+        told = scorer.with_noise(noise)
+        counted = [told.by_keys(even_steps, count) for count in COUNTS]
+        rows["estimated" if noise is None else f"{noise:g}"] = resampled(told, counted)
+    default = rows[f"{DEFAULT_NOISE:g}"]
+    return {
+        name: {
+            "pck": _by_count(row.values.tolist()),
+            "difference_to_default": _by_count((row - default).values.tolist()),
+            "interval": _by_count((row - default).intervals()),
+        }
+        for name, row in rows.items()
+    }
 
 
 def _chosen_row(scorer: SelectionScorer, keys: list[list[int]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from benchmarks.keyframes.table import (
     MEAN,
     SEARCHED,
     chosen_table,
+    noise_table,
     random_choice,
     selection_table,
 )
@@ -60,6 +61,16 @@ def test_key_frames_of_an_own_number_are_compared_with_as_many_at_even_steps(sco
     low, high = found["bad"]["difference_interval"]
     assert low <= found["bad"]["difference_to_even_steps"] <= high < 0
     assert found["bad"]["pck"] < found["even"]["pck"]
+
+
+def test_noise_that_is_too_large_costs_what_smooth_key_poses_say(scorer, monkeypatch):
+    monkeypatch.setattr(table, "NOISES", (0.02, 0.001, 0.3, None))
+    found = noise_table(scorer)
+    assert set(found) == {"0.02", "0.001", "0.3", "estimated"}
+    assert found["0.02"]["difference_to_default"] == {4: 0, 10: 0}
+    low, high = found["0.3"]["interval"][10]
+    assert low <= found["0.3"]["difference_to_default"][10] <= high < 0
+    assert found["0.001"]["pck"][10] > found["0.3"]["pck"][10]
 
 
 def test_figures_have_intervals_and_paired_differences(scorer):
