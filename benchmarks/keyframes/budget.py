@@ -2,7 +2,8 @@
 
 ``python -m benchmarks keyframe-budget --help`` lists the options. Trackers are told nothing but the
 frames. Prints tables in Markdown: what each decision loses at which part of the frames (``looks``),
-what moves the joints and what decides (``motion``), the network of key frames (``network``), and
+what moves the joints and what decides (``motion``), the network of key frames (``network``),
+budgets that are used up, with the time of every frame measured before each (``budgets``), and
 frames of which a part is degraded (``degraded``).
 """
 
@@ -46,7 +47,15 @@ LAGS = (0, 8)
 #: Tolerances of the light network at which its steps take about as long as those of the head.
 LIGHT_TOLERANCES = (0.005, 0.0075, 0.01, 0.015, 0.02, 0.03)
 DEGRADED = (0.2, 0.4, 0.6)
-TABLES = ("looks", "motion", "network", "degraded")
+#: Settings without a tolerance, `auto` first.
+BUDGETS = (
+    KeyFrames(),
+    KeyFrames(lag_frames=8),
+    KeyFrames(0.3),
+    KeyFrames(0.25, lag_frames=8),
+    KeyFrames(0.15),
+)
+TABLES = ("looks", "motion", "network", "budgets", "degraded")
 _HEADER = (
     "| {} | processed | step, ms | PCK@0.2 | difference | PCK@0.1 | difference |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -176,6 +185,17 @@ def network_table(trial: Trial) -> Iterator[str]:
         yield row.line(f"light, {tolerance}", every)
 
 
+def budgets_table(trial: Trial) -> Iterator[str]:
+    """Yield what budgets that are used up lose, and their time beside that of every frame."""
+    yield _HEADER.format("`max_key_rate`, lag")
+    for settings in BUDGETS:
+        every = trial.row(None)
+        yield every.line("every frame", None)
+        row, rate = trial.row(settings), settings.max_key_rate or "auto"
+        part = row.step_ms / every.step_ms
+        yield row.line(f"{rate}, {settings.lag_frames}: {part:.2f} of the time", every)
+
+
 def degraded_table(trial: Trial) -> Iterator[str]:
     """Yield what key frames are better or worse than every frame if a part is degraded."""
     yield _HEADER.format("degraded, part, key frames")
@@ -211,6 +231,7 @@ _TABLES = {
     "looks": looks_table,
     "motion": motion_table,
     "network": network_table,
+    "budgets": budgets_table,
     "degraded": degraded_table,
 }
 

@@ -61,3 +61,11 @@ def test_so_many_frames_are_degraded_as_was_asked_for(trial, monkeypatch, part):
     for before, after in zip(trial.frames, degrade(trial, "brighter", part), strict=True):
         changed = sum(not np.array_equal(*pair) for pair in zip(before, after, strict=True))
         assert changed == round(part * len(before))
+
+
+def test_each_budget_has_its_time_beside_that_of_every_frame(trial):
+    rows = [line for line in budget.budgets_table(trial) if line.startswith("| ")][1:]
+    every, found = rows[::2], rows[1::2]
+    assert len(found) == len(budget.BUDGETS)
+    assert all(row.startswith("| every frame | 100.0 % | 3.00 |") for row in every)
+    assert found[0].startswith("| auto, 0: 0.63 of the time | 50.0 % | 1.89 |")
