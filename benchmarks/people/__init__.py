@@ -26,7 +26,7 @@ from benchmarks.people.scenes import FPS, KINDS, make_scene
 from benchmarks.people.speed import COUNTS, Timing, table, time_people
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
-from edgepose.evaluation.protocols.several import PeopleCandidate, as_people_tracker
+from edgepose.evaluation.protocols.several import PeopleCandidate, PeopleTracker, as_people_tracker
 from edgepose.evaluation.report import markdown
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel, load
 from edgepose.utils.arguments import comma_separated
@@ -158,7 +158,20 @@ def _compare(args: argparse.Namespace) -> None:
 
 def _speed(args: argparse.Namespace) -> None:
     people = cast(args.root or data_root() / "jhmdb")
-    timings = time_people(args.model, people, args.counts, args.frames, args.num_threads)
+
+    def new_peer(model: PoseModel) -> PeopleTracker:
+        return _peers(model, args)[0].new_tracker()
+
+    with load(args.model, num_threads=args.num_threads) as model:
+        has_peer = bool(_peers(model, args))
+    timings = time_people(
+        args.model,
+        people,
+        args.counts,
+        args.frames,
+        args.num_threads,
+        new_peer if has_peer else None,
+    )
     print(markdown(table(timings)))
     _write(args, "people.json", timings, frames=args.frames)
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.people.composing import Image, compose, empty_background
 from benchmarks.people.cutouts import Cutout
 from benchmarks.people.scenes import FRAMES, Scene, Walk
+from edgepose.evaluation.protocols.several import PeopleTracker
 from edgepose.evaluation.report import Table, figure
 from edgepose.inference.model import PoseModel, load
 from edgepose.people.settings import SeveralPeople
+from edgepose.results import PoseResult
 from edgepose.tracker import PoseTracker
 
 COUNTS = (1, 2, 4, 6, 10, 20)
@@ -22,6 +25,8 @@ FRAME_MS = 1000 / 30
 DEADLINE_MS = 33.0
 #: Frames before any are timed.
 WARMUP = 12
+#: Takes a frame and its time in ms.
+Step = Callable[[Image, float], Any]
 
 
 class Timing(NamedTuple):
@@ -36,6 +41,7 @@ class Timing(NamedTuple):
         deadline_ms: with a deadline of ``DEADLINE_MS``; median and 95th percentile.
         deadline_p95_ms: see there.
         longest_wait: frames that somebody was not processed under the deadline, at most.
+        peer_ms: of another tracker; ``None`` where there is none.
     """
 
     people: int
@@ -46,6 +52,7 @@ class Timing(NamedTuple):
     deadline_ms: float
     deadline_p95_ms: float
     longest_wait: int
+    peer_ms: float | None
 
 
 def time_people(
@@ -54,6 +61,7 @@ def time_people(
     counts: Sequence[int],
     frames: int,
     num_threads: int,
+    new_peer: Callable[[PoseModel], PeopleTracker] | None = None,
 ) -> list[Timing]:
     """Time each number of people; all trackers take turns frame by frame.
 
@@ -63,9 +71,12 @@ def time_people(
         counts: how many of them, each from 1 to 20.
         frames: how many are timed.
         num_threads: of each network.
+        new_peer: makes another tracker that has the model's detector; ``None`` for none.
     """
     with load(model, num_threads=num_threads) as loaded:
-        return [_time(loaded, _pictures(people, count), count, frames) for count in counts]
+        return [
+            _time(loaded, _pictures(people, count), count, frames, new_peer) for count in counts
+        ]
 
 
 def crowd(count: int) -> Scene:
@@ -90,6 +101,7 @@ def table(timings: Sequence[Timing]) -> Table:
         "33 ms p50",
         "p95",
         "wait",
+        "peer",
     )
     rows = tuple(
         (
@@ -101,6 +113,7 @@ def table(timings: Sequence[Timing]) -> Table:
             figure(each.deadline_ms),
             figure(each.deadline_p95_ms),
             str(each.longest_wait),
+            "" if each.peer_ms is None else figure(each.peer_ms),
         )
         for each in timings
     )
@@ -113,7 +126,13 @@ def _pictures(people: Sequence[Sequence[Cutout]], count: int) -> list[Image]:
     return [*pictures, *pictures[-2:0:-1]]
 
 
-def _time(model: PoseModel, pictures: Sequence[Image], count: int, frames: int) -> Timing:
+def _time(
+    model: PoseModel,
+    pictures: Sequence[Image],
+    count: int,
+    frames: int,
+    new_peer: Callable[[PoseModel], PeopleTracker] | None,
+) -> Timing:
     several = SeveralPeople(max_people=max(count, 2))
     trackers = {
         "one": PoseTracker(model),
@@ -121,33 +140,51 @@ def _time(model: PoseModel, pictures: Sequence[Image], count: int, frames: int) 
         "keys": PoseTracker(model, max_people=several, key_frames="auto"),
         "deadline": PoseTracker(model, max_people=several, deadline_ms=DEADLINE_MS),
     }
-    took: dict[str, list[float]] = {name: [] for name in trackers}
-    followed: list[int] = []
-    waits: dict[int, int] = {}
-    longest = 0
-    for index in range(WARMUP + frames):
-        for name, tracker in trackers.items():
-            start = time.perf_counter()
-            result = tracker.track(pictures[index % len(pictures)], timestamp_ms=index * FRAME_MS)
-            if index >= WARMUP:
-                took[name].append((time.perf_counter() - start) * 1e3)
-                if name == "every":
-                    followed.append(len(result.people))
-            if name == "deadline":
-                for person in result.people:
-                    waited = waits.get(person.person_id, 0) + 1
-                    waits[person.person_id] = waited if person.origin == "predicted" else 0
-                longest = max([longest, *waits.values()])
+    steps: dict[str, Step] = {name: partial(_track, each) for name, each in trackers.items()}
+    if new_peer is not None:
+        steps["peer"] = new_peer(model).track
+    took, results = _run(steps, pictures, frames)
     for tracker in trackers.values():
         tracker.close()
     means = {name: float(np.mean(values)) for name, values in took.items()}
     return Timing(
         people=count,
-        followed=float(np.mean(followed)),
+        followed=float(np.mean([len(result.people) for result in results["every"][WARMUP:]])),
         one_ms=means["one"],
         every_ms=means["every"],
         key_frames_ms=means["keys"],
         deadline_ms=float(np.median(took["deadline"])),
         deadline_p95_ms=float(np.percentile(took["deadline"], 95)),
-        longest_wait=longest,
+        longest_wait=longest_wait(results["deadline"]),
+        peer_ms=means.get("peer"),
     )
+
+
+def _track(tracker: PoseTracker, image: Image, timestamp_ms: float) -> PoseResult:
+    return tracker.track(image, timestamp_ms=timestamp_ms)
+
+
+def _run(
+    steps: Mapping[str, Step], pictures: Sequence[Image], frames: int
+) -> tuple[dict[str, list[float]], dict[str, list[Any]]]:
+    """Return what each took per frame in ms, without the first frames, and all its results."""
+    took: dict[str, list[float]] = {name: [] for name in steps}
+    results: dict[str, list[Any]] = {name: [] for name in steps}
+    for index in range(WARMUP + frames):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            results[name].append(step(pictures[index % len(pictures)], index * FRAME_MS))
+            took[name].append((time.perf_counter() - start) * 1e3)
+    return {name: values[WARMUP:] for name, values in took.items()}, results
+
+
+def longest_wait(results: Sequence[PoseResult]) -> int:
+    """Return for how many frames in a row somebody's pose was predicted, at most."""
+    waits: dict[int, int] = {}
+    longest = 0
+    for result in results:
+        for person in result.people:
+            waited = waits.get(person.person_id, 0) + 1
+            waits[person.person_id] = waited if person.origin == "predicted" else 0
+        longest = max([longest, *waits.values()])
+    return longest

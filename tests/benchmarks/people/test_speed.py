@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import benchmarks.people
 from benchmarks.people import main, parse_arguments
 from benchmarks.people.cutouts import Cutout
 from benchmarks.people.scenes import HEIGHT, WIDTH
-from benchmarks.people.speed import Timing, crowd, table
+from benchmarks.people.speed import Timing, crowd, longest_wait, table
 
 
 @pytest.mark.parametrize("count", [1, 6, 20])
@@ -22,9 +23,19 @@ def test_a_crowd_stands_apart_inside_the_picture(count):
 
 
 def test_times_are_given_with_their_ratio_to_one_person():
-    timing = Timing(6, 6.0, 2.0, 12.0, 5.0, 30.0, 33.0, 2)
+    timing = Timing(6, 6.0, 2.0, 12.0, 5.0, 30.0, 33.0, 2, None)
     (row,) = table([timing]).rows
     assert row[:2] == ("6", "6.0") and "12.00 (6.0x)" in row and "5.00 (2.5x)" in row
+
+
+def test_the_longest_wait_is_of_one_person_without_a_look():
+    def frame(**origins):
+        people = [SimpleNamespace(person_id=who, origin=how) for who, how in origins.items()]
+        return SimpleNamespace(people=people)
+
+    frames = [frame(a="predicted", b="propagated"), frame(a="predicted", b="predicted")]
+    assert longest_wait([*frames, frame(a="propagated", b="predicted")]) == 2
+    assert longest_wait(frames[:1]) == 1 and longest_wait([]) == 0
 
 
 def test_the_speed_of_a_crowd_is_measured(tmp_path, capsys, monkeypatch):
