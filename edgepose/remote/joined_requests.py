@@ -62,8 +62,9 @@ class JoinedRequests:
     def send(self) -> None:
         """Send what was asked for since the last call."""
         requests, self._requests = self._requests, []
-        for first in range(0, len(requests), self._most):
-            self._send(requests[first : first + self._most])
+        most = self._most  # an answer may change it meanwhile
+        for first in range(0, len(requests), most):
+            self._send(requests[first : first + most])
 
     def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
         """Return what happened to the server since the last call, with the time of this frame."""

@@ -71,6 +71,21 @@ def test_nothing_is_sent_when_nobody_asks_and_not_more_than_a_server_takes(reque
     assert server.sizes == [MOST_CROPS, 2]
 
 
+def test_nobody_waits_in_vain_when_a_batch_is_refused_while_others_are_sent(
+    requests, server, monkeypatch
+):
+    def refuse(feeds):
+        server.sizes.append(len(feeds["image"]))
+        answer = Future()
+        answer.set_exception(InferenceError("One image, please."))
+        return answer
+
+    monkeypatch.setattr(server, "start", refuse)
+    answers = ask(requests, MOST_CROPS + 2)
+    assert all(answer.done() for answer in answers)
+    assert server.sizes == [MOST_CROPS, 2]
+
+
 def test_a_request_that_fails_fails_for_all(requests, server):
     answers = ask(requests, 2)
     server.futures[0].set_exception(ServerError("Gone.", ServerFault.TIMEOUT))
