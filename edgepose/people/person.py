@@ -201,12 +201,12 @@ class FollowedPerson:
             self.pose = self._seen = _tracked(self.person_id, seen.result)
 
     def refinable(self, frame: Frame) -> RefinablePose | None:
-        """Return the person's pose in a frame, the last one; ``None`` if nothing refines it."""
-        refiner = self.track.refiner
-        if refiner is None or self.pose is None or self.result is None:
+        """Return the pose in the last frame, to be refined; ``None`` if there is none."""
+        refiner, pose, result = self.track.refiner, self.pose, self.result
+        if refiner is None or pose is None or result is None or result.frame_id != frame.frame_id:
             return None
-        tracked = TrackedFrame(frame.image, self.result, self.stream.last_observation)
-        return RefinablePose(self.pose.person_id, refiner, tracked)
+        tracked = TrackedFrame(frame.image, result, self.stream.last_observation)
+        return RefinablePose(pose.person_id, refiner, tracked)
 
     def enter(self, person_id: int) -> None:
         """Take in that the person is somebody new."""

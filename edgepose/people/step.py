@@ -30,8 +30,8 @@ class _TrackedPeople:
 
     frame_id: int
     timestamp_ms: float
-    events: list[StreamEvent]
     head_ages_ms: Mapping[int, float | None]
+    events: list[StreamEvent] = field(default_factory=list)
     latency: dict[str, float] = field(default_factory=dict)
 
 
@@ -124,21 +124,31 @@ class PeopleStep:
         detects = self.stream.detects(frame.timestamp_ms)
         looks = self._budget.looks(late_ms, detects=detects)
         people = self.stream.process(frame, clock, looks)
-        events = self.stream.take_events()
         if self._requests is not None:
             self._requests.send()
-            events += self._requests.take_events(frame.timestamp_ms)
-        poses = self.stream.refinable(frame)
-        ages = self.stream.head_ages_ms
-        tracked = _TrackedPeople(frame.frame_id, frame.timestamp_ms, events, ages)
-        start = time.perf_counter()
-        final = self._refinement.take(frame.frame_id, tracked, people, poses)
-        if poses:
-            clock.add(REFINE, start)
+        tracked = _TrackedPeople(frame.frame_id, frame.timestamp_ms, self.stream.head_ages_ms)
+        final = self._refine(frame, tracked, people, clock)
+        # Not before: if refinement fails, they come with the next frame.
+        tracked.events.extend(self._take_events(frame.timestamp_ms))
         latency = clock.latency()
         self._budget.observe(latency, self.stream.looked)
         tracked.latency.update({**waited, **latency})
         return final
+
+    def _refine(
+        self, frame: Frame, tracked: _TrackedPeople, people: Sequence[Person], clock: StageClock
+    ) -> list[tuple[_TrackedPeople, list[Person]]]:
+        start, poses = time.perf_counter(), self.stream.refinable(frame)
+        final = self._refinement.take(frame.frame_id, tracked, people, poses)
+        if poses:
+            clock.add(REFINE, start)
+        return final
+
+    def _take_events(self, timestamp_ms: float) -> list[StreamEvent]:
+        """Return what happened to people, and to a remote head."""
+        requests = self._requests
+        of_head = [] if requests is None else requests.take_events(timestamp_ms)
+        return [*self.stream.take_events(), *of_head]
 
     def _outcome(
         self, final: Sequence[tuple[_TrackedPeople, list[Person]]]

@@ -116,7 +116,7 @@ def refinement(refine: RefineOption | None) -> Refinement | None:
     """Return what the option ``refine`` asks for.
 
     Raises:
-        ConfigError: it is neither a truth value, nor ``"thin-slicing"``, nor settings.
+        ConfigError: it is neither ``None``, nor a truth value, ``"thin-slicing"`` or settings.
     """
     if isinstance(refine, bool):
         return ThinSlicing() if refine else None
@@ -124,7 +124,7 @@ def refinement(refine: RefineOption | None) -> Refinement | None:
         return refine
     if not isinstance(refine, str) or refine != "thin-slicing":
         raise ConfigError(
-            f'refine must be "thin-slicing", ThinSlicing(...) or None; got {refine!r}.'
+            f'refine must be True, "thin-slicing", ThinSlicing(...) or None; got {refine!r}.'
         )
     return ThinSlicing()
 

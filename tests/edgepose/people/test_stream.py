@@ -4,8 +4,9 @@ import re
 import numpy as np
 import pytest
 
-from edgepose.people.person import pose_box
+from edgepose.people.motion import pose_box
 from edgepose.results import Origin, PersonState
+from edgepose.tracking.frame import Frame
 from edgepose_runtime.errors import InferenceError
 
 RED, BLUE = (0, 0, 220), (220, 0, 0)
@@ -175,6 +176,18 @@ def test_a_bound_on_looks_is_kept_and_starves_nobody(make_film):
             waits[person.person_id] = waited if person.origin is Origin.PREDICTED else 0
         assert max(waits.values()) <= 8
     assert film.events == [("person_entered", i) for i in range(1, 11)]
+
+
+def test_a_pose_that_cannot_be_predicted_is_not_refined_as_one_of_the_frame(make_film):
+    film = make_film()
+    new_track = film.stream._new_track
+    film.stream._new_track = lambda: new_track()._replace(refiner=object())
+    film.world.people = {"ann": (200, 240, 200), "ben": (450, 240, 200)}
+    film.steps(2)
+    film.frame_id += 100  # too long for a pose to be predicted
+    film.step(looks=1)
+    last = Frame(film.frame_id - 1, film.world.image(), 0.0)
+    assert len(film.stream.refinable(last)) == 1
 
 
 def test_frames_of_another_size_show_the_same_people(film):

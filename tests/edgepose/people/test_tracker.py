@@ -107,6 +107,39 @@ def test_refinement_that_waits_for_no_frame_can_be_tracked(model, clip):
     assert result.latency["refine"] < result.latency["total"]
 
 
+class RefusesOnce:
+    """Refuses the first pose, and leaves the others as they are."""
+
+    lag_frames = 0
+
+    def __init__(self):
+        self.taken = 0
+
+    def new_refiner(self, *_):
+        return self
+
+    def take(self, tracked):
+        self.taken += 1
+        if self.taken == 1:
+            raise ValueError("refused")
+        return [tracked.result]
+
+    def flush(self):
+        return []
+
+
+def test_events_of_a_frame_whose_refinement_fails_come_with_the_next(model, clip):
+    events = []
+    refine = RefusesOnce()
+    with edgepose.PoseTracker(
+        model, max_people=2, refine=refine, on_event=events.append
+    ) as tracker:
+        with pytest.raises(ValueError, match="refused"):
+            tracker.track(clip[0], timestamp_ms=0.0)
+        tracker.track(clip[1], timestamp_ms=17.0)
+    assert [event.kind for event in events] == ["person_entered"]
+
+
 class HeadServer:
     """Stands in for the connection to a server with the bundle's own head; answers at once."""
 
