@@ -101,8 +101,7 @@ def _training(config: Recipe, root: Path, settings: RunSettings, launch: Launch)
 
     if launch.count > 1 and isinstance(config, DynamicsConfig | SelectorConfig):
         raise ConfigError(
-            f"The recipe {config.name!r} trains in one process, within minutes; run it without "
-            "torchrun."
+            f"The recipe {config.name!r} trains in one process; run it without torchrun."
         )
     if isinstance(config, DynamicsConfig):
         from edgepose.training.dynamics.trainer import train_dynamics
@@ -203,7 +202,11 @@ def _final_message(
     words += ["--data-root", str(args.data_root)] if args.data_root else []
     words += ["--device", args.device] if args.device != "cpu" else []
     words += [word for change in args.set for word in ("--set", change)]
-    return f"Stopped; the checkpoint is {settings.checkpoint}. Go on with: {shlex.join(words)}"
+    checkpoint = settings.checkpoint
+    kept = f"the checkpoint is {checkpoint}"
+    if not checkpoint.exists():  # a selector's comes at the end
+        kept = f"its state is in {settings.folder}"
+    return f"Stopped; {kept}. Go on with: {shlex.join(words)}"
 
 
 def _program(launch: Launch) -> list[str]:

@@ -90,23 +90,38 @@ def prepare_selectors(config: SelectorConfig, root: Path, settings: RunSettings)
         settings: where to.
 
     Raises:
-        ConfigError: the edge form was to be resumed or limited in time, or the ResNet has other
-            channels than the recipe says.
+        ConfigError: the edge form was to be resumed or limited in time, the folder holds a run
+            that was stopped and is not to be resumed, or the ResNet has other channels than the
+            recipe says.
         CheckpointError: the frozen network's file is missing, or another network's.
         DataError: there are no clips, or none is as long as a window.
     """
-    if config.kind == "kfpn-edge" and (settings.resume or settings.max_minutes < math.inf):
-        raise ConfigError(
-            "Training the edge form of a selector takes minutes and is not resumed; leave out "
-            "--resume and --max-minutes, and name another folder with --out if this one holds a "
-            "checkpoint."
-        )
+    _refuse_unfit(config, settings)
     weights = find_weights(config.start[config.frozen_part], root)
     folder = Path(config.features) if config.features else settings.folder / "features"
     read = _published_data if config.kind == "kfpn" else _edge_data
     data = read(config, root / "jhmdb", weights, folder)
     require_whole_window(data.features, online_form(config).frames)
     return data
+
+
+def _refuse_unfit(config: SelectorConfig, settings: RunSettings) -> None:
+    if config.kind == "kfpn-edge" and (settings.resume or settings.max_minutes < math.inf):
+        raise ConfigError(
+            "Training the edge form of a selector takes minutes and is not resumed; leave out "
+            "--resume and --max-minutes, and name another folder with --out if this one holds a "
+            "checkpoint."
+        )
+    # A later --resume would else mix the states of two runs.
+    if not settings.resume and any(_state(settings, stage).exists() for stage in _STAGES):
+        raise ConfigError(
+            f"{settings.folder} holds the state of a run: give --resume to go on with it, or "
+            "another folder with --out."
+        )
+
+
+def _state(settings: RunSettings, stage: str) -> Path:
+    return settings.folder / f"state-{stage}.pt"
 
 
 def online_form(config: SelectorConfig) -> OnlineConfig:
@@ -186,8 +201,10 @@ def train_selectors(
         CheckpointError: a state to resume from is damaged or does not fit.
         OutputError: the folder cannot be written.
     """
+    if config.kind == "kfpn-edge":  # it keeps no state: a signal ends it at once
+        return _SelectorRun(config, data, settings).train(report)
     with StopSignals() as signals:
-        return _SelectorRun(config, data, settings, signals).train(report)
+        return _SelectorRun(config, data, settings, lambda: signals.stopped).train(report)
 
 
 class _SelectorRun:
@@ -196,11 +213,12 @@ class _SelectorRun:
         config: SelectorConfig,
         data: SelectorData,
         settings: RunSettings,
-        signals: StopSignals,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._config, self._data, self._settings = config, data, settings
-        self._signals, self._began = signals, time.monotonic()
-        done = sum(epochs_done(self._state(stage)) for stage in _STAGES) if settings.resume else 0
+        self._stopped, self._began = stopped, time.monotonic()
+        states = [_state(settings, stage) for stage in _STAGES if settings.resume]
+        done = sum(epochs_done(state) for state in states)
         self._log = TrainingLog(settings.folder, done)
 
     def train(self, report: Callable[[Progress], None]) -> bool:
@@ -239,14 +257,13 @@ class _SelectorRun:
         return Selectors(self._data.backbone, network, online)
 
     def _epochs(self, stage: str) -> Epochs:
-        return Epochs(self._state(stage), self._settings.resume, self._stops)
-
-    def _state(self, stage: str) -> Path:
-        return self._settings.folder / f"state-{stage}.pt"
+        if self._config.kind == "kfpn-edge":
+            return Epochs()
+        return Epochs(_state(self._settings, stage), self._settings.resume, self._stops)
 
     def _stops(self) -> bool:
         late = time.monotonic() - self._began > 60 * self._settings.max_minutes
-        return late or self._signals.stopped
+        return late or self._stopped()
 
     def _reporting(
         self, report: Callable[[Progress], None], stage: str, before: int

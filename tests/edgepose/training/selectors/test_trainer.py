@@ -173,9 +173,9 @@ def test_the_edge_form_is_trained_by_a_recipe(edge_words, tmp_path, capsys):
     assert "loss_online" in printed[3]
     selectors = load_selectors(tmp_path / "run" / "checkpoint.pt")
     assert isinstance(selectors.network, KeyRateNetwork)
-    assert {"log.csv", "curves.png", "config.json", "features"} <= {
-        path.name for path in (tmp_path / "run").iterdir()
-    }
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"log.csv", "curves.png", "config.json", "features"} <= names
+    assert not any(name.startswith("state") for name in names), "it is not resumed"
 
 
 def test_the_published_form_is_trained_by_a_recipe(tmp_path):
@@ -262,6 +262,12 @@ def test_the_published_discriminator_compares_the_features_of_the_backbone(small
 def test_a_run_of_the_edge_form_that_is_to_be_resumed_is_refused(tmp_path, options):
     with pytest.raises(ConfigError, match="minutes"):
         prepare_selectors(load_recipe("kfpn/edge"), tmp_path, RunSettings(tmp_path, **options))
+
+
+def test_a_run_that_was_stopped_is_not_overwritten(tmp_path):
+    (tmp_path / "state-online.pt").touch()
+    with pytest.raises(ConfigError, match="give --resume"):
+        prepare_selectors(load_recipe("kfpn/published-jhmdb"), tmp_path, RunSettings(tmp_path))
 
 
 @pytest.mark.parametrize(
