@@ -24,8 +24,8 @@ CONTRADICTION = 0.08
 ALARM_FRAMES = 2
 #: Key frames that may follow each other at once, if there were none for long.
 BURST = 4.0
-#: Without a tolerance, the weight of movement changes by this power of e in each frame, for each
-#: whole frame that key frames fall short of the budget, and at most by so much in all.
+#: Without a tolerance, the logarithm of the weight of movement grows in each frame by this times
+#: the budget, and falls by this in a key frame; it stays between the negative and this maximum.
 PACE, MOST_CHANGED = 0.05, math.log(2)
 #: A joint that comes back this far off, in sides of the view, was not followed at all; ...
 _ASTRAY = 0.03
