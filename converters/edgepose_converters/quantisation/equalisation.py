@@ -1,13 +1,14 @@
 """Channels of similar ranges, so that one step of int8 fits all of a feature.
 
-Activations are quantised per tensor, in steps of the largest channel. Where one channel reaches 60
-and most reach 1, as in RTMPose-s, hardly a level is left for those. So channels are divided by a
-factor of their own before a convolution whose weights are multiplied by it: the result is the same.
+Activations are quantised per tensor, with a step that the largest channel sets. Where one channel
+reaches 60 and most reach 1, as in RTMPose-s, the others are left with two or three levels. So each
+channel is divided by a factor of its own before a convolution, whose weights are multiplied by it:
+the result is the same.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -47,7 +48,7 @@ def equalise_channels(
         return []
     nodes, found = list(model.graph.node), []
     for name, largest in _channel_ranges(model, list(layers), feeds).items():
-        if largest.max() < LEAST_SPREAD * np.median(largest):
+        if largest.max() <= LEAST_SPREAD * np.median(largest):
             continue
         division = _divide(model.graph, name, layers[name], largest)
         nodes.insert(min(map(nodes.index, layers[name])), division)
@@ -57,12 +58,26 @@ def equalise_channels(
 
 
 def _convolutions(graph: Graph, left: Collection[str]) -> dict[str, list[onnx.NodeProto]]:
-    """Return the convolutions of stored weights by the feature that they take."""
+    """Return the convolutions whose weights can take factors, by the feature that they take.
+
+    Those weights are stored, and of this convolution only: others that share them would change.
+    """
     stored, found = initialisers(graph), defaultdict(list)
+    uses = Counter(name for node in graph.node for name in node.input)
     for node in graph.node:
-        if node.op_type == "Conv" and node.input[1] in stored and node.name not in left:
+        if node.op_type != "Conv" or node.name in left:
+            continue
+        weights = stored.get(node.input[1])
+        if weights is not None and uses[weights.name] == 1 and _is_plain(node, weights):
             found[node.input[0]].append(node)
     return found
+
+
+def _is_plain(node: onnx.NodeProto, weights: onnx.TensorProto) -> bool:
+    """Return whether a convolution is dense, or depth-wise with one output for each channel."""
+    groups = next((each.i for each in node.attribute if each.name == "group"), 1)
+    outputs, inputs = weights.dims[:2]
+    return groups == 1 or (inputs == 1 and outputs == groups)
 
 
 def _channel_ranges(
@@ -113,8 +128,8 @@ def _divide(
 
 
 def _bounded(ranges: Values) -> Values:
-    """Keep channels that are always zero from getting factors without bounds."""
-    bounded: Values = np.maximum(ranges, _LEAST * ranges.max())
+    """Keep channels without values, or without weights, from getting factors without bounds."""
+    bounded: Values = np.maximum(ranges, max(_LEAST * ranges.max(), np.finfo(np.float32).tiny))
     return bounded
 
 
@@ -123,5 +138,6 @@ def _is_depthwise(weights: Values) -> bool:
 
 
 def _ranges_by_input(weights: Values) -> Values:
-    largest: Values = np.abs(weights).max((0, 2, 3))
+    """Return the largest absolute weight of each channel that a convolution takes."""
+    largest: Values = np.abs(weights).max((1, 2, 3) if _is_depthwise(weights) else (0, 2, 3))
     return largest

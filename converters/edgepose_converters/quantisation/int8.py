@@ -195,7 +195,7 @@ class _Quantisation:
         return content
 
     def _mixed(self, name: str, model: onnx.ModelProto, floats: Sequence[str]) -> onnx.ModelProto:
-        """Return the graph in int8, but for layers that are asked or found to stay float."""
+        """Return the int8 graph; the given layers, and those found sensitive, stay float."""
         graph = self._ptq(name, model, self._calibration.feeds[name])
         graph = with_float_layers(graph, model, floats)
         return with_float_layers(graph, model, self._sensitive(name, graph, model))
@@ -283,7 +283,8 @@ class _Quantisation:
             accuracy={**self._source.manifest.accuracy, "int8": report.as_dict()},
             self_check=None,
         )
-        written = write_bundle(out, manifest, graphs, overwrite=self._options.overwrite)
+        springs, overwrite = self._source.springs(), self._options.overwrite
+        written = write_bundle(out, manifest, graphs, springs=springs, overwrite=overwrite)
         return add_self_check(written)
 
 

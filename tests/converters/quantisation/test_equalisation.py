@@ -79,6 +79,43 @@ def test_layers_that_are_to_be_left_are_left():
     assert equalise_channels(model, FEEDS, left=["second"]) == []
 
 
+def test_weights_that_two_layers_share_are_left():
+    model = two_layers(60.0, depthwise=False)
+    model.graph.node[-1].output[0] = "between"
+    add_layer(model, ["between", "w2", "b2"], "heatmaps")
+    wanted = maps(model)
+    assert equalise_channels(model, FEEDS) == []
+    assert relative_error(maps(model), wanted) < 1e-5
+
+
+@pytest.mark.parametrize(("groups", "changed"), [(CHANNELS, ["second", "third"]), (2, ["second"])])
+def test_layers_of_other_groups_may_take_the_same_feature(groups, changed):
+    model = two_layers(60.0, depthwise=False)
+    model.graph.node[-1].output[0] = "dense"
+    weights = RNG.normal(size=(CHANNELS, CHANNELS // groups, 3, 3)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "w3"))
+    add_layer(model, ["feature", "w3", "b2"], "grouped", group=groups)
+    model.graph.node.append(helper.make_node("Add", ["dense", "grouped"], ["heatmaps"], "add"))
+    wanted = maps(model)
+    assert equalise_channels(model, FEEDS) == changed
+    assert relative_error(maps(model), wanted) < 1e-5
+
+
+def add_layer(model, inputs, output, **attributes):
+    node = helper.make_node("Conv", inputs, [output], "third", pads=[1, 1, 1, 1], **attributes)
+    model.graph.node.append(node)
+
+
+def test_a_feature_or_weights_of_zeros_make_no_factors_without_bounds():
+    for name in ("w1", "w2"):
+        model = two_layers(60.0, depthwise=False)
+        empty = initialisers(model.graph)[name]
+        zeros = np.zeros_like(numpy_helper.to_array(empty))
+        empty.CopyFrom(numpy_helper.from_array(zeros, name))
+        equalise_channels(model, FEEDS)
+        assert not maps(model)["heatmaps"].any()  # NaN would count
+
+
 def test_a_channel_that_is_always_zero_gets_a_finite_factor():
     model = two_layers(60.0, depthwise=True)
     first = initialisers(model.graph)["w1"]

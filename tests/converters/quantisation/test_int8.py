@@ -3,14 +3,18 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edgepose.cli.main import main
 from edgepose_converters.quantisation import int8
 from edgepose_converters.quantisation.accuracy import Pck, subsampled
 from edgepose_converters.quantisation.int8 import Int8Options, quantise_bundle
-from edgepose_runtime.bundles.bundle import load_bundle
+from edgepose_runtime.bundles.bundle import load_bundle, with_springs
 from edgepose_runtime.errors import AccuracyError, BackendError, ConfigError, DataError
+from edgepose_runtime.poses.skeletons import PENN13
+from edgepose_runtime.thin_slicing.graph import body_graph
+from edgepose_runtime.thin_slicing.springs import initial_springs
 
 
 @pytest.fixture
@@ -75,6 +79,13 @@ def test_a_graph_whose_layers_all_stay_float_is_kept_as_it_was(float_bundle, tmp
     assert report.float_layers["head"] == ["all"]
     heads = [each.graph_path("head").read_bytes() for each in (float_bundle, bundle)]
     assert heads[0] == heads[1]
+
+
+def test_springs_are_kept(float_bundle, tmp_path, options):
+    springs = initial_springs(body_graph(PENN13), heatmap_size=8)
+    source = with_springs(float_bundle, springs)
+    bundle, _ = quantise_bundle(source, tmp_path / "out", replace(options, float_layers=("*",)))
+    np.testing.assert_array_equal(bundle.springs().temporal, springs.temporal)
 
 
 def test_a_loss_past_what_is_allowed_is_refused_and_nothing_is_written(
