@@ -92,8 +92,8 @@ def run_archive(
                 joiner.finish()
         finally:
             if todo:
-                folder.write_progress(run.report.as_progress())
                 folder.remove_temporary()  # of workers that died or were stopped
+                folder.write_progress(run.report.as_progress())
     return run.report
 
 

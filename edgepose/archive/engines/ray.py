@@ -18,7 +18,7 @@ from edgepose_runtime.errors import BackendUnavailableError, ConfigError
 _REPORT_S = 1.0
 #: A cluster of this machine's own: nobody looks at its dashboard, and only small messages pass.
 _LOCAL_CLUSTER = {"include_dashboard": False, "object_store_memory": 128 * 2**20}
-#: Its workers compete with other programs as processes do; and no statistics go to Ray's makers.
+#: Workers run at normal priority, as those of the local engine, and no usage statistics are sent.
 _ENVIRONMENT = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -82,7 +82,7 @@ class RayEngine:
 
     def __init__(self, settings: WorkerSettings, address: str | None = None) -> None:
         self._ray = require_ray()
-        self._owns_cluster = connect(address)
+        self._has_connected = connect(address)
         self._settings = settings
         self._class = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(_Worker)
         self._actors: dict[int, _Actor] = {}
@@ -114,10 +114,10 @@ class RayEngine:
         self._pending = {ref: who for ref, who in self._pending.items() if who != worker}
 
     def close(self) -> None:
-        """Kill all actors, and end the cluster if it was started here."""
+        """Kill all actors, and end the connection, with the cluster if it was started here."""
         for worker in list(self._actors):
             self.kill(worker)
-        if self._owns_cluster:
+        if self._has_connected:
             _kill_autoscaler(self._ray)
             self._ray.shutdown()
 
@@ -159,10 +159,13 @@ def require_ray() -> Any:
 
 
 def connect(address: str | None) -> bool:
-    """Connect to a cluster, or start one on this machine; return whether one was started.
+    """Connect to a cluster, or start one on this machine.
+
+    Returns:
+        Whether this call did so; ``False`` where the process is connected already.
 
     Raises:
-        ConfigError: there is none at the address.
+        ConfigError: there is none at the address, or Ray does not start on this machine.
     """
     ray = require_ray()
     if ray.is_initialized():
@@ -175,10 +178,7 @@ def connect(address: str | None) -> bool:
             address=address or "local", log_to_driver=False, configure_logging=False, **options
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"There is no Ray cluster at {address!r}: {_last_line(error)} Start one with "
-            "'ray start --head', or leave --address out."
-        ) from error
+        raise ConfigError(_no_cluster(address, error)) from error
     return True
 
 
@@ -197,9 +197,18 @@ def _kill_autoscaler(ray: Any) -> None:
 
     It does not react to SIGTERM, and ``ray.shutdown`` would wait a second for it.
     """
-    with suppress(AttributeError):  # Ray's own attributes: without them it takes the second
+    with suppress(AttributeError):  # private attributes of Ray: without them it takes the second
         for each in ray._private.worker._global_node.all_processes.get("monitor", ()):
             each.process.kill()
+
+
+def _no_cluster(address: str | None, error: BaseException) -> str:
+    if address is None:
+        return f"Ray does not start on this machine: {_last_line(error)} Use --engine local."
+    return (
+        f"There is no Ray cluster at {address!r}: {_last_line(error)} Start one with "
+        "'ray start --head', or leave --address out."
+    )
 
 
 def _last_line(error: BaseException) -> str:

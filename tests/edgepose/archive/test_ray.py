@@ -147,13 +147,20 @@ def poses_of(job, engine, workers):
     return edgepose.read_poses(job.out)
 
 
-def test_an_address_without_a_cluster_is_refused(videos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", r"no Ray cluster at '127\.0\.0\.1:1': Could not .* 'ray start --head'"),
+        (None, r"Ray does not start on this machine: Could not .* Use --engine local"),
+    ],
+)
+def test_without_a_cluster_an_error_says_what_to_do(
+    videos, tmp_path, monkeypatch, address, message
+):
     def refuse(**_):
         raise ConnectionError("Could not find any running Ray instance.")
 
     monkeypatch.setattr(ray, "init", refuse)
-    engine = partial(RayEngine, address="127.0.0.1:1")
-    with pytest.raises(
-        ConfigError, match=r"There is no Ray cluster at '127\.0\.0\.1:1': Could not"
-    ):
+    engine = partial(RayEngine, address=address)
+    with pytest.raises(ConfigError, match=message):
         archive(videos(a="walk 2"), tmp_path / "out", engine=engine)
