@@ -173,10 +173,15 @@ def _fista(dictionary: Dictionary) -> Callable[[NDArray[np.int64], Doubles], Dou
     return interpolate
 
 
-def _published(folder: Path) -> Iterator[Candidate]:
+def published_dictionaries(folder: Path) -> Iterator[tuple[str, MatrixDictionary]]:
+    """Yield the name of the data set and the dictionary of each published one in a folder."""
     for name, file in (("JHMDB", "jhmdb_T40_N161.mat"), ("Penn", "penn_T60_N161.mat")):
         if (folder / file).is_file():
-            dictionary = MatrixDictionary(load_matlab(folder / file, "Dictionary")["Dictionary"])
-            plain = PoseInterpolator(dictionary, method="least-squares")
-            yield Candidate(f"Eq. 17, {name}", _by(plain))
-            yield Candidate(f"FISTA, {name}", _each(_fista(dictionary)))
+            yield name, MatrixDictionary(load_matlab(folder / file, "Dictionary")["Dictionary"])
+
+
+def _published(folder: Path) -> Iterator[Candidate]:
+    for name, dictionary in published_dictionaries(folder):
+        plain = PoseInterpolator(dictionary, method="least-squares")
+        yield Candidate(f"Eq. 17, {name}", _by(plain))
+        yield Candidate(f"FISTA, {name}", _each(_fista(dictionary)))

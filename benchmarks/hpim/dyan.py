@@ -17,21 +17,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.hpim.candidates import published_dictionaries
 from edgepose.datasets.clips import Clip
 from edgepose.datasets.motion_windows import MotionWindows, cut_windows, set_apart
 from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
-from edgepose.datasets.readers.tables import load_matlab
 from edgepose.datasets.root import data_root
 from edgepose.datasets.sequences import JointSequence, read_penn_sequences
 from edgepose.evaluation.metrics.bootstrap import Resampled
 from edgepose.evaluation.report import Table, markdown
 from edgepose.models.keyframes.dyan import DYAN
 from edgepose_runtime.errors import DataError
-from edgepose_runtime.interpolation.dictionary import (
-    Dictionary,
-    MatrixDictionary,
-    load_dictionary,
-)
+from edgepose_runtime.interpolation.dictionary import Dictionary, load_dictionary
 from edgepose_runtime.interpolation.hpim import fista_numpy
 from edgepose_runtime.interpolation.interpolator import WINDOW
 
@@ -54,7 +50,11 @@ class HeldOut:
 
 
 def held_out(sequences: Sequence[JointSequence]) -> HeldOut:
-    """Return the windows of sequences; those without any are left out."""
+    """Return the windows of sequences; those that are too short have none.
+
+    Raises:
+        DataError: all are.
+    """
     names, parts = list[str](), list[MotionWindows]()
     for sequence in sequences:
         try:
@@ -63,6 +63,8 @@ def held_out(sequences: Sequence[JointSequence]) -> HeldOut:
             continue
         parts.append(found)
         names += [sequence.name] * len(found)
+    if not parts:
+        raise DataError(f"None of {len(sequences)} sequences has {WINDOW} frames, as a window has.")
     together = (
         np.concatenate(each) for each in zip(*((w.paths, w.visible) for w in parts), strict=True)
     )
@@ -126,9 +128,8 @@ def dictionaries(files: Sequence[Path], published: Path) -> Iterator[tuple[str, 
     yield "untrained", DYAN(40, SPARSITY).to_dictionary()
     for path in files:
         yield f"{path.parent.name}/{path.name}", load_dictionary(path)
-    for file in ("jhmdb_T40_N161.mat", "penn_T60_N161.mat"):
-        if (published / file).is_file():
-            yield file, MatrixDictionary(load_matlab(published / file, "Dictionary")["Dictionary"])
+    for name, dictionary in published_dictionaries(published):
+        yield f"published, {name}", dictionary
 
 
 def rows(named: dict[str, Dictionary], data: HeldOut, reference: str) -> Iterator[tuple[str, ...]]:

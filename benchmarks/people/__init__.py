@@ -1,4 +1,4 @@
-"""Several people: composed videos with exact truth, others beside ours, time by people.
+"""Several people: composed videos, a comparison with other trackers, and time by their number.
 
 ``python -m benchmarks people compose OUT`` writes videos of people from annotated clips who walk
 past each other, in the form of the data set ``several``: ``edgepose evaluate --dataset several

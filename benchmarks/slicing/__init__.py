@@ -1,7 +1,7 @@
 """What thin-slicing does for accuracy, and what it costs.
 
 ``python -m benchmarks slicing --help`` lists the options. Writes ``slicing.json``, ``slicing.md``
-and ``slicing.png``.
+and ``slicing.png``; rows of earlier runs with the same model, split, lag and flow are kept.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME=FILE",
-        help="springs to compare with the bundle's own; may be repeated",
+        help="springs to compare with the bundle's own, in the same forms; may be repeated",
     )
     parser.add_argument(
         "--trained",
@@ -60,9 +60,15 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--shares", default="0,0.2,0.4,0.6", help="parts of the frames that are perturbed"
     )
     parser.add_argument(
-        "--flows", default="dis", help="optical flows, the first for all rows: dis,farneback,none"
+        "--flows",
+        default="dis",
+        metavar="F,...",
+        help="of dis, farneback and none: the first is used for all rows, each of the others for "
+        "more rows with messages in time (default: dis)",
     )
-    parser.add_argument("--split", choices=("val", "selection", "final"), default="val")
+    parser.add_argument(
+        "--split", choices=("val", "selection", "final"), default="val", help="of the JHMDB clips"
+    )
     parser.add_argument("--lag", type=int, default=2, metavar="N", help="later frames waited for")
     parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the JHMDB clips")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="at most N clips")
@@ -85,7 +91,9 @@ def main(words: Sequence[str] | None = None) -> None:
         measured = _outcomes(args)
         differences = _differences(measured)
         rows = [outcome._asdict() for outcome, _ in measured]
-        content["accuracy"] = merged(content.get("accuracy", []), rows)
+        settings = _settings(args)
+        before = content.get("accuracy", []) if content.get("settings") == settings else []
+        content |= {"accuracy": merged(before, rows), "settings": settings}
         plot([Outcome(**row) for row in content["accuracy"]], args.out / "slicing.png")
     if not args.no_time:
         content["speed"] = measure_speed()._asdict()
@@ -94,6 +102,12 @@ def main(words: Sequence[str] | None = None) -> None:
     text = "\n".join([report(content), differences])
     (args.out / "slicing.md").write_text(text)
     print(text)
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what rows of several runs must have in common to stand in one table."""
+    names = ("model", "split", "lag", "limit_clips")
+    return {**{name: getattr(args, name) for name in names}, "flow": args.flows.split(",")[0]}
 
 
 def merged(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,7 +165,7 @@ def _outcome(
 
 
 def _differences(measured: Sequence[tuple[Outcome, Row]]) -> str:
-    """Differences to the first row under each share, with their intervals over films."""
+    """Return the differences to the first row of each share, with their intervals over films."""
     parts = []
     for share in dict.fromkeys(outcome.share for outcome, _ in measured):
         rows = [row for outcome, row in measured if outcome.share == share]

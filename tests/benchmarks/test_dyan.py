@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.hpim import dyan
 from edgepose.datasets.sequences import JointSequence
+from edgepose_runtime.errors import DataError
 from edgepose_runtime.interpolation.dictionary import MatrixDictionary, pole_atoms
 from edgepose_runtime.interpolation.interpolator import WINDOW
 
@@ -29,6 +30,11 @@ def dictionary(angles):
 def test_sequences_that_are_too_short_are_left_out(data):
     assert data.sequences == ("one", "two")
     assert data.windows.paths.shape == (2, WINDOW, 6, 2)
+
+
+def test_sequences_that_are_all_too_short_are_refused():
+    with pytest.raises(DataError, match=f"None of 1 sequences has {WINDOW} frames"):
+        dyan.held_out([sequence("short", 20)])
 
 
 def test_the_poles_of_a_movement_explain_it_with_few_atoms(data):

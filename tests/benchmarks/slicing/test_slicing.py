@@ -1,3 +1,4 @@
+import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -90,6 +91,27 @@ def test_differences_are_to_the_first_row_of_the_same_share():
     assert "0% perturbed, difference to row 90" in text
     assert "+2.0 (2.0 to 2.0)" in text
     assert "40% perturbed, difference to row 70" in text
+
+
+def test_rows_of_another_split_are_not_put_into_the_same_table(tmp_path, monkeypatch):
+    figures = Resampled(("film",), np.zeros(4), np.zeros((4, 4)))
+
+    def outcomes(args):
+        outcome = Outcome(float(args.shares), args.split, 90.0, 60.0, 5.0, 0, 0, 0, 0, {})
+        return [(outcome, Row(args.split, figures))]
+
+    monkeypatch.setattr(slicing, "_outcomes", outcomes)
+    monkeypatch.setattr(slicing, "plot", lambda *_: None)
+
+    def names_after(split, share):
+        words = ["--no-time", "--split", split, "--shares", share, "--out", str(tmp_path)]
+        slicing.main(words)
+        rows = json.loads((tmp_path / "slicing.json").read_text())["accuracy"]
+        return [(row["name"], row["share"]) for row in rows]
+
+    assert names_after("val", "0") == [("val", 0.0)]
+    assert names_after("val", "0.2") == [("val", 0.0), ("val", 0.2)]
+    assert names_after("final", "0") == [("final", 0.0)]
 
 
 def test_a_row_of_this_run_takes_the_place_of_an_older_one():
