@@ -9,7 +9,9 @@ from pathlib import Path
 
 # Before any test imports a numeric library: small work is faster on one thread, and repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Under nohup this signal would be ignored, and by every program that a test starts as well.
+# Under nohup, and in the background of a script, these signals are ignored, and by every program that
+# a test starts as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -14,7 +14,7 @@ from edgepose_runtime.bundles.bundle import load_bundle
 PROJECT = Path(__file__).resolve().parent.parent
 HOLDER = "Copyright 2026 The edgepose authors"
 #: What the weights of a bundle started from, and whose that is, where it is not MoveNet.
-STARTS = {"ppn-stable": ("RTMPose-s", "OpenMMLab")}
+STARTS = dict.fromkeys(("ppn-stable", "ppn-stable-float"), ("RTMPose-s", "OpenMMLab"))
 NOTICE = (PROJECT / "NOTICE").read_text()
 
 

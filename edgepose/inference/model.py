@@ -255,7 +255,7 @@ def available_models() -> tuple[str, ...]:
 
     Example:
         >>> available_models()
-        ('ppn-stable', 'ppn-swift', 'ppn-swift-float')
+        ('ppn-stable', 'ppn-stable-float', 'ppn-swift', 'ppn-swift-float')
     """
     return tuple(sorted(manifest.parent.name for manifest in _BUNDLES.glob(f"*/{MANIFEST_FILE}")))
 

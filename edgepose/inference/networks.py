@@ -69,8 +69,8 @@ def _in_float(
     require_right_results(bundle.manifest, build_method(bundle.manifest, networks), running)
     _logger.warning(
         "The int8 layers of '%s' compute wrong results here (%s), so they run in floating point "
-        "(%s): the poses are right, but come later. A model that is not quantised, such as "
-        "'ppn-swift-float', may be faster.",
+        "(%s): the poses are right, but come later. A model that is not quantised, "
+        "'ppn-swift-float' or 'ppn-stable-float', may be faster.",
         bundle.manifest.name,
         wrong,
         running,

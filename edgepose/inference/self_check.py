@@ -56,7 +56,7 @@ def require_right_results(manifest: Manifest, method: Method, running: str) -> N
             f"The networks of {manifest.name!r} compute wrong results here ({running}): at the "
             f"joints of a reference picture they differ by {worst:.2f}, and up to {TOLERANCE} is "
             "right. Choose the precision 'float32' if it was another, backend='onnxruntime', or "
-            "a model that is not quantised, such as 'ppn-swift-float'. "
+            "a model that is not quantised: 'ppn-swift-float' or 'ppn-stable-float'. "
             f"{ENVIRONMENT_VARIABLE}=off leaves this check out, and poses would be wrong."
         )
 

@@ -47,7 +47,7 @@ def feeds(kernel_bundle):
         for crop in CROPS[1:]:
             start = np.zeros((1, 13, 32, 32), np.float32)
             fresh = np.zeros((1, 1, 1, 1), np.float32)
-            image, kernels = crop[None], estimate.state[None]
+            image, kernels = crop[None], estimate.state.kernels[None]
             found.append({"image": image, "kernels": kernels, "start": start, "fresh": fresh})
             estimate = model.method.advance(crop, ROI, estimate.state)
     return found
