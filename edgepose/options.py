@@ -9,14 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from edgepose.inference.joint_inference import JointInference
 from edgepose.inference.model import PoseModel, load
 from edgepose.inference.person_detector import PersonDetector, person_regions
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
 from edgepose.keyframes.network import with_network
-from edgepose.people.person import PersonTrack
 from edgepose.people.schedule import LookBudget
 from edgepose.people.settings import (
     Follow,
@@ -186,11 +184,11 @@ class TrackingOptions:
         people = people_settings(self.max_people)
         if people is not None:
             return self._new_people_step(model, people, head, waiting_counts, participating)
-        track = self._new_track(model, head)
+        stream, refiner = self._new_track(model, head)
         return TrackingStep(
-            track.stream,
+            stream,
             self.deadline_ms,
-            track.refiner,
+            refiner,
             waiting_counts=waiting_counts,
             participating=participating,
         )
@@ -205,11 +203,9 @@ class TrackingOptions:
     ) -> PeopleStep:
         detector = PersonDetector(*model.detector())
         requests = None if head is None else JoinedRequests(head)
-        rerun = requests is None and bool(model.head_interval(self.reinitialise_every))
-        # With a remote head it depends on its answers which network runs.
-        joint = JointInference(model, people.max_people if requests is None else 1)
-        new_track = partial(self._new_track, joint.model, requests, searches=False)
-        stream = PeopleStream(detector, people, new_track, model.skeleton, joint, reruns_head=rerun)
+        reruns = requests is None and bool(model.head_interval(self.reinitialise_every))
+        new_track = partial(self._new_track, model, requests, searches=False)
+        stream = PeopleStream(detector, people, new_track, model.skeleton, reruns_head=reruns)
         return PeopleStep(
             stream,
             LookBudget(people.looks_per_frame, self.deadline_ms),
@@ -227,8 +223,8 @@ class TrackingOptions:
         head: HeadConnection | JoinedRequests | None,
         *,
         searches: bool = True,
-    ) -> PersonTrack:
-        """Return what follows the pose of one person."""
+    ) -> tuple[PoseStream, Refiner | None]:
+        """Return the state of one person, and what refines the poses."""
         own, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
         every, keys = model.head_interval(own), None
         if settings is not None:
@@ -243,7 +239,7 @@ class TrackingOptions:
             key_frames=keys,
             new_search=new_search if searches else lambda _: NoSearch(),
         )
-        return PersonTrack(stream, self._new_refiner(model, keys), keys)
+        return stream, self._new_refiner(model, keys)
 
     @property
     def _lag_frames(self) -> int:

@@ -15,8 +15,7 @@ from edgepose_runtime.tensors import Array
 
 #: A batch must be faster than single inferences by this factor: it makes streams wait.
 WORTHWHILE_GAIN = 1.2
-#: Runs of each that are timed to find out.
-TRIALS = 8
+_TRIALS = 8
 
 Feeds = Mapping[str, Array]
 
@@ -152,9 +151,7 @@ def stack(feeds: Sequence[Feeds]) -> dict[str, Array]:
     return {name: np.concatenate([each[name] for each in feeds]) for name in feeds[0]}
 
 
-def gain_of_batches(
-    batched: Network, single: Network, size: int, workers: int, trials: int = TRIALS
-) -> float:
+def gain_of_batches(batched: Network, single: Network, size: int, workers: int) -> float:
     """Measure how much faster a batch runs than its samples do on threads side by side.
 
     Args:
@@ -162,7 +159,6 @@ def gain_of_batches(
         single: takes one sample, from several threads.
         size: samples in a batch.
         workers: threads.
-        trials: runs of each.
     """
     sample = {
         name: np.zeros([1, *(int(side) for side in spec.shape[1:])], spec.dtype)
@@ -171,7 +167,7 @@ def gain_of_batches(
     batch = stack([sample] * size)
     apart, joined = [], []
     with ThreadPoolExecutor(workers, thread_name_prefix="edgepose-trial") as threads:
-        for _ in range(trials + 1):
+        for _ in range(_TRIALS + 1):
             apart.append(_seconds(lambda: list(threads.map(single.infer, [sample] * size))))
             joined.append(_seconds(lambda: batched.infer(batch)))
     # Without the first, in which memory is allocated; the least, as others use the machine too.

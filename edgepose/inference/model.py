@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, cast
 
 from edgepose.inference.compile_cache import with_cache
-from edgepose.inference.networks import (
-    BatchNetworks,
-    batch_loader,
-    detector_loader,
-    listed,
-    open_networks,
-)
+from edgepose.inference.networks import detector_loader, listed, open_networks
 from edgepose.methods import Method, build_method
 from edgepose.utils.machine import return_free_memory, usable_cores
 from edgepose_runtime.backends import BackendSettings, Network
@@ -56,7 +50,6 @@ class PoseModel(Closable):
         close: releases the networks.
         springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
         load_detector: loads the network of the bundle's person detector; ``None`` if it has none.
-        batches: its networks for batches of a fixed size; ``None`` if there are none.
     """
 
     def __init__(
@@ -70,7 +63,6 @@ class PoseModel(Closable):
         close: Callable[[], None] | None = None,
         springs: Springs | None = None,
         load_detector: Callable[[], Network] | None = None,
-        batches: BatchNetworks | None = None,
     ) -> None:
         self.name = name
         self.device = device
@@ -79,7 +71,6 @@ class PoseModel(Closable):
         self.manifest = manifest
         self.method = method
         self.skeleton: Skeleton = method.spec.skeleton
-        self.batches = batches
         self._close = close
         self._closed = False
         self._load_detector = load_detector
@@ -121,24 +112,6 @@ class PoseModel(Closable):
                 self._detector = self._load_detector()
             return self._detector, spec
 
-    def with_networks(self, networks: Mapping[str, Network]) -> PoseModel:
-        """Return the model with other networks by name, which are closed elsewhere.
-
-        Raises:
-            ConfigError: it was not loaded from a bundle.
-        """
-        if self.manifest is None:
-            raise ConfigError(f"{self!r} was not loaded from a bundle, so its networks stay.")
-        return PoseModel(
-            self.name,
-            build_method(self.manifest, networks),
-            device=self.device,
-            precision=self.precision,
-            manifest=self.manifest,
-            springs=self.springs,
-            load_detector=self._load_detector,
-        )
-
     def close(self) -> None:
         """Release the networks; trackers that use them fail from here on. A second call is fine."""
         if not self._closed:
@@ -147,8 +120,6 @@ class PoseModel(Closable):
             with self._detector_lock:
                 if self._detector is not None:
                     self._detector.close()
-            if self.batches is not None:
-                self.batches.close()
             if self._close is not None:
                 self._close()
 
@@ -246,7 +217,6 @@ def open_model(
             manifest=bundle.manifest,
             close=opened.pop_all().close,
             load_detector=detector_loader(bundle, backend, settings),
-            batches=BatchNetworks(networks, batch_loader(bundle, backend, settings)),
         )
 
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
-from edgepose.inference.batching import WORTHWHILE_GAIN, gain_of_batches
 from edgepose.inference.self_check import is_right, require_right_results
 from edgepose.methods import build_method
 from edgepose.utils.machine import usable_cores
@@ -20,8 +19,6 @@ from edgepose_runtime.bundles.manifest import DETECTOR_GRAPH
 from edgepose_runtime.bundles.validation import check_network
 
 _logger = logging.getLogger("edgepose")
-#: Runs that are timed before people are processed in batches.
-_BATCH_TRIALS = 3
 
 Networks = Mapping[str, Network]
 
@@ -109,65 +106,6 @@ def detector_loader(
         return network
 
     return load_detector
-
-
-class BatchNetworks:
-    """Networks of a model for batches of a fixed size, loaded when first asked for.
-
-    Any thread may call.
-
-    Attributes:
-        single: the model's networks by name.
-
-    Args:
-        single: see above.
-        load: loads one by name, for batches of a size.
-    """
-
-    def __init__(self, single: Networks, load: Callable[[str, int], Network]) -> None:
-        self.single = single
-        self._load = load
-        self._lock = threading.Lock()
-        self._loaded: dict[tuple[str, int], Network] = {}
-        self._faster: dict[str, bool] = {}
-
-    def get(self, name: str, size: int) -> Network:
-        """Return the network for batches of a size."""
-        with self._lock:
-            return self._get(name, size)
-
-    def run_faster(self, name: str, size: int) -> bool:
-        """Return whether batches of a size run faster than single samples, as measured once."""
-        with self._lock:
-            if name not in self._faster:
-                batched, single = self._get(name, size), self.single[name]
-                gain = gain_of_batches(batched, single, size, workers=1, trials=_BATCH_TRIALS)
-                _logger.info("Batches of %d run %.2f times as fast in %r.", size, gain, name)
-                self._faster[name] = gain >= WORTHWHILE_GAIN
-            return self._faster[name]
-
-    def close(self) -> None:
-        """Release the networks for batches."""
-        with self._lock:
-            for network in self._loaded.values():
-                network.close()
-
-    def _get(self, name: str, size: int) -> Network:
-        if (name, size) not in self._loaded:
-            self._loaded[name, size] = self._load(name, size)
-        return self._loaded[name, size]
-
-
-def batch_loader(
-    bundle: Bundle, backend: str, settings: BackendSettings
-) -> Callable[[str, int], Network]:
-    """Return what loads a graph of a bundle for batches of a fixed size."""
-
-    def load_batch(name: str, size: int) -> Network:
-        fixed = replace(_for_graph(settings), batch=size)
-        return get_backend(backend).load(bundle.graph_path(name), settings=fixed)
-
-    return load_batch
 
 
 def _load_networks(

@@ -70,7 +70,6 @@ class LiveKeyFrames:
 
     def reset(self) -> None:
         """Forget the person."""
-        self._propagated: tuple[Image, PropagatedPose] | None = None
         self._scores: NDArray[np.float32] | None = None
         self._motion: JointMotion | None = None
         self._decision.reset()
@@ -85,21 +84,13 @@ class LiveKeyFrames:
         self._propagation.warmup()
 
     def propagate(self, image: Image) -> PropagatedPose | None:
-        """Return the pose expected in the next frame; ``None`` if there is none to propagate.
-
-        A second call with the same image costs nothing.
-        """
+        """Return the pose expected in the next frame; ``None`` if there is none to propagate."""
         if self._scores is None:
             return None
-        if self._propagated is None or self._propagated[0] is not image:
-            self._propagated = image, self._propagate(image, self._scores)
-        return self._propagated[1]
-
-    def _propagate(self, image: Image, scores: NDArray[np.float32]) -> PropagatedPose:
         step = self.flow.step(image)
         joints, error = self._propagation.expect(step)
         keypoints = np.empty((len(joints), 3), np.float32)
-        keypoints[:, :2], keypoints[:, 2] = joints, scores
+        keypoints[:, :2], keypoints[:, 2] = joints, self._scores
         is_key = self._decision.is_key_frame(step.moved, step.doubt, error)
         return PropagatedPose(keypoints, is_key, step)
 
@@ -110,7 +101,6 @@ class LiveKeyFrames:
 
     def skipped(self, propagated: PropagatedPose) -> None:
         """Take in that no network processed the frame."""
-        self._propagated = None
         self.flow.accept(propagated.step)
         self._propagation.skip(propagated.step)
         joints = propagated.keypoints[:, :2].astype(np.float64)
@@ -127,7 +117,7 @@ class LiveKeyFrames:
             observation: of the person; ``None`` if nobody was found.
             propagated: the pose that was expected, if any.
         """
-        surprise, self._propagated = None, None
+        surprise = None
         if propagated is None or observation is None:
             self._decision.observed()
         else:

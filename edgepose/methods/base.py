@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -109,20 +108,6 @@ class Method(Protocol):
 
     def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:
         """Estimate a pose from this crop and the state that the frame before left."""
-
-
-@runtime_checkable
-class ForeseeingMethod(Method, Protocol):
-    """A method that says beforehand what its networks will process."""
-
-    def inputs(self, crop: Crop, state: Any, *, head: bool) -> Sequence[tuple[str, Crop]]:
-        """Return networks by name, with the crops that they will process.
-
-        Args:
-            crop: the frame's.
-            state: what the frame before left; ``None`` for none.
-            head: :meth:`initialise` will be called, rather than :meth:`advance`.
-        """
 
 
 @runtime_checkable

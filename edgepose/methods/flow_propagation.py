@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,14 +114,6 @@ class FlowPropagation:
         heatmaps = self._run_body(crop)
         state = self._started(heatmaps, heatmaps, crop, roi)
         return Estimate(heatmaps, state, Origin.INITIALISED)
-
-    def inputs(self, crop: Crop, state: Any, *, head: bool) -> Sequence[tuple[str, Crop]]:
-        """Return what the networks will process; see :class:`ForeseeingMethod`."""
-        if head:
-            return [("head", crop)]
-        # After the head BodyNet processes that frame, too.
-        before = [("body", state.crop)] if isinstance(state, HeadState) else []
-        return [*before, ("body", crop)]
 
     def advance(self, crop: Crop, roi: Roi, state: FlowState | HeadState) -> Estimate:
         """Run BodyNet, and fuse its heat-maps with the joints that flow expects."""

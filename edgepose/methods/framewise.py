@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
@@ -26,10 +24,6 @@ class FramewiseMethod:
         """Run the network."""
         heatmaps: Heatmaps = self._body.infer({"image": crop[None]})["heatmaps"][0]
         return heatmaps
-
-    def inputs(self, crop: Crop, state: None, *, head: bool) -> Sequence[tuple[str, Crop]]:  # noqa: ARG002 - ForeseeingMethod's signature
-        """Return what the network will process; see :class:`ForeseeingMethod`."""
-        return [("body", crop)]
 
     def initialise(self, crop: Crop, roi: Roi) -> Estimate:
         """Run the network."""

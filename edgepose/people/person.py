@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from edgepose.refinement.people import RefinablePose
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.strategies import KeyFrameStrategy, Refiner, TrackedFrame
+from edgepose.tracking.strategies import Refiner, TrackedFrame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.text_enum import TextEnum
@@ -30,34 +29,8 @@ HEAD_EVERY = 3
 #: For so many frames somebody must be apart from others before it is decided who is who.
 APART_FRAMES = 2
 
-
-class PersonTrack(NamedTuple):
-    """What follows one person's pose.
-
-    Attributes:
-        stream: the pose.
-        refiner: improves it; ``None`` for nothing.
-        keys: chooses key frames; ``None`` where the networks process all frames.
-    """
-
-    stream: PoseStream
-    refiner: Refiner | None = None
-    keys: KeyFrameStrategy | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """How a person is looked at in a frame.
-
-    Attributes:
-        frame: with a roi, where that is another than the last pose says.
-        effort: how much work the networks do.
-        is_checked: the pose must continue the person's.
-    """
-
-    frame: Frame
-    effort: Effort
-    is_checked: bool
+#: What follows a person's pose, and what refines it; ``None`` for nothing.
+PersonTrack = tuple[PoseStream, Refiner | None]
 
 
 class Status(TextEnum):
@@ -94,7 +67,8 @@ class FollowedPerson:
     """The state of one person. Not locked.
 
     Attributes:
-        track: what follows the pose.
+        stream: follows the person's pose.
+        refiner: improves it; ``None`` for nothing.
         known: who it is.
         status: see :class:`Status`.
         motion: where the person is and moves.
@@ -108,7 +82,7 @@ class FollowedPerson:
         result: of the stream, that the pose is from; ``None`` where the person was not seen.
 
     Args:
-        track: see above.
+        track: stream and refiner.
         box: (4,) where the person was detected.
         frame: in which.
         reruns_head: the head runs again and again, not only at the start of a track.
@@ -124,7 +98,7 @@ class FollowedPerson:
         *,
         is_sure: bool,
     ) -> None:
-        self.track = track
+        self.stream, self.refiner = track
         self._reruns_head = reruns_head
         self.known = Known()
         self.status = Status.TENTATIVE
@@ -141,11 +115,6 @@ class FollowedPerson:
         self._seen_at = _centre(box)
 
     @property
-    def stream(self) -> PoseStream:
-        """What follows the pose."""
-        return self.track.stream
-
-    @property
     def person_id(self) -> int | None:
         """The identity; ``None`` while tentative."""
         return self.known.person_id
@@ -160,14 +129,21 @@ class FollowedPerson:
         """Whether the networks process the person in every frame, unless told to skip some."""
         return self.status in (Status.TENTATIVE, Status.TRACKED)
 
-    def plan(
-        self, frame: Frame, region: Roi | None, effort: Effort, *, crowded: bool = False
-    ) -> Look:
-        """Return how the person is looked at in the next frame; this changes nothing.
+    def look(
+        self,
+        frame: Frame,
+        region: Roi | None,
+        clock: StageClock,
+        effort: Effort,
+        *,
+        crowded: bool = False,
+    ) -> SeenPose | None:
+        """Return the person's pose in the next frame; ``None`` if there is none.
 
         Args:
             frame: the frame, without a roi.
             region: where the person is; ``None`` to go on from the last pose.
+            clock: times the stages.
             effort: ``SKIP`` to predict the pose.
             crowded: somebody else is so close that the pose may become theirs.
         """
@@ -176,17 +152,15 @@ class FollowedPerson:
             region = region or self._region(frame, crowded=crowded)
             frame = frame if region is None else replace(frame, roi=region)
             effort = self._effort(crowded=crowded) if continues else effort
-        return Look(frame, effort, continues and crowded and effort is not Effort.SKIP)
-
-    def look(self, look: Look, clock: StageClock) -> SeenPose | None:
-        """Return the person's pose in the next frame; ``None`` if there is none."""
-        result = self.stream.process(look.frame, clock, look.effort)
+        result = self.stream.process(frame, clock, effort)
         if result.keypoints is None:
             return None
-        box, at_ms = pose_box(result.keypoints), look.frame.timestamp_ms
-        if box is None or (look.is_checked and not self.motion.can_continue_to(box, at_ms)):
+        box = pose_box(result.keypoints)
+        is_guess = effort is Effort.SKIP
+        checked = continues and crowded and not is_guess
+        if box is None or (checked and not self.motion.can_continue_to(box, frame.timestamp_ms)):
             return None
-        return SeenPose(result, result.keypoints, box, look.effort is Effort.SKIP)
+        return SeenPose(result, result.keypoints, box, is_guess)
 
     def accept(self, seen: SeenPose, frame: Frame) -> None:
         """Take in the person's pose in a frame."""
@@ -202,7 +176,7 @@ class FollowedPerson:
 
     def refinable(self, frame: Frame) -> RefinablePose | None:
         """Return the pose in the last frame, to be refined; ``None`` if there is none."""
-        refiner, pose, result = self.track.refiner, self.pose, self.result
+        refiner, pose, result = self.refiner, self.pose, self.result
         if refiner is None or pose is None or result is None or result.frame_id != frame.frame_id:
             return None
         tracked = TrackedFrame(frame.image, result, self.stream.last_observation)
@@ -242,7 +216,7 @@ class FollowedPerson:
     def resume(self, newcomer: FollowedPerson) -> None:
         """Take in that somebody who was just detected is this person."""
         self.status = Status.TRACKED
-        self.track = newcomer.track
+        self.stream, self.refiner = newcomer.stream, newcomer.refiner
         for other in newcomer.contacts - {self}:
             self.touch(other)
         self.undetected = self.skipped = 0

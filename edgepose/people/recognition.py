@@ -11,7 +11,7 @@ import numpy as np
 from edgepose.people.appearance import Description, difference
 from edgepose.people.association import Floats, assign
 from edgepose.people.motion import PersonMotion, distances, reach
-from edgepose.people.person import FollowedPerson, SeenPose, Status
+from edgepose.people.person import FollowedPerson, SeenPose
 from edgepose_runtime.geometry.boxes import Boxes, box_overlaps
 
 #: People whose boxes overlap by less than this are seen apart from each other.
@@ -24,8 +24,6 @@ MOST_DIFFERENT = 0.6
 LOOKS_WEIGHT = 2.0
 #: A moment after being lost it may be so much more; time constant with which that ends, in ms.
 LENIENCE, LENIENT_MS = 0.35, 700.0
-#: Lost people are recognised in boxes from this score on, hidden ones in all.
-RETURN_SCORE = 0.4
 #: By so much two people's looks and ways must speak for it before their identities are exchanged.
 SWAP_MARGIN = 0.15
 #: What the motion counts beside the looks where identities may have been exchanged.
@@ -35,23 +33,9 @@ Seen = Mapping[FollowedPerson, SeenPose]
 Looks = Mapping[FollowedPerson, Description | None]
 
 
-def is_awaited(
-    people: Sequence[FollowedPerson], box: Boxes, timestamp_ms: float, *, has_place: bool
-) -> bool:
-    """Return whether somebody who is away may be in a box, by place and size.
-
-    Args:
-        people: all who are known.
-        box: (5,) x1, y1, x2, y2, score; it may be less sure than that of somebody new.
-        timestamp_ms: when it was seen.
-        has_place: one more person may be followed.
-    """
-    lost = bool(box[4] >= RETURN_SCORE) and has_place
-    return any(
-        _way(person.motion, box, timestamp_ms) <= 1
-        for person in people
-        if person.status is Status.HIDDEN or (lost and person.status is Status.LOST)
-    )
+def may_return(person: FollowedPerson, box: Boxes, timestamp_ms: float) -> bool:
+    """Return whether a hidden or lost person may be in a box (4 or more,), by place and size."""
+    return _way(person.motion, box, timestamp_ms) <= 1
 
 
 def recognise(

@@ -6,15 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from edgepose.inference.estimator import StageClock
-from edgepose.inference.joint_inference import ComingView, JointInference
 from edgepose.people.matching import overlapping
-from edgepose.people.person import FollowedPerson, Look, Status
+from edgepose.people.person import FollowedPerson, Status
 from edgepose.stats import TOTAL
-from edgepose.tracking.deadline import Deadline, Effort
-from edgepose.tracking.frame import Frame
-from edgepose.tracking.strategies import KeyFrameStrategy
-from edgepose_runtime.geometry.roi import Roi, fixed_roi
+from edgepose.tracking.deadline import Deadline
+from edgepose_runtime.geometry.roi import Roi
 
 #: The detector never runs on two frames in a row.
 LEAST_FRAMES = 2
@@ -145,52 +141,6 @@ def whose_turn(
             - (regions.get(person) is not None)
         ),
     )[:looks]
-
-
-def prepare_looks(
-    joint: JointInference | None,
-    frame: Frame,
-    looks: Mapping[FollowedPerson, Look],
-    clock: StageClock,
-) -> None:
-    """Compute in batches what the networks will make of the people in a frame.
-
-    Args:
-        joint: the networks; ``None`` where nothing is computed in batches.
-        frame: the frame.
-        looks: how each is looked at.
-        clock: times the stages.
-    """
-    if joint is not None and joint.is_used:
-        views = [_coming_view(person, look, clock) for person, look in looks.items()]
-        joint.prepare(frame.image, [view for view in views if view is not None], clock)
-
-
-def _coming_view(person: FollowedPerson, look: Look, clock: StageClock) -> ComingView | None:
-    """Return what the networks will look at for a person; ``None`` for nothing, or not known."""
-    stream, keys, frame = person.stream, person.track.keys, look.frame
-    if look.effort is Effort.SKIP or _is_propagated(keys, frame, clock):
-        return None
-    if frame.roi is None:
-        stream.follow_propagated()
-    roi = stream.next_roi if frame.roi is None else fixed_roi(frame.roi, frame.size)
-    if roi is None:
-        return None
-    last, age = stream.last_observation, stream.head_age
-    head = look.effort is Effort.HEAD or age is None
-    head = head or (look.effort is Effort.FULL and stream.head_is_due)
-    if last is None and not head:
-        return None
-    return ComingView(roi, None if last is None else last.estimate.state, head)
-
-
-def _is_propagated(keys: KeyFrameStrategy | None, frame: Frame, clock: StageClock) -> bool:
-    """Return whether a pose will be propagated into a frame that no network processes."""
-    if keys is None:
-        return False
-    with clock.stage("decide"):
-        propagated = keys.propagate(frame.image)
-    return propagated is not None and not propagated.is_key
 
 
 def _blended(known: float, seen: float) -> float:

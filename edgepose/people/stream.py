@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 
 from edgepose.inference.estimator import StageClock
-from edgepose.inference.joint_inference import JointInference
 from edgepose.inference.person_detector import PersonDetector, box_region
 from edgepose.people.appearance import AppearanceDescriber, Description
 from edgepose.people.identities import Identities
@@ -19,8 +18,8 @@ from edgepose.people.matching import (
     match_boxes,
 )
 from edgepose.people.person import FollowedPerson, PersonTrack, SeenPose, Status
-from edgepose.people.recognition import Seen, is_awaited, mixed_up, reassign, recognise, touch
-from edgepose.people.schedule import DetectionSchedule, is_urgent, prepare_looks, whose_turn
+from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
+from edgepose.people.schedule import DetectionSchedule, is_urgent, whose_turn
 from edgepose.people.settings import SeveralPeople
 from edgepose.refinement.people import RefinablePose
 from edgepose.results import Person
@@ -28,6 +27,7 @@ from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.events import StreamEvent
+from edgepose_runtime.geometry.boxes import Boxes
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -35,6 +35,8 @@ from edgepose_runtime.poses.skeletons import Skeleton
 MOST_ROUNDS = 4
 #: So many lost people are remembered, those who were lost last.
 MOST_LOST = 100
+#: Lost people are recognised in boxes from this score on, hidden ones in all.
+RETURN_SCORE = 0.4
 
 
 class PeopleStream:
@@ -52,7 +54,6 @@ class PeopleStream:
         new_track: makes the state of one person, which shares its networks with the others, and
             what refines the poses.
         skeleton: of the poses.
-        joint: computes the inferences of a frame in batches; ``None`` for one after the other.
         reruns_head: the head runs again and again, not only at the start of a track.
     """
 
@@ -62,7 +63,6 @@ class PeopleStream:
         settings: SeveralPeople,
         new_track: Callable[[], PersonTrack],
         skeleton: Skeleton,
-        joint: JointInference | None = None,
         *,
         reruns_head: bool = False,
     ) -> None:
@@ -71,8 +71,7 @@ class PeopleStream:
         self._describer = AppearanceDescriber(skeleton)
         self._settings = settings
         self._new_track = new_track
-        self._joint = joint
-        self._warm = new_track()
+        self._warm, self._warm_refiner = new_track()
         self._schedule = DetectionSchedule(settings.detect_every_ms)
         self.reset()
 
@@ -86,12 +85,10 @@ class PeopleStream:
 
     def warmup(self) -> None:
         """Run every network and kernel once."""
-        self._warm.stream.warmup()
-        if self._warm.refiner is not None:
-            self._warm.refiner.warmup()
+        self._warm.warmup()
+        if self._warm_refiner is not None:
+            self._warm_refiner.warmup()
         self._detector.warmup()
-        if self._joint is not None:
-            self._joint.warmup()
 
     @property
     def next_identity(self) -> int:
@@ -178,8 +175,7 @@ class PeopleStream:
         }
         for box in boxes[matches.free]:
             is_sure = bool(box[4] >= self._detector.score_threshold)
-            free, at_ms = self._free_places() > 0, frame.timestamp_ms
-            if (is_sure and free) or is_awaited(self._people, box, at_ms, has_place=free):
+            if (is_sure and self._free_places() > 0) or self._is_awaited(box, frame):
                 person = FollowedPerson(
                     self._new_track(), box[:4], frame, self._reruns_head, is_sure=is_sure
                 )
@@ -187,6 +183,15 @@ class PeopleStream:
                 regions[person] = box_region(box)
         clock.add("associate", start)
         return regions
+
+    def _is_awaited(self, box: Boxes, frame: Frame) -> bool:
+        """Return whether somebody who is away may be in a box that is not sure by itself."""
+        lost = box[4] >= RETURN_SCORE and self._free_places() > 0
+        return any(
+            may_return(person, box, frame.timestamp_ms)
+            for person in self._people
+            if person.status is Status.HIDDEN or (lost and person.status is Status.LOST)
+        )
 
     def _free_places(self) -> int:
         """Return how many more people may be followed; below 0 while it is open who is new."""
@@ -209,22 +214,18 @@ class PeopleStream:
         frame: Frame,
         regions: Mapping[FollowedPerson, Roi | None],
         clock: StageClock,
-        most: int | None,
+        looks: int | None,
     ) -> dict[FollowedPerson, SeenPose]:
         """Estimate the poses of those whose turn it is, and predict the others'."""
         followed = [person for person in self._people if person.is_followed]
-        turn = set(whose_turn(followed, regions, most))
+        turn = set(whose_turn(followed, regions, looks))
         self.looked = len(turn)
         present = [person for person in self._people if person.status is not Status.LOST]
         close = crowded(present, frame.timestamp_ms)
-        looks = {}
+        seen: dict[FollowedPerson, SeenPose] = {}
         for person in followed:
             effort = Effort.FULL if person in turn else Effort.SKIP
-            looks[person] = person.plan(frame, regions.get(person), effort, crowded=person in close)
-        prepare_looks(self._joint, frame, looks, clock)
-        seen: dict[FollowedPerson, SeenPose] = {}
-        for person, look in looks.items():
-            pose = person.look(look, clock)
+            pose = person.look(frame, regions.get(person), clock, effort, crowded=person in close)
             if pose is not None:
                 seen[person] = pose
             elif person in turn:

@@ -215,7 +215,7 @@ class PoseStream:
 
     def _search_or_track(self, frame: Frame, clock: StageClock, effort: Effort) -> Found:
         """Observe the region of the last pose, or search the frame."""
-        self.follow_propagated()
+        self._follow_propagated()
         roi_tracker = self._roi_tracker
         roi = roi_tracker.roi if roi_tracker.frame_size == frame.size else None
         if roi is None:
@@ -226,7 +226,7 @@ class PoseStream:
             return self._search.find(frame.image, clock) or observation, LOST
         return observation, LOST
 
-    def follow_propagated(self) -> None:
+    def _follow_propagated(self) -> None:
         """Move the region to where the last joints were propagated, now that it is needed."""
         track = self._track
         if track is not None and track.propagated is not None:

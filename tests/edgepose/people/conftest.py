@@ -5,7 +5,6 @@ import pytest
 
 from edgepose.inference.estimator import StageClock
 from edgepose.people.motion import pose_box
-from edgepose.people.person import PersonTrack
 from edgepose.people.settings import SeveralPeople
 from edgepose.people.stream import PeopleStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
@@ -95,8 +94,9 @@ class Film:
         self.stream = PeopleStream(
             self.world,
             settings,
-            lambda: PersonTrack(
-                PoseStream(fake_model(self.world.method), new_search=lambda _: NoSearch())
+            lambda: (
+                PoseStream(fake_model(self.world.method), new_search=lambda _: NoSearch()),
+                None,
             ),
             PENN13,
             reruns_head=reruns_head,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.people.identities import Known
-from edgepose.people.person import FollowedPerson, PersonTrack, SeenPose, Status
+from edgepose.people.person import FollowedPerson, SeenPose, Status
 from edgepose.people.recognition import mixed_up, reassign, recognise, touch
 from edgepose.tracking.frame import Frame
 
@@ -21,7 +21,7 @@ def box(x, height=100.0):
 
 
 def make(person_id, x, part=None, status=Status.TRACKED):
-    person = FollowedPerson(PersonTrack(None), box(x), Frame(0, IMAGE, 0.0), is_sure=True)
+    person = FollowedPerson((None, None), box(x), Frame(0, IMAGE, 0.0), is_sure=True)
     if person_id is not None:
         person.enter(person_id)
         person.known.remember(None if part is None else looks(part))
