@@ -9,11 +9,6 @@ from pathlib import Path
 
 # Before any test imports a numeric library: small work is faster on one thread, and repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Under nohup, and in the background of a script, these signals are ignored, and by every program that
-# a test starts as well.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np
 import pytest
@@ -24,6 +19,12 @@ from edgepose.datasets.root import data_root as find_data_root
 from edgepose.testing import standing_person
 from edgepose_runtime.errors import DataError
 from edgepose_runtime.poses.skeletons import PENN13
+
+# Under nohup, and in the background of a script, these signals are ignored, and so they would be by
+# every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The first example may compile a kernel, and machines differ: time says nothing here.
 settings.register_profile("edgepose", deadline=None)

@@ -41,8 +41,8 @@ def page_of(content: Json) -> str:
 
 <!-- written by `python -m benchmarks page` from benchmarks/benchmark.json; do not edit it -->
 ```sh
-edgepose benchmark --model ppn-swift --model ppn-swift-float --model ppn-stable --model ppn-stable-float \\
-    --precision auto,float32 --json benchmarks/benchmark.json
+edgepose benchmark --model ppn-swift --model ppn-swift-float --model ppn-stable \\
+    --model ppn-stable-float --precision auto,float32 --json benchmarks/benchmark.json
 python -m benchmarks page
 ```
 ![PCK over milliseconds]({PICTURE})
