@@ -181,7 +181,7 @@ def test_a_bound_on_looks_is_kept_and_starves_nobody(make_film):
 def test_a_pose_that_cannot_be_predicted_is_not_refined_as_one_of_the_frame(make_film):
     film = make_film()
     new_track = film.stream._new_track
-    film.stream._new_track = lambda: new_track()._replace(refiner=object())
+    film.stream._new_track = lambda: (new_track()[0], object())
     film.world.people = {"ann": (200, 240, 200), "ben": (450, 240, 200)}
     film.steps(2)
     film.frame_id += 100  # too long for a pose to be predicted
