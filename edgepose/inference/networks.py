@@ -17,6 +17,7 @@ from edgepose_runtime.backends.base import INT8, int8_error
 from edgepose_runtime.bundles.bundle import Bundle
 from edgepose_runtime.bundles.manifest import DETECTOR_GRAPH
 from edgepose_runtime.bundles.validation import check_network
+from edgepose_runtime.errors import BackendError
 
 _logger = logging.getLogger("edgepose")
 
@@ -28,8 +29,8 @@ def open_networks(
 ) -> tuple[Networks, BackendSettings]:
     """Load the graphs of a bundle but the person detector, and compare them with its reference.
 
-    Where its int8 layers compute wrong results they compute in floating point instead, unless int8
-    was asked for; a warning says so.
+    Where its int8 layers cannot run, or compute wrong results, they compute in floating point
+    instead, unless int8 was asked for; a warning says so.
 
     Args:
         bundle: the bundle.
@@ -45,31 +46,38 @@ def open_networks(
         BackendError: they cannot be loaded.
     """
     with ExitStack() as loading:
-        networks = _load_networks(bundle, backend, settings, loading)
+        try:
+            networks = _load_networks(bundle, backend, settings, loading)
+        except BackendError as error:
+            if bundle.manifest.precision != INT8 or settings.precision == INT8:
+                raise
+            loading.close()
+            return _in_float(bundle, backend, settings, opened, f"cannot run here ({error})")
         running = _running(backend, networks)
         method = build_method(bundle.manifest, networks)
         if INT8 not in running or settings.precision == INT8:
             require_right_results(bundle.manifest, method, running)
         elif not is_right(bundle.manifest, method, running):
             loading.close()
-            return _in_float(bundle, backend, settings, opened, running)
+            wrong = f"compute wrong results here ({running})"
+            return _in_float(bundle, backend, settings, opened, wrong)
         opened.enter_context(loading.pop_all())
         return networks, settings
 
 
 def _in_float(
-    bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack, wrong: str
+    bundle: Bundle, backend: str, settings: BackendSettings, opened: ExitStack, reason: str
 ) -> tuple[Networks, BackendSettings]:
     settings = replace(settings, quantised=False)
     networks = _load_networks(bundle, backend, settings, opened)
     running = _running(backend, networks)
     require_right_results(bundle.manifest, build_method(bundle.manifest, networks), running)
     _logger.warning(
-        "The int8 layers of '%s' compute wrong results here (%s), so they run in floating point "
-        "(%s): the poses are right, but come later. A model that is not quantised, "
-        "'ppn-swift-float' or 'ppn-stable-float', may be faster.",
+        "The int8 layers of '%s' %s, so they run in floating point (%s): the poses are right, but "
+        "come later. A model that is not quantised, 'ppn-swift-float' or 'ppn-stable-float', may "
+        "be faster.",
         bundle.manifest.name,
-        wrong,
+        reason,
         running,
     )
     return networks, settings

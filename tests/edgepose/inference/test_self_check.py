@@ -15,6 +15,7 @@ from edgepose.inference.self_check import (
     require_right_results,
     with_self_check,
 )
+from edgepose_runtime.backends.openvino import OpenVinoBackend
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.bundles.manifest_json import dump_manifest, parse_manifest
 from edgepose_runtime.bundles.self_check import (
@@ -24,7 +25,7 @@ from edgepose_runtime.bundles.self_check import (
     find_peaks,
     reference_crop,
 )
-from edgepose_runtime.errors import BundleFormatError, DeviceError
+from edgepose_runtime.errors import BackendError, BundleFormatError, DeviceError
 
 
 @pytest.fixture
@@ -148,6 +149,36 @@ def test_wrong_int8_layers_run_in_floating_point(backend, cache, int8_is_wrong, 
         f"The int8 layers of 'ppn-swift' compute wrong results here ({backend}, cpu, "
         f"float32, int8+float32), so they run in floating point ({backend}, cpu, float32)"
     )
+
+
+@pytest.fixture
+def int8_does_not_run(monkeypatch):
+    """A device for which int8 layers cannot be compiled."""
+    load_graph = OpenVinoBackend.load
+
+    def load(self, model, *, settings):
+        if settings.quantised and model.name == "body.onnx":
+            raise BackendError("OpenVINO cannot run the model: object is not initialized")
+        return load_graph(self, model, settings=settings)
+
+    monkeypatch.setattr(OpenVinoBackend, "load", load)
+
+
+def test_int8_layers_that_cannot_run_compute_in_floating_point(cache, int8_does_not_run, caplog):
+    with load("ppn-swift", backend="openvino", precision="float32", num_threads=1) as model:
+        assert model.precision == "float32"
+    (said,) = (record.getMessage() for record in caplog.records if record.name == "edgepose")
+    assert "cannot run here (OpenVINO cannot run the model: object is not initialized)" in said
+
+
+@pytest.mark.parametrize(
+    ("bundle", "precision"), [("ppn-swift", "int8"), ("ppn-swift-float", "auto")]
+)
+def test_an_error_that_floating_point_does_not_mend_is_raised(
+    cache, int8_does_not_run, bundle, precision
+):
+    with pytest.raises(BackendError, match="object is not initialized"):
+        edgepose.load(bundle, backend="openvino", precision=precision, num_threads=1)
 
 
 def test_int8_that_was_asked_for_is_an_error(cache, int8_is_wrong):
