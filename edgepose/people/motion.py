@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose_runtime.geometry.boxes import Boxes
+from edgepose_runtime.geometry.boxes import Boxes, enlarged_extent
 
 #: Joints from this score on span a person's box.
 LEAST_SCORE = 0.2
@@ -117,15 +117,8 @@ class PersonMotion:
 
 def pose_box(keypoints: NDArray[np.float32]) -> NDArray[np.float64] | None:
     """Return the box (4,) that a detector would draw around a pose (K, 3); ``None`` for none."""
-    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2].astype(np.float64)
-    if len(joints) < 2:
-        return None
-    (left, top), (right, bottom) = joints.min(axis=0), joints.max(axis=0)
-    height = bottom - top
-    if not height > 0:
-        return None
-    aside = ASIDE * height
-    return np.array([left - aside, top - ABOVE * height, right + aside, bottom + BELOW * height])
+    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2]
+    return enlarged_extent(joints, ABOVE, BELOW, ASIDE)
 
 
 def reach(elapsed_ms: float) -> float:

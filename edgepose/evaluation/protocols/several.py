@@ -20,6 +20,7 @@ from edgepose.datasets.records import Image
 from edgepose.evaluation.metrics.identity import MatchedFrame
 from edgepose.inference.model import PoseModel
 from edgepose.tracker import PoseTracker
+from edgepose_runtime.geometry.boxes import box_overlaps, enlarged_extent
 
 FloatArray = NDArray[np.floating]
 #: A person's identity and keypoints (K, 3).
@@ -125,27 +126,10 @@ def matched_frame(
     kept = [(person, box) for person, box in boxed if box is not None]
     boxes = np.array([box for _, box in kept]).reshape(-1, 4)
     ids = np.array([person for person, _ in kept], np.int64)
-    return MatchedFrame(true_ids, ids, box_overlaps(true_boxes, boxes))
+    return MatchedFrame(true_ids, ids, box_overlaps(np.asarray(true_boxes, np.float64), boxes))
 
 
 def pose_box(keypoints: FloatArray) -> NDArray[np.float64] | None:
     """Return the box x1, y1, x2, y2 of a pose (K, 3); ``None`` if its joints have no extent."""
-    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2].astype(np.float64)
-    if not len(joints):
-        return None
-    (left, top), (right, bottom) = joints.min(axis=0), joints.max(axis=0)
-    height = bottom - top
-    if not height > 0:
-        return None
-    aside = ASIDE * height
-    return np.array([left - aside, top - ABOVE * height, right + aside, bottom + BELOW * height])
-
-
-def box_overlaps(first: FloatArray, second: FloatArray) -> NDArray[np.float64]:
-    """Return the intersection over union (P, Q) of boxes (P, 4) and (Q, 4) x1, y1, x2, y2."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=-1) for boxes in (first, second)]
-    overlaps: NDArray[np.float64] = shared / (areas[0][:, None] + areas[1][None] - shared)
-    return overlaps
+    joints = keypoints[keypoints[:, 2] > LEAST_SCORE, :2]
+    return enlarged_extent(joints, ABOVE, BELOW, ASIDE)

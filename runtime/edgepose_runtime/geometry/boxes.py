@@ -1,4 +1,4 @@
-"""Boxes around people: areas and overlaps."""
+"""Boxes around people: extents, areas and overlaps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ from numpy.typing import NDArray
 
 #: float64 (N, 4) x1, y1, x2, y2 in frame pixels, or (N, 5) with a score.
 Boxes = NDArray[np.float64]
+
+
+def enlarged_extent(
+    points: NDArray[np.floating], above: float, below: float, aside: float
+) -> NDArray[np.float64] | None:
+    """Return the box (4,) around points (N, 2), enlarged; ``None`` if they have no height.
+
+    Args:
+        points: x, y in frame pixels.
+        above: how much it is enlarged above, in parts of the points' height.
+        below: the same below.
+        aside: the same at each side.
+    """
+    if not len(points):
+        return None
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    height = float(bottom) - float(top)
+    if not height > 0:
+        return None
+    margins = height * np.array([-aside, -above, aside, below])
+    return np.array([left, top, right, bottom], np.float64) + margins
 
 
 def box_overlaps(first: Boxes, second: Boxes) -> NDArray[np.float64]:

@@ -4,7 +4,6 @@ import pytest
 from edgepose.datasets.people_clips import PeopleClip
 from edgepose.evaluation.protocols.several import (
     PeopleCandidate,
-    box_overlaps,
     matched_frame,
     pose_box,
     track_people,
@@ -25,12 +24,6 @@ def test_joints_that_score_a_fifth_or_less_do_not_count():
     assert pose_box(keypoints) == pytest.approx([4, 88, 56, 210])
     assert pose_box(pose(10, 100, 50, 200, 0.1)) is None
     assert pose_box(np.full((2, 3), np.nan)) is None
-
-
-def test_overlaps_are_intersections_over_unions():
-    first = np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]])
-    second = np.array([[5.0, 0, 15, 10], [0, 0, 10, 10], [100, 100, 101, 101]])
-    assert box_overlaps(first, second) == pytest.approx(np.array([[1 / 3, 1, 0], [0, 0, 0]]))
 
 
 def test_a_person_without_a_box_is_no_prediction():
