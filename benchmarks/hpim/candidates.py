@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,12 +127,11 @@ def _spline(kind: type) -> Callable[[NDArray[np.int64], Doubles, float], Doubles
 
 def _by(interpolator: PoseInterpolator, known: bool = True) -> Interpolate:
     def interpolate(keys: NDArray[np.int64], poses: Doubles, noise: float) -> Doubles:
-        options = {"noise": noise if known else None, "scale": 1.0, "uncertain": False}
+        interpolated = partial(
+            interpolator.interpolate, noise=noise if known else None, scale=1.0, uncertain=False
+        )
         return np.stack(
-            [
-                interpolator.interpolate(frames, given, **options).poses
-                for frames, given in zip(keys, poses, strict=True)
-            ]
+            [interpolated(frames, given).poses for frames, given in zip(keys, poses, strict=True)]
         )
 
     return interpolate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +68,15 @@ def _weighted_times(dictionary: PoleDictionary, keys: Keys, poses: Poses) -> Ite
         for uncertain in (False, True):
             yield _time(
                 f"weighted, {scores}" + (", with uncertainty" if uncertain else ""),
-                lambda given=given, uncertain=uncertain: interpolator.interpolate(
-                    keys, given, noise=NOISE, uncertain=uncertain, out=buffers
+                partial(
+                    interpolator.interpolate,
+                    keys,
+                    given,
+                    noise=NOISE,
+                    uncertain=uncertain,
+                    out=buffers,
                 ),
-                lambda given=given: interpolate_numpy(expected, keys, given, noise=NOISE),
+                partial(interpolate_numpy, expected, keys, given, noise=NOISE),
             )
 
 

@@ -56,6 +56,20 @@ def read_key_frames(text: str) -> Mode:
     return _made(KeyFrames, rest if name == AUTO else [name, *rest], _LIVE)
 
 
+def refinement_method(text: str) -> str:
+    """Read the value of ``track --refine``; a source that follows the option is refused.
+
+    Raises:
+        ArgumentTypeError: it is no method of refinement.
+    """
+    if text != "thin-slicing":
+        raise ArgumentTypeError(
+            f"the only method is thin-slicing, not {text!r}; if that is the source, write it "
+            "before --refine, or write --refine=thin-slicing"
+        )
+    return text
+
+
 def read_refinement(text: str) -> Mode:
     """Read ``thin-slicing``, maybe with settings of :class:`ThinSlicing`.
 

@@ -139,7 +139,7 @@ class PeopleStep:
         self, frame: Frame, tracked: _TrackedPeople, people: Sequence[Person], clock: StageClock
     ) -> list[tuple[_TrackedPeople, list[Person]]]:
         start, poses = time.perf_counter(), self.stream.refinable(frame)
-        final = self._refinement.take(frame.frame_id, tracked, people, poses)
+        final = self._refinement.take(frame.frame_id, tracked, people, poses, restart=frame.restart)
         if poses:
             clock.add(REFINE, start)
         return final

@@ -54,7 +54,13 @@ class PeopleRefinement(Generic[Item]):
         self._active: set[Refiner] = set()
 
     def take(
-        self, frame_id: int, item: Item, people: Sequence[Person], poses: Sequence[RefinablePose]
+        self,
+        frame_id: int,
+        item: Item,
+        people: Sequence[Person],
+        poses: Sequence[RefinablePose],
+        *,
+        restart: bool = False,
     ) -> list[tuple[Item, list[Person]]]:
         """Take in the next frame.
 
@@ -63,6 +69,7 @@ class PeopleRefinement(Generic[Item]):
             item: what else is known of it; comes back unchanged.
             people: everybody in it.
             poses: of those whose poses are refined.
+            restart: it follows a gap: everybody's track ends before it.
 
         Returns:
             The frames that are final now, in order: the item, and everybody in it.
@@ -71,14 +78,14 @@ class PeopleRefinement(Generic[Item]):
         frame = _HeldFrame(item, {person.person_id: person for person in people}, ids)
         self._held[frame_id] = frame
         try:
-            self._end(self._active - ids.keys())
+            self._end(self._active if restart else self._active - ids.keys())
             for pose in poses:
                 self._place(pose.refiner, pose.refiner.take(pose.tracked))
         except BaseException:
             del self._held[frame_id]  # it ends with the error
             raise
         self._active = set(ids)
-        return self._give_out(self.lag_frames)
+        return self._give_out(min(self.lag_frames, 1) if restart else self.lag_frames)
 
     def flush(self) -> list[tuple[Item, list[Person]]]:
         """Return all frames that are held back: none will follow."""

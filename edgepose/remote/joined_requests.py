@@ -9,8 +9,9 @@ from functools import partial
 
 import numpy as np
 
+from edgepose.remote.answer_pacing import AnswerPacing
 from edgepose.remote.client import HeadConnection
-from edgepose.remote.late_answers import RemoteHeadTracker
+from edgepose.remote.late_answers import NotSentError, RemoteHeadTracker
 from edgepose_runtime.errors import EdgePoseError, ServerError, ServerFault
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.tensors import Array
@@ -39,6 +40,7 @@ class JoinedRequests:
         self._head = head
         self._most = MOST_CROPS
         self._requests: list[_Request] = []
+        self._pacing = AnswerPacing()
 
     @property
     def is_away(self) -> bool:
@@ -60,7 +62,8 @@ class JoinedRequests:
         return self._requests[-1].answer
 
     def send(self) -> None:
-        """Send what was asked for since the last call."""
+        """Send what was asked for since the last call, once a frame."""
+        self._pacing.next_frame()
         requests, self._requests = self._requests, []
         most = self._most  # an answer may change it meanwhile
         for first in range(0, len(requests), most):
@@ -76,12 +79,14 @@ class JoinedRequests:
         try:
             answers = self._head.start(feeds)
         except EdgePoseError as error:  # too many are under way, or the tracker is being closed
-            _fail(requests, error)
+            not_sent = NotSentError(str(error))
+            not_sent.__cause__ = error
+            _fail(requests, not_sent)
             return
         answers.add_done_callback(partial(self._answered, requests))
 
     def _answered(self, requests: Sequence[_Request], answers: Future[dict[str, Array]]) -> None:
-        """Hand each request its part of the answer; on the network's thread."""
+        """Hand each request its part of the answer, a few a frame; on the network's thread."""
         error = answers.exception()
         if error is not None:
             if len(requests) > 1 and _refuses_batches(error):
@@ -91,6 +96,7 @@ class JoinedRequests:
         joined = answers.result()
         for index, request in enumerate(requests):
             own = {name: array[index : index + 1] for name, array in joined.items()}
+            self._pacing.wait()
             request.answer.set_result(own)
 
 

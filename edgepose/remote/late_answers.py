@@ -37,6 +37,10 @@ from edgepose_runtime.tensors import Array
 logger = logging.getLogger("edgepose")
 
 
+class NotSentError(EdgePoseError):
+    """A request was not sent after all; ``__cause__`` says why. The server is not at fault."""
+
+
 class AsyncHead(Protocol):
     """A network that answers later, and what happens to its server."""
 
@@ -52,7 +56,8 @@ class AsyncHead(Protocol):
         """Send a request; the future may be resolved on any thread.
 
         Raises:
-            ServerError: it cannot be sent.
+            ServerError: it cannot be sent. Where that turns out later, the future fails with
+                :class:`NotSentError`.
         """
 
     def take_events(self, timestamp_ms: float) -> list[StreamEvent]:
@@ -224,7 +229,7 @@ class RemoteHeadTracker:
         """Take in what came of a request; on the network's thread."""
         error = future.exception()
         if error is not None:
-            self._failed = True
+            self._failed = self._failed or not isinstance(error, NotSentError)
             self._recorder.add_failed(era, _fault(error))
             return
         self._failed = False
@@ -282,4 +287,6 @@ class RemoteHeadTracker:
 
 
 def _fault(error: BaseException) -> str:
+    if isinstance(error, NotSentError) and error.__cause__ is not None:
+        error = error.__cause__
     return str(error.fault) if isinstance(error, ServerError) else type(error).__name__

@@ -208,9 +208,10 @@ class StreamQueue:
         self._flush = self._flush and not self.is_drained
 
     def add_event(self, event: StreamEvent) -> None:
-        """Report an event; after a loss tracking starts anew."""
+        """Report an event; at a loss held results are due, and after it tracking starts anew."""
         if event.kind in (EventKind.LOST, EventKind.RECONNECTED):
             self._gap = True
+            self.flush()
         self._put(event)
 
     def end(self, error: Exception | None) -> None:

@@ -29,6 +29,7 @@ from edgepose.cli.tracking.poses import (
     delayed_poses,
     immediate_poses,
 )
+from edgepose.cli.tracking_modes import refinement_method
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.keyframes.settings import Decision, KeyFrameNetwork, Motion
@@ -150,7 +151,8 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
         "--refine",
         nargs="?",
         const="thin-slicing",
-        choices=("thin-slicing",),
+        type=refinement_method,
+        metavar="METHOD",
         help="refine each pose with neighbouring frames, of several people that of each; results "
         "come some frames later",
     )

@@ -97,7 +97,8 @@ class TrainConfig:
         optimiser, augmentation, targets: see their classes.
         foreground: see `heatmap_loss`.
         reduction: of the loss of images and slices: ``mean``, or ``sum`` over all cells, joints and
-            frames of a sample, which Thin-Slicing and its learning rates have.
+            frames of a sample, which Thin-Slicing and its learning rates have; refused for 'ppn'
+            and 'dkd', whose losses are means.
         skeleton: the joints to learn.
         seed: of weights, samples and everything else that is drawn.
         checkpoint_minutes: time between checkpoints.
@@ -198,6 +199,11 @@ class TrainConfig:
             raise ConfigError(
                 f"The recipe {self.name!r} lets the runtime compute {self.runtime_layers} layers, "
                 f"so 'frozen' must name {', '.join(frozen)}."
+            )
+        if self.reduction == "sum" and self.of_sequences:
+            raise ConfigError(
+                f"The recipe {self.name!r} has reduction 'sum', which is for single images and "
+                "slices; leave it out: the losses of 'ppn' and 'dkd' are means."
             )
         if self.adversary is not None and self.dkd is None:
             raise ConfigError(

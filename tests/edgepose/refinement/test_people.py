@@ -43,7 +43,7 @@ class Frames:
         self.refiners = {}
         self.count = 0
 
-    def show(self, seen, predicted=()):
+    def show(self, seen, predicted=(), *, restart=False):
         """Take in a frame with these people; return what is final, like :meth:`read`."""
         number, self.count = self.count, self.count + 1
         people = [self._person(each, PersonState.TRACKED) for each in seen]
@@ -55,7 +55,8 @@ class Frames:
             RefinablePose(each, self.refiner(each), TrackedFrame(None, result, None))
             for each in seen
         ]
-        return self.read(self.refinement.take(number, f"frame {number}", people, poses))
+        item = f"frame {number}"
+        return self.read(self.refinement.take(number, item, people, poses, restart=restart))
 
     def refiner(self, person_id):
         return self.refiners.setdefault(person_id, LaterPoses(2))
@@ -125,3 +126,9 @@ def test_reset_forgets_what_is_held_back(frames):
     frames.show([1])
     frames.refinement.reset()
     assert frames.refinement.flush() == []
+
+
+def test_after_a_gap_the_frames_before_it_are_final(frames):
+    frames.show([1]), frames.show([1])
+    assert frames.show([1], restart=True) == [("frame 0", {1: 1}), ("frame 1", {1: 0})]
+    assert frames.read(frames.refinement.flush()) == [("frame 2", {1: 0})]

@@ -226,6 +226,15 @@ class TestStreamQueue:
         queue.submit(IMAGE, 2.0)
         assert (before.restart, queue.take().restart) == (False, True)
 
+    def test_what_is_held_back_is_given_out_at_the_loss(self):
+        queue = StreamQueue(HoldingWork(2), EveryFrame(), StatsRecorder())
+        queue.submit(IMAGE, 0.0)
+        frame = queue.take()
+        queue.finish(frame, [])
+        assert queue.take() is None
+        queue.add_event(StreamEvent(EventKind.LOST, 1.0))
+        assert queue.take() is Flush.HELD
+
     def test_if_that_frame_is_dropped_the_next_one_does(self):
         queue = make_queue("latest")
         queue.add_event(StreamEvent(EventKind.RECONNECTED, 1.0))

@@ -62,6 +62,13 @@ def test_options_that_do_not_fit_are_refused(words, sentence, puppet_bundle, pup
     assert sentence in capsys.readouterr().err
 
 
+def test_a_source_after_refine_is_not_taken_for_its_value_in_silence(puppet_video, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["track", "--refine", str(puppet_video)])
+    message = " ".join(capsys.readouterr().err.split())
+    assert "write it before --refine, or write --refine=thin-slicing" in message
+
+
 def test_springs_that_nobody_would_see_are_not_learned(capsys):
     assert main(["springs"]) == 2
     assert "--out FILE" in capsys.readouterr().err

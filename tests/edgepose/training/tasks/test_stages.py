@@ -213,6 +213,12 @@ def test_rounding_is_refused_where_it_would_not_be_done(recipe, options, words):
         recipe(**options)
 
 
+@pytest.mark.parametrize("method", [{"ppn": "ppn-swift"}, {"dkd": "dkd-swift"}])
+def test_a_loss_of_sequences_is_no_sum(recipe, method):
+    with pytest.raises(ConfigError, match="reduction 'sum'"):
+        recipe(reduction="sum", sequence={}, **method)
+
+
 def test_a_recipe_says_which_layers_round(recipe, tmp_path):
     options = {"network": {"backbone": "mobilenet_v2", "head": "pyramid"}, "int8": True}
     module = build_task(recipe(float_layers=["head.*"], **options), tmp_path).module
