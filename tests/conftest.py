@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 # Before any test imports a numeric library: small work is faster on one thread, and repeatable.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
 from edgepose.datasets.clips import Clip
@@ -29,6 +34,10 @@ if hasattr(signal, "SIGHUP"):
 # The first example may compile a kernel, and machines differ: time says nothing here.
 settings.register_profile("edgepose", deadline=None)
 settings.load_profile("edgepose")
+
+#: A test that hangs is interrupted once (`timeout` in pyproject.toml), and pytest no longer looks at
+#: the time of one that failed: its teardown has a limit of its own.
+LONGEST_TEARDOWN_S = 60
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -65,6 +74,22 @@ def project_root() -> Path:
 def sample_clip() -> Path:
     """A real video of one person in front: 100 frames, 540x960, 60 frames per second."""
     return PROJECT / "samples" / "clips" / "balance.mp4"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """End a process whose teardown hangs, after showing its threads; other tests go on."""
+    stderr = item.config.stash[fault_handler_stderr_fd_key]
+    faulthandler.dump_traceback_later(LONGEST_TEARDOWN_S, file=stderr, exit=True)
+    return (yield)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Say how a worker of pytest-xdist ended: a negative number is that of a signal."""
+    if error:
+        with suppress(Exception):  # a detail of execnet that may change
+            print(f"{node.gateway.id} ended with {node.gateway._io.popen.wait(timeout=5)}")
 
 
 def _data_root_or_skip() -> Path:

@@ -1,5 +1,4 @@
 import csv
-import os
 import signal
 from dataclasses import replace
 
@@ -84,15 +83,15 @@ def test_time_that_is_up_stops_a_run_cleanly(trainer, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_stop_a_run_with_a_checkpoint(trainer, tmp_path, number):
     before = signal.getsignal(number)
-    assert not trainer().run(lambda _: os.kill(os.getpid(), number))
+    assert not trainer().run(lambda _: signal.raise_signal(number))
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] == 1
     assert signal.getsignal(number) is before
 
 
 def test_a_second_signal_interrupts_at_once(trainer):
     def report(_):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         trainer().run(report)

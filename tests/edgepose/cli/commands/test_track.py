@@ -13,7 +13,6 @@ import pytest
 from edgepose.cli.commands.track import _head_summary, show_event
 from edgepose.cli.main import main
 from edgepose.cli.tracking import window
-from edgepose.cli.tracking.outputs import Outputs
 from edgepose.preview import Preview
 from edgepose.stats import HeadStats
 from edgepose_runtime.capture import EventKind, LiveSettings, StreamEvent
@@ -149,49 +148,64 @@ def test_the_head_runs_as_often_as_asked(track, puppet_video, tmp_path):
     assert ages == [0, 1, 2, 3] * 3
 
 
+#: Tracks, and gets signals at the fifth frame: in a process of its own, which they may end.
+INTERRUPTED = """
+import signal, sys
+from edgepose.cli.main import main
+from edgepose.cli.tracking.outputs import Outputs
+
+numbers = [getattr(signal, name) for name in sys.argv[1].split(",")]
+for number in numbers:  # ignored in whatever runs in the background of a script
+    signal.signal(number, signal.SIG_DFL)
+write = Outputs.write
+
+def write_and_interrupt(self, frame, result):
+    if result.frame_id == 4:
+        for number in numbers:
+            signal.raise_signal(number)
+    return write(self, frame, result)
+
+Outputs.write = write_and_interrupt
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def interrupted(puppet_bundle, puppet_video, tmp_path):
+    """Track with signals at the fifth frame; return code, what was said, records and frames."""
+
+    def run(signals):
+        jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
+        words = ["track", puppet_video, "--jsonl", jsonl, "--video", video, "--num-threads", "1"]
+        words += ["--model", puppet_bundle.path, "--debug"]
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, signals, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        return done.returncode, done.stderr, len(records(jsonl)), count_frames(video)
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("name", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
 )
-def test_a_signal_leaves_whole_readable_files(
-    track, puppet_video, tmp_path, monkeypatch, name, exit_code
-):
-    number = getattr(signal, name, None)
-    if number is None:
+def test_a_signal_leaves_whole_readable_files(interrupted, name, exit_code):
+    if not hasattr(signal, name):
         pytest.skip(f"this system has no {name}")
-    jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
-    write = Outputs.write
-
-    def write_and_interrupt(self, frame, result):
-        if result.frame_id == 4:
-            signal.raise_signal(number)
-        return write(self, frame, result)
-
-    monkeypatch.setattr(Outputs, "write", write_and_interrupt)
-    code, said = track(puppet_video, "--jsonl", jsonl, "--video", video)
-    assert code == exit_code
+    code, said, num_records, num_frames = interrupted(name)
+    assert code == exit_code, said
     assert "the results up to there are complete" in said
-    assert len(records(jsonl)) == 1 + 5
-    assert count_frames(video) == 5
     assert "A person in 5 of 5 frames" in said
+    assert (num_records, num_frames) == (1 + 5, 5)
 
 
-def test_a_second_ctrl_c_stops_at_once_and_files_stay_readable(
-    track, puppet_video, tmp_path, monkeypatch
-):
-    jsonl, video = tmp_path / "poses.jsonl", tmp_path / "overlay.mp4"
-    write = Outputs.write
-
-    def write_and_interrupt(self, frame, result):
-        if result.frame_id == 4:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-        return write(self, frame, result)
-
-    monkeypatch.setattr(Outputs, "write", write_and_interrupt)
-    code, _ = track(puppet_video, "--jsonl", jsonl, "--video", video)
-    assert code == 130
-    assert len(records(jsonl)) == 1 + 4
-    assert count_frames(video) == 4
+def test_a_second_ctrl_c_stops_at_once_and_files_stay_readable(interrupted):
+    code, said, num_records, num_frames = interrupted("SIGINT,SIGINT")
+    assert code == 130, said
+    assert (num_records, num_frames) == (1 + 4, 4)
 
 
 class LostCamera:
