@@ -35,8 +35,8 @@ if hasattr(signal, "SIGHUP"):
 settings.register_profile("edgepose", deadline=None)
 settings.load_profile("edgepose")
 
-#: A test that hangs is interrupted once (`timeout` in pyproject.toml), and pytest no longer looks at
-#: the time of one that failed: its teardown has a limit of its own.
+#: A test that hangs is interrupted once (`timeout` in pyproject.toml), and pytest no longer looks
+#: at the time of one that failed: its teardown has a limit of its own.
 LONGEST_TEARDOWN_S = 60
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -88,8 +88,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Say how a worker of pytest-xdist ended: a negative number is that of a signal."""
     if error:
-        with suppress(Exception):  # a detail of execnet that may change
-            print(f"{node.gateway.id} ended with {node.gateway._io.popen.wait(timeout=5)}")
+        with suppress(Exception):  # the process is a detail of execnet, which may change
+            code = node.gateway._io.popen.wait(timeout=5)
+            terminal = node.config.pluginmanager.get_plugin("terminalreporter")
+            terminal.write_line(f"{node.gateway.id} ended with exit code {code}")
 
 
 def _data_root_or_skip() -> Path:
