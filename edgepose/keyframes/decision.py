@@ -78,7 +78,7 @@ class KeyFrameDecision:
             error: expected mean error of the joints in this frame, in sides of the region;
                 ``None`` for what they drifted since the last key frame.
         """
-        cut = _is_cut(doubt)
+        cut = has_changed(doubt)
         # After a cut there is nothing to propagate: that is worth frames of the time to come.
         least = 1 - BURST if cut else 1.0
         if self._credit + self._budget < least:
@@ -139,7 +139,13 @@ def drift(moved: Floats) -> float:
     return DRIFT_PER_FRAME + DRIFT_PER_WAY * sum(fastest) / len(fastest)
 
 
-def _is_cut(doubt: Floats) -> bool:
+def has_changed(doubt: Floats) -> bool:
+    """Return whether flow lost the joints: a cut, or a dark, blurred or covered frame.
+
+    Args:
+        doubt: (K,) how far off each is when followed back, in sides of the region; NaN for those
+            that are not known.
+    """
     known = _known(doubt)
     return sum(each > _ASTRAY for each in known) >= _MOST * len(known)
 

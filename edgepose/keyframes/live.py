@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose.inference.estimator import Image, Keypoints, Observation
-from edgepose.keyframes.decision import KeyFrameDecision
+from edgepose.keyframes.decision import KeyFrameDecision, has_changed
 from edgepose.keyframes.propagation import Propagation
 from edgepose.keyframes.settings import KeyFrames
 from edgepose.results import Origin
@@ -19,6 +19,11 @@ from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow
 from edgepose_runtime.poses.skeletons import Skeleton
 
 Doubles = NDArray[np.float64]
+
+#: So many frames in a row in which flow loses the joints are passed over before one becomes a key
+#: frame: from a dark, blurred or covered frame the networks would get a worse pose than the last.
+#: A cut is recognised that much later. Chosen on degraded clips of `selection`, among 0 to 3.
+PATIENCE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +77,7 @@ class LiveKeyFrames:
         """Forget the person."""
         self._scores: NDArray[np.float32] | None = None
         self._motion: JointMotion | None = None
+        self._held = 0
         self._decision.reset()
         self._propagation.reset()
 
@@ -87,12 +93,18 @@ class LiveKeyFrames:
         """Return the pose expected in the next frame; ``None`` if there is none to propagate."""
         if self._scores is None:
             return None
-        step = self.flow.step(image)
+        step = self._step(image)
         joints, error = self._propagation.expect(step)
         keypoints = np.empty((len(joints), 3), np.float32)
         keypoints[:, :2], keypoints[:, 2] = joints, self._scores
-        is_key = self._decision.is_key_frame(step.moved, step.doubt, error)
+        is_key = not step.held and self._decision.is_key_frame(step.moved, step.doubt, error)
         return PropagatedPose(keypoints, is_key, step)
+
+    def _step(self, image: Image) -> FlowStep:
+        """Return how the joints move into a frame; they stay if the picture has just changed."""
+        step = self.flow.step(image)
+        can_hold = self._held < PATIENCE and self.settings.budget < 1
+        return self.flow.hold(step) if can_hold and has_changed(step.doubt) else step
 
     def as_key_frame(self, observation: Observation) -> Observation:
         """Return a frame's observation with the origin ``key_frame``."""
@@ -102,6 +114,7 @@ class LiveKeyFrames:
     def skipped(self, propagated: PropagatedPose) -> None:
         """Take in that no network processed the frame."""
         self.flow.accept(propagated.step)
+        self._held = self._held + 1 if propagated.step.held else 0
         self._propagation.skip(propagated.step)
         joints = propagated.keypoints[:, :2].astype(np.float64)
         self._motion = JointMotion(joints, self.flow.roi, propagated.step)
@@ -138,6 +151,7 @@ class LiveKeyFrames:
         joints = seen.keypoints[:, :2]
         self._motion = JointMotion(joints.astype(np.float64), self.flow.roi, step)
         self._scores = seen.keypoints[:, 2]
+        self._held = 0
         self.flow.start(image, seen.roi, joints)
         self._propagation.begin(seen.keypoints, seen.roi.width, surprise)
 

@@ -31,6 +31,7 @@ class FlowStep:
         doubt: float64 (K,) how far off it comes out when followed back, in sides of the view.
         view: the new frame's region in grey.
         places: float64 (K, 2) the joints in pixels of the view.
+        held: the joints and the view are those of the frame before.
     """
 
     joints: Doubles
@@ -38,6 +39,7 @@ class FlowStep:
     doubt: Doubles
     view: View
     places: Doubles
+    held: bool = False
 
 
 class JointFlow:
@@ -86,6 +88,11 @@ class JointFlow:
         moved = np.hypot(*(places - self._places).T)
         joints = np.asarray(crop_to_frame(places, self._roi, VIEW_SIZE), np.float64)
         return FlowStep(joints, moved / VIEW_SIZE, doubt / VIEW_SIZE, view, places)
+
+    def hold(self, step: FlowStep) -> FlowStep:
+        """Return a step into the same frame that leaves joints and view as they were before."""
+        joints = np.asarray(crop_to_frame(self._places, self._roi, VIEW_SIZE), np.float64)
+        return FlowStep(joints, 0 * step.moved, step.doubt, self._view, self._places, held=True)
 
     def accept(self, step: FlowStep) -> None:
         """Go on from this step."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgepose import KeyFrames, PoseTracker, TrackerPool, load
-from edgepose.keyframes.live import JointMotion
+from edgepose.keyframes.live import PATIENCE, JointMotion
 from edgepose.keyframes.settings import Decision, Motion
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
@@ -108,6 +108,33 @@ def test_somebody_who_is_suddenly_elsewhere_is_found_again(model, puppet):
     assert errors(results[-1], (230, 120)).mean() < 0.05 * 160
 
 
+@pytest.mark.parametrize("motion", get_args(Motion))
+def test_a_single_frame_that_shows_nothing_is_passed_over(model, walk, motion):
+    frames, centers = walk(30)
+    for index in range(5, 30, 5):
+        frames[index] = np.zeros_like(frames[index])
+    with PoseTracker(model, key_frames=KeyFrames(motion=motion), smoothing=False) as tracker:
+        results = tracked(tracker, frames)
+    assert all(results[index].origin is Origin.PREDICTED for index in range(5, 30, 5))
+    worst = max(errors(r, c).mean() for r, c in zip(results, centers, strict=True))
+    assert worst < 0.08 * 160
+
+
+def test_a_cut_is_followed_by_a_key_frame_after_few_frames(model, puppet):
+    frames = [puppet((90, 120))] * 6 + [puppet((230, 120))] * (PATIENCE + 1)
+    with PoseTracker(model, key_frames="auto") as tracker:
+        origins = [result.origin for result in tracked(tracker, frames)]
+    assert origins[6:] == [Origin.PREDICTED] * PATIENCE + [Origin.KEY_FRAME]
+
+
+def test_no_frame_is_passed_over_where_all_may_be_key_frames(model, walk):
+    frames, _ = walk(8)
+    frames[5] = np.zeros_like(frames[5])
+    settings = KeyFrames(max_key_rate=1.0, tolerance=0.0)
+    with PoseTracker(model, key_frames=settings) as tracker:
+        assert tracked(tracker, frames)[5].origin is not Origin.PREDICTED
+
+
 def test_a_frame_without_the_person_says_so(model, puppet):
     empty = np.full((240, 320, 3), 116, np.uint8)
     with PoseTracker(model, key_frames="auto") as tracker:
@@ -128,11 +155,13 @@ def test_a_frame_that_fails_leaves_no_trace(puppet):
                 if fail == index:
                     method.error = InferenceError("broken")
                     with pytest.raises(InferenceError):
-                        tracker.track(images[0], timestamp_ms=33.0 * index - 1, roi=(0, 0, 50, 50))
+                        tracker.track(image, timestamp_ms=33.0 * index - 1)
                 results.append(tracker.track(image, timestamp_ms=33.0 * index))
         return results
 
-    for one, other in zip(run(None), run(12), strict=True):
+    whole = run(None)
+    later = [index for index, each in enumerate(whole) if each.origin is Origin.KEY_FRAME]
+    for one, other in zip(whole, run(later[1]), strict=True):
         assert one.origin is other.origin
         np.testing.assert_array_equal(one.keypoints, other.keypoints)
 

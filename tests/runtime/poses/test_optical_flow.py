@@ -151,3 +151,15 @@ def test_a_plain_picture_is_followed_nowhere():
     there, doubt = JointFlow(13, ()).propagate(plain, plain, places)
     np.testing.assert_array_equal(there, places)
     assert (doubt > 3).all()
+
+
+def test_a_step_that_is_held_leaves_joints_and_view(flow):
+    flow.accept(flow.step(texture((5, 0))))
+    before = flow.step(texture((5, 0)))
+    held = flow.hold(flow.step(np.zeros_like(texture())))
+    assert held.held and not before.held
+    np.testing.assert_allclose(held.joints, JOINTS + np.array((5, 0)), atol=0.5)
+    np.testing.assert_array_equal(held.moved, 0)
+    flow.accept(held)
+    again = flow.step(texture((8, 0)))
+    np.testing.assert_allclose(again.joints, JOINTS + np.array((8, 0)), atol=0.5)
