@@ -16,6 +16,8 @@ clips (`records.PersonClip`) for training, clips (`clips.Clip`) for evaluation. 
 ``backgrounds`` ``images.zip``
 ``everyday``    ``joints.npz``, ``images.zip`` (for evaluation only)
 =============== ====================================================================================
+
+``edgepose train RECIPE --prepare DIR`` builds ``people`` and ``backgrounds``.
 """
 
 from edgepose.datasets.root import data_root

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
+from edgepose.cli.preparation import add_preparation_options, prepare
 from edgepose.datasets.root import data_root
 from edgepose.utils.arguments import whole_number
 from edgepose.utils.progress import show_progress
@@ -52,6 +53,7 @@ def add_parser(subparsers: Any) -> None:
         help="change an option of the recipe, such as seed=1; may be repeated",
     )
     _add_run_options(parser.add_argument_group("run"))
+    add_preparation_options(parser)
 
 
 def _add_run_options(group: Any) -> None:
@@ -83,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
     prefix = f"process {launch.rank}: " if launch.count > 1 else ""
     logging.basicConfig(level=logging.WARNING, format=f"{prefix}%(message)s")
     config = load_recipe(args.config, args.set)
+    if args.prepare is not None:
+        return prepare(args, config, _data(args))
     settings = _settings(args, config, launch)
     root = _data(args)
     _use_threads(args.num_threads)

@@ -49,9 +49,27 @@ def test_rtmpose_bins_are_half_pixels_of_the_window_around_the_box(frame):
         along_x[..., round(2 * x)], along_y[..., round(2 * y)] = 0.8, 0.7
         return {"simcc_x": along_x, "simcc_y": along_y}
 
-    pose = RtmPose(network(find, TensorSpec("input", "float32", ("N", 3, 256, 192))))(frame, BOX)
-    assert pose.shape == (26, 3)
-    assert pose[0] == pytest.approx((*SPOT, 0.7), abs=0.3)
+    spec = TensorSpec("input", "float32", ("N", 3, 256, 192))
+    for mirrored in (False, True):
+        pose = RtmPose(network(find, spec), mirrored=mirrored)(frame, BOX)
+        assert pose.shape == (26, 3)
+        assert pose[0] == pytest.approx((*SPOT, 0.7), abs=0.3)
+
+
+def test_rtmpose_on_the_mirror_image_sees_the_other_side_of_the_body(frame):
+    def find(feeds):
+        bright = feeds["input"][0, 0]
+        answer = {"simcc_x": np.zeros((1, 26, 384)), "simcc_y": np.zeros((1, 26, 512))}
+        x, y = (round(2 * place) for place in brightest(bright))
+        answer["simcc_x"][0, 6 if x < 192 else 5, x] = 1  # a shoulder, by the half of the picture
+        answer["simcc_y"][0, 6 if x < 192 else 5, y] = 1
+        return answer
+
+    spec = TensorSpec("input", "float32", ("N", 3, 256, 192))
+    pose = RtmPose(network(find, spec), mirrored=True)(frame, BOX)
+    left = SPOT[0] > 120
+    assert pose[5 if left else 6, 2] == pytest.approx(1)
+    assert pose[6 if left else 5, 2] == 0
 
 
 def test_movenet_answers_in_parts_of_the_square_around_the_box(frame):

@@ -113,3 +113,36 @@ def test_missing_data_is_named(tmp_path, capsys):
     words = ["train", "ppn-swift-body", "--data-root", str(tmp_path), "--set", "start={}"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 1
     assert str(tmp_path / "people") in capsys.readouterr().err
+
+
+def test_sets_are_built_without_training(calls, capsys, monkeypatch):
+    from edgepose.training.sets import prepare
+    from edgepose.training.sets.build import SourceReport
+
+    def fake(config, root, settings, show):
+        with show("Building people", 2) as bar:
+            bar.advance(2)
+        return {root / "people": [SourceReport("a/b", 9, 1, 7, 2)], root / "backgrounds": []}
+
+    monkeypatch.setattr(prepare, "prepare_sets", fake)
+    assert main([*WORDS, "--prepare", "downloads"]) == 0
+    assert calls == []
+    folder = Path("data")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{folder / 'people'}: 7 pictures",
+        "  a/b: 7 pictures of 9 files, 2 near duplicates, 1 unreadable",
+        f"{folder / 'backgrounds'}: there already",
+    ]
+
+
+def test_people_are_not_built_without_a_teacher(calls, capsys, tmp_path):
+    (tmp_path / "downloads/human-dataset-main").mkdir(parents=True)
+    (tmp_path / "downloads/human-dataset-main/a.jpg").write_bytes(b"x")
+    assert main([*WORDS, "--prepare", "downloads", "--allow-missing"]) == 2
+    assert "give its ONNX file by --teacher" in capsys.readouterr().err
+
+
+def test_a_recipe_of_no_network_has_no_set_to_build(calls, capsys):
+    words = ["train", "dynamics/motion", "--data-root", "data", "--prepare", "downloads"]
+    assert main(words) == 2
+    assert "no set that --prepare can build" in capsys.readouterr().err
