@@ -50,12 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests that need data which is missing, or have to be asked for; say what to do."""
+    """Skip tests that need data which is missing; say what to do."""
     if item.get_closest_marker("data"):
         _data_root_or_skip()
-    published = item.get_closest_marker("published") is not None
-    if published and "published" not in item.config.getoption("-m"):
-        pytest.skip("the recipes of published networks take a minute or two: -m published")
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,7 @@ def test_tracking_goes_on_through_a_fault_and_the_head_comes_back(server, fault)
         track.until_answered()
 
 
+@pytest.mark.slow
 def test_a_server_may_be_killed_frozen_and_started_again(server):
     track = Track(server)
     with track.tracker:
@@ -134,6 +135,7 @@ def test_a_server_may_be_killed_frozen_and_started_again(server):
         assert kinds == [EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED] * 2
 
 
+@pytest.mark.slow
 def test_threads_and_handles_stay_however_often_the_server_comes_and_goes(server):
     counts = []
     for _ in range(6):

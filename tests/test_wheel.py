@@ -41,6 +41,7 @@ def names_in(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
+@pytest.mark.slow
 def test_every_module_of_the_three_packages_is_inside(wheel: Path) -> None:
     roots = [PROJECT, PROJECT / "runtime", PROJECT / "converters"]
     expected = {

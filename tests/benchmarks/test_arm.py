@@ -24,6 +24,7 @@ def test_a_kernel_that_computes_something_else_is_seen(monkeypatch):
     assert kernels.difference("peaks") == float("inf")
 
 
+@pytest.mark.slow
 def test_graphs_equal_what_was_recorded_and_a_change_is_seen():
     recorded = record_graphs("ppn-swift")
     found = {check.name: check for check in check_graphs("ppn-swift", recorded)}

@@ -48,6 +48,7 @@ def test_a_row_has_share_time_and_the_difference_to_every_frame(trial):
     assert line.startswith("| half | 50.0 % | 1.89 | 50.0 | -50.0 (-50.0 to -50.0) |")
 
 
+@pytest.mark.slow
 def test_every_decision_has_a_row_for_each_share_with_and_without_lag(trial):
     lines = list(budget.looks_table(trial))
     rows = [line for line in lines if line.startswith(("| drift", "| learned", "| uncertainty"))]

@@ -90,6 +90,7 @@ def bundle(ppn_checkpoint, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path):
     out = tmp_path / "bundle"
     head = f"rtmpose:{published}"
@@ -99,6 +100,7 @@ def test_it_starts_the_sequences_of_a_bundle(published, ppn_checkpoint, tmp_path
     assert session.get_outputs()[0].shape[1:] == [13, 16, 16]
 
 
+@pytest.mark.slow
 def test_it_replaces_the_head_of_a_bundle_and_nothing_else(published, bundle, tmp_path):
     head = ["--head", f"rtmpose:{published}", "--head-is-final"]
     assert main(["convert", str(bundle), str(tmp_path / "other"), *head]) == 0

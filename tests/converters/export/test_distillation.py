@@ -149,6 +149,7 @@ EDGE_FORMS = [
 
 
 @pytest.mark.parametrize("options", EDGE_FORMS, ids=str)
+@pytest.mark.slow
 def test_runtimes_compute_what_every_edge_form_does(options, tmp_path):
     torch.manual_seed(0)
     network = build_dkd({"base": "dkd-swift", "input_size": EDGE_SIZE, **options}, 13)

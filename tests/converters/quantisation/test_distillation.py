@@ -106,6 +106,7 @@ def test_an_error_in_the_kernels_counts_as_well(step, feeds):
     assert probe.error(half.SerializeToString()) > 0.1
 
 
+@pytest.mark.slow
 def test_a_bundle_is_quantised_like_any_other(kernel_bundle, clips, monkeypatch, tmp_path):
     monkeypatch.setattr(int8, "validation_clips", lambda *_: clips[:1])
     monkeypatch.setattr(int8, "read_jhmdb_clips", lambda *_: clips)

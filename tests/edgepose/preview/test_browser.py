@@ -151,6 +151,7 @@ def test_the_chart_grows_and_figures_are_there(page, preview, clip, make_result)
         assert tile(page, "door").locator(".people").inner_text() == "1 (#1)"
 
 
+@pytest.mark.slow
 def test_a_lost_camera_shows_within_two_seconds_and_comes_back(page, preview, clip, make_result):
     with Cameras(preview, clip, make_result, ["door", "yard"]) as cameras:
         wait_for_state(page, "yard", "up")

@@ -38,6 +38,7 @@ def labelled_pictures(tmp_path):
     return tmp_path / "my-data"
 
 
+@pytest.mark.slow
 def test_the_body_of_a_shipped_model_learns_from_labelled_pictures_and_gets_a_propagation_unit(
     labelled_pictures, tmp_path, monkeypatch
 ):

@@ -119,6 +119,7 @@ def test_data_that_cannot_be_used_is_one_sentence(trainer, stills, workers):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_written_on_the_way(trainer, recipe, tmp_path):
     steps = []
 

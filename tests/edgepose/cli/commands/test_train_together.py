@@ -73,6 +73,7 @@ def wait_for(path, run, seconds=100):
         pause.wait(0.02)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes_with_a_checkpoint_that_one_process_goes_on_from(words, tmp_path):
     with started(words, tmp_path) as run:
         wait_for(tmp_path / "run" / "checkpoint.pt", run)
