@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.keyframes.exported import Exported, cost_table
 from benchmarks.keyframes.live import SETTINGS, measure_live
 from benchmarks.keyframes.poses import frame_wise_poses
+from benchmarks.keyframes.robustness import robustness_table
 from benchmarks.keyframes.selection import (
     COUNTS,
     LENGTH,
@@ -22,7 +23,6 @@ from benchmarks.keyframes.selection import (
     SelectionScorer,
     even_steps,
     even_times,
-    robustness_table,
     uniform,
 )
 from benchmarks.keyframes.table import noise_table, selection_table

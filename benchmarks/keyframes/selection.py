@@ -1,13 +1,12 @@
-"""How good key frames are that are chosen in one way or another, also of degraded frames."""
+"""How good key frames are that are chosen in one way or another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.keyframes.poses import CLEAN, PERTURBATIONS, Floats, FrameWisePoses
+from benchmarks.keyframes.poses import CLEAN, Floats, FrameWisePoses
 from edgepose.evaluation.metrics.pck import PckCounts, pck_counts, torso_lengths
 from edgepose.offline.selection import ChangeSelector, frames_at_even_steps, uniform_selection
 from edgepose_runtime.interpolation.interpolator import DEFAULT_NOISE, PoseInterpolator
@@ -20,8 +19,6 @@ ALPHA = 0.2
 COUNTS = (2, 3, 4, 6, 8, 10, 13, 16, 20, 26, 32)
 TRIALS = 100
 LENGTH = 40
-#: Key frames per 40 frames where some of them are degraded, and the parts that are.
-ROBUST_COUNT, DEGRADED = 16, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 Choose = Callable[[FrameWisePoses, int], list[int]]
 Poses = Sequence[Floats]
@@ -109,39 +106,3 @@ def even_steps(clip: FrameWisePoses, count: int) -> list[int]:
 
 
 CHANGE_SELECTOR = ChangeSelector()
-
-
-def robustness_table(scorer: SelectionScorer) -> dict[str, dict[str, list[float]]]:
-    """Return the PCK over the part of degraded frames (Table 5)."""
-    return {
-        kind: {
-            "frame-wise": [scorer.pck(_degraded(scorer, kind, part)[0]) for part in DEGRADED],
-            f"{ROBUST_COUNT} key frames of 40": [
-                scorer.pck(_by_degraded_keys(scorer, kind, part)) for part in DEGRADED
-            ],
-        }
-        for kind in PERTURBATIONS
-    }
-
-
-def _degraded(scorer: SelectionScorer, kind: str, part: float) -> tuple[list[Floats], list[Floats]]:
-    """Return poses and thumbnails of all clips with a part of the frames degraded."""
-    poses, small = [], []
-    random = np.random.default_rng(1)
-    for clip in scorer.clips:
-        bad = _chosen(random, len(clip.clip), part)
-        poses.append(np.where(bad[:, None, None], clip.poses[kind], clip.poses[CLEAN]))
-        small.append(np.where(bad[:, None], clip.thumbnails[kind], clip.thumbnails[CLEAN]))
-    return poses, small
-
-
-def _by_degraded_keys(scorer: SelectionScorer, kind: str, part: float) -> list[Floats]:
-    poses, small = _degraded(scorer, kind, part)
-    return [
-        scorer.path(each, CHANGE_SELECTOR(looks, scaled(ROBUST_COUNT, len(each))))
-        for each, looks in zip(poses, small, strict=True)
-    ]
-
-
-def _chosen(random: np.random.Generator, frames: int, part: float) -> NDArray[np.bool_]:
-    return np.isin(np.arange(frames), random.permutation(frames)[: round(part * frames)])
