@@ -25,6 +25,9 @@ LEAST_OVERLAP = 0.25
 LEAST_AGREEMENT = 0.5
 #: A box of which so much lies in that of somebody who is followed is no new person.
 MOST_COVERED = 0.7
+#: Where the detector is not sure, the pose must be: with this mean score of its joints somebody is
+#: in a box from this score and height in pixels on. So many such boxes are looked at, at most.
+DOUBTFUL_SCORE, LEAST_HEIGHT, SURE_POSE, MOST_DOUBTFUL = 0.3, 48.0, 0.7, 3
 #: Boxes have this much in common, as intersection over union, if that matters.
 LEAST_SHARED = 0.05
 #: Two poses with a similarity of more than this are one person's.
@@ -68,6 +71,32 @@ def match_boxes(people: Sequence[FollowedPerson], boxes: Boxes, timestamp_ms: fl
     ]
     matches.free = _uncovered(boxes, np.array(places).reshape(-1, 4), matches)
     return matches
+
+
+def may_show_somebody(boxes: Boxes, sure_score: float) -> NDArray[np.bool_]:
+    """Return which (N,) boxes that nobody has are worth a look for somebody new.
+
+    Args:
+        boxes: (N, 5), the surest first.
+        sure_score: from this score on the detector is sure.
+    """
+    sure = boxes[:, 4] >= sure_score
+    doubtful = ~sure & (boxes[:, 4] >= DOUBTFUL_SCORE)
+    doubtful &= boxes[:, 3] - boxes[:, 1] >= LEAST_HEIGHT
+    return np.asarray(sure | (doubtful & (np.cumsum(doubtful) <= MOST_DOUBTFUL)))
+
+
+def is_somebody(newcomer: FollowedPerson, seen: SeenPose, sure_score: float) -> bool:
+    """Return whether a person who was just detected is there, by the detector or the pose.
+
+    Args:
+        newcomer: has no identity yet.
+        seen: the pose.
+        sure_score: from this score on the detector is sure.
+    """
+    is_worthy = newcomer.detected >= DOUBTFUL_SCORE and newcomer.motion.height >= LEAST_HEIGHT
+    is_sure = newcomer.detected >= sure_score
+    return is_sure or (is_worthy and float(seen.keypoints[:, 2].mean()) >= SURE_POSE)
 
 
 def duplicates(

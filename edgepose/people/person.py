@@ -74,7 +74,7 @@ class FollowedPerson:
         motion: where the person is and moves.
         undetected: rounds of the detector in a row that did not see the person.
         skipped: frames since the networks processed the person.
-        is_sure: the detection that found the person was sure enough for somebody new.
+        detected: score of the detection that found the person.
         contacts: people who have been so close since both were last told apart that the identities
             may have been exchanged.
         apart: frames in a row in which the person was seen alone.
@@ -83,10 +83,9 @@ class FollowedPerson:
 
     Args:
         track: stream and refiner.
-        box: (4,) where the person was detected.
+        box: (5,) x1, y1, x2, y2, score: where the person was detected.
         frame: in which.
         reruns_head: the head runs again and again, not only at the start of a track.
-        is_sure: see above.
     """
 
     def __init__(
@@ -95,17 +94,15 @@ class FollowedPerson:
         box: NDArray[np.float64],
         frame: Frame,
         reruns_head: bool = False,
-        *,
-        is_sure: bool,
     ) -> None:
         self.stream, self.refiner = track
         self._reruns_head = reruns_head
         self.known = Known()
         self.status = Status.TENTATIVE
-        self.motion = PersonMotion(box, frame.timestamp_ms)
+        self.motion = PersonMotion(box[:4], frame.timestamp_ms)
         self.undetected = 0
         self.skipped = 0
-        self.is_sure = is_sure
+        self.detected = float(box[4])
         self.contacts: set[FollowedPerson] = set()
         self.apart = 0
         self.pose: Person | None = None

@@ -15,7 +15,9 @@ from edgepose.people.matching import (
     corrected_region,
     crowded,
     duplicates,
+    is_somebody,
     match_boxes,
+    may_show_somebody,
 )
 from edgepose.people.person import FollowedPerson, PersonTrack, SeenPose, Status
 from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
@@ -173,12 +175,11 @@ class PeopleStream:
             person: corrected_region(person, boxes[index], frame.timestamp_ms)
             for person, index in matches.of_person.items()
         }
-        for box in boxes[matches.free]:
-            is_sure = bool(box[4] >= self._detector.score_threshold)
-            if (is_sure and self._free_places() > 0) or self._is_awaited(box, frame):
-                person = FollowedPerson(
-                    self._new_track(), box[:4], frame, self._reruns_head, is_sure=is_sure
-                )
+        free = boxes[matches.free]
+        promising = may_show_somebody(free, self._detector.score_threshold)
+        for box, may_be_new in zip(free, promising, strict=True):
+            if (may_be_new and self._free_places() > 0) or self._is_awaited(box, frame):
+                person = FollowedPerson(self._new_track(), box, frame, self._reruns_head)
                 self._people.append(person)
                 regions[person] = box_region(box)
         clock.add("associate", start)
@@ -235,10 +236,7 @@ class PeopleStream:
         return seen
 
     def _lose(self, person: FollowedPerson) -> None:
-        if person.person_id is None:
-            self._drop(person)
-        else:
-            person.hide()
+        person.hide() if person.person_id is not None else self._drop(person)
 
     def _take_in(self, frame: Frame, poses: Seen, *, detected: bool) -> None:
         """Accept the poses of the frame, and find out whose they are."""
@@ -272,10 +270,11 @@ class PeopleStream:
             person.resume(newcomer)
             seen[person] = seen.pop(newcomer)
             self._drop(newcomer)
-        for newcomer in newcomers:
-            if newcomer in seen and newcomer.is_sure and self._free_places() >= 0:
+        sure = self._detector.score_threshold
+        for newcomer in [each for each in newcomers if each in seen]:
+            if self._free_places() >= 0 and is_somebody(newcomer, seen[newcomer], sure):
                 newcomer.enter(self._identities.enter(frame.timestamp_ms))
-            elif newcomer in seen:
+            else:
                 del seen[newcomer]
                 self._drop(newcomer)
 

@@ -30,6 +30,7 @@ class World:
         self.people = {}
         self.colours = {}
         self.scores = {}
+        self.joint_scores = {}
         self.method = _Poses(self)
         self.detections = 0
 
@@ -80,7 +81,11 @@ class _Poses(FakeMethod):
             for name, (x, y, _) in self.world.people.items()
             if name in self.world.visible() and roi.contains((x, y))
         ]
-        self.person = self.world.pose(min(inside)[1]) if inside else None
+        self.person = None
+        if inside:
+            name = min(inside)[1]
+            self.person = self.world.pose(name)
+            self.person[:, 2] = self.world.joint_scores.get(name, 1.0)
         return super()._heatmaps(roi)
 
 

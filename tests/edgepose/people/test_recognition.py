@@ -21,7 +21,7 @@ def box(x, height=100.0):
 
 
 def make(person_id, x, part=None, status=Status.TRACKED):
-    person = FollowedPerson((None, None), box(x), Frame(0, IMAGE, 0.0), is_sure=True)
+    person = FollowedPerson((None, None), np.append(box(x), 0.9), Frame(0, IMAGE, 0.0))
     if person_id is not None:
         person.enter(person_id)
         person.known.remember(None if part is None else looks(part))

@@ -101,11 +101,27 @@ def test_somebody_who_looks_different_does_not_get_a_lost_identity(film):
     assert [person.person_id for person in film.steps(12)] == [2]
 
 
-def test_a_doubtful_detection_starts_nobody(film):
-    film.world.people, film.world.scores = {"ann": (150, 240, 160)}, {"ann": 0.4}
-    assert film.steps(30) == []
-    film.world.scores["ann"] = 0.8
-    assert len(film.steps(12)) == 1
+@pytest.mark.parametrize(
+    ("detected", "joints", "height", "is_found"),
+    [
+        (0.8, 0.6, 160, True),
+        (0.4, 0.6, 160, False),
+        (0.4, 0.9, 160, True),
+        (0.4, 0.9, 30, False),
+        (0.27, 0.9, 160, False),
+    ],
+    ids=["sure box", "doubtful", "sure pose", "small", "hardly any box"],
+)
+def test_a_doubtful_detection_needs_a_sure_pose(film, detected, joints, height, is_found):
+    film.world.people, film.world.scores = {"ann": (150, 240, height)}, {"ann": detected}
+    film.world.joint_scores = {"ann": joints}
+    assert len(film.steps(30)) == is_found
+
+
+def test_to_go_on_a_doubtful_detection_is_enough(film):
+    film.world.people = {"ann": (150, 240, 160)}
+    assert len(film.step()) == 1
+    film.world.joint_scores["ann"] = 0.6
     film.world.scores["ann"] = 0.3
     assert all(len(film.step()) == 1 for _ in range(60)), "to go on it is enough"
 
