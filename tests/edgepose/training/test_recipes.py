@@ -77,7 +77,7 @@ def two_steps(name: str) -> TrainConfig:
     # A PPU and a simcc head are built for a size; at 64 pixels a discriminator of half the size has
     # one cell left.
     size = 64 if config.adversary is None else 128
-    if config.ppn is not None or "simcc" in str(config.dkd):
+    if config.ppn is not None or "simcc" in str((config.dkd, config.network)):
         size = config.phases[-1].size
     changes = [f"phases=[{{steps=2, size={size}, batch=1}}]", "validate_every=0"]
     changes += ["sequence.length=2"] if config.sequence is not None else []
