@@ -33,8 +33,9 @@ IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 VIDEOS = (".avi", ".mov", ".mp4", ".mpg", ".webm")
 #: Endings of the files and folders that GitHub's downloads unpack to.
 BRANCHES = ("", "-main", "-master")
-#: Pictures of COCO by their names. Accuracy on everyday people is measured on some of them.
-_COCO_NAME = re.compile(r"(?:^|\D)\d{12}\.jpe?g$", re.IGNORECASE)
+#: Pictures of COCO by their numbers, such as COCO_val2014_000000001234.jpg or, by Roboflow,
+#: 000000001234_jpg.rf.5a6b.jpg. Accuracy on everyday people is measured on some of them.
+_COCO_NUMBER = re.compile(r"(?<!\d)0{6}\d{6}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class SourceSettings:
             path.lower().endswith(IMAGES + VIDEOS)
             and re.search(self.match, path) is not None
             and not (self.skip and re.search(self.skip, path))
-            and not _COCO_NAME.search(path)
+            and not _COCO_NUMBER.search(PurePosixPath(path).name)
         )
 
 

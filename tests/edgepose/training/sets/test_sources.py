@@ -43,6 +43,7 @@ def test_a_folder_and_a_zip_file_of_a_repository_give_the_same(tmp_path, content
 
 def test_paths_are_matched_and_pictures_named_as_those_of_coco_left_out(tmp_path, picture):
     names = ["a/1.jpg", "a/skip/2.jpg", "b/3.jpg", "a/000000001234.jpg", "a/val_000000001234.JPG"]
+    names += ["a/000000000036_jpg.rf.578b1d9ad987065fc018e299d9e1ee7f.jpg"]  # as Roboflow exports
     unpack(tmp_path, dict.fromkeys(names, picture(0)))
     source = Repository(SourceSettings("o/s", match="^a/", skip="skip"), tmp_path, seed=0)
     assert source.files == ["a/1.jpg"]
