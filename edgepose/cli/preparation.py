@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,20 @@ def add_preparation_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_preparation_options(args: argparse.Namespace) -> None:
+    """Refuse the options of sets where none are built.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    options = ("teacher", "half_bodies", "most", "allow_missing")
+    given = [f"--{name.replace('_', '-')}" for name in options if getattr(args, name)]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)}: for building sets; add --prepare DIR, or leave them out."
+        )
+
+
 def prepare(args: argparse.Namespace, config: Recipe, root: Path) -> int:
     """Build what is missing; return the exit code.
 
@@ -54,7 +69,11 @@ def prepare(args: argparse.Namespace, config: Recipe, root: Path) -> int:
     settings = PrepareSettings(
         args.prepare, args.teacher, args.half_bodies, args.most or 0, args.allow_missing
     )
-    reports = prepare_sets(config, root, settings, lambda label, n: show_progress(label, n))
+    try:
+        reports = prepare_sets(config, root, settings, show_progress)
+    except KeyboardInterrupt:
+        print("What was found is kept: give the command again to go on.", file=sys.stderr)
+        raise
     print("\n".join(_lines(reports)))
     return 0
 
@@ -63,7 +82,7 @@ def _lines(reports: Mapping[Path, Sequence[SourceReport]]) -> list[str]:
     lines = [] if reports else ["The recipe names no set of people or of backgrounds."]
     for folder, sources in reports.items():
         if not sources:
-            lines.append(f"{folder}: there already")
+            lines.append(f"{folder}: there already, left as it is")
             continue
         lines.append(f"{folder}: {sum(source.samples for source in sources)} pictures")
         lines += [

@@ -1,4 +1,4 @@
-"""How the modes of a tracker are written on the command line of ``edgepose evaluate``."""
+"""How key frames and refinement are written on the command line."""
 
 from __future__ import annotations
 

@@ -14,6 +14,12 @@ HEIGHT, WIDTH = 256, 192
 BINS_PER_PIXEL = 2
 MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 DEVIATION = np.array([58.395, 57.12, 57.375], np.float32)
+#: Of the network's input and outputs, for one person.
+SHAPES = {
+    "input": (1, 3, HEIGHT, WIDTH),
+    "simcc_x": (1, HALPE26.num_joints, WIDTH * BINS_PER_PIXEL),
+    "simcc_y": (1, HALPE26.num_joints, HEIGHT * BINS_PER_PIXEL),
+}
 _MIRRORED = list(HALPE26.flip_order)
 Curves = NDArray[np.float32]
 

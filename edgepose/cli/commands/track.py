@@ -152,7 +152,7 @@ def _add_tracker_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="thin-slicing",
         type=refinement_method,
-        metavar="METHOD",
+        metavar="thin-slicing",
         help="refine each pose with neighbouring frames, of several people that of each; results "
         "come some frames later",
     )

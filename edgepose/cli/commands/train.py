@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepose.cli.extras import require_packages
-from edgepose.cli.preparation import add_preparation_options, prepare
+from edgepose.cli.preparation import (
+    add_preparation_options,
+    prepare,
+    refuse_preparation_options,
+)
 from edgepose.datasets.root import data_root
 from edgepose.utils.arguments import whole_number
 from edgepose.utils.progress import show_progress
@@ -86,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format=f"{prefix}%(message)s")
     config = load_recipe(args.config, args.set)
     if args.prepare is not None:
+        _require_one_process("--prepare builds sets", launch)
         return prepare(args, config, _data(args))
+    refuse_preparation_options(args)
     settings = _settings(args, config, launch)
     root = _data(args)
     _use_threads(args.num_threads)
@@ -103,10 +109,8 @@ def _training(config: Recipe, root: Path, settings: RunSettings, launch: Launch)
     from edgepose.training.config.dynamics import DynamicsConfig
     from edgepose.training.config.selectors import SelectorConfig
 
-    if launch.count > 1 and isinstance(config, DynamicsConfig | SelectorConfig):
-        raise ConfigError(
-            f"The recipe {config.name!r} trains in one process; run it without torchrun."
-        )
+    if isinstance(config, DynamicsConfig | SelectorConfig):
+        _require_one_process(f"The recipe {config.name!r} trains", launch)
     if isinstance(config, DynamicsConfig):
         from edgepose.training.dynamics.trainer import train_dynamics
 
@@ -119,6 +123,11 @@ def _training(config: Recipe, root: Path, settings: RunSettings, launch: Launch)
     from edgepose.training.run import train
 
     return partial(train, config, root, settings)
+
+
+def _require_one_process(what: str, launch: Launch) -> None:
+    if launch.count > 1:
+        raise ConfigError(f"{what} in one process; run it without torchrun.")
 
 
 def _settings(args: argparse.Namespace, config: Recipe, launch: Launch) -> RunSettings:

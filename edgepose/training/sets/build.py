@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -13,12 +14,12 @@ from typing import Any, Protocol
 from edgepose import __version__
 from edgepose.training.sets.samples import DuplicateFilter, Part, Sample, read_part, write_part
 from edgepose.training.sets.sources import Picture, Source
-from edgepose.training.sets.writer import SetWriter
+from edgepose.training.sets.writer import PICTURES, SetWriter
 from edgepose.utils.output_files import make_folder
 from edgepose.utils.progress import Progress
 from edgepose.utils.synced_files import write_synced
 from edgepose_runtime.errors import ConfigError, DataError
-from edgepose_runtime.files import read_json
+from edgepose_runtime.files import exists, read_json
 
 #: Files of a source that are worked off before what they gave is written.
 FILES_PER_PART = 32
@@ -116,6 +117,22 @@ def build_set(
     return reports
 
 
+def is_built(folder: Path) -> bool:
+    """Return whether a set is complete: a build that was stopped at its very end goes on."""
+    stopped = exists(folder / PARTS / PLAN) and not exists(folder / MANIFEST)
+    return exists(folder / PICTURES) and not stopped
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a set was built with; nothing for a set of another origin.
+
+    Raises:
+        DataError: the manifest is damaged.
+    """
+    path = folder / MANIFEST
+    return _read(path) if exists(path) else {}
+
+
 def _plan(sources: Sequence[Source], finder: Finder, settings: BuildSettings) -> dict[str, Any]:
     """Return all that decides what the set will be."""
     return {
@@ -130,19 +147,21 @@ def _plan(sources: Sequence[Source], finder: Finder, settings: BuildSettings) ->
 
 
 def _require_plan(path: Path, plan: dict[str, Any]) -> None:
-    """Write the plan of a new build; compare that of one that was stopped."""
-    if not path.exists():
+    """Write the plan of a new build; compare that of one that was stopped with parts done."""
+    if not path.exists() or not any(path.parent.glob("*.npz")):
         write_synced(path, _encoded(plan))
-        return
-    try:
-        stopped = read_json(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{path}' cannot be read: {error}; remove '{path.parent}'.") from error
-    if stopped != json.loads(_encoded(plan)):
+    elif _read(path) != json.loads(_encoded(plan)):
         raise ConfigError(
             f"A build with other sources, networks or settings was stopped in '{path.parent}'. "
             "Give those again to go on with it, or remove this folder to begin anew."
         )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(path))
+    except (OSError, TypeError, ValueError) as error:
+        raise DataError(f"'{path}' cannot be read: {error}; remove '{path.parent}'.") from error
 
 
 def _parts(
@@ -184,18 +203,11 @@ def _take(
 ) -> SourceReport:
     """Write what is new of a source's samples, up to its limit."""
     report, digests = SourceReport(source.settings.name), list[str]()
-    most = most or source.settings.most
+    most = most or source.settings.most or sys.maxsize
     for part in parts:
         digests += part.files
-        for sample in part.samples:
-            if most and report.samples == most:
-                break
-            if known.is_new(sample.look):
-                writer.add(source.settings.name, sample)
-                report.samples += 1
-            else:
-                report.near_duplicates += 1
-        if most and report.samples == most:
+        _add(part.samples, report, known, writer, most)
+        if report.samples == most:
             break
     report.files, report.unreadable = len(digests), digests.count("")
     report.sha256 = _digest(digests)
@@ -205,6 +217,23 @@ def _take(
             "set of pictures. Download it again."
         )
     return report
+
+
+def _add(
+    samples: list[Sample],
+    report: SourceReport,
+    known: DuplicateFilter,
+    writer: SetWriter,
+    most: int,
+) -> None:
+    for sample in samples:
+        if report.samples == most:
+            return
+        if known.is_new(sample.look):
+            writer.add(report.name, sample)
+            report.samples += 1
+        else:
+            report.near_duplicates += 1
 
 
 def _digest(lines: Sequence[str]) -> str:

@@ -90,8 +90,11 @@ class PeopleFinder:
 
 
 def shrunk(image: Image) -> Image:
-    """Return a picture halved until its longer side has at most ``LARGEST_SIDE`` pixels."""
-    while max(image.shape[:2]) > LARGEST_SIDE:
+    """Return a picture halved until its longer side has at most ``LARGEST_SIDE`` pixels.
+
+    A line of one pixel, which nothing is found in, stays as long as it is.
+    """
+    while max(image.shape[:2]) > LARGEST_SIDE and min(image.shape[:2]) > 1:
         half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         image = np.asarray(half, np.uint8)
     return image

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edgepose.benchmarking.peers.rtmpose import RtmPose
+from edgepose.benchmarking.peers.rtmpose import SHAPES, RtmPose
 from edgepose.inference.model import load
 from edgepose.inference.person_detector import PersonDetector
 from edgepose.training.config.settings import TrainConfig
-from edgepose.training.sets.backgrounds import BackgroundFinder
-from edgepose.training.sets.build import BuildSettings, Finder, SourceReport, build_set
+from edgepose.training.sets.backgrounds import BackgroundFinder, BackgroundSettings
+from edgepose.training.sets.build import (
+    BuildSettings,
+    Finder,
+    SourceReport,
+    build_set,
+    is_built,
+    read_manifest,
+)
 from edgepose.training.sets.clips import AnnotatedClips
 from edgepose.training.sets.people import HALF_BODIES, PeopleFinder, PeopleSettings
 from edgepose.training.sets.sources import Source, find_repositories, read_source_list
-from edgepose.training.sets.writer import PICTURES
 from edgepose.utils.progress import Progress
-from edgepose_runtime.backends import BackendSettings, get_backend
+from edgepose_runtime.backends import BackendSettings, Network, get_backend
 from edgepose_runtime.bundles.manifest import DETECTOR_GRAPH
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.files import exists, hash_files
@@ -55,6 +61,8 @@ def prepare_sets(
 ) -> dict[Path, list[SourceReport]]:
     """Build the sets of people and of backgrounds that a recipe names, and go on with stopped ones.
 
+    All that they are built from is looked for before the first is begun: that takes an hour.
+
     Args:
         config: the recipe; its seed is that of the sets.
         root: the data folder.
@@ -65,26 +73,55 @@ def prepare_sets(
         What the sources of each set gave, by its folder; nothing for a set that is there already.
 
     Raises:
-        ConfigError: people are to be built without a teacher, or a stopped build had other options.
+        ConfigError: people are to be built without a teacher, or a set that is there, or was
+            begun, had other options.
         DataError: a repository is missing, damaged or holds nothing usable.
         BackendError: the teacher cannot be loaded.
         OutputError: a set cannot be written.
     """
-    reports: dict[Path, list[SourceReport]] = {}
-    for kind, folder in _folders(config, root).items():
-        reports[folder] = []
-        if not exists(folder / PICTURES):
-            sources = _sources(kind, config, root, settings)
-            with _finder(kind, settings) as (finder, networks):
-                build = BuildSettings(kind, settings.most, config.seed, networks)
-                with show(f"Building {kind}", sum(len(s.files) for s in sources)) as bar:
-                    reports[folder] = build_set(folder, sources, finder, build, bar)
+    folders = _folders(config, root)
+    reports: dict[Path, list[SourceReport]] = {folder: [] for folder in folders}
+    lacking = {f: kind for f, kind in folders.items() if not _is_there(kind, f, settings)}
+    if "people" in lacking.values():
+        _teacher(settings)
+    found = {folder: _sources(kind, config, root, settings) for folder, kind in lacking.items()}
+    for folder, sources in found.items():
+        kind = lacking[folder]
+        with _finder(kind, settings) as (finder, networks):
+            build = BuildSettings(kind, settings.most, config.seed, networks)
+            with show(f"Building {kind}", sum(len(s.files) for s in sources)) as bar:
+                reports[folder] = build_set(folder, sources, finder, build, bar)
     return reports
 
 
-def _folders(config: TrainConfig, root: Path) -> dict[str, Path]:
-    """Return the folders of the sets that can be built, by kind."""
-    return {source.kind: root / source.path for source in config.sources if source.kind in KINDS}
+def _folders(config: TrainConfig, root: Path) -> dict[Path, str]:
+    """Return the kinds of the sets that can be built, by their folders."""
+    return {root / source.path: source.kind for source in config.sources if source.kind in KINDS}
+
+
+def _options(kind: str, settings: PrepareSettings) -> PeopleSettings | BackgroundSettings:
+    """Return what is looked for."""
+    if kind == "backgrounds":
+        return BackgroundSettings()
+    return HALF_BODIES if settings.half_bodies else PeopleSettings()
+
+
+def _is_there(kind: str, folder: Path, settings: PrepareSettings) -> bool:
+    """Return whether a set is there already; one without a manifest may be of any origin.
+
+    Raises:
+        ConfigError: it was built with other options.
+    """
+    if not is_built(folder):
+        return False
+    wanted = {"most": settings.most, "options": asdict(_options(kind, settings))}
+    manifest = {**wanted, **read_manifest(folder)}
+    if any(manifest[name] != value for name, value in wanted.items()):
+        raise ConfigError(
+            f"The set '{folder}' is there, built with another --most or --half-bodies. Move it "
+            "away to build this one, or leave --prepare out to train on it."
+        )
+    return True
 
 
 def _sources(
@@ -107,21 +144,18 @@ def _finder(kind: str, settings: PrepareSettings) -> Iterator[tuple[Finder, dict
 
     They compute in float32, so that sets do not depend on the processor more than they must.
     """
-    teacher = _teacher(settings) if kind == "people" else None
+    options = _options(kind, settings)
     with load(_BUNDLE, precision="float32", num_threads=1) as model:
         detector, hashes = PersonDetector(*model.detector()), dict[str, str]()
         if model.manifest is not None:
             hashes["detector"] = model.manifest.graphs[DETECTOR_GRAPH].sha256
-        if teacher is None:
-            yield BackgroundFinder(detector), hashes
+        if isinstance(options, BackgroundSettings):
+            yield BackgroundFinder(detector, options), hashes
             return
+        teacher = _teacher(settings)
         hashes["teacher"] = hash_files(teacher)
-        network = get_backend("openvino").load(
-            teacher, settings=BackendSettings(precision="float32", num_threads=1, batch=1)
-        )
-        who = HALF_BODIES if settings.half_bodies else PeopleSettings()
-        with network:
-            yield PeopleFinder(detector, RtmPose(network, mirrored=True), who), hashes
+        with _load_teacher(teacher) as network:
+            yield PeopleFinder(detector, RtmPose(network, mirrored=True), options), hashes
 
 
 def _teacher(settings: PrepareSettings) -> Path:
@@ -131,3 +165,18 @@ def _teacher(settings: PrepareSettings) -> Path:
             f"rtmpose-s-halpe26-256x192.onnx; got {settings.teacher}."
         )
     return settings.teacher
+
+
+def _load_teacher(path: Path) -> Network:
+    """Load the teacher; a file of another network is refused."""
+    network = get_backend("openvino").load(
+        path, settings=BackendSettings(precision="float32", num_threads=1, batch=1)
+    )
+    tensors = {**network.inputs, **network.outputs}
+    if {name: tensor.shape for name, tensor in tensors.items()} != SHAPES:
+        network.close()
+        raise ConfigError(
+            f"The teacher '{path}' is not RTMPose for 256x192 pixels and 26 joints: give "
+            "rtmpose-s-halpe26-256x192.onnx by --teacher."
+        )
+    return network

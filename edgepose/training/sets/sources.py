@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 from zipfile import ZipFile
@@ -180,13 +181,9 @@ class Repository:
             path.write_bytes(content)
             try:
                 with open_source(path, allow_damaged=True) as video:
-                    taken = 0
-                    for frame in video:
-                        if frame.frame_id % every == every // 2 and taken < self.settings.frames:
-                            taken += 1
-                            yield Picture(f"{file}#{frame.frame_id}", frame.image)
-                        elif taken == self.settings.frames:
-                            return
+                    middle = (frame for frame in video if frame.frame_id % every == every // 2)
+                    for frame in islice(middle, self.settings.frames):
+                        yield Picture(f"{file}#{frame.frame_id}", frame.image)
             except EdgePoseError as error:
                 raise DataError(
                     f"{self.settings.name}/{file} cannot be decoded: {error}"
@@ -223,10 +220,11 @@ def find_repositories(
     missing = [source.name for source, place in places.items() if place is None]
     if missing and (not allow_missing or len(missing) == len(sources)):
         addresses = ", ".join(f"https://github.com/{name}" for name in missing)
+        advice = "One is needed" if allow_missing else "--allow-missing builds the set without them"
         raise DataError(
             f"'{folder}' lacks {len(missing)} of {len(sources)} repositories. Download them as "
-            f"ZIP files (Code, Download ZIP) or clone them into it: {addresses}. "
-            "--allow-missing builds the set without them."
+            "ZIP files (Code, Download ZIP) or clone them into it, as NAME, NAME-main or "
+            f"NAME-master: {addresses}. {advice}."
         )
     return [Repository(source, place, seed) for source, place in places.items() if place]
 

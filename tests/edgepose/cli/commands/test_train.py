@@ -131,8 +131,35 @@ def test_sets_are_built_without_training(calls, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines() == [
         f"{folder / 'people'}: 7 pictures",
         "  a/b: 7 pictures of 9 files, 2 near duplicates, 1 unreadable",
-        f"{folder / 'backgrounds'}: there already",
+        f"{folder / 'backgrounds'}: there already, left as it is",
     ]
+
+
+def test_options_of_sets_are_refused_where_none_are_built(calls, capsys):
+    assert main([*WORDS, "--half-bodies", "--most", "5"]) == 2
+    assert "--half-bodies, --most: for building sets; add --prepare DIR" in capsys.readouterr().err
+    assert calls == []
+
+
+def test_sets_are_not_built_by_several_processes(calls, capsys, monkeypatch):
+    numbers = {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "MASTER_PORT": 1}
+    for name, value in {**numbers, "MASTER_ADDR": "localhost"}.items():
+        monkeypatch.setenv(name, str(value))
+    assert main([*WORDS, "--prepare", "downloads"]) == 2
+    assert (
+        "--prepare builds sets in one process; run it without torchrun" in capsys.readouterr().err
+    )
+
+
+def test_a_build_that_ctrl_c_stopped_says_how_to_go_on(calls, capsys, monkeypatch):
+    from edgepose.training.sets import prepare
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare, "prepare_sets", interrupted)
+    assert main([*WORDS, "--prepare", "downloads"]) == 130
+    assert "give the command again to go on" in capsys.readouterr().err
 
 
 def test_people_are_not_built_without_a_teacher(calls, capsys, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from edgepose.datasets.readers.stills import read_backgrounds, read_people
 from edgepose.training.sets import build
-from edgepose.training.sets.build import BuildSettings, build_set
+from edgepose.training.sets.build import BuildSettings, build_set, is_built
 from edgepose.training.sets.samples import make_sample
 from edgepose.training.sets.sources import Repository, SourceSettings
 from edgepose_runtime.errors import ConfigError, DataError
@@ -93,6 +93,23 @@ def test_a_stopped_build_does_not_go_on_with_other_settings(tmp_path, source):
     with pytest.raises(ConfigError, match="other sources, networks or settings"):
         built(tmp_path, source, TakesAll(score=0.6))
     assert built(tmp_path, source)
+
+
+def test_a_build_without_a_part_done_goes_on_with_any_settings(tmp_path, source):
+    with contextlib.suppress(KeyboardInterrupt):
+        built(tmp_path, source, TakesAll(stop_after=1, score=0.9))
+    (report,) = built(tmp_path, source)
+    assert report.samples == 9
+
+
+def test_a_build_that_was_stopped_before_its_manifest_is_not_complete(tmp_path, source):
+    with contextlib.suppress(KeyboardInterrupt):
+        built(tmp_path, source, TakesAll(stop_after=5))
+    assert not is_built(tmp_path)
+    (tmp_path / "images.zip").touch()
+    assert not is_built(tmp_path)
+    built(tmp_path, source)
+    assert is_built(tmp_path)
 
 
 def test_a_limit_ends_a_source(tmp_path, source):

@@ -64,6 +64,14 @@ def test_the_largest_people_of_a_picture_are_taken(image):
     assert [len(finder.find(Picture("a", image), most)) for most in (1, 2, 5)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "finder", [PeopleFinder(Detector(), teacher(0.8)), BackgroundFinder(Detector())]
+)
+def test_nothing_is_found_in_a_line_of_one_pixel(finder):
+    line = np.zeros((1, 2 * LARGEST_SIDE, 3), np.uint8)
+    assert finder.find(Picture("a", line), 1) == []
+
+
 def test_a_picture_without_people_is_a_background(image):
     (sample,) = BackgroundFinder(Detector()).find(Picture("a", image), 1)
     assert decode_picture(sample.picture, "a").shape == (216, 288, 3)
