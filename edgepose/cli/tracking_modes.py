@@ -1,4 +1,4 @@
-"""How key frames and refinement are written on the command line."""
+"""How the modes of a tracker are written on the command line of ``edgepose evaluate``."""
 
 from __future__ import annotations
 
@@ -54,20 +54,6 @@ def read_key_frames(text: str) -> Mode:
     if name == "file":
         return _made(FileKeyFrames, rest, _FILE)
     return _made(KeyFrames, rest if name == AUTO else [name, *rest], _LIVE)
-
-
-def refinement_method(text: str) -> str:
-    """Read the value of ``track --refine``; a source that follows the option is refused.
-
-    Raises:
-        ArgumentTypeError: it is no method of refinement.
-    """
-    if text != "thin-slicing":
-        raise ArgumentTypeError(
-            f"the only method is thin-slicing, not {text!r}; if that is the source, write it "
-            "before --refine, or write --refine=thin-slicing"
-        )
-    return text
 
 
 def read_refinement(text: str) -> Mode:

@@ -55,3 +55,17 @@ def share(text: str) -> float:
     if not 0 < part <= 1:
         raise ArgumentTypeError(f"must be a part above 0 and at most 1, not {text!r}")
     return part
+
+
+def refinement_method(text: str) -> str:
+    """Read the value of ``track --refine``; a source that follows the option is refused.
+
+    Raises:
+        ArgumentTypeError: it is no method of refinement.
+    """
+    if text != "thin-slicing":
+        raise ArgumentTypeError(
+            f"the only method is thin-slicing, not {text!r}; if that is the source, write it "
+            "before --refine, or write --refine=thin-slicing"
+        )
+    return text

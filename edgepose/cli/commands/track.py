@@ -29,7 +29,6 @@ from edgepose.cli.tracking.poses import (
     delayed_poses,
     immediate_poses,
 )
-from edgepose.cli.tracking_modes import refinement_method
 from edgepose.inference.model import DEFAULT_MODEL, PoseModel
 from edgepose.keyframes import KeyFrames
 from edgepose.keyframes.settings import Decision, KeyFrameNetwork, Motion
@@ -39,7 +38,7 @@ from edgepose.remote.settings import HEAD_TOKEN, head_with_token
 from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
 from edgepose.tracking.search_budget import DEFAULT_BUDGET
-from edgepose.utils.arguments import number_of_people, share, whole_number
+from edgepose.utils.arguments import number_of_people, refinement_method, share, whole_number
 from edgepose.utils.output_files import is_folder
 from edgepose.utils.progress import show_progress
 from edgepose.utils.signals import StopSignals
