@@ -1,5 +1,6 @@
 """Every shipped recipe trains, its starting weights fit, and documents name it correctly."""
 
+import json
 import re
 import shlex
 from itertools import pairwise
@@ -11,6 +12,7 @@ import torch
 
 from edgepose.datasets.records import PersonClip, PersonImage
 from edgepose.datasets.sampling.sampler import Source
+from edgepose.inference.model import bundle_path
 from edgepose.models.backbones import hrnet, resnet
 from edgepose.testing import standing_person
 from edgepose.training import run
@@ -159,6 +161,14 @@ def test_every_change_that_a_recipe_suggests_is_possible(path):
     for change in re.findall(r"--set ('[^']+'|\S+=\S+)", comments):
         if "FILE" not in change and "..." not in change:
             require_buildable(name, [change.strip("'").rstrip(".,;")])
+
+
+@pytest.mark.parametrize("name", ["ppn-swift", "ppn-stable"])
+def test_the_model_card_beside_a_recipe_says_what_the_shipped_bundle_does(name):
+    card = json.loads((RECIPES / f"{name}.card.json").read_text(encoding="utf8"))
+    shipped = json.loads((bundle_path(name) / "manifest.json").read_text(encoding="utf8"))
+    for topic, said in card.items():
+        assert said.items() <= shipped[topic].items(), topic
 
 
 def example_of(path: Path) -> str:
