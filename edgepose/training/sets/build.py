@@ -103,7 +103,7 @@ def build_set(
     plan = _plan(sources, finder, settings)
     _require_plan(parts / PLAN, plan)
     reports, known = [], DuplicateFilter()
-    with SetWriter(folder, with_labels=settings.kind == "people") as writer:
+    with SetWriter(folder, parts, with_labels=settings.kind == "people") as writer:
         for number, source in enumerate(sources):
             worked = _parts(parts, number, source, finder, progress)
             reports.append(_take(source, worked, known, writer, settings.most))

@@ -27,6 +27,7 @@ class SetWriter:
 
     Args:
         folder: of the set.
+        unfinished: where the archive lies until then, a folder on the same disk.
         with_labels: whether there are any, for people.
 
     Attributes:
@@ -36,12 +37,12 @@ class SetWriter:
         OutputError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, with_labels: bool) -> None:
+    def __init__(self, folder: Path, unfinished: Path, *, with_labels: bool) -> None:
         self.count = 0
         self._folder, self._with_labels = folder, with_labels
         self._rows: list[tuple[str, str, str]] = []
         self._keypoints: list[NDArray[np.float16]] = []
-        self._beside = path_beside(folder / PICTURES)
+        self._beside = path_beside(unfinished / PICTURES)
         try:
             self._archive = zipfile.ZipFile(self._beside, "w", zipfile.ZIP_STORED)
         except OSError as error:
