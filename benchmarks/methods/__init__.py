@@ -110,7 +110,7 @@ def report(rows: dict[str, list[Row]], costs: dict[str, Cost]) -> str:
 
 
 def _summary(rows: dict[str, list[Row]], costs: dict[str, Cost]) -> Table:
-    header = ("", *rows, "jitter", "lag, frames", "ms, median", "MB a person")
+    header = ("", *rows, "jitter", "lag, frames", "ms, mean", "MB a person")
     first = next(iter(rows.values()))
     return Table(
         "PCK-torso@0.2 / @0.1, jitter and lag under the first condition",
@@ -133,4 +133,4 @@ def _accuracy(row: Row) -> str:
 
 
 def _cost_cells(cost: Cost | None) -> tuple[str, str]:
-    return ("", "") if cost is None else (f"{cost.median_ms:.1f}", f"{cost.megabytes:.2f}")
+    return ("", "") if cost is None else (f"{cost.mean_ms:.1f}", f"{cost.megabytes:.2f}")

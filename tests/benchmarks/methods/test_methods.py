@@ -56,7 +56,7 @@ def test_the_cost_is_that_of_the_best_run_of_each_frame_and_of_one_more_person(c
         return PoseTracker(model, **options)
 
     cost = cost_of(new_tracker, clip)
-    assert 0 < cost.median_ms < 1000
+    assert 0 < cost.mean_ms < 1000
     assert 0 < cost.megabytes < 100
 
 
