@@ -24,8 +24,10 @@ from edgepose_runtime.text_enum import TextEnum
 #: From this distance on, in heights of the box, the region of a person whom the networks skipped is
 #: moved to where the person should be.
 NOTABLE_MOVE = 0.08
-#: The head looks at somebody every so many frames, where the model's method runs it again at all.
-HEAD_EVERY = 3
+#: The head looks at people every so many frames who are lower than this, in pixels, or may be
+#: mistaken, where the model's method runs it again at all; at others as often as the bundle
+#: recommends.
+HEAD_EVERY, SMALL = 3, 120.0
 #: For so many frames somebody must be apart from others before it is decided who is who.
 APART_FRAMES = 2
 
@@ -244,14 +246,16 @@ class FollowedPerson:
     def _effort(self, *, crowded: bool) -> Effort:
         """Return the network that looks at the person, who was seen in the last frame.
 
-        The head, where it is to run again: often, as people are small, and always in a crowd, where
-        what is propagated may be somebody else's. Otherwise the light network alone: where that
-        loses the person, the head would only find who stands in front.
+        The head, where it is to run again: often if the person is small or may be mistaken for
+        somebody else, and always in a crowd, where what is propagated may be somebody else's.
+        Otherwise the light network alone: where that loses the person, the head would only find
+        who stands in front.
         """
         age = self.stream.head_age
         if age is None:
             return Effort.LIGHT
-        is_due = self._reruns_head and (crowded or age + 1 >= HEAD_EVERY)
+        often = self.motion.height < SMALL or bool(self.contacts)
+        is_due = self._reruns_head and (crowded or (often and age + 1 >= HEAD_EVERY))
         return Effort.HEAD if is_due or self.stream.head_is_due else Effort.LIGHT
 
     def _region(self, frame: Frame, *, crowded: bool) -> Roi | None:
