@@ -78,7 +78,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     """End a process whose teardown hangs, after showing its threads; other tests go on."""
     stderr = item.config.stash[fault_handler_stderr_fd_key]
     faulthandler.dump_traceback_later(LONGEST_TEARDOWN_S, file=stderr, exit=True)
-    return (yield)
+    try:
+        return (yield)
+    finally:  # pytest does so only where it has a timeout of its own
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(optionalhook=True)

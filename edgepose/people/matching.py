@@ -25,9 +25,13 @@ LEAST_OVERLAP = 0.25
 LEAST_AGREEMENT = 0.5
 #: A box of which so much lies in that of somebody who is followed is no new person.
 MOST_COVERED = 0.7
-#: Where the detector is not sure, the pose must be: with this mean score of its joints somebody is
-#: in a box from this score and height in pixels on. So many such boxes are looked at, at most.
-DOUBTFUL_SCORE, LEAST_HEIGHT, SURE_POSE, MOST_DOUBTFUL = 0.3, 48.0, 0.7, 3
+#: A box that the detector is not sure of may show somebody new if it has this score and this height
+#: in pixels at least, ...
+DOUBTFUL_SCORE, LEAST_HEIGHT = 0.3, 48.0
+#: ... and does if the joints of the pose in it have at least this score on average.
+SURE_POSE = 0.7
+#: So many such boxes are looked at in one round of the detector, at most.
+MOST_DOUBTFUL = 3
 #: Boxes have this much in common, as intersection over union, if that matters.
 LEAST_SHARED = 0.05
 #: Two poses with a similarity of more than this are one person's.

@@ -24,9 +24,9 @@ from edgepose_runtime.text_enum import TextEnum
 #: From this distance on, in heights of the box, the region of a person whom the networks skipped is
 #: moved to where the person should be.
 NOTABLE_MOVE = 0.08
-#: The head looks at people every so many frames who are lower than this, in pixels, or may be
-#: mistaken, where the model's method runs it again at all; at others as often as the bundle
-#: recommends.
+#: Where the model's method runs the head again at all: every so many frames for people whose boxes
+#: are lower than so many pixels, or who may be mistaken for somebody else; for others as often as
+#: the bundle recommends.
 HEAD_EVERY, SMALL = 3, 120.0
 #: For so many frames somebody must be apart from others before it is decided who is who.
 APART_FRAMES = 2

@@ -49,7 +49,7 @@ def read_bundle_body(bundle: Bundle) -> PoseNetwork:
     if bundle.manifest.precision != "float32":
         raise CheckpointError(
             f"The bundle {bundle.manifest.name} is {bundle.manifest.precision}, which cannot be "
-            "trained further; give a float bundle, such as ppn-swift-float."
+            "trained further; give a float bundle, such as ppn-swift-float or ppn-stable-float."
         )
     weights, graph = _body_weights(bundle)
     joints = get_skeleton(bundle.manifest.skeleton).num_joints
