@@ -20,7 +20,7 @@ URGENCY = 2.0
 _WEIGHT = 0.2
 DETECT = "detect"
 #: So much of the deadline is planned for: frames differ in what they take.
-PLANNED = 0.85
+PLANNED = 0.78
 
 
 class DetectionSchedule:
