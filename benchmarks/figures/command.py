@@ -29,6 +29,7 @@ def main(words: list[str]) -> None:
     unknown = set(args.names) - set(FIGURES)
     if unknown:
         parser.error(f"there is no figure {', '.join(sorted(unknown))}")
+    args.out.mkdir(parents=True, exist_ok=True)
     for name in args.names or FIGURES:
         FIGURES[name](args.out / name)
         print(args.out / name)
