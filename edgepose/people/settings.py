@@ -33,7 +33,7 @@ class SeveralPeople:
         >>> with edgepose.PoseTracker(max_people=people) as tracker:
         ...     result = tracker.track(frame)
         ...     [person.person_id for person in result.people]
-        [1]
+        [1, 2]
 
     Attributes:
         max_people: how many, from 2 to 100.
