@@ -44,8 +44,7 @@ RETURN_SCORE = 0.4
 class PeopleStream:
     """Follows several people through one stream. Not for several threads at once.
 
-    Each person has the state of a stream of one person, without its search: the detector says where
-    people are.
+    Each person has the state of a stream of one person, without its search: the detector does it.
 
     Attributes:
         looked: how many people the networks processed in the last frame.
@@ -53,8 +52,7 @@ class PeopleStream:
     Args:
         detector: finds people in whole frames.
         settings: how many people, and at what cost.
-        new_track: makes the state of one person, which shares its networks with the others, and
-            what refines the poses.
+        new_track: makes the state of one person, on shared networks, and what refines the poses.
         skeleton: of the poses.
         reruns_head: the head runs again and again, not only at the start of a track.
     """
@@ -236,7 +234,10 @@ class PeopleStream:
         return seen
 
     def _lose(self, person: FollowedPerson) -> None:
-        person.hide() if person.person_id is not None else self._drop(person)
+        if person.person_id is None:
+            self._drop(person)
+        else:
+            person.hide()
 
     def _take_in(self, frame: Frame, poses: Seen, *, detected: bool) -> None:
         """Accept the poses of the frame, and find out whose they are."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from edgepose.datasets.records import Image
 from edgepose.inference.person_detector import PersonDetector
-from edgepose.training.sets.people import shrunk
+from edgepose.training.sets.people import fitted, shrunk
 from edgepose.training.sets.samples import Sample, make_sample
 from edgepose.training.sets.sources import Picture
 from edgepose_runtime.geometry.boxes import Boxes
@@ -58,10 +57,7 @@ class BackgroundFinder:
         part = image if not len(people) else largest_free_part(image, people)
         if min(part.shape[:2]) < self.settings.size or (len(people) and len(self._people(part))):
             return []
-        scale = min(1.0, self.settings.longest / max(part.shape[:2]))
-        if scale < 1:
-            small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            part = np.asarray(small, np.uint8)
+        part, _ = fitted(part, self.settings.longest)
         return [make_sample(picture.origin, part, _NO_JOINTS)][:most]
 
     def _people(self, image: Image) -> Boxes:

@@ -100,6 +100,15 @@ def shrunk(image: Image) -> Image:
     return image
 
 
+def fitted(image: Image, longest: int) -> tuple[Image, float]:
+    """Return a picture whose longer side has at most so many pixels, and its scale, at most 1."""
+    scale = min(1.0, longest / max(image.shape[:2]))
+    if scale == 1:
+        return image, scale
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), scale
+
+
 def box_of(box: NDArray[np.float64]) -> Roi:
     """Return a box x1, y1, x2, y2 as a region."""
     left, top, right, bottom = box[:4].tolist()
@@ -113,11 +122,7 @@ def _crop(
     centre, half = (box[:2] + box[2:4]) / 2, 0.8 * (box[2:4] - box[:2]).max()
     low = np.maximum(np.floor(centre - half), 0).astype(int)
     high = np.minimum(np.ceil(centre + half), image.shape[1::-1]).astype(int)
-    part = image[low[1] : high[1], low[0] : high[0]]
-    scale = min(1.0, longest / max(part.shape[:2]))
+    part, scale = fitted(image[low[1] : high[1], low[0] : high[0]], longest)
     moved = joints.copy()
     moved[:, :2] = (joints[:, :2] - low + 0.5) * scale - 0.5
-    if scale < 1:
-        small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        part = np.asarray(small, np.uint8)
     return part, moved
