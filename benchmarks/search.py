@@ -22,7 +22,7 @@ from edgepose.datasets.readers.jhmdb import read_jhmdb_clips
 from edgepose.datasets.root import data_root
 from edgepose.inference.model import DEFAULT_MODEL, load
 from edgepose.tracker import PoseTracker
-from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET
 from edgepose.utils.machine import describe_machine
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.geometry.crop import Image

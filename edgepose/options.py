@@ -30,8 +30,8 @@ from edgepose.refinement.thin_slicing import RefineOption, refinement
 from edgepose.remote import HeadConnection, HeadLocal, JoinedRequests, RemoteHead, remote_head
 from edgepose.streaming.flow_control import FlowPolicy, PolicyName, make_policy
 from edgepose.tracking.deadline import Deadline
-from edgepose.tracking.person_search import NoSearch, PersonSearch
-from edgepose.tracking.search_budget import DEFAULT_BUDGET, SearchBudget
+from edgepose.tracking.search.person_search import NoSearch, PersonSearch
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET, SearchBudget
 from edgepose.tracking.step import TrackingStep
 from edgepose.tracking.strategies import Refiner
 from edgepose.tracking.stream import LocalHead, PoseStream

@@ -26,7 +26,7 @@ from edgepose.streaming.shutdown import ManagedResource, close_at_exit
 from edgepose.streaming.source_reader import GRACE_S, SourceReader, policy_for
 from edgepose.streaming.stream_queue import StreamQueue
 from edgepose.tracking.frame import Image
-from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET
 from edgepose_runtime.backends import BackendSettings
 from edgepose_runtime.capture import FrameSource, open_source
 from edgepose_runtime.errors import ConfigError, EdgePoseError

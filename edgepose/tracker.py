@@ -21,7 +21,7 @@ from edgepose.streaming.flow_control import PolicyName
 from edgepose.streaming.shutdown import ManagedResource
 from edgepose.streaming.single_stream import SingleStream
 from edgepose.tracking.frame import Image
-from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET
 from edgepose_runtime.capture import open_source
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.events import StreamEvent

@@ -11,7 +11,7 @@ from edgepose.inference.model import DEFAULT_MODEL, bundle_path
 from edgepose.keyframes import KeyFrames
 from edgepose.people.settings import SeveralPeople, people_settings
 from edgepose.refinement.thin_slicing import ThinSlicing
-from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET
 from edgepose.utils.machine import installed
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, load_bundle
 from edgepose_runtime.checks import require_whole

@@ -53,14 +53,22 @@ class Observation:
 
     @classmethod
     def of(
-        cls, spec: MethodSpec, roi: Roi, keypoints: Keypoints, estimate: Estimate, age: int
+        cls,
+        spec: MethodSpec,
+        roi: Roi,
+        keypoints: Keypoints,
+        estimate: Estimate,
+        age: int,
+        *,
+        followed: bool = False,
     ) -> Observation:
         """Return the observation of joints (K, 3) by a method of a specification.
 
         Whether they are a person's depends on ``age``, the frames since the head ran: after it,
-        lower scores do (`FOLLOWED_SCORE`).
+        lower scores do (`FOLLOWED_SCORE`), and on its frame if ``followed`` says so.
         """
-        criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if age else 1.0))
+        followed = followed or age > 0
+        criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if followed else 1.0))
         within = is_inside(keypoints, roi, criteria.score_threshold)
         survey = PoseSurvey.of(keypoints, criteria, roi.width)
         if survey.is_person and not within:
@@ -139,8 +147,13 @@ class PoseEstimator:
         with clock.stage("decode"):
             return self._spec.decode(heatmaps, roi)
 
-    def initialise(self, image: Image, roi: Roi, clock: StageClock) -> Observation:
-        """Estimate the pose in a region with the best network there is, from this frame alone."""
+    def initialise(
+        self, image: Image, roi: Roi, clock: StageClock, *, followed: bool = False
+    ) -> Observation:
+        """Estimate the pose in a region with the best network there is, from this frame alone.
+
+        If the person is ``followed`` for sure, lower scores do.
+        """
         crop = self._crop(image, roi, clock)
         method = self._model.method
         if self._use_light_network() and isinstance(method, PropagatingMethod):
@@ -149,7 +162,7 @@ class PoseEstimator:
         else:
             with clock.stage("head"):
                 estimate = method.initialise(crop, roi)
-        return self._observation(estimate, roi, 0, clock)
+        return self._observation(estimate, roi, 0, clock, followed=followed)
 
     def advance(self, image: Image, roi: Roi, last: Observation, clock: StageClock) -> Observation:
         """Estimate the pose in a region, continuing from the last frame's observation."""
@@ -177,13 +190,19 @@ class PoseEstimator:
             return self._spec.view.crop(image, roi, self._buffer)
 
     def _observation(
-        self, estimate: Estimate, roi: Roi, age: int, clock: StageClock
+        self,
+        estimate: Estimate,
+        roi: Roi,
+        age: int,
+        clock: StageClock,
+        *,
+        followed: bool = False,
     ) -> Observation:
         start = time.perf_counter()
         spec = self._spec
         keypoints = decode_to_frame(estimate.heatmaps, roi, spec.stride, spec.offset)
         clock.add("decode", start)
-        return Observation.of(self._spec, roi, keypoints, estimate, age)
+        return Observation.of(spec, roi, keypoints, estimate, age, followed=followed)
 
 
 def _warm_up_roi_tracker(settings: RoiTrackerSettings, joints: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,25 @@ from edgepose_runtime.geometry.roi import Roi
 BOX_FACTOR = 1.2
 #: Boxes that are compared with each other, at most: the surest ones.
 MOST_CANDIDATES = 300
+#: Half a person, or a blurred one, looks less like one: from this part of the threshold on, a box
+#: may be worth a look.
+DOUBTFUL_SCORE = 0.55
+#: A box is cut off if it ends within this part of the frame's longer side from the lower edge.
+AT_EDGE = 0.01
+
+
+class PersonRegion(NamedTuple):
+    """A region that may show a person.
+
+    Attributes:
+        roi: the region.
+        is_sure: whether the detector's threshold is reached.
+        is_cut_off: whether the person may go on below the frame.
+    """
+
+    roi: Roi
+    is_sure: bool
+    is_cut_off: bool
 
 
 class PersonDetector:
@@ -83,11 +103,11 @@ def box_region(box: NDArray[np.float64]) -> Roi:
     return Roi.around(((left + right) / 2, (top + bottom) / 2), side)
 
 
-def person_regions(model: PoseModel) -> Callable[[Image], list[Roi]] | None:
+def person_regions(model: PoseModel) -> Callable[[Image], list[PersonRegion]] | None:
     """Return a function from frames to the regions of people in them, the likeliest first.
 
-    Large people come before small ones that are about as sure. The detector is loaded when it is
-    first needed. ``None`` for a model without one.
+    Large people come before small ones that are about as sure, doubtful ones last. The detector is
+    loaded when it is first needed. ``None`` for a model without one.
     """
     if not model.has_detector:
         return None
@@ -96,11 +116,13 @@ def person_regions(model: PoseModel) -> Callable[[Image], list[Roi]] | None:
     def detector() -> PersonDetector:
         return PersonDetector(*model.detector())
 
-    def regions(image: Image) -> list[Roi]:
-        boxes = detector().detect(image)
+    def regions(image: Image) -> list[PersonRegion]:
+        sure_score = detector().score_threshold
+        boxes = detector().detect(image, DOUBTFUL_SCORE * sure_score)
+        sure, cut_off = boxes[:, 4] >= sure_score, _are_cut_off(boxes, image.shape)
         sides = (boxes[:, 2:4] - boxes[:, :2]).max(axis=1, initial=0.0)
-        order = np.argsort(-boxes[:, 4] * np.sqrt(sides), kind="stable")
-        return [box_region(box) for box in boxes[order]]
+        order = np.lexsort([-boxes[:, 4] * np.sqrt(sides), ~sure])
+        return [PersonRegion(box_region(boxes[i]), bool(sure[i]), bool(cut_off[i])) for i in order]
 
     return regions
 
@@ -123,6 +145,13 @@ def keep_best(boxes: Boxes, max_overlap: float) -> Boxes:
         if not too_close[index, kept].any():
             kept.append(index)
     return boxes[kept]
+
+
+def _are_cut_off(boxes: Boxes, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which boxes (N, 5) end at the lower edge of an image of a shape."""
+    height, width = shape[:2]
+    at_edge: NDArray[np.bool_] = boxes[:, 3] >= height - 1 - AT_EDGE * max(height, width)
+    return at_edge
 
 
 def _grid(side: int, stride: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
-from edgepose.tracking.person_search import NoSearch, PersonSearch
+from edgepose.tracking.search.person_search import NoSearch, PersonSearch
 from edgepose.tracking.smoothing import PoseSmoother
 from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, PropagatedPose
 from edgepose.tracking.track import Track
@@ -221,10 +221,11 @@ class PoseStream:
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
         observation = self._observe(frame, roi, clock, effort)
-        if effort is Effort.FULL and observation.survey.is_empty_pose:
-            # As after a cut: waiting for the person to come back here would be in vain.
-            return self._search.find(frame.image, clock) or observation, LOST
-        return observation, LOST
+        if effort is not Effort.FULL or observation.survey.is_person:
+            return observation, LOST
+        # As after a cut: waiting for the person to come back here would be in vain.
+        is_gone = observation.survey.is_empty_pose
+        return self._search.find(frame.image, clock, roi, everywhere=is_gone) or observation, LOST
 
     def _follow_propagated(self) -> None:
         """Move the region to where the last joints were propagated, now that it is needed."""
@@ -245,7 +246,7 @@ class PoseStream:
             observation = self._head.corrected(observation, frame, clock)
             if effort is Effort.LIGHT or observation.survey.is_person:
                 return self._key_frames.as_key_frame(observation)
-        return self._estimator.initialise(frame.image, roi, clock)
+        return self._estimator.initialise(frame.image, roi, clock, followed=self._search.is_trusted)
 
     def _commit(
         self, frame: Frame, observation: Observation, propagated: PropagatedPose | None

@@ -22,7 +22,7 @@ from edgepose.cli.archive_display import archive_display, report_text, status_te
 from edgepose.cli.engine_options import add_engine_options, engine_options
 from edgepose.cli.extras import require_packages
 from edgepose.inference.model import DEFAULT_MODEL
-from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET
 from edgepose.utils.arguments import number_of_people, share, whole_number
 from edgepose.utils.machine import usable_cores
 from edgepose.utils.signals import StopSignals

@@ -37,7 +37,7 @@ from edgepose.refinement.thin_slicing import ThinSlicing
 from edgepose.remote.settings import HEAD_TOKEN, head_with_token
 from edgepose.stats import HeadStats, TrackerStats
 from edgepose.tracker import PoseTracker
-from edgepose.tracking.search_budget import DEFAULT_BUDGET
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET
 from edgepose.utils.arguments import number_of_people, refinement_method, share, whole_number
 from edgepose.utils.output_files import is_folder
 from edgepose.utils.progress import show_progress

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.inference.model import available_models, bundle_path
-from edgepose.inference.person_detector import PersonDetector, keep_best
+from edgepose.inference.person_detector import PersonDetector, keep_best, person_regions
 from edgepose_runtime.bundles.bundle import load_bundle
 from edgepose_runtime.bundles.manifest import DetectorSpec
 
@@ -47,6 +47,39 @@ def test_the_frame_is_scaled_into_the_middle_of_a_square():
 def test_boxes_below_the_score_are_left_out(min_score, count):
     detector = PersonDetector(Network(logit=0.2), SPEC)
     assert len(detector.detect(np.zeros((64, 64, 3), np.uint8), min_score)) == count
+
+
+class Detecting:
+    """A model with nothing but a detector."""
+
+    has_detector = True
+
+    def __init__(self, network):
+        self.network = network
+
+    def detector(self):
+        return self.network, SPEC
+
+
+def test_regions_say_what_is_sure_and_whom_the_lower_edge_cuts_off():
+    network = Network()
+    score = 0.7 * SPEC.score_threshold
+    doubtful = np.log(score / (1 - score))
+    network.fine[0, 7, 6] = doubtful, 4, 10, 4, 9
+    network.fine[0, 1, 6] = doubtful, 4, 4, 4, 10
+    network.fine[0, 0, 0] = -3.0, 0, 0, 8, 8
+    network.fine[0, 4, 3] = 1.0, 1, 1, 1, 1
+    regions = person_regions(Detecting(network))(np.zeros((64, 64, 3), np.uint8))
+    assert [(region.is_sure, region.is_cut_off) for region in regions] == [
+        (True, False), (False, True), (False, False),
+    ]  # fmt: skip
+    assert regions[1].roi.contains((48, 56)) and regions[2].roi.contains((48, 8))
+
+
+def test_without_a_detector_there_are_no_regions():
+    model = Detecting(None)
+    model.has_detector = False
+    assert person_regions(model) is None
 
 
 def test_of_boxes_on_one_person_the_surest_stays():

@@ -9,7 +9,7 @@ from edgepose.people.settings import SeveralPeople
 from edgepose.people.stream import PeopleStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.person_search import NoSearch
+from edgepose.tracking.search.person_search import NoSearch
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.boxes import box_overlaps
 from edgepose_runtime.poses.skeletons import PENN13

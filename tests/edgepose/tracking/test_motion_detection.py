@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.tracking.motion_detection import MotionDetector
+from edgepose.tracking.search.motion_detection import MotionDetector
 
 RNG = np.random.default_rng(0)
 SIZES = [(240, 320), (720, 1280), (1280, 720), (2160, 3840), (40, 30)]

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 
 from edgepose.inference.estimator import PoseEstimator, StageClock
+from edgepose.inference.person_detector import PersonRegion
 from edgepose.testing import FakeMethod, fake_model, standing_person
-from edgepose.tracking.person_search import (
-    CANDIDATES,
+from edgepose.tracking.search.person_search import (
     DETECTION_LOOKS,
     FRAMES_PER_DETECTION,
     FRAMES_PER_ROUND,
     HEAD_LOOKS,
     MOST_REGIONS,
-    REGION_UPDATES,
     REGIONS_PER_FRAME,
+    TRUSTED_FRAMES,
     PersonSearch,
 )
-from edgepose.tracking.search_budget import DEFAULT_BUDGET, LOOK_COST, MOST_SAVED
+from edgepose.tracking.search.region_search import CANDIDATES, REGION_UPDATES
+from edgepose.tracking.search.search_budget import DEFAULT_BUDGET, LOOK_COST, MOST_SAVED
 from edgepose_runtime.errors import ConfigError
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import search_rois
@@ -318,7 +319,11 @@ def proposing(method, *regions):
 
     def propose(image):
         runs.append(image.shape)
-        return regions
+        sure = {"is_sure": True, "is_cut_off": False}
+        return [
+            each if isinstance(each, PersonRegion) else PersonRegion(each, **sure)
+            for each in regions
+        ]
 
     estimator = PoseEstimator(fake_model(method))
     return PersonSearch(estimator, propose=propose), runs
@@ -361,3 +366,94 @@ def test_the_detector_is_paid_from_the_same_budget(method):
     assert looks * LOOK_COST <= DEFAULT_BUDGET * frames + MOST_SAVED + CANDIDATES * REGION_UPDATES
     assert len(runs) > frames / FRAMES_PER_DETECTION
     assert method.count("locate") > frames / 4
+
+
+@pytest.mark.parametrize(
+    ("is_cut_off", "height", "is_found"),
+    [
+        (True, 240, True),
+        (False, 240, False),
+        (True, 100, False),
+    ],
+)
+def test_a_doubtful_detection_counts_if_the_frame_cuts_the_person_off(
+    method, is_cut_off, height, is_found
+):
+    method.person = standing_person((160, 180), height)
+    method.person[5:, 2] = 0.1
+    place = Roi(70, 60, 180, 180)
+    search, _ = proposing(method, PersonRegion(place, is_sure=False, is_cut_off=is_cut_off))
+    assert (find(search) is not None) is is_found
+
+
+def doubtful_person(method):
+    """Show a person whom the head doubts, but not if it is somebody who is followed."""
+    method.person = standing_person((160, 120), 100)
+    method.person[:, 2] = 0.9 * method.spec.score_threshold
+
+
+@pytest.mark.parametrize(
+    ("place", "is_found"),
+    [
+        (Roi(80, 40, 160, 160), True),
+        (Roi(160, 120, 160, 160), False),
+    ],
+)
+def test_whom_the_detector_sees_at_the_place_of_the_loss_is_not_lost(method, place, is_found):
+    search, _ = proposing(method, Roi(85, 45, 150, 150))
+    find(search)
+    doubtful_person(method)
+    look = search.find(IMAGE, StageClock(), place, everywhere=False)
+    assert (look is not None) is is_found
+    assert search.is_trusted is is_found
+
+
+def test_only_the_place_of_the_loss_is_looked_at_where_that_is_asked_for(method):
+    search, runs = proposing(method)
+    find(search)
+    method.calls.clear()
+    runs.clear()
+    assert search.find(IMAGE, StageClock(), Roi(80, 40, 160, 160), everywhere=False) is None
+    assert (len(runs), method.calls) == (1, [])
+
+
+def test_the_head_may_doubt_a_detected_person_for_some_frames_or_until_the_next_loss(method):
+    place = Roi(85, 45, 150, 150)
+    search, _ = proposing(method, place)
+    find(search)
+    doubtful_person(method)
+    search.find(IMAGE, StageClock(), place)
+    for _ in range(TRUSTED_FRAMES - 1):
+        search.skipped()
+    assert search.is_trusted
+    search.skipped()
+    assert not search.is_trusted
+    search.find(IMAGE, StageClock(), place)
+    search.expect(place, IMAGE)
+    assert not search.is_trusted
+
+
+@pytest.mark.parametrize("frames", [FRAMES_PER_ROUND, 45])
+def test_after_a_search_in_vain_enough_is_left_for_the_return_of_the_person(method, frames):
+    (search, runs), place = proposing(method), Roi(80, 40, 160, 160)
+    dark, bright = (np.full((720, 1280, 3), grey, np.uint8) for grey in (0, 200))
+    search.find(dark, StageClock())
+    search.find(dark, StageClock(), place)
+    search.expect(place, dark)
+    for _ in range(frames):
+        search.find(dark, StageClock())
+    method.calls.clear()
+    runs.clear()
+    search.find(bright, StageClock())
+    assert len(runs) == 1
+    assert method.count("locate") > REGIONS_PER_FRAME
+
+
+def test_while_the_detector_sees_nothing_it_runs_less_often(method):
+    for regions, often in ([], False), ([Roi(0, 0, 40, 40)], True):
+        search, runs = proposing(method, *regions)
+        find(search)
+        runs.clear()
+        for _ in range(3):
+            find(search)
+        assert (len(runs) == 3) is often

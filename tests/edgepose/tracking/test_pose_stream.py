@@ -1,11 +1,16 @@
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
 from edgepose.inference.estimator import StageClock
+from edgepose.inference.person_detector import PersonRegion
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.person_search import NoSearch, PersonSearch
+from edgepose.tracking.search.person_search import NoSearch, PersonSearch
 from edgepose.tracking.stream import PoseStream
+from edgepose_runtime.geometry.roi import Roi
 
 FRAME = np.zeros((240, 320, 3), np.uint8)
 REGION = 60, 20, 200, 200
@@ -28,3 +33,22 @@ def test_doubtful_joints_are_in_the_region_where_they_cannot_be_a_neighbours(
 ):
     doubtful = region_after(0.8 * FakeMethod().spec.score_threshold, new_search)
     assert (doubtful > 1.05 * region_after(0.0, new_search)) is is_included
+
+
+@pytest.mark.parametrize("is_detected", [True, False])
+def test_a_person_whom_both_networks_doubt_is_followed_if_the_detector_sees_one(is_detected):
+    method = FakeMethod(standing_person((160, 120), height=120))
+    regions = [PersonRegion(Roi(88, 48, 144, 144), is_sure=False, is_cut_off=False)]
+    propose = partial(PersonSearch, propose=lambda _: regions if is_detected else [])
+    stream = PoseStream(fake_model(method), new_search=propose)
+    stream.process(Frame(0, FRAME, 0.0), StageClock())
+    advance = method.advance
+
+    def see_nothing(crop, roi, state):
+        estimate = advance(crop, roi, state)
+        return replace(estimate, heatmaps=0.1 * estimate.heatmaps)
+
+    method.advance = see_nothing
+    method.person[:, 2] = 0.9 * method.spec.score_threshold
+    results = [stream.process(Frame(i, FRAME, 33.0 * i), StageClock()) for i in range(1, 9)]
+    assert [each.keypoints is not None for each in results] == [is_detected] * 8

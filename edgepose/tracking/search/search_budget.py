@@ -11,8 +11,9 @@ from edgepose_runtime.errors import ConfigError
 DEFAULT_BUDGET = 1.5
 #: The part of it that goes on while nothing happens; the rest is saved up for when something does.
 IDLE_SHARE = 2 / 3
-#: Steps that can be saved up, and so the longest burst of looks.
-MOST_SAVED = 30.0
+#: Steps that can be saved up, and so the longest burst of looks; and those that are kept for when
+#: something happens in the picture, such as the return of somebody who was searched for in vain.
+MOST_SAVED, RESERVE = 45.0, 12.0
 #: What a look at a region costs, in steps for a person: large regions are slower to crop.
 LOOK_COST = 1.1
 
@@ -51,10 +52,9 @@ class SearchBudget:
         """Take looks off; more than there are is a debt, paid by frames without a search."""
         self._saved -= looks * LOOK_COST
 
-    @property
-    def looks(self) -> int:
-        """How many looks can be paid."""
-        return max(0, math.floor(self._saved / LOOK_COST))
+    def looks(self, reserve: float = 0.0) -> int:
+        """Return how many looks can be paid if so many steps are to be left."""
+        return max(0, math.floor((self._saved - reserve) / LOOK_COST))
 
     def idle_looks(self) -> int:
         """Return how many looks a frame gets in which nothing happens, often 0 or 1."""
