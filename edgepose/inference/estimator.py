@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from edgepose.inference.model import PoseModel
 from edgepose.methods import Estimate
-from edgepose.methods.base import Crop, MethodSpec, PropagatingMethod
+from edgepose.methods.base import (
+    Crop,
+    FollowedJoints,
+    FollowingMethod,
+    MethodSpec,
+    PropagatingMethod,
+)
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
 from edgepose_runtime.geometry.roi import Roi
@@ -164,12 +170,30 @@ class PoseEstimator:
                 estimate = method.initialise(crop, roi)
         return self._observation(estimate, roi, 0, clock, followed=followed)
 
-    def advance(self, image: Image, roi: Roi, last: Observation, clock: StageClock) -> Observation:
-        """Estimate the pose in a region, continuing from the last frame's observation."""
+    def advance(
+        self,
+        image: Image,
+        roi: Roi,
+        last: Observation,
+        clock: StageClock,
+        expected: FollowedJoints | None = None,
+    ) -> Observation:
+        """Estimate the pose in a region, continuing from the last observation.
+
+        Args:
+            image: the frame.
+            roi: the region.
+            last: of the last frame that the networks processed.
+            clock: times the stages.
+            expected: where its joints are now, if frames were passed over since.
+        """
         start = time.perf_counter()
         crop = self._spec.view.crop(image, roi, self._buffer)
         cropped = time.perf_counter()
-        estimate = self._model.method.advance(crop, roi, last.estimate.state)
+        method, state = self._model.method, last.estimate.state
+        if expected is not None and isinstance(method, FollowingMethod):
+            state = method.followed(state, expected)
+        estimate = method.advance(crop, roi, state)
         clock.add("crop", start, cropped)
         clock.add("network", cropped)
         age = 0 if estimate.origin is Origin.INITIALISED else last.key_frame_age + 1

@@ -11,6 +11,7 @@ from edgepose.inference.estimator import Image, Keypoints, Observation
 from edgepose.keyframes.decision import KeyFrameDecision, has_changed
 from edgepose.keyframes.propagation import Propagation
 from edgepose.keyframes.settings import KeyFrames
+from edgepose.methods.base import FollowedJoints
 from edgepose.results import Origin
 from edgepose.tracking.strategies import PropagatedPose
 from edgepose_runtime.geometry.roi import Roi
@@ -78,6 +79,7 @@ class LiveKeyFrames:
         self._scores: NDArray[np.float32] | None = None
         self._motion: JointMotion | None = None
         self._held = 0
+        self._passed: FollowedJoints | None = None
         self._decision.reset()
         self._propagation.reset()
 
@@ -98,13 +100,22 @@ class LiveKeyFrames:
         keypoints = np.empty((len(joints), 3), np.float32)
         keypoints[:, :2], keypoints[:, 2] = joints, self._scores
         is_key = not step.held and self._decision.is_key_frame(step.moved, step.doubt, error)
-        return PropagatedPose(keypoints, is_key, step)
+        followed = self._followed(step) if is_key and self._passed is not None else None
+        return PropagatedPose(keypoints, is_key, step, followed)
 
     def _step(self, image: Image) -> FlowStep:
         """Return how the joints move into a frame; they stay if the picture has just changed."""
         step = self.flow.step(image)
         can_hold = self._held < PATIENCE and self.settings.budget < 1
         return self.flow.hold(step) if can_hold and has_changed(step.doubt) else step
+
+    def _followed(self, step: FlowStep) -> FollowedJoints:
+        """Return the joints in a frame, with all doubts since the last key frame."""
+        doubts, last = step.doubt, self._passed
+        if last is None:
+            return FollowedJoints(step.joints, 1, doubts, doubts * doubts)
+        squared = last.squared_doubts + doubts * doubts
+        return FollowedJoints(step.joints, last.frames + 1, last.doubts + doubts, squared)
 
     def as_key_frame(self, observation: Observation) -> Observation:
         """Return a frame's observation with the origin ``key_frame``."""
@@ -116,6 +127,7 @@ class LiveKeyFrames:
         self.flow.accept(propagated.step)
         self._held = self._held + 1 if propagated.step.held else 0
         self._propagation.skip(propagated.step)
+        self._passed = self._followed(propagated.step)
         joints = propagated.keypoints[:, :2].astype(np.float64)
         self._motion = JointMotion(joints, self.flow.roi, propagated.step)
         self._decision.skipped(propagated.step.moved)
@@ -151,7 +163,7 @@ class LiveKeyFrames:
         joints = seen.keypoints[:, :2]
         self._motion = JointMotion(joints.astype(np.float64), self.flow.roi, step)
         self._scores = seen.keypoints[:, 2]
-        self._held = 0
+        self._held, self._passed = 0, None
         self.flow.start(image, seen.roi, joints)
         self._propagation.begin(seen.keypoints, seen.roi.width, surprise)
 

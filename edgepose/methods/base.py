@@ -83,6 +83,24 @@ class Estimate:
     origin: Origin
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowedJoints:
+    """The last pose, followed by optical flow through frames that no network processed.
+
+    Attributes:
+        joints: float64 (K, 2) where it is in the next frame, in frame pixels; NaN where unknown.
+        frames: how many frames it was followed through, the next one included.
+        doubts: (K,) sum over these of how far off each joint is when followed back, in sides of
+            the region; NaN where unknown.
+        squared_doubts: (K,) sum of their squares.
+    """
+
+    joints: NDArray[np.float64]
+    frames: int
+    doubts: NDArray[np.float64]
+    squared_doubts: NDArray[np.float64]
+
+
 class Method(Protocol):
     """A temporal method with its networks.
 
@@ -108,6 +126,14 @@ class Method(Protocol):
 
     def advance(self, crop: Crop, roi: Roi, state: Any) -> Estimate:
         """Estimate a pose from this crop and the state that the frame before left."""
+
+
+@runtime_checkable
+class FollowingMethod(Method, Protocol):
+    """A method that makes use of joints which were followed from frame to frame."""
+
+    def followed(self, state: Any, joints: FollowedJoints) -> Any:
+        """Return the state to advance from, when frames were passed over after the one it is of."""
 
 
 @runtime_checkable

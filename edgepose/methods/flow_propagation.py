@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.methods.base import Crop, Estimate, Heatmaps, MethodSpec
+from edgepose.methods.base import Crop, Estimate, FollowedJoints, Heatmaps, MethodSpec
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.errors import BundleFormatError
-from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.geometry.roi import Roi, frame_to_crop
 from edgepose_runtime.heatmaps.propagation import FlowSettings, HeatmapFlow
 from edgepose_runtime.poses.grey_view import View, view_of_crop
 
@@ -51,6 +51,19 @@ class HeadState:
     heatmaps: Heatmaps
     roi: Roi
     crop: Crop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowedState:
+    """What is known when frames were passed over since the networks last ran.
+
+    Attributes:
+        last: what the frame left on which they ran.
+        joints: where its joints are now.
+    """
+
+    last: FlowState | HeadState
+    joints: FollowedJoints
 
 
 class FlowPropagation:
@@ -115,13 +128,25 @@ class FlowPropagation:
         state = self._started(heatmaps, heatmaps, crop, roi)
         return Estimate(heatmaps, state, Origin.INITIALISED)
 
-    def advance(self, crop: Crop, roi: Roi, state: FlowState | HeadState) -> Estimate:
+    def followed(self, state: FlowState | HeadState, joints: FollowedJoints) -> FollowedState:
+        """Return the state to advance from, when frames were passed over after the one it is of."""
+        return FollowedState(state, joints)
+
+    def advance(
+        self, crop: Crop, roi: Roi, state: FlowState | HeadState | FollowedState
+    ) -> Estimate:
         """Run BodyNet, and fuse its heat-maps with the joints that flow expects."""
+        joints = state.joints if isinstance(state, FollowedState) else None
+        state = state.last if isinstance(state, FollowedState) else state
         if isinstance(state, HeadState):
             state = self._continued(state)
         preliminary = self._run_body(crop)
         view = view_of_crop(crop)
-        heatmaps, known = self._flow.propagate(state.view, view, preliminary, state.known)
+        if joints is None:
+            heatmaps, known = self._flow.propagate(state.view, view, preliminary, state.known)
+        else:  # flow over a longer way at once would lose them
+            known = self._moved(state.known, joints, roi)
+            heatmaps, known = self._flow.fuse(preliminary, known)
         last = replace(state, previous=None)
         return Estimate(
             heatmaps,
@@ -162,6 +187,15 @@ class FlowPropagation:
         if isinstance(state, HeadState):
             return replace(estimate, heatmaps=heatmaps, state=replace(state, heatmaps=heatmaps))
         return replace(self._placed(heatmaps, state), origin=estimate.origin)
+
+    def _moved(
+        self, known: NDArray[np.float64], joints: FollowedJoints, roi: Roi
+    ) -> NDArray[np.float64]:
+        places = frame_to_crop(joints.joints, roi, self.spec.input_size)
+        cells = ((places - self.spec.offset) / self.spec.stride).astype(np.float64)
+        side = self.spec.input_size / self.spec.stride
+        doubts = side * joints.doubts, side * side * joints.squared_doubts
+        return self._flow.moved(known, cells, joints.frames, *doubts)
 
     def _run_body(self, crop: Crop) -> Heatmaps:
         heatmaps: Heatmaps = self._body.infer({"image": crop[None]})["heatmaps"][0]

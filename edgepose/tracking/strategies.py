@@ -13,6 +13,7 @@ from typing import Protocol
 
 from edgepose.inference.estimator import Image, Keypoints, Observation, StageClock
 from edgepose.inference.model import PoseModel
+from edgepose.methods.base import FollowedJoints
 from edgepose.results import PoseResult
 from edgepose.tracking.frame import Frame
 from edgepose_runtime.events import StreamEvent
@@ -28,11 +29,14 @@ class PropagatedPose:
         keypoints: float32 (K, 3): x, y in frame pixels, with the scores of the key frame.
         is_key: the frame should be processed by the networks nevertheless.
         step: the movement.
+        followed: the same joints for the light network to go on from, where frames were passed over
+            since it last ran; else ``None``.
     """
 
     keypoints: Keypoints
     is_key: bool
     step: FlowStep
+    followed: FollowedJoints | None = None
 
 
 class KeyFrameStrategy(Protocol):
@@ -66,6 +70,21 @@ class KeyFrameStrategy(Protocol):
         self, image: Image, observation: Observation | None, propagated: PropagatedPose | None
     ) -> None:
         """Take in what the networks saw in a frame; ``None`` for nobody."""
+
+
+class NoKeyFrames:
+    """The networks process every frame."""
+
+    counts_age = False
+
+    def _nothing(self, *_: object) -> None:
+        """Do nothing."""
+
+    reset = warmup = propagate = skipped = observed = _nothing
+
+    def as_key_frame(self, observation: Observation) -> Observation:
+        """Return the observation as it is."""
+        return observation
 
 
 class HeadStrategy(Protocol):

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 from edgepose.inference.estimator import Keypoints, Observation, PoseEstimator, StageClock
 from edgepose.inference.model import PoseModel
+from edgepose.methods.base import FollowedJoints
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
 from edgepose.tracking.search.person_search import NoSearch, PersonSearch
 from edgepose.tracking.smoothing import PoseSmoother
-from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, PropagatedPose
+from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, NoKeyFrames, PropagatedPose
 from edgepose.tracking.track import Track
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.roi import Roi, fixed_roi
@@ -25,6 +26,8 @@ NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"
 LOST = "person lost"
 POSTPONED = "not processed, to keep the deadline"
+#: Where the last joints are now, if frames were passed over.
+Followed = FollowedJoints | None
 #: The best observation of a person there is, and the reason for no pose if it shows none.
 Found = tuple[Observation | None, str]
 
@@ -57,14 +60,6 @@ class LocalHead:
     def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
         """Return nothing."""
         return []
-
-
-class NoKeyFrames:
-    """The networks process every frame."""
-
-    counts_age = False
-    reset = warmup = propagate = skipped = observed = staticmethod(_nothing)
-    as_key_frame = staticmethod(_unchanged)
 
 
 class PoseStream:
@@ -164,10 +159,11 @@ class PoseStream:
             return self._skip_to(frame, propagated, clock)
         if effort is Effort.SKIP:
             return self._predict(frame, clock)
+        followed = None if propagated is None else propagated.followed
         if roi is None:
-            found = self._search_or_track(frame, clock, effort)
+            found = self._search_or_track(frame, clock, effort, followed)
         else:
-            found = self._observe(frame, roi, clock, effort), NOBODY_IN_ROI
+            found = self._observe(frame, roi, clock, effort, followed), NOBODY_IN_ROI
         observation = found[0]
         if observation is None or not observation.survey.is_person:
             return self._miss(frame, found, propagated, clock)
@@ -213,14 +209,16 @@ class PoseStream:
             return self._result(frame, clock.latency(), None, reason=POSTPONED)
         return self._expected(frame, keypoints, track, clock)
 
-    def _search_or_track(self, frame: Frame, clock: StageClock, effort: Effort) -> Found:
+    def _search_or_track(
+        self, frame: Frame, clock: StageClock, effort: Effort, followed: Followed
+    ) -> Found:
         """Observe the region of the last pose, or search the frame."""
         self._follow_propagated()
         roi_tracker = self._roi_tracker
         roi = roi_tracker.roi if roi_tracker.frame_size == frame.size else None
         if roi is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
-        observation = self._observe(frame, roi, clock, effort)
+        observation = self._observe(frame, roi, clock, effort, followed)
         if effort is not Effort.FULL or observation.survey.is_person:
             return observation, LOST
         # As after a cut: waiting for the person to come back here would be in vain.
@@ -235,14 +233,16 @@ class PoseStream:
             side = track.observation.roi.width
             self._roi_tracker.update(track.propagated, *track.frame_size, track.timestamp_ms, side)
 
-    def _observe(self, frame: Frame, roi: Roi, clock: StageClock, effort: Effort) -> Observation:
+    def _observe(
+        self, frame: Frame, roi: Roi, clock: StageClock, effort: Effort, followed: Followed
+    ) -> Observation:
         """Estimate the pose in a region, continuing from the last frame where that is possible."""
         track, last = self._track, None
         runs_head = effort is Effort.HEAD or (effort is Effort.FULL and self.head_is_due)
         if track is not None and not runs_head:
             last = track.observation_for(frame, roi)
         if last is not None:
-            observation = self._estimator.advance(frame.image, roi, last, clock)
+            observation = self._estimator.advance(frame.image, roi, last, clock, followed)
             observation = self._head.corrected(observation, frame, clock)
             if effort is Effort.LIGHT or observation.survey.is_person:
                 return self._key_frames.as_key_frame(observation)

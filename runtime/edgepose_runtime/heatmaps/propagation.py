@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from edgepose_runtime.heatmaps.decoding import (
     decode_heatmaps_numpy,
 )
 from edgepose_runtime.native.library import Kernel, precompiled
-from edgepose_runtime.poses.grey_view import VIEW_SIZE, View
+from edgepose_runtime.poses.grey_view import VIEW_SIZE, View, view_of
 from edgepose_runtime.poses.optical_flow import HALF_TRUSTED, LOST, JointFlow
 
 Doubles = NDArray[np.float64]
@@ -100,6 +101,29 @@ class HeatmapFlow:
         known[near, _OFFSET] = apart[near]
         return known
 
+    def moved(
+        self, known: Doubles, cells: Doubles, frames: int, doubts: Doubles, squared: Doubles
+    ) -> Doubles:
+        """Return what is known of joints that were followed to the next frame by other means.
+
+        :meth:`fuse` adds what one frame without a movement adds to a deviation: that is left out.
+
+        Args:
+            known: of the joints before.
+            cells: (K, 2) where they are now; NaN where unknown.
+            frames: how many frames they were followed through, from 1.
+            doubts: (K,) sum over these of how far off each comes back, in cells; NaN where unknown.
+            squared: (K,) sum of the squares of that.
+        """
+        settings, moved = self.settings, known.copy()
+        drift, per_doubt = settings.drift, settings.per_doubt
+        grown = (frames - 1) * drift**2 + 2 * drift * per_doubt * doubts + per_doubt**2 * squared
+        deviations = np.sqrt(np.square(known[:, DEVIATION]) + np.nan_to_num(grown))
+        moved[:, _PLACE] = cells
+        moved[:, DEVIATION] = np.minimum(deviations, settings.largest_deviation)
+        moved[:, _OFFSET] *= settings.memory ** (frames - 1)
+        return moved
+
     def propagate(
         self, before: View, after: View, preliminary: Floats, known: Doubles
     ) -> tuple[Floats, Doubles]:
@@ -119,9 +143,24 @@ class HeatmapFlow:
         Returns:
             Heat-maps float32 (K, h, w), and what is known of their joints.
         """
+        return self._run(before, after, preliminary, known, self._trust)
+
+    def fuse(self, preliminary: Floats, known: Doubles) -> tuple[Floats, Doubles]:
+        """Do what :meth:`propagate` does with joints that are in this frame already."""
+        # On a blank picture the kernel follows nothing, which is no reason for doubt here.
+        return self._run(_blank_view(), _blank_view(), preliminary, known, (HALF_TRUSTED, 0.0))
+
+    def _run(
+        self,
+        before: View,
+        after: View,
+        preliminary: Floats,
+        known: Doubles,
+        trust: tuple[float, float],
+    ) -> tuple[Floats, Doubles]:
         heatmaps, found = np.empty(preliminary.shape, np.float32), np.empty(known.shape)
         maps = np.ascontiguousarray(preliminary)
-        settings = self.cell, self._trust, self._weights
+        settings = self.cell, trust, self._weights
         neighbours = self.flow.neighbours
         _propagate_heatmaps()(*before, *after, maps, known, neighbours, *settings, heatmaps, found)
         return heatmaps, found
@@ -170,6 +209,11 @@ def _gaussian(shape: tuple[int, ...], x: float, y: float, deviation: float) -> D
     squares = np.square(rows[:, None] - y) + np.square(columns - x)
     gaussian: Doubles = np.exp(-squares / (2 * deviation**2))
     return gaussian
+
+
+@cache
+def _blank_view() -> View:
+    return view_of(np.zeros((VIEW_SIZE, VIEW_SIZE), np.uint8))
 
 
 @precompiled

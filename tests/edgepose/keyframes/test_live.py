@@ -1,6 +1,7 @@
 """Key frames of a stream, with a puppet that walks and real networks that find it."""
 
 import gc
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -33,6 +34,18 @@ def walk(puppet):
     return frames
 
 
+class Following(FakeMethod):
+    """Notes the joints that it is to go on from."""
+
+    def __init__(self, person):
+        super().__init__(person)
+        self.seen = []
+
+    def followed(self, state, joints):
+        self.seen.append(joints)
+        return state
+
+
 def tracked(tracker, frames):
     return [tracker.track(frame, timestamp_ms=33.0 * i) for i, frame in enumerate(frames)]
 
@@ -51,6 +64,24 @@ def test_most_frames_are_not_looked_at_and_the_pose_follows_all_the_same(model, 
     assert sum(origin in LOOKED for origin in origins) <= 0.3 * len(frames) + 4
     worst = max(errors(r, c).mean() for r, c in zip(results, centers, strict=True))
     assert worst < 0.05 * 160  # of the height
+
+
+def test_the_light_network_goes_on_from_where_the_joints_were_followed_to(puppet):
+    method = Following(standing_person((116, 120), 160))
+    frames = [puppet((100 + 2.0 * step, 120.0)) for step in range(30)]
+    settings = KeyFrames(0.3, network="light")
+    with PoseTracker(fake_model(method), key_frames=settings, smoothing=False) as tracker:
+        results = tracked(tracker, frames)
+    passed = [
+        before.key_frame_age + 1
+        for before, result in pairwise(results)
+        if result.origin is Origin.KEY_FRAME and before.origin is Origin.PREDICTED
+    ]
+    assert passed
+    assert [joints.frames for joints in method.seen] == passed
+    for joints in method.seen:
+        assert np.isfinite(joints.joints).all()
+        assert (joints.squared_doubts <= joints.doubts**2 + 1e-12).all()
 
 
 @pytest.mark.parametrize("decision", get_args(Decision))

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgepose.methods.base import FollowedJoints
 from edgepose.methods.flow_propagation import FlowPropagation
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod
@@ -94,6 +95,38 @@ def test_joints_go_where_the_picture_goes_if_the_body_sees_nothing():
     inner = (np.abs(SEEN - CELLS / 2) < 20).all(axis=1)
     np.testing.assert_allclose(cells_of(after)[inner], np.add(SEEN, (3, -2))[inner], atol=0.3)
     assert decode_heatmaps(after.heatmaps)[:, 2].max() < 0.5
+
+
+def followed_to(places, frames=2, doubt=0.0):
+    doubts = np.full(JOINTS, doubt)
+    return FollowedJoints(np.asarray(places, np.float64), frames, doubts, doubts * doubts)
+
+
+def test_joints_that_were_followed_through_other_frames_are_expected_where_they_are_now():
+    method, _, body = make_method()
+    start = method.initialise(texture(), ROI)
+    body.heatmaps = np.zeros_like(body.heatmaps)
+    roi = Roi(-8, -12, 272, 272)
+    places = method.spec.decode(maps_of(SEEN), roi)[:, :2] + (6, -9)
+    state = method.followed(start.state, followed_to(places))
+    # The picture is another one: flow from the head's frame would lose the joints.
+    after = method.advance(texture((90, 70)), roi, state)
+    found = method.spec.decode(after.heatmaps, roi)
+    np.testing.assert_allclose(found[:, :2], places, atol=0.5)
+    assert after.state.previous.known is not after.state.known
+
+
+def test_joints_that_were_followed_badly_are_trusted_less():
+    method, *_ = make_method()
+    start = method.initialise(texture(), ROI)
+    places = method.spec.decode(maps_of(SEEN), ROI)[:, :2]
+    deviations = [
+        method.advance(texture(), ROI, method.followed(start.state, followed_to(places, n, doubt)))
+        .state.known[:, DEVIATION]
+        .mean()
+        for n, doubt in ((2, 0.0), (4, 0.0), (4, 0.01))
+    ]
+    assert deviations[0] < deviations[1] < deviations[2]
 
 
 def test_a_region_that_moves_and_grows_keeps_the_joints_in_place():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepose_runtime.heatmaps.decoding import decode_heatmaps
-from edgepose_runtime.heatmaps.propagation import FlowSettings, HeatmapFlow
+from edgepose_runtime.heatmaps.propagation import DEVIATION, FlowSettings, HeatmapFlow
 from edgepose_runtime.poses.grey_view import VIEW_SIZE, view_of
 from edgepose_runtime.poses.skeletons import PENN13
 
@@ -100,3 +100,38 @@ def test_joints_become_less_certain_the_worse_they_are_followed(flow):
     assert (known[:, 3] < followed[:, 3]).all()
     assert (2 * followed[:, 3] < lost[:, 3]).all()
     assert lost[:, 3].max() <= FlowSettings().largest_deviation
+
+
+@given(frames=st.integers(1, 8), doubt=st.floats(0, 1), seed=st.integers(0, 20))
+def test_joints_that_were_followed_through_frames_are_as_uncertain_as_after_each(
+    frames, doubt, seed
+):
+    flow, random = make_flow(largest_deviation=100.0), np.random.default_rng(seed)
+    known = np.column_stack([HERE, np.full(3, 0.8), random.uniform(0.5, 3, (3, 3))])
+    settings, expected = flow.settings, known[:, DEVIATION]
+    for step in range(frames):
+        growth = settings.drift + (settings.per_doubt * doubt if step < frames - 1 else 0.0)
+        expected = np.hypot(expected, growth)
+    doubts = np.full(3, doubt * (frames - 1))
+    moved = flow.moved(known, HERE + 5, frames, doubts, doubt * doubts)
+    found = flow.fuse(maps_of(HERE), moved)[1]
+    np.testing.assert_allclose(found[:, DEVIATION], expected, rtol=1e-6)
+    np.testing.assert_array_equal(moved[:, :2], HERE + 5)
+    np.testing.assert_allclose(moved[:, 4:], known[:, 4:] * settings.memory ** (frames - 1))
+
+
+def test_joints_that_are_in_the_frame_already_are_fused_where_they_are(flow):
+    known = np.column_stack([HERE, np.full((3, 2), 0.9), np.zeros((3, 2))])
+    known[0, :2] = np.nan
+    still = view()
+    expected = flow.propagate(still, still, maps_of(HERE + 1), known)
+    found = flow.fuse(maps_of(HERE + 1), known)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_a_joint_that_was_not_followed_keeps_its_deviation(flow):
+    known = np.column_stack([HERE, np.full((3, 4), 1.5)])
+    unknown = np.array([0.0, np.nan, 0.0])
+    moved = flow.moved(known, HERE, 1, unknown, unknown)
+    np.testing.assert_array_equal(moved[:, DEVIATION], 1.5)
