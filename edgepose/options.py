@@ -14,7 +14,7 @@ from edgepose.inference.person_detector import PersonDetector, person_regions
 from edgepose.keyframes import KeyFrames, key_frame_settings
 from edgepose.keyframes.interpolation import KeyFrameInterpolation
 from edgepose.keyframes.live import LiveKeyFrames
-from edgepose.keyframes.network import with_network
+from edgepose.keyframes.network import for_one, for_several
 from edgepose.people.schedule import LookBudget
 from edgepose.people.settings import (
     Follow,
@@ -228,9 +228,9 @@ class TrackingOptions:
         own, settings = self.reinitialise_every, key_frame_settings(self.key_frames)
         every, keys = model.head_interval(own), None
         if settings is not None:
-            settings = with_network(settings, model, own, is_remote=head is not None)
+            choose = for_one if searches else for_several
+            settings, every = choose(settings, model, own, is_remote=head is not None)
             keys = LiveKeyFrames(settings, model.skeleton)
-            every = 1 if settings.network == "head" else every
         new_search = partial(PersonSearch, budget=self.search_budget, propose=person_regions(model))
         stream = PoseStream(
             model,

@@ -46,7 +46,7 @@ class KeyFrames:
     Attributes:
         max_key_rate: the part of all frames, above 0 to 1, that may be key frames in the long run;
             ``None`` for 0.23 where the head processes key frames, and for 0.4 where the light
-            network does or a tolerance is given.
+            network does or a tolerance is given; with several people 0.5 for ``network="auto"``.
         tolerance: expected mean error of the joints, in sides of the person's square region, above
             which a frame becomes a key frame. ``None`` to adapt to the movement: the part of
             key frames approaches ``max_key_rate``, but a person who stands still has fewer.
@@ -65,8 +65,9 @@ class KeyFrames:
             ``initialised``. ``"light"``: the light network, and the head as often as
             ``reinitialise_every`` says. ``"auto"``: the head if the bundle recommends to run it
             repeatedly and it computes in 16-bit floating point, in which it takes about twice the
-            time of the light network and not five times. A tracker's own ``reinitialise_every``,
-            or a remote head, stands above this.
+            time of the light network and not five times; with several people the light network, and
+            the head only at the start and where they are close to each other. A tracker's own
+            ``reinitialise_every``, or a remote head, stands above this.
 
     Raises:
         ConfigError: a number is outside its range, or a name is not known.

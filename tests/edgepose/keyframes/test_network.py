@@ -5,7 +5,7 @@ import pytest
 
 from edgepose import KeyFrames, PoseTracker
 from edgepose.inference.model import PoseModel
-from edgepose.keyframes.network import with_network
+from edgepose.keyframes.network import PEOPLE_RATE, for_one, for_several, with_network
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, standing_person
 
@@ -53,3 +53,29 @@ def test_the_head_processes_every_key_frame_or_as_often_as_the_bundle_says(netwo
     later = Origin.KEY_FRAME if is_light else Origin.INITIALISED
     assert origins == [Origin.INITIALISED] + 4 * [later]
     assert model.method.count("initialise") == (1 if is_light else 5)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8+float32"])
+def test_of_several_people_the_light_network_sees_more_frames_and_no_head_is_due(precision):
+    model = model_of(10, precision)
+    settings, interval = for_several(KeyFrames(), model, None)
+    assert (settings.network, settings.max_key_rate, interval) == ("light", PEOPLE_RATE, None)
+    assert for_several(KeyFrames(max_key_rate=0.2), model, None)[0].max_key_rate == 0.2
+    assert for_several(KeyFrames(tolerance=0.01), model, None)[0].max_key_rate is None
+
+
+@pytest.mark.parametrize("network", ["head", "light"])
+@pytest.mark.parametrize("interval", [None, 0, 1, 5])
+def test_what_is_named_holds_for_several_people_as_for_one(network, interval):
+    model, settings = model_of(10, "bfloat16"), KeyFrames(network=network)
+    assert for_several(settings, model, interval) == for_one(settings, model, interval)
+    assert for_several(KeyFrames(), model, interval or 5) == for_one(
+        KeyFrames(), model, interval or 5
+    )
+
+
+def test_the_head_is_due_in_every_frame_that_it_processes():
+    model = model_of(10, "bfloat16")
+    assert for_one(KeyFrames(), model, None)[1] == 1
+    assert for_one(KeyFrames(network="light"), model, None)[1] == 10
+    assert for_one(KeyFrames(network="head"), model, 5)[1] == 5
