@@ -22,7 +22,7 @@ from edgepose.methods.base import (
 )
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
-from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.geometry.roi import Roi, RoiLike, fixed_roi
 from edgepose_runtime.heatmaps.decoding import decode_to_frame
 from edgepose_runtime.poses.roi_tracker import PoseSurvey, RoiTracker, RoiTrackerSettings
 from edgepose_runtime.poses.smoothing import OneEuroFilter
@@ -144,6 +144,14 @@ class PoseEstimator:
         self._spec = model.method.spec
         self._buffer: Crop = np.empty(self._spec.view.shape, np.uint8)
         self.criteria = person_criteria(self._spec.score_threshold)
+
+    def given_region(self, roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
+        """Return the square in which the networks see the whole of a roi of a caller.
+
+        Raises:
+            RoiError: it is no region of a frame of that (width, height).
+        """
+        return fixed_roi(roi, frame_size, self._spec.view.aspect)
 
     def locate(self, image: Image, roi: Roi, clock: StageClock) -> Keypoints:
         """Return the joints (K, 3) that the light network finds in a region, roughly."""

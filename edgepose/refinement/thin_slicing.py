@@ -17,7 +17,7 @@ from edgepose.inference.model import PoseModel
 from edgepose.methods import MethodSpec
 from edgepose.results import Origin, PoseResult
 from edgepose.stats import TOTAL
-from edgepose.tracking.smoothing import doubt_joints_outside
+from edgepose.tracking.smoothing import OutsideJoints
 from edgepose.tracking.strategies import Refinement, TrackedFrame
 from edgepose_runtime.bundles.springs_json import read_springs
 from edgepose_runtime.checks import is_whole_number
@@ -160,6 +160,7 @@ class ThinSlicingRefiner:
     ) -> None:
         self.lag_frames = settings.lag_frames
         self._spec = spec
+        self._outside = OutsideJoints(spec.skeleton)
         self._reach = springs.graph.reach
         self._springs = springs
         self._slice = _new_slice(springs, settings.lag_frames)
@@ -224,7 +225,7 @@ class ThinSlicingRefiner:
         scores = self._slice.refined(number)
         self._given = number + 1
         keypoints = self._spec.decode(scores, member.observation.roi)
-        doubt_joints_outside(keypoints, member.grey.shape[1::-1])
+        self._outside.doubt(keypoints, member.grey.shape[1::-1])
         result = member.result
         if self._smoother is not None:
             keypoints[:, :2] = self._smoother.apply(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.poses.skeletons import Skeleton
 from edgepose_runtime.poses.smoothing import OneEuroFilter, OneEuroSettings
 
 Keypoints = NDArray[np.float32]
@@ -13,19 +14,62 @@ Keypoints = NDArray[np.float32]
 #: What is cut off by the picture's edge is mostly placed there by networks, and with confidence:
 #: joints nearer to it than this part of the picture's longer side get this score at most.
 EDGE, OUTSIDE_SCORE = 0.01, 0.25
+#: So do joints that are nearer than this, if the limb that ends there is shorter than this part of
+#: the torso: the limb goes on outside.
+NEAR, SHORT = 0.04, 0.6
+#: Where limbs end, and where they begin.
+_BEGINNINGS = {
+    "elbow": "shoulder",
+    "wrist": "elbow",
+    "hip": "shoulder",
+    "knee": "hip",
+    "ankle": "knee",
+}
+_TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 
-def doubt_joints_outside(keypoints: Keypoints, frame_size: tuple[int, int]) -> None:
-    """Lower the scores of joints (K, 3) outside the picture or at its very edge, in place.
+class OutsideJoints:
+    """Doubts the joints that the picture's edge cuts off.
 
     Args:
-        keypoints: x and y in frame pixels, and scores.
-        frame_size: (width, height) in pixels.
+        skeleton: of the poses. One without shoulders or hips has no limbs that look short.
     """
-    margin = EDGE * max(frame_size)
-    middle = np.array([frame_size[0] - 1, frame_size[1] - 1], np.float32) / 2
-    outside = (np.abs(keypoints[:, :2] - middle) > middle - margin).any(axis=1)
-    keypoints[outside, 2] = np.minimum(keypoints[outside, 2], OUTSIDE_SCORE)
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        known = set(skeleton.joints)
+        limbs = [
+            (skeleton.index(f"{side}_{start}"), skeleton.index(f"{side}_{end}"))
+            for side in ("left", "right")
+            for end, start in _BEGINNINGS.items()
+            if known.issuperset((*_TORSO, f"{side}_{start}", f"{side}_{end}"))
+        ]
+        self._starts, self._ends = np.array(limbs, np.intp).reshape(-1, 2).T
+        self._torso = [skeleton.index(name) for name in _TORSO] if limbs else []
+
+    def doubt(self, keypoints: Keypoints, frame_size: tuple[int, int]) -> None:
+        """Lower the scores of joints (K, 3) outside the picture or at its edge, in place.
+
+        Args:
+            keypoints: x and y in frame pixels, and scores.
+            frame_size: (width, height) in pixels.
+        """
+        middle = np.array([frame_size[0] - 1, frame_size[1] - 1], np.float32) / 2
+        inside = (middle - np.abs(keypoints[:, :2] - middle)).min(axis=1) / max(frame_size)
+        outside, near = inside < EDGE, inside < NEAR
+        if near.any() and self._torso:
+            outside[self._ends] |= near[self._ends] & self._looks_short(keypoints[:, :2])
+            for _ in range(2):  # to the knee, then to the ankle
+                outside[self._ends] |= near[self._ends] & outside[self._starts]
+        keypoints[outside, 2] = np.minimum(keypoints[outside, 2], OUTSIDE_SCORE)
+
+    def _looks_short(self, places: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which limbs are short for the larger of the torso's length and width."""
+        left, right, left_hip, right_hip = places[self._torso]
+        length = np.linalg.norm(left + right - left_hip - right_hip) / 2
+        torso = max(float(length), float(np.linalg.norm(left - right)))
+        lengths = np.linalg.norm(places[self._ends] - places[self._starts], axis=1)
+        short: NDArray[np.bool_] = lengths < SHORT * torso
+        return short
 
 
 class PoseSmoother:
@@ -33,9 +77,13 @@ class PoseSmoother:
 
     Args:
         settings: how much to smooth, ``None`` for not at all.
+        outside: doubts joints outside the picture, ``None`` where that is done elsewhere.
     """
 
-    def __init__(self, settings: OneEuroSettings | None) -> None:
+    def __init__(
+        self, settings: OneEuroSettings | None, outside: OutsideJoints | None = None
+    ) -> None:
+        self._outside = outside
         self._filter = None if settings is None else OneEuroFilter(settings)
         self._region: Roi | None = None
 
@@ -58,12 +106,12 @@ class PoseSmoother:
             seen: x and y in frame pixels, and scores.
             region: where the network looked.
             timestamp_ms: of the frame, after the one before.
-            frame_size: (width, height) in pixels; see :func:`doubt_joints_outside`. ``None`` where
-                that has been done.
+            frame_size: (width, height) in pixels; see :class:`OutsideJoints`. ``None`` where that
+                has been done.
         """
         keypoints = seen.copy()
-        if frame_size is not None:
-            doubt_joints_outside(keypoints, frame_size)
+        if frame_size is not None and self._outside is not None:
+            self._outside.doubt(keypoints, frame_size)
         if self._filter is None:
             return keypoints
         if self._region is not None and not self._region.contains(region.center):

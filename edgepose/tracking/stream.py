@@ -14,11 +14,11 @@ from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
 from edgepose.tracking.search.person_search import NoSearch, PersonSearch
-from edgepose.tracking.smoothing import PoseSmoother
+from edgepose.tracking.smoothing import OutsideJoints, PoseSmoother
 from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, NoKeyFrames, PropagatedPose
 from edgepose.tracking.track import Track
 from edgepose_runtime.events import StreamEvent
-from edgepose_runtime.geometry.roi import Roi, fixed_roi
+from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import RoiTracker
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
@@ -96,7 +96,7 @@ class PoseStream:
         if isinstance(self._search, NoSearch):  # a doubtful joint may be that of a neighbour
             criteria = replace(criteria, region_score=1.0)
         self._roi_tracker = RoiTracker(criteria)
-        self._smoother = PoseSmoother(smoothing)
+        self._smoother = PoseSmoother(smoothing, OutsideJoints(spec.skeleton))
         self._predictor = MotionPredictor()
         self._track: Track | None = None
 
@@ -150,7 +150,7 @@ class PoseStream:
             RoiError: the roi is no region of the frame.
             InferenceError: a network failed.
         """
-        roi = None if frame.roi is None else fixed_roi(frame.roi, frame.size)
+        roi = None if frame.roi is None else self._estimator.given_region(frame.roi, frame.size)
         merged = self._head.merged()
         if merged is not None and self._track is not None:
             self._track = self._track.merged(merged)
@@ -246,7 +246,8 @@ class PoseStream:
             observation = self._head.corrected(observation, frame, clock)
             if effort is Effort.LIGHT or observation.survey.is_person:
                 return self._key_frames.as_key_frame(observation)
-        return self._estimator.initialise(frame.image, roi, clock, followed=self._search.is_trusted)
+        trusted = self._search.trusts(frame.roi)
+        return self._estimator.initialise(frame.image, roi, clock, followed=trusted)
 
     def _commit(
         self, frame: Frame, observation: Observation, propagated: PropagatedPose | None
@@ -255,8 +256,7 @@ class PoseStream:
         self._key_frames.observed(frame.image, observation, propagated)
         keypoints, roi = observation.keypoints, observation.roi
         self._update_roi_tracker(frame, observation)
-        track = self._track
-        continues = track is not None and track.observation.roi.contains(roi.center)
+        continues = self._track is not None and self._track.observation.roi.contains(roi.center)
         self._search.skipped()
         self._head.observed(frame, observation, continues=continues)
         if not continues:

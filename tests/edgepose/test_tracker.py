@@ -243,6 +243,11 @@ class TestRoi:
     def test_the_enclosing_square_is_taken_if_it_is_no_square(self, tracker):
         assert tracker.track(FRAME, roi=(100, 40, 80, 160)).roi == (60, 40, 160, 160)
 
+    def test_who_is_said_to_be_there_may_be_seen_less_surely(self, tracker, method):
+        method.person = standing_person((160, 120), 120, score=0.9 * method.spec.score_threshold)
+        assert tracker.track(FRAME, timestamp_ms=0).keypoints is None
+        assert tracker.track(FRAME, roi=(80, 40, 160, 160), timestamp_ms=40).keypoints is not None
+
     def test_the_pose_is_carried_on_from_roi_to_roi(self, tracker):
         first = tracker.track(FRAME, roi=(80, 40, 160, 160), timestamp_ms=0)
         second = tracker.track(FRAME, roi=(70, 30, 170, 170), timestamp_ms=40)

@@ -28,13 +28,14 @@ from edgepose.evaluation.protocols.runner import Candidate
 from edgepose.inference.model import PoseModel
 from edgepose.tracker import PoseTracker
 from edgepose.utils.progress import show_progress
+from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import COCO17, Skeleton
 
 FloatArray = NDArray[np.floating]
 
-CROP_FACTOR = 1.15
-"""Side of the square that our models see, in parts of the longer side of the box."""
+BOX_FACTOR = 1.15
+"""How much the annotated box is enlarged to the region that our models are given."""
 
 TOLERANCE = 0.1
 """A joint is a hit within this part of the longer side of the box."""
@@ -63,12 +64,12 @@ class PhotoPredictor:
     def predict(self, clip: Clip) -> NDArray[np.float32]:
         """Return (T, K, 3): x, y in frame pixels and score; all NaN where there is no pose."""
         pairs = zip(clip.frames(), person_boxes(clip), strict=True)
-        regions = ((frame, box.squared(CROP_FACTOR).as_tuple()) for frame, box in pairs)
-        return np.stack([self._pose(frame, region) for frame, region in regions])
+        return np.stack([self._pose(frame, box) for frame, box in pairs])
 
-    def _pose(self, frame: Image, region: tuple[float, ...]) -> NDArray[np.float32]:
+    def _pose(self, frame: Image, box: Roi) -> NDArray[np.float32]:
+        width, height = BOX_FACTOR * box.width, BOX_FACTOR * box.height
         with PoseTracker(self._model, smoothing=False) as tracker:
-            keypoints = tracker.track(frame, roi=region).keypoints
+            keypoints = tracker.track(frame, roi=Roi.around(box.center, width, height)).keypoints
         if keypoints is None:
             return np.full((self.skeleton.num_joints, 3), np.nan, np.float32)
         return keypoints

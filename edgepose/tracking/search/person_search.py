@@ -48,7 +48,9 @@ Propose = Callable[[Image], Sequence[PersonRegion]]
 class NoSearch:
     """Nobody is searched for: the region is given from outside, as where people are detected."""
 
-    is_trusted = False
+    def trusts(self, given: object) -> bool:  # noqa: ARG002 - PersonSearch's signature
+        """Return False: whoever gives the region has to be confirmed."""
+        return False
 
     def reset(self) -> None:
         """Do nothing."""
@@ -121,10 +123,13 @@ class PersonSearch:
         self._skipped += 1
         self._trusted = max(0, self._trusted - 1)
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether the detector saw a moment ago the person of whom the head was in doubt."""
-        return self._trusted > 0
+    def trusts(self, given: object) -> bool:
+        """Return whether the head may be in doubt of a person.
+
+        So it may where the caller says that somebody is there, by the region that is ``given``, or
+        where the detector saw the person a moment ago.
+        """
+        return given is not None or self._trusted > 0
 
     def find(
         self,

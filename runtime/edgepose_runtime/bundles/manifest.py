@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgepose_runtime.bundles.self_check import SelfCheck
+from edgepose_runtime.geometry.crop import BACKGROUND, Color
 from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
@@ -33,6 +34,7 @@ class InputSpec:
         width: columns of the crop, None for ``size``.
         height: rows of the crop, None for ``size``.
         window: which part of the region the crop shows along x and y; see `InputView`.
+        background: blue, green and red, 0 to 255, of what the crop shows outside the frame.
         color: order of the channels.
         dtype: type of the pixels.
         layout: order of the axes.
@@ -42,6 +44,7 @@ class InputSpec:
     width: int | None = None
     height: int | None = None
     window: tuple[float, ...] = (1.0, 1.0)
+    background: Color = BACKGROUND
     color: str = "bgr"
     dtype: str = "uint8"
     layout: str = "nhwc"
@@ -50,7 +53,8 @@ class InputSpec:
     def view(self) -> InputView:
         """What the graphs see of a region."""
         across, along = self.window
-        return InputView(self.width or self.size, self.height or self.size, (across, along))
+        width, height = self.width or self.size, self.height or self.size
+        return InputView(width, height, (across, along), self.background)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from edgepose_runtime.bundles.manifest import (
 from edgepose_runtime.bundles.self_check import Peak, SelfCheck
 from edgepose_runtime.bundles.validation import check_manifest
 from edgepose_runtime.errors import BundleFormatError, BundleVersionError, ConfigError
+from edgepose_runtime.geometry.crop import BACKGROUND, Color
 from edgepose_runtime.poses.skeletons import get_skeleton
 from edgepose_runtime.tensors import TensorSpec
 
@@ -54,6 +55,8 @@ def dump_manifest(manifest: Manifest) -> str:
     if manifest.input == InputSpec(manifest.input.size):
         for name in _VIEW:
             del content["input"][name]
+    if manifest.input.background == BACKGROUND:
+        del content["input"]["background"]
     if not manifest.head_is_final:
         del content["head_is_final"]
     try:
@@ -142,6 +145,7 @@ def _input(fields: JsonFields) -> InputSpec:
     spec = InputSpec(
         size=fields.integer("size", minimum=1),
         **_view(fields),
+        background=_background(fields),
         color=fields.text("color", ("bgr",)),
         dtype=fields.text("dtype", ("uint8",)),
         layout=fields.text("layout", ("nhwc",)),
@@ -159,6 +163,19 @@ def _view(fields: JsonFields) -> dict[str, Any]:
         raise BundleFormatError(f"'window' must be two positive numbers, but is {list(window)}.")
     sides = {name: fields.integer(name, minimum=1) for name in ("width", "height")}
     return {**sides, "window": window}
+
+
+def _background(fields: JsonFields) -> Color:
+    """Read what is seen outside the frame; without this member the mean colour of ImageNet."""
+    if "background" not in fields.names():
+        return BACKGROUND
+    values = fields.numbers("background", 3)
+    if not all(value in range(256) for value in values):
+        raise BundleFormatError(
+            f"'background' must be three whole numbers from 0 to 255, but is {list(values)}."
+        )
+    blue, green, red = (int(value) for value in values)
+    return blue, green, red
 
 
 def _normalisation(fields: JsonFields) -> Normalisation:

@@ -16,8 +16,11 @@ Image = NDArray[np.uint8]
 #: The side of a square crop in pixels, or the width and height of another.
 Size = int | tuple[int, int]
 
-#: What a crop shows outside the frame: the mean colour of ImageNet, in BGR.
-BACKGROUND = (104, 116, 124)
+#: The blue, green and red of a pixel, from 0 to 255.
+Color = tuple[int, int, int]
+
+#: What a crop shows outside the frame, if nothing else is said: the mean colour of ImageNet.
+BACKGROUND: Color = (104, 116, 124)
 #: OpenCV's names of the conversions to BGR, by number of channels and order of colours.
 _TO_BGR = {
     (1, "bgr"): "COLOR_GRAY2BGR",
@@ -73,7 +76,9 @@ def _check_frame(frame: NDArray[Any]) -> None:
         raise FrameError(f"A frame must have at least one pixel; got shape {frame.shape}.")
 
 
-def crop_frame(frame: Any, roi: Roi, size: Size, out: Image | None = None) -> Image:
+def crop_frame(
+    frame: Any, roi: Roi, size: Size, out: Image | None = None, background: Color = BACKGROUND
+) -> Image:
     """Cut a region out of a frame and resize it, in one pass over its pixels.
 
     A crop pixel is the mean of the frame over the area it covers, so that a large person does not
@@ -83,10 +88,10 @@ def crop_frame(frame: Any, roi: Roi, size: Size, out: Image | None = None) -> Im
 
     Args:
         frame: as for :func:`as_bgr`.
-        roi: the region, with some area; what lies outside the frame is :data:`BACKGROUND`. One
-            of other proportions than the crop is stretched.
+        roi: the region, with some area. One of other proportions than the crop is stretched.
         size: side of the crop in pixels, or its width and height.
         out: C-contiguous uint8 (height, width, 3) to write into.
+        background: what is shown outside the frame.
 
     Returns:
         The crop, uint8 (height, width, 3) in BGR: ``out`` if that was given.
@@ -106,7 +111,7 @@ def crop_frame(frame: Any, roi: Roi, size: Size, out: Image | None = None) -> Im
             f"got {out.dtype} of shape {out.shape}."
         )
     first, scale = _sampling(roi, width, height)
-    _crop_area()(pixels, first, scale, BACKGROUND, out)
+    _crop_area()(pixels, first, scale, background, out)
     return out
 
 
@@ -117,14 +122,14 @@ def _crop_area() -> Kernel:
     return crop_area
 
 
-def crop_frame_numpy(frame: Any, roi: Roi, size: Size) -> Image:
+def crop_frame_numpy(frame: Any, roi: Roi, size: Size, background: Color = BACKGROUND) -> Image:
     """Do what :func:`crop_frame` does, as two matrix products."""
     width, height = _width_and_height(size)
     first, scale = _sampling(roi, width, height)
-    relative = as_bgr(frame) - np.array(BACKGROUND, np.float64)
+    relative = as_bgr(frame) - np.array(background, np.float64)
     rows = _coverage(first[1], scale[1], relative.shape[0], height)
     columns = _coverage(first[0], scale[0], relative.shape[1], width)
-    crop = np.einsum("vy,yxc,ux->vuc", rows, relative, columns, optimize=True) + BACKGROUND
+    crop = np.einsum("vy,yxc,ux->vuc", rows, relative, columns, optimize=True) + background
     rounded: Image = np.floor(crop + 0.5).astype(np.uint8)
     return rounded
 

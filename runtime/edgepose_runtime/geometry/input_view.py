@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgepose_runtime.geometry.crop import Image, crop_frame
+from edgepose_runtime.geometry.crop import BACKGROUND, Color, Image, crop_frame
 from edgepose_runtime.geometry.roi import Roi
 
 
@@ -14,24 +14,31 @@ class InputView:
     """The image of a network, cut out of a region that its heat-maps always span as a whole.
 
     A network for upright images looks at a narrower and higher window around the middle of a
-    square region, in fewer columns than rows. It is a stretched picture of the person: how much,
-    the network has learned.
+    square region, in fewer columns than rows.
 
     Attributes:
         width: columns of the image in pixels.
         height: rows of the image in pixels.
         window: width and height of what is seen, in parts of the region's; above 1 more of the
             frame is seen than the region.
+        background: what is seen outside the frame, as the network was trained.
     """
 
     width: int
     height: int
     window: tuple[float, float] = (1.0, 1.0)
+    background: Color = BACKGROUND
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of the image: ``(height, width, 3)``."""
         return self.height, self.width, 3
+
+    @property
+    def aspect(self) -> float:
+        """Width of what is seen of a square region, in parts of its height."""
+        across, along = self.window
+        return across / along
 
     def region(self, roi: Roi) -> Roi:
         """Return what is seen of a region."""
@@ -52,4 +59,5 @@ class InputView:
             FrameError: the frame is not usable.
             ConfigError: ``out`` does not fit.
         """
-        return crop_frame(frame, self.region(roi), (self.width, self.height), out)
+        size = self.width, self.height
+        return crop_frame(frame, self.region(roi), size, out, self.background)

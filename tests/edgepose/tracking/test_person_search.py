@@ -405,7 +405,7 @@ def test_whom_the_detector_sees_at_the_place_of_the_loss_is_not_lost(method, pla
     doubtful_person(method)
     look = search.find(IMAGE, StageClock(), place, everywhere=False)
     assert (look is not None) is is_found
-    assert search.is_trusted is is_found
+    assert search.trusts(None) is is_found
 
 
 def test_only_the_place_of_the_loss_is_looked_at_where_that_is_asked_for(method):
@@ -425,12 +425,12 @@ def test_the_head_may_doubt_a_detected_person_for_some_frames_or_until_the_next_
     search.find(IMAGE, StageClock(), place)
     for _ in range(TRUSTED_FRAMES - 1):
         search.skipped()
-    assert search.is_trusted
+    assert search.trusts(None)
     search.skipped()
-    assert not search.is_trusted
+    assert not search.trusts(None)
     search.find(IMAGE, StageClock(), place)
     search.expect(place, IMAGE)
-    assert not search.is_trusted
+    assert not search.trusts(None)
 
 
 @pytest.mark.parametrize("frames", [FRAMES_PER_ROUND, 45])

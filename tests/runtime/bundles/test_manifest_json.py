@@ -321,7 +321,7 @@ def upright(**changes) -> Manifest:
     """A manifest of networks that see another part of a region than all of it in a square."""
     image = TensorSpec("image", "uint8", ("N", 256, 192, 3))
     options = {
-        "input": InputSpec(256, 192, 256, (0.9, 1.1)),
+        "input": InputSpec(256, 192, 256, (0.9, 1.1), (0, 7, 255)),
         "graphs": {"body": GraphSpec("body.onnx", (image,), (HEATMAPS,), HASH, 9)},
     }
     return framewise(**{**options, **changes})
@@ -347,6 +347,9 @@ def test_graphs_must_take_images_of_the_size_that_is_seen():
     [
         ("window", [0, 1], "two positive numbers"),
         ("window", [1.0], "a list of 2 finite numbers"),
+        ("background", [0, 0], "a list of 3 finite numbers"),
+        ("background", [0, 0, 256], "three whole numbers from 0 to 255"),
+        ("background", [0, 0.5, 0], "three whole numbers from 0 to 255"),
         ("width", 0, "a whole number from 1 up"),
         ("height", None, "a whole number from 1 up"),
     ],

@@ -126,6 +126,13 @@ class TestCropFrame:
         np.testing.assert_array_equal(crop[:8], expected)
         np.testing.assert_array_equal(crop[:, :8].swapaxes(0, 1), expected)
 
+    def test_the_background_may_be_another_colour(self):
+        roi, color = Roi(-8.3, -7.9, 23.5, 20.1), (0, 9, 255)
+        crop = crop_frame(noise(8, 8, 3), roi, 16, background=color)
+        assert (crop[0] == color).all()
+        expected = crop_frame_numpy(noise(8, 8, 3), roi, 16, color)
+        assert np.abs(crop.astype(int) - expected).max() <= 1
+
     def test_a_roi_far_away_is_all_background(self):
         crop = crop_frame(noise(8, 8, 3), Roi(1e6, -1e6, 100, 100), 4)
         np.testing.assert_array_equal(crop, np.broadcast_to(BACKGROUND, (4, 4, 3)))

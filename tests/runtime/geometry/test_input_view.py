@@ -41,6 +41,17 @@ def test_the_kernel_agrees_with_matrix_products_for_any_proportions(width, heigh
     assert np.abs(found - expected).max() <= 1
 
 
+def test_the_background_is_what_is_seen_outside_the_frame():
+    roi = Roi(-90, 0, 100, 100)
+    crop = InputView(8, 8, background=(0, 0, 0)).crop(FRAME, roi)
+    assert (crop[:, 0] == 0).all()
+    assert crop.any()
+
+
+def test_the_aspect_is_the_width_that_is_seen_in_parts_of_the_height():
+    assert InputView(192, 256, (0.6, 0.8)).aspect == pytest.approx(0.75)
+
+
 def test_a_buffer_of_the_transposed_shape_is_refused():
     with pytest.raises(ConfigError, match=r"\(4, 8, 3\); got uint8 of shape \(8, 4, 3\)"):
         InputView(8, 4).crop(FRAME, Roi(0, 0, 8, 8), np.empty((8, 4, 3), np.uint8))

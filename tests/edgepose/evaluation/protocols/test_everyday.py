@@ -7,6 +7,7 @@ from edgepose.datasets.clips import Clip
 from edgepose.evaluation.metrics.pck import LIMB_JOINTS
 from edgepose.evaluation.protocols.everyday import FIGURES, PhotoPredictor, score_people
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.skeletons import COCO17, PENN13
 
@@ -116,6 +117,15 @@ def test_a_model_looks_once_at_the_square_around_the_box(person):
     (call,) = method.calls
     assert (call.kind, call.roi.width, call.roi.height) == ("initialise", *[pytest.approx(161)] * 2)
     assert call.roi.center == pytest.approx((140, 120))
+
+
+def test_a_model_for_upright_images_sees_the_whole_of_a_wide_box(person):
+    wide = replace(person, boxes=np.array([[100, 80, 240, 150]], np.float32))
+    method = FakeMethod(standing_person((140, 120), 120))
+    method.spec = replace(method.spec, view=InputView(192, 256, (0.75, 1.0)))
+    PhotoPredictor(fake_model(method)).predict(wide)
+    (call,) = method.calls
+    assert method.spec.view.region(call.roi).width == pytest.approx(1.15 * 140)
 
 
 def test_a_model_that_sees_nobody_has_no_pose(person):
