@@ -150,7 +150,8 @@ def test_the_head_runs_as_often_as_asked(track, puppet_video, tmp_path):
 
 #: Tracks, and gets signals at the fifth frame: in a process of its own, which they may end.
 INTERRUPTED = """
-import signal, sys
+import faulthandler, signal, sys
+faulthandler.dump_traceback_later(80, exit=True)  # where it hangs, should it
 from edgepose.cli.main import main
 from edgepose.cli.tracking.outputs import Outputs
 
