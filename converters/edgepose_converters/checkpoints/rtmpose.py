@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgepose.models import PoseNetwork
 from edgepose.models.backbones.cspnext import CSPNeXt, centre_features
 from edgepose.models.pose.coordinate_head import GRID, SCORE_POWER, VIEW, CoordinateHead, Grid
-from edgepose.models.pose.rtmpose import IMAGE_SIZE, RTMPose
+from edgepose.models.pose.rtmpose import RTMPose
 from edgepose.models.pose.views import seen
 from edgepose.training.checkpoint import load_weights
 from edgepose.training.tasks.networks import joint_mix
@@ -38,8 +38,6 @@ RTMPOSE_PREFIX = "rtmpose:"
 #: What a model card says of it.
 RTMPOSE_CARD = "RTMPose-s (MMPose, Apache-2.0), its curves as heat-maps of the skeleton's joints"
 
-# For networks that see all of a square region: the middle three quarters of its width.
-_UPRIGHT = InputView(*IMAGE_SIZE, window=(0.75, 1.0))
 # Where the weights of RTMPose's head stand in ours.
 _PLACES = {
     "head.final_layer.weight": "head.tokens.weight",
@@ -156,7 +154,7 @@ def rtmpose_head(
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
     """
-    seen_part = view if view.shape == VIEW.shape else _UPRIGHT
+    seen_part = view if view.shape == VIEW.shape else VIEW
     return rtmpose_network(path, skeleton, pictures, seen_part, grid, _HEAD_SCORE_POWER)
 
 

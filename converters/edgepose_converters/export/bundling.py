@@ -155,7 +155,7 @@ def _input(model: TrainedModel) -> InputSpec:
     view, size = model.view, model.input_size
     if view == InputView(size, size):
         return InputSpec(size)
-    return InputSpec(size, view.width, view.height, view.window)
+    return InputSpec(size, view.width, view.height, view.window, view.background)
 
 
 def _manifest(

@@ -19,9 +19,9 @@ from edgepose.models.pose.rtmpose import (
 from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import HALPE26
 
-#: What RTMPose sees of a square region: a person's box enlarged by a quarter lies inside, stretched
-#: by 8 % only.
-VIEW = InputView(*IMAGE_SIZE, window=(0.882, 1.087))
+#: What RTMPose sees of a square region: a box that is 1.15 times enlarged to a square is 1.25 times
+#: enlarged in it, and what is outside the frame is black, as in its own training.
+VIEW = InputView(*IMAGE_SIZE, window=(0.81525, 1.087), background=(0, 0, 0))
 
 #: Deviation of a joint's Gaussian in parts of the region, as our other networks have it.
 DEVIATION = 8 / 256

@@ -11,7 +11,7 @@ from edgepose_runtime.geometry.input_view import InputView
 def seen(image: Tensor, view: InputView) -> Tensor:
     """Return what a view shows of regions, given as images ``(..., C, S, S)``: ``(..., C, H, W)``.
 
-    What lies outside a region is 0, the mean colour.
+    What lies outside a region is what is seen at its border.
     """
     size = image.shape[-1]
     across, along = (
@@ -25,4 +25,5 @@ def seen(image: Tensor, view: InputView) -> Tensor:
 def resampling(pixels: int, size: int, zoom: float) -> Tensor:
     """Return the ``(pixels, size)`` matrix that resamples an axis around its middle, linearly."""
     places = (torch.arange(pixels, dtype=torch.float64) - (pixels - 1) / 2) / zoom + (size - 1) / 2
+    places = places.clamp(0, size - 1)
     return (1 - (places[:, None] - torch.arange(size)).abs()).clamp(min=0).float()

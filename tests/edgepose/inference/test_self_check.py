@@ -63,7 +63,7 @@ def test_the_shipped_bundles_are_right_here(name, backend, cache):
         pytest.importorskip("onnxruntime")
     with load(name, backend=backend, num_threads=1) as model:
         reference = model.manifest.self_check
-        assert measure_difference(reference, model.method) < TOLERANCE / 4
+        assert measure_difference(reference, model.method) < TOLERANCE / 2
         assert min(peak.value for peak in reference.initialised) > 0.7
     (kept,) = cache.iterdir()
     assert kept.read_text().startswith("0.0")
@@ -142,7 +142,7 @@ def test_wrong_int8_layers_run_in_floating_point(backend, cache, int8_is_wrong, 
     for _ in range(2):
         with load("ppn-swift", **options) as model:
             assert model.precision == "float32"
-            assert measure_difference(model.manifest.self_check, model.method) < TOLERANCE / 4
+            assert measure_difference(model.manifest.self_check, model.method) < TOLERANCE / 2
     assert int8_is_wrong == ["int8+float32", "float32"], "the outcomes are kept"
     (said, _) = (record.getMessage() for record in caplog.records if record.name == "edgepose")
     assert said.startswith(

@@ -20,8 +20,10 @@ def test_a_network_sees_in_training_what_the_runtime_crops():
     assert np.abs(found - expected).max() < 2
 
 
-def test_what_lies_outside_a_region_is_the_mean_colour():
-    viewed = seen(torch.ones(1, 1, 10, 10), InputView(10, 20, (1.0, 2.0)))
+def test_what_lies_outside_a_region_is_what_is_seen_at_its_border():
+    rows = torch.arange(10.0)[None, None, :, None].expand(1, 1, 10, 10)
+    viewed = seen(rows, InputView(10, 20, (1.0, 2.0)))
     assert viewed.shape == (1, 1, 20, 10)
     assert (viewed[..., :5, :] == 0).all()
-    assert (viewed[..., 5:15, :] == 1).all()
+    torch.testing.assert_close(viewed[..., 5:15, :], rows)
+    assert (viewed[..., 15:, :] == 9).all()
