@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,7 @@ class LiveKeyFrames:
         self._motion: JointMotion | None = None
         self._held = 0
         self._passed: FollowedJoints | None = None
+        self._start: Any = None
         self._decision.reset()
         self._propagation.reset()
 
@@ -111,11 +113,11 @@ class LiveKeyFrames:
 
     def _followed(self, step: FlowStep) -> FollowedJoints:
         """Return the joints in a frame, with all doubts since the last key frame."""
-        doubts, last = step.doubt, self._passed
+        doubts, last, start = step.doubt, self._passed, self._start
         if last is None:
-            return FollowedJoints(step.joints, 1, doubts, doubts * doubts)
+            return FollowedJoints(step.joints, 1, doubts, doubts * doubts, start)
         squared = last.squared_doubts + doubts * doubts
-        return FollowedJoints(step.joints, last.frames + 1, last.doubts + doubts, squared)
+        return FollowedJoints(step.joints, last.frames + 1, last.doubts + doubts, squared, start)
 
     def as_key_frame(self, observation: Observation) -> Observation:
         """Return a frame's observation with the origin ``key_frame``."""
@@ -163,7 +165,7 @@ class LiveKeyFrames:
         joints = seen.keypoints[:, :2]
         self._motion = JointMotion(joints.astype(np.float64), self.flow.roi, step)
         self._scores = seen.keypoints[:, 2]
-        self._held, self._passed = 0, None
+        self._held, self._passed, self._start = 0, None, seen.estimate.state
         self.flow.start(image, seen.roi, joints)
         self._propagation.begin(seen.keypoints, seen.roi.width, surprise)
 

@@ -93,12 +93,14 @@ class FollowedJoints:
         doubts: (K,) sum over these of how far off each joint is when followed back, in sides of
             the region; NaN where unknown.
         squared_doubts: (K,) sum of their squares.
+        start: state of the frame in which they began to be followed.
     """
 
     joints: NDArray[np.float64]
     frames: int
     doubts: NDArray[np.float64]
     squared_doubts: NDArray[np.float64]
+    start: Any
 
 
 class Method(Protocol):
@@ -133,7 +135,11 @@ class FollowingMethod(Method, Protocol):
     """A method that makes use of joints which were followed from frame to frame."""
 
     def followed(self, state: Any, joints: FollowedJoints) -> Any:
-        """Return the state to advance from, when frames were passed over after the one it is of."""
+        """Return the state to advance from, when frames were passed over after the one it is of.
+
+        If the joints were followed from another state, as before a remote head's answer was merged,
+        they are those of a pose that was corrected since: the state is returned as it is.
+        """
 
 
 @runtime_checkable

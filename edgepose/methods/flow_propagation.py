@@ -128,9 +128,11 @@ class FlowPropagation:
         state = self._started(heatmaps, heatmaps, crop, roi)
         return Estimate(heatmaps, state, Origin.INITIALISED)
 
-    def followed(self, state: FlowState | HeadState, joints: FollowedJoints) -> FollowedState:
+    def followed(
+        self, state: FlowState | HeadState, joints: FollowedJoints
+    ) -> FlowState | HeadState | FollowedState:
         """Return the state to advance from, when frames were passed over after the one it is of."""
-        return FollowedState(state, joints)
+        return FollowedState(state, joints) if joints.start is state else state
 
     def advance(
         self, crop: Crop, roi: Roi, state: FlowState | HeadState | FollowedState

@@ -1,17 +1,20 @@
 """Key frames of a stream, with a puppet that walks and real networks that find it."""
 
 import gc
-from itertools import pairwise
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from edgepose import KeyFrames, PoseTracker, TrackerPool, load
-from edgepose.keyframes.live import PATIENCE, JointMotion
+from edgepose.inference.estimator import StageClock
+from edgepose.keyframes.live import PATIENCE, JointMotion, LiveKeyFrames
 from edgepose.keyframes.settings import Decision, Motion
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
+from edgepose.tracking.frame import Frame
+from edgepose.tracking.stream import LocalHead, PoseStream
 from edgepose_runtime.errors import ConfigError, InferenceError
 
 LOOKED = {Origin.INITIALISED, Origin.KEY_FRAME}
@@ -35,14 +38,21 @@ def walk(puppet):
 
 
 class Following(FakeMethod):
-    """Notes the joints that it is to go on from."""
+    """Notes the joints that it is to go on from; each of its states is an object of its own."""
 
     def __init__(self, person):
         super().__init__(person)
-        self.seen = []
+        self.seen, self.states = [], []
+
+    def initialise(self, crop, roi):
+        return replace(super().initialise(crop, roi), state=object())
+
+    def advance(self, crop, roi, _):
+        return replace(super().advance(crop, roi, 0), state=object())
 
     def followed(self, state, joints):
         self.seen.append(joints)
+        self.states.append(state)
         return state
 
 
@@ -66,22 +76,72 @@ def test_most_frames_are_not_looked_at_and_the_pose_follows_all_the_same(model, 
     assert worst < 0.05 * 160  # of the height
 
 
-def test_the_light_network_goes_on_from_where_the_joints_were_followed_to(puppet):
-    method = Following(standing_person((116, 120), 160))
-    frames = [puppet((100 + 2.0 * step, 120.0)) for step in range(30)]
+def followed_walk(method, puppet, speed=3.0, head=None):
+    """Track a puppet that walks; return for each frame its origin, flow and joints handed over."""
     settings = KeyFrames(0.3, network="light")
-    with PoseTracker(fake_model(method), key_frames=settings, smoothing=False) as tracker:
-        results = tracked(tracker, frames)
-    passed = [
-        before.key_frame_age + 1
-        for before, result in pairwise(results)
-        if result.origin is Origin.KEY_FRAME and before.origin is Origin.PREDICTED
-    ]
-    assert passed
-    assert [joints.frames for joints in method.seen] == passed
-    for joints in method.seen:
-        assert np.isfinite(joints.joints).all()
-        assert (joints.squared_doubts <= joints.doubts**2 + 1e-12).all()
+    keys = LiveKeyFrames(settings, method.spec.skeleton)
+    stream = PoseStream(fake_model(method), head=head, key_frames=keys)
+    frames = []
+    for index in range(40):
+        center = (100 + speed * index, 120.0)
+        method.person, seen = standing_person(center, 160), len(method.seen)
+        frame = Frame(index, puppet(center), 33.0 * index)
+        result = stream.process(frame, StageClock())
+        step = None if keys.motion is None else keys.motion.step
+        frames.append((result.origin, step, method.seen[seen:], method.person))
+    return frames
+
+
+def test_the_light_network_goes_on_from_where_the_joints_were_followed_to(puppet):
+    method, passed, counts = Following(None), [], []
+    for origin, step, handed, person in followed_walk(method, puppet):
+        if origin is Origin.PREDICTED:
+            passed.append(step)
+            assert not handed
+            continue
+        assert len(handed) == bool(passed)
+        for joints in handed:
+            doubts = [each.doubt for each in (*passed, step)]
+            assert joints.frames == len(doubts)
+            np.testing.assert_allclose(joints.doubts, np.sum(doubts, axis=0))
+            np.testing.assert_allclose(joints.squared_doubts, np.sum(np.square(doubts), axis=0))
+            assert joints.doubts.max() > 0
+            assert np.hypot(*(joints.joints - person[:, :2]).T).max() < 1.5  # of 3 in each frame
+            counts.append(joints.frames)
+        passed = []
+    assert max(counts) > 2
+    starts = [joints.start for joints in method.seen]
+    assert all(start is state for start, state in zip(starts, method.states, strict=True))
+
+
+class MergedOnce(LocalHead):
+    """A head whose answer is merged before one frame; the observation in force stays the same."""
+
+    def __init__(self, at):
+        super().__init__(None)
+        self.at, self.seen, self.number = at, None, -1
+
+    def observed(self, _frame, observation, **_):
+        self.seen = observation
+
+    def merged(self):
+        self.number += 1
+        if self.number != self.at or self.seen is None:
+            return None
+        corrected = replace(self.seen.estimate, state=object())
+        return replace(self.seen, estimate=corrected)
+
+
+def test_joints_that_were_followed_from_before_an_answer_was_merged_say_so(puppet):
+    plain = followed_walk(Following(None), puppet)
+    origins = [origin for origin, *_ in plain]
+    at = next(i for i in range(9, 40) if origins[i - 1 : i + 2] == [Origin.PREDICTED] * 3)
+    method = Following(None)
+    merged = followed_walk(method, puppet, head=MergedOnce(at))
+    assert [origin for origin, *_ in merged] == origins
+    handed = zip(method.seen, method.states, strict=True)
+    [outdated] = [joints for joints, state in handed if joints.start is not state]
+    assert outdated is next(seen[0] for _, _, seen, _ in merged[at:] if seen)
 
 
 @pytest.mark.parametrize("decision", get_args(Decision))

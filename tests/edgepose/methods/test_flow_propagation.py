@@ -97,9 +97,9 @@ def test_joints_go_where_the_picture_goes_if_the_body_sees_nothing():
     assert decode_heatmaps(after.heatmaps)[:, 2].max() < 0.5
 
 
-def followed_to(places, frames=2, doubt=0.0):
+def followed_to(places, start, frames=2, doubt=0.0):
     doubts = np.full(JOINTS, doubt)
-    return FollowedJoints(np.asarray(places, np.float64), frames, doubts, doubts * doubts)
+    return FollowedJoints(np.asarray(places, np.float64), frames, doubts, doubts * doubts, start)
 
 
 def test_joints_that_were_followed_through_other_frames_are_expected_where_they_are_now():
@@ -108,7 +108,7 @@ def test_joints_that_were_followed_through_other_frames_are_expected_where_they_
     body.heatmaps = np.zeros_like(body.heatmaps)
     roi = Roi(-8, -12, 272, 272)
     places = method.spec.decode(maps_of(SEEN), roi)[:, :2] + (6, -9)
-    state = method.followed(start.state, followed_to(places))
+    state = method.followed(start.state, followed_to(places, start.state))
     # The picture is another one: flow from the head's frame would lose the joints.
     after = method.advance(texture((90, 70)), roi, state)
     found = method.spec.decode(after.heatmaps, roi)
@@ -120,13 +120,25 @@ def test_joints_that_were_followed_badly_are_trusted_less():
     method, *_ = make_method()
     start = method.initialise(texture(), ROI)
     places = method.spec.decode(maps_of(SEEN), ROI)[:, :2]
-    deviations = [
-        method.advance(texture(), ROI, method.followed(start.state, followed_to(places, n, doubt)))
-        .state.known[:, DEVIATION]
-        .mean()
-        for n, doubt in ((2, 0.0), (4, 0.0), (4, 0.01))
-    ]
+    deviations = []
+    for frames, doubt in ((2, 0.0), (4, 0.0), (4, 0.01)):
+        joints = followed_to(places, start.state, frames, doubt)
+        after = method.advance(texture(), ROI, method.followed(start.state, joints))
+        deviations.append(after.state.known[:, DEVIATION].mean())
     assert deviations[0] < deviations[1] < deviations[2]
+
+
+def test_joints_that_were_followed_from_a_pose_before_it_was_corrected_are_not_used():
+    """As when a remote head's answer is merged while frames are passed over."""
+    method, _, body = make_method()
+    light = method.begin(texture(), ROI)
+    joints = followed_to(method.spec.decode(light.heatmaps, ROI)[:, :2], light.state)
+    elsewhere = np.add(SEEN, (4, 0))
+    corrected = method.replaced(light, maps_of(elsewhere))
+    body.heatmaps = np.zeros_like(body.heatmaps)
+    after = method.advance(texture(), ROI, method.followed(corrected.state, joints))
+    inner = (np.abs(SEEN - CELLS / 2) < 20).all(axis=1)
+    np.testing.assert_allclose(cells_of(after)[inner], elsewhere[inner], atol=0.3)
 
 
 def test_a_region_that_moves_and_grows_keeps_the_joints_in_place():
