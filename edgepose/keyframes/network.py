@@ -53,8 +53,10 @@ def for_several(
 ) -> tuple[KeyFrames, int | None]:
     """Return what :func:`for_one` does, for each of several people.
 
-    With ``"auto"`` that is the light network, on more frames than there is time for the head. The
-    head starts tracks and tells people in a crowd apart, so that it is never due.
+    With ``"auto"`` that is the light network, on more frames than there is time for the head, which
+    starts tracks and is never due after that: :class:`~edgepose.people.person.FollowedPerson` asks
+    for it where people are small or may be mistaken for each other, if the bundle recommends to run
+    it repeatedly. With one that does not, such as ``ppn-stable``, nobody gets it after the start.
     """
     if settings.network != "auto" or interval is not None or is_remote:
         return for_one(settings, model, interval, is_remote=is_remote)

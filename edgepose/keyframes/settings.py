@@ -65,8 +65,10 @@ class KeyFrames:
             ``initialised``. ``"light"``: the light network, and the head as often as
             ``reinitialise_every`` says. ``"auto"``: the head if the bundle recommends to run it
             repeatedly and it computes in 16-bit floating point, in which it takes about twice the
-            time of the light network and not five times; with several people the light network, and
-            the head only at the start and where they are close to each other. A tracker's own
+            time of the light network and not five times; with several people the light network.
+            Then the head runs at the start and, if the bundle recommends to run it repeatedly, in
+            key frames of people whose boxes overlap, and, once its last run is 3 frames old, of
+            people lower than 120 pixels or who were close to others. A tracker's own
             ``reinitialise_every``, or a remote head, stands above this.
 
     Raises:

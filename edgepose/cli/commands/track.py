@@ -101,7 +101,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--key-frame-network",
         choices=get_args(KeyFrameNetwork),
-        help="with live --key-frames: what processes them (default: auto, the head if it is fast)",
+        help="with live --key-frames: what processes them (default: auto, of one person the head "
+        "if it is fast, of several the light network)",
     )
     parser.add_argument(
         "--selector",
