@@ -162,10 +162,9 @@ class PoseTracker(ManagedResource):
                 with ``color="rgb"``, and images of Pillow, PyAV and PyTorch (uint8, 3 x H x W).
                 Frames may change their size: the person is then searched anew.
             roi: (x, y, width, height) in pixels of the frame: only this region is processed. The
-                network sees the square around its centre that encloses it, nothing is added; one
-                for upright images a larger square, if the region is wide. Whoever is said to be
-                there may be seen less surely. ``None``: find and follow the person. Several
-                people have no roi.
+                network sees the square around its centre whose side is the longer of width and
+                height, nothing is added. Whoever is said to be there may be seen less surely, with
+                0.8 of the score. ``None``: find and follow the person. Several people have no roi.
             timestamp_ms: when the frame was taken, in ms, after the frame before; ``None`` for
                 now, on a clock that never runs backwards.
 

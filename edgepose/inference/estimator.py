@@ -22,7 +22,7 @@ from edgepose.methods.base import (
 )
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
-from edgepose_runtime.geometry.roi import Roi, RoiLike, fixed_roi
+from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.heatmaps.decoding import decode_to_frame
 from edgepose_runtime.poses.roi_tracker import PoseSurvey, RoiTracker, RoiTrackerSettings
 from edgepose_runtime.poses.smoothing import OneEuroFilter
@@ -66,15 +66,15 @@ class Observation:
         estimate: Estimate,
         age: int,
         *,
-        followed: bool = False,
+        is_expected: bool = False,
     ) -> Observation:
         """Return the observation of joints (K, 3) by a method of a specification.
 
         Whether they are a person's depends on ``age``, the frames since the head ran: after it,
-        lower scores do (`FOLLOWED_SCORE`), and on its frame if ``followed`` says so.
+        lower scores do (`FOLLOWED_SCORE`), and on its frame if a person ``is_expected`` there.
         """
-        followed = followed or age > 0
-        criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if followed else 1.0))
+        lower = is_expected or age > 0
+        criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if lower else 1.0))
         within = is_inside(keypoints, roi, criteria.score_threshold)
         survey = PoseSurvey.of(keypoints, criteria, roi.width)
         if survey.is_person and not within:
@@ -145,14 +145,6 @@ class PoseEstimator:
         self._buffer: Crop = np.empty(self._spec.view.shape, np.uint8)
         self.criteria = person_criteria(self._spec.score_threshold)
 
-    def given_region(self, roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
-        """Return the square in which the networks see the whole of a roi of a caller.
-
-        Raises:
-            RoiError: it is no region of a frame of that (width, height).
-        """
-        return fixed_roi(roi, frame_size, self._spec.view.aspect)
-
     def locate(self, image: Image, roi: Roi, clock: StageClock) -> Keypoints:
         """Return the joints (K, 3) that the light network finds in a region, roughly."""
         crop = self._crop(image, roi, clock)
@@ -162,11 +154,11 @@ class PoseEstimator:
             return self._spec.decode(heatmaps, roi)
 
     def initialise(
-        self, image: Image, roi: Roi, clock: StageClock, *, followed: bool = False
+        self, image: Image, roi: Roi, clock: StageClock, *, is_expected: bool = False
     ) -> Observation:
         """Estimate the pose in a region with the best network there is, from this frame alone.
 
-        If the person is ``followed`` for sure, lower scores do.
+        If a person ``is_expected`` there, lower scores do.
         """
         crop = self._crop(image, roi, clock)
         method = self._model.method
@@ -176,7 +168,7 @@ class PoseEstimator:
         else:
             with clock.stage("head"):
                 estimate = method.initialise(crop, roi)
-        return self._observation(estimate, roi, 0, clock, followed=followed)
+        return self._observation(estimate, roi, 0, clock, is_expected=is_expected)
 
     def advance(
         self,
@@ -228,13 +220,13 @@ class PoseEstimator:
         age: int,
         clock: StageClock,
         *,
-        followed: bool = False,
+        is_expected: bool = False,
     ) -> Observation:
         start = time.perf_counter()
         spec = self._spec
         keypoints = decode_to_frame(estimate.heatmaps, roi, spec.stride, spec.offset)
         clock.add("decode", start)
-        return Observation.of(spec, roi, keypoints, estimate, age, followed=followed)
+        return Observation.of(spec, roi, keypoints, estimate, age, is_expected=is_expected)
 
 
 def _warm_up_roi_tracker(settings: RoiTrackerSettings, joints: int) -> None:

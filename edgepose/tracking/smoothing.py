@@ -14,17 +14,11 @@ Keypoints = NDArray[np.float32]
 #: What is cut off by the picture's edge is mostly placed there by networks, and with confidence:
 #: joints nearer to it than this part of the picture's longer side get this score at most.
 EDGE, OUTSIDE_SCORE = 0.01, 0.25
-#: So do joints that are nearer than this, if the limb that ends there is shorter than this part of
-#: the torso: the limb goes on outside.
-NEAR, SHORT = 0.04, 0.6
-#: Where limbs end, and where they begin.
-_BEGINNINGS = {
-    "elbow": "shoulder",
-    "wrist": "elbow",
-    "hip": "shoulder",
-    "knee": "hip",
-    "ankle": "knee",
-}
+#: So do hips, knees and ankles that are nearer than this, if what ends there is shorter than this
+#: part of the torso: it goes on outside. (Arms look that short in many poses.)
+NEAR, SHORT = 0.04, 0.4
+#: Where the sides of the torso and the legs end, and where they begin.
+_BEGINNINGS = {"hip": "shoulder", "knee": "hip", "ankle": "knee"}
 _TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 

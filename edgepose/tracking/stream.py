@@ -18,7 +18,7 @@ from edgepose.tracking.smoothing import OutsideJoints, PoseSmoother
 from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, NoKeyFrames, PropagatedPose
 from edgepose.tracking.track import Track
 from edgepose_runtime.events import StreamEvent
-from edgepose_runtime.geometry.roi import Roi
+from edgepose_runtime.geometry.roi import Roi, fixed_roi
 from edgepose_runtime.poses.roi_tracker import RoiTracker
 from edgepose_runtime.poses.smoothing import OneEuroSettings
 
@@ -150,7 +150,7 @@ class PoseStream:
             RoiError: the roi is no region of the frame.
             InferenceError: a network failed.
         """
-        roi = None if frame.roi is None else self._estimator.given_region(frame.roi, frame.size)
+        roi = None if frame.roi is None else fixed_roi(frame.roi, frame.size)
         merged = self._head.merged()
         if merged is not None and self._track is not None:
             self._track = self._track.merged(merged)
@@ -246,8 +246,8 @@ class PoseStream:
             observation = self._head.corrected(observation, frame, clock)
             if effort is Effort.LIGHT or observation.survey.is_person:
                 return self._key_frames.as_key_frame(observation)
-        trusted = self._search.trusts(frame.roi)
-        return self._estimator.initialise(frame.image, roi, clock, followed=trusted)
+        expected = self._search.allows_doubt(frame.roi)
+        return self._estimator.initialise(frame.image, roi, clock, is_expected=expected)
 
     def _commit(
         self, frame: Frame, observation: Observation, propagated: PropagatedPose | None

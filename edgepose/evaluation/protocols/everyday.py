@@ -34,7 +34,7 @@ from edgepose_runtime.poses.skeletons import COCO17, Skeleton
 
 FloatArray = NDArray[np.floating]
 
-BOX_FACTOR = 1.15
+CROP_FACTOR = 1.15
 """How much the annotated box is enlarged to the region that our models are given."""
 
 TOLERANCE = 0.1
@@ -67,9 +67,10 @@ class PhotoPredictor:
         return np.stack([self._pose(frame, box) for frame, box in pairs])
 
     def _pose(self, frame: Image, box: Roi) -> NDArray[np.float32]:
-        width, height = BOX_FACTOR * box.width, BOX_FACTOR * box.height
+        # Networks for upright images see less than the whole width of a square.
+        side = CROP_FACTOR * max(box.height, box.width / self._model.method.spec.view.aspect)
         with PoseTracker(self._model, smoothing=False) as tracker:
-            keypoints = tracker.track(frame, roi=Roi.around(box.center, width, height)).keypoints
+            keypoints = tracker.track(frame, roi=Roi.around(box.center, side)).keypoints
         if keypoints is None:
             return np.full((self.skeleton.num_joints, 3), np.nan, np.float32)
         return keypoints

@@ -48,7 +48,7 @@ Propose = Callable[[Image], Sequence[PersonRegion]]
 class NoSearch:
     """Nobody is searched for: the region is given from outside, as where people are detected."""
 
-    def trusts(self, given: object) -> bool:  # noqa: ARG002 - PersonSearch's signature
+    def allows_doubt(self, given: object) -> bool:  # noqa: ARG002 - PersonSearch's signature
         """Return False: whoever gives the region has to be confirmed."""
         return False
 
@@ -123,7 +123,7 @@ class PersonSearch:
         self._skipped += 1
         self._trusted = max(0, self._trusted - 1)
 
-    def trusts(self, given: object) -> bool:
+    def allows_doubt(self, given: object) -> bool:
         """Return whether the head may be in doubt of a person.
 
         So it may where the caller says that somebody is there, by the region that is ``given``, or
@@ -145,9 +145,11 @@ class PersonSearch:
             image: the frame.
             clock: times the stages.
             lost_in: the region in which the person was lost in this frame.
-            everywhere: not only there.
+            everywhere: search all of the frame, and not only that region.
         """
         is_first = self._next is None
+        if not is_first:
+            self._earn()
         look, detected = self._look_again(image, lost_in, clock)
         if look is None and everywhere:
             look = self._search_everywhere(image, detected, clock)
@@ -157,6 +159,12 @@ class PersonSearch:
             self._next = 0  # the next search begins with the most likely regions again
             self._expected = None
         return look
+
+    def _earn(self) -> None:
+        """Save up what this frame and those before it that showed a person may cost."""
+        per_frame = self._budget.per_frame
+        self._budget.earn(per_frame + self._skipped * max(0.0, per_frame - 1))
+        self._skipped = 0
 
     def _look_again(
         self, image: Image, lost_in: Roi | None, clock: StageClock
@@ -174,10 +182,11 @@ class PersonSearch:
         detected = self._detect(image, clock)
         for region in detected:
             if _overlap(region.roi, places[0]) >= SAME_PLACE:
-                look = self._estimator.initialise(image, region.roi, clock, followed=True)
+                look = self._estimator.initialise(image, region.roi, clock, is_expected=True)
                 self._budget.spend(HEAD_LOOKS)
                 self._trusted = TRUSTED_FRAMES if look.survey.is_person else 0
-                return look if look.survey.is_person else None, detected
+                others = [each for each in detected if each is not region]
+                return (look, detected) if look.survey.is_person else (None, others)
         return None, detected
 
     def _search_everywhere(
@@ -242,9 +251,6 @@ class PersonSearch:
             self._next = count % len(regions)
             self._detects, self._undetected = True, 0
             return regions[:count]
-        per_frame = self._budget.per_frame
-        self._budget.earn(per_frame + self._skipped * max(0.0, per_frame - 1))
-        self._skipped = 0
         hints, count = self._hints(image), self._budget.idle_looks()
         looks = self._budget.looks(0.0 if hints else self._reserve)
         self._undetected = 0 if has_detected else self._undetected + 1

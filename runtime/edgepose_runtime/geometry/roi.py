@@ -186,14 +186,12 @@ def _floating(points: ArrayLike) -> FloatArray:
 RoiLike = Roi | Sequence[float]
 
 
-def fixed_roi(roi: RoiLike, frame_size: tuple[int, int], aspect: float = 1.0) -> Roi:
+def fixed_roi(roi: RoiLike, frame_size: tuple[int, int]) -> Roi:
     """Return the square around a roi's centre that encloses it.
 
     Args:
         roi: a region, or (x, y, width, height).
         frame_size: (width, height) of the frame.
-        aspect: width of what a network sees of a square, in parts of its height. Of a network that
-            sees less than the whole width, the square of a wide roi is as much larger.
 
     Raises:
         RoiError: it is not four finite numbers, has no area, or misses the frame.
@@ -204,5 +202,4 @@ def fixed_roi(roi: RoiLike, frame_size: tuple[int, int], aspect: float = 1.0) ->
         raise RoiError(
             f"A roi must be four numbers (x, y, width, height) in pixels, got {roi!r}."
         ) from None
-    given = Roi(x, y, width, height).validated(*frame_size)
-    return Roi.around(given.center, max(given.width / min(aspect, 1.0), given.height))
+    return Roi(x, y, width, height).validated(*frame_size).squared(factor=1.0)

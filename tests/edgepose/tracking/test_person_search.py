@@ -405,7 +405,28 @@ def test_whom_the_detector_sees_at_the_place_of_the_loss_is_not_lost(method, pla
     doubtful_person(method)
     look = search.find(IMAGE, StageClock(), place, everywhere=False)
     assert (look is not None) is is_found
-    assert search.trusts(None) is is_found
+    assert search.allows_doubt(None) is is_found
+
+
+def test_frames_that_show_the_person_save_up_for_every_later_loss(method):
+    place = Roi(85, 45, 150, 150)
+    search, _ = proposing(method, place)
+    find(search)
+    doubtful_person(method)
+    for _ in range(12):
+        assert search.find(IMAGE, StageClock(), place, everywhere=False) is not None
+        for _ in range(60):
+            search.skipped()
+
+
+def test_the_head_looks_once_only_at_where_the_person_was_lost(method):
+    place = Roi(85, 45, 150, 150)
+    search, _ = proposing(method, place)
+    find(search)
+    method.person = None
+    method.calls.clear()
+    assert search.find(IMAGE, StageClock(), place) is None
+    assert [call.roi for call in method.calls if call.kind == "initialise"] == [place]
 
 
 def test_only_the_place_of_the_loss_is_looked_at_where_that_is_asked_for(method):
@@ -425,12 +446,12 @@ def test_the_head_may_doubt_a_detected_person_for_some_frames_or_until_the_next_
     search.find(IMAGE, StageClock(), place)
     for _ in range(TRUSTED_FRAMES - 1):
         search.skipped()
-    assert search.trusts(None)
+    assert search.allows_doubt(None)
     search.skipped()
-    assert not search.trusts(None)
+    assert not search.allows_doubt(None)
     search.find(IMAGE, StageClock(), place)
     search.expect(place, IMAGE)
-    assert not search.trusts(None)
+    assert not search.allows_doubt(None)
 
 
 @pytest.mark.parametrize("frames", [FRAMES_PER_ROUND, 45])

@@ -88,6 +88,21 @@ def test_feet_near_the_edge_are_shown_where_the_shins_are_as_long_as_they_should
     assert not doubted(person + np.float32([0, 231 - ankles, 0]))
 
 
+def test_the_hips_of_head_and_shoulders_are_doubted_with_all_below_them():
+    person = standing_person((160, 150), 300)
+    shoulders = person[PENN13.index("left_shoulder"), 1]
+    raised = person - np.float32([0, shoulders - 215, 0])
+    ends = {f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle")}
+    assert ends <= doubted(cut_at(raised, "hip", 232))
+
+
+def test_a_bent_arm_near_the_edge_is_shown():
+    person = standing_person((160, 120), 160)
+    wrist, elbow = PENN13.index("left_wrist"), PENN13.index("left_elbow")
+    person[[wrist, elbow], 0] = 311, 300
+    assert not doubted(person)
+
+
 def test_what_is_missing_is_not_doubted_and_does_not_matter():
     person = standing_person((160, 120), 150)
     person[PENN13.index("left_hip")] = np.nan, np.nan, 0

@@ -185,6 +185,7 @@ def interrupted(puppet_bundle, puppet_video, tmp_path):
             text=True,
             timeout=100,
         )
+        assert jsonl.exists(), done.stderr
         return done.returncode, done.stderr, len(records(jsonl)), count_frames(video)
 
     return run
