@@ -111,6 +111,8 @@ def test_a_bundle_is_quantised_like_any_other(kernel_bundle, clips, monkeypatch,
     monkeypatch.setattr(int8, "validation_clips", lambda *_: clips[:1])
     monkeypatch.setattr(int8, "read_jhmdb_clips", lambda *_: clips)
     monkeypatch.setattr(int8, "_PROBE_FRAMES", 5)
+    # A network that was never trained enlarges what processors round in other ways.
+    monkeypatch.setattr(int8, "LARGEST_DISAGREEMENT", 0.5)
     options = Int8Options("dkd-int8", tmp_path, calibration_frames=10, max_drop=100)
     bundle, report = quantise_bundle(kernel_bundle, tmp_path / "dkd-int8", options)
     assert set(report.losses) == {"tracking", "head"}
