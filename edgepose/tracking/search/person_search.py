@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEstimator, StageClock
 from edgepose.inference.person_detector import AT_EDGE, PersonRegion
 from edgepose.tracking.search.motion_detection import MotionDetector
 from edgepose.tracking.search.region_search import RegionSearch
 from edgepose.tracking.search.search_budget import DEFAULT_BUDGET, RESERVE, SearchBudget
+from edgepose_runtime.geometry.boxes import box_overlaps
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.roi_tracker import (
     RoiTrackerSettings,
@@ -290,10 +293,9 @@ class PersonSearch:
 
 def _overlap(first: Roi, second: Roi) -> float:
     """Return the intersection over union of two regions."""
-    across = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    down = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    common = max(0.0, across) * max(0.0, down)
-    return common / (first.width * first.height + second.width * second.height - common)
+    corners = [[x, y, x + width, y + height] for x, y, width, height in (first, second)]
+    boxes = np.array(corners, np.float64)
+    return float(box_overlaps(boxes[:1], boxes[1:])[0, 0])
 
 
 def _goes_on_below(keypoints: Keypoints, image: Image) -> bool:

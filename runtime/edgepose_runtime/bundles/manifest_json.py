@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def dump_manifest(manifest: Manifest) -> str:
     for name in ("springs", "detector", "self_check"):
         if content[name] is None:
             del content[name]
-    if manifest.input == InputSpec(manifest.input.size):
+    if replace(manifest.input, background=BACKGROUND) == InputSpec(manifest.input.size):
         for name in _VIEW:
             del content["input"][name]
     if manifest.input.background == BACKGROUND:

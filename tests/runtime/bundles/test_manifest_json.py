@@ -329,6 +329,8 @@ def upright(**changes) -> Manifest:
 
 def test_what_is_seen_of_a_region_survives_and_square_manifests_stay_as_they_were():
     assert parse_manifest(dump_manifest(upright())) == upright()
+    black = framewise(input=replace(framewise().input, background=(0, 0, 0)))
+    assert parse_manifest(dump_manifest(black)) == black
     assert set(json.loads(dump_manifest(framewise()))["input"]) == {
         "size",
         "color",
