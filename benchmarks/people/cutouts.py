@@ -17,6 +17,8 @@ MARGIN = 0.25
 #: Thickness of the body along limbs that is surely the person, in parts of the height; what is
 #: further away than the second is surely background.
 INSIDE, OUTSIDE = 0.04, 0.16
+#: Diameter of the head, likewise, and the names of the joint in its middle.
+HEAD, HEAD_JOINTS = 0.11, ("face", "head")
 ROUNDS = 3
 
 
@@ -56,7 +58,8 @@ def cut_out(clip: Clip, frames: int) -> list[Cutout]:
     pairs = zip(clip.frames(), clip.keypoints[..., :2], strict=True)
     limbs = [(a, b) for a, b in clip.skeleton.limbs]
     order = clip.skeleton.flip_order
-    return [_cut(image, joints, limbs, order) for image, joints in islice(pairs, frames)]
+    (head,) = (i for i, name in enumerate(clip.skeleton.joints) if name in HEAD_JOINTS)
+    return [_cut(image, joints, limbs, head, order) for image, joints in islice(pairs, frames)]
 
 
 def forward_and_backward(cutouts: Sequence[Cutout]) -> Iterator[Cutout]:
@@ -70,6 +73,7 @@ def _cut(
     image: NDArray[np.uint8],
     joints: NDArray[np.float32],
     limbs: Sequence[tuple[int, int]],
+    head: int,
     mirror_order: tuple[int, ...],
 ) -> Cutout:
     height = float(np.ptp(joints[:, 1]))
@@ -82,6 +86,8 @@ def _cut(
         for first, second in limbs:
             ends = [tuple(map(int, own[index].round())) for index in (first, second)]
             cv2.line(marks, *ends, int(label), max(round(thickness * height), 1))
+        radius = max(round((HEAD + thickness - INSIDE) * height / 2), 1)
+        cv2.circle(marks, tuple(map(int, own[head].round())), radius, int(label), cv2.FILLED)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(part, marks, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     person = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)

@@ -108,6 +108,9 @@ def test_a_person_is_cut_out_along_the_skeleton():
     for first, second in PENN13.limbs:
         ends = [tuple(map(int, person[i, :2])) for i in (first, second)]
         cv2.line(image, *ends, (200, 60, 180), 11)
+    # The head has the colour of the background, as dark hair before a dark wall.
+    head = person[PENN13.index("head"), :2].round().astype(int).tolist()
+    cv2.circle(image, head, 8, (40, 160, 40), cv2.FILLED)
     clip = Clip(
         name="bar",
         film="bar",
@@ -121,5 +124,7 @@ def test_a_person_is_cut_out_along_the_skeleton():
     (cutout,) = cut_out(clip, 5)
     x, y = cutout.joints.mean(axis=0).astype(int)
     assert cutout.mask[y, x] > 0.9
+    x, y = cutout.joints[PENN13.index("head")].round().astype(int)
+    assert cutout.mask[y - 4, x] > 0.5
     is_person = (cutout.image[..., 1] < 100).astype(float)
     assert np.abs((cutout.mask > 0.5) - is_person).mean() < 0.06
