@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from edgepose.inference.looks import JointLooks
 from edgepose.inference.model import PoseModel, load
 from edgepose.inference.person_detector import PersonDetector, person_regions
 from edgepose.keyframes import KeyFrames, key_frame_settings
@@ -33,8 +34,8 @@ from edgepose.tracking.deadline import Deadline
 from edgepose.tracking.search.person_search import NoSearch, PersonSearch
 from edgepose.tracking.search.search_budget import DEFAULT_BUDGET, SearchBudget
 from edgepose.tracking.step import TrackingStep
-from edgepose.tracking.strategies import Refiner
-from edgepose.tracking.stream import LocalHead, PoseStream
+from edgepose.tracking.strategies import LocalHead, Refiner
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.checks import is_whole_number
 from edgepose_runtime.closable import Closable
 from edgepose_runtime.errors import ConfigError
@@ -205,7 +206,9 @@ class TrackingOptions:
         requests = None if head is None else JoinedRequests(head)
         reruns = requests is None and bool(model.head_interval(self.reinitialise_every))
         new_track = partial(self._new_track, model, requests, searches=False)
-        stream = PeopleStream(detector, people, new_track, model.skeleton, reruns_head=reruns)
+        stream = PeopleStream(
+            detector, people, new_track, model.skeleton, JointLooks(model), reruns_head=reruns
+        )
         return PeopleStep(
             stream,
             LookBudget(people.looks_per_frame, self.deadline_ms),

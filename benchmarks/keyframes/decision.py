@@ -37,7 +37,8 @@ from edgepose.keyframes.learned import (
 from edgepose.keyframes.propagation import mean_deviation
 from edgepose.keyframes.segment import Segment
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.stream import LocalHead, PoseStream
+from edgepose.tracking.strategies import LocalHead
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.conversion import convert_keypoints
 from edgepose_runtime.poses.optical_flow import FlowStep, JointFlow

@@ -1,4 +1,4 @@
-"""Inferences of several streams joined into one."""
+"""Inferences joined into one: of several streams, or of several people in a frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Condition
 import numpy as np
 
 from edgepose_runtime.backends import Network
-from edgepose_runtime.tensors import Array
+from edgepose_runtime.tensors import Array, TensorSpec
 
 #: A batch must be faster than single inferences by this factor: it makes streams wait.
 WORTHWHILE_GAIN = 1.2
@@ -131,6 +131,51 @@ class BatchingNetwork(Network):
     def close(self) -> None:
         """Release the network."""
         self._network.close()
+
+
+class BatchSizes(Network):
+    """A network for any number of samples at a time, made of some that take fixed numbers.
+
+    Networks of fixed shape are faster than one of any shape, also per sample.
+
+    Args:
+        networks: the same network by how many samples it takes: 1, 2, and so on.
+    """
+
+    def __init__(self, networks: Mapping[int, Network]) -> None:
+        one = networks[1]
+        self.inputs = {name: _of_any_number(spec) for name, spec in one.inputs.items()}
+        self.outputs = {name: _of_any_number(spec) for name, spec in one.outputs.items()}
+        self.device, self.precision = one.device, one.precision
+        self._networks = dict(networks)
+
+    def infer(self, feeds: Feeds) -> dict[str, Array]:
+        """Run the network on one or more samples; see :meth:`Network.infer`."""
+        count = len(next(iter(feeds.values())))
+        parts, start = [], 0
+        for size in even_parts(count, max(self._networks)):
+            part = {name: array[start : start + size] for name, array in feeds.items()}
+            parts.append(self._networks[size].infer(part))
+            start += size
+        return stack(parts)
+
+    def close(self) -> None:
+        """Release the networks."""
+        for network in self._networks.values():
+            network.close()
+
+
+def even_parts(count: int, largest: int) -> list[int]:
+    """Return as few sizes as possible of at most ``largest`` that add up to a count.
+
+    They differ by one at most: a rest of one sample costs more than smaller parts do.
+    """
+    parts = -(-count // largest)
+    return [(count + index) // parts for index in reversed(range(parts))]
+
+
+def _of_any_number(spec: TensorSpec) -> TensorSpec:
+    return TensorSpec(spec.name, spec.dtype, ("N", *spec.shape[1:]))
 
 
 def _run(network: Network, batch: Sequence[_Call]) -> list[dict[str, Array] | BaseException]:

@@ -19,6 +19,7 @@ from edgepose.methods.base import (
     FollowingMethod,
     MethodSpec,
     PropagatingMethod,
+    Step,
 )
 from edgepose.results import Origin
 from edgepose.stats import TOTAL
@@ -188,14 +189,27 @@ class PoseEstimator:
             expected: where its joints are now, if frames were passed over since.
         """
         start = time.perf_counter()
-        crop = self._spec.view.crop(image, roi, self._buffer)
+        step = self.prepare(image, roi, last, expected)
         cropped = time.perf_counter()
+        estimate = self._model.method.advance(*step)
+        clock.add("crop", start, cropped)
+        clock.add("network", cropped)
+        return self.advanced(estimate, roi, last, clock)
+
+    def prepare(
+        self, image: Image, roi: Roi, last: Observation, expected: FollowedJoints | None = None
+    ) -> Step:
+        """Return what :meth:`advance` gives to the method; it is overwritten by the next crop."""
+        crop = self._spec.view.crop(image, roi, self._buffer)
         method, state = self._model.method, last.estimate.state
         if expected is not None and isinstance(method, FollowingMethod):
             state = method.followed(state, expected)
-        estimate = method.advance(crop, roi, state)
-        clock.add("crop", start, cropped)
-        clock.add("network", cropped)
+        return Step(crop, roi, state)
+
+    def advanced(
+        self, estimate: Estimate, roi: Roi, last: Observation, clock: StageClock
+    ) -> Observation:
+        """Return what the method saw when it continued from the last observation."""
         age = 0 if estimate.origin is Origin.INITIALISED else last.key_frame_age + 1
         return self._observation(estimate, roi, age, clock)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 from edgepose.inference.compile_cache import with_cache
-from edgepose.inference.networks import detector_loader, listed, open_networks
+from edgepose.inference.networks import batch_loader, detector_loader, listed, open_networks
 from edgepose.methods import Method, build_method
+from edgepose.methods.base import BatchMethod
 from edgepose.utils.machine import return_free_memory, usable_cores
 from edgepose_runtime.backends import BackendSettings, Network
 from edgepose_runtime.bundles.bundle import MANIFEST_FILE, load_bundle
@@ -50,6 +51,8 @@ class PoseModel(Closable):
         close: releases the networks.
         springs: what refines the heat-maps by thin-slicing, ``None`` for nothing.
         load_detector: loads the network of the bundle's person detector; ``None`` if it has none.
+        load_batches: loads the method for several crops of a frame at a time, and has its networks
+            closed by what it is given; ``None`` for one crop after the other.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class PoseModel(Closable):
         close: Callable[[], None] | None = None,
         springs: Springs | None = None,
         load_detector: Callable[[], Network] | None = None,
+        load_batches: Callable[[ExitStack], BatchMethod | None] | None = None,
     ) -> None:
         self.name = name
         self.device = device
@@ -76,7 +80,10 @@ class PoseModel(Closable):
         self._load_detector = load_detector
         self._load_again: Callable[[], PoseModel] | None = None
         self._detector: Network | None = None
-        self._detector_lock = threading.Lock()
+        self._load_batches = load_batches
+        self._batch_method: BatchMethod | None = None
+        self._later = ExitStack()
+        self._lock = threading.Lock()
 
     @property
     def has_detector(self) -> bool:
@@ -105,21 +112,38 @@ class PoseModel(Closable):
                 "needs: choose another model, add one by 'edgepose convert BUNDLE OUT "
                 "--detector FILE', or leave max_people at 1."
             )
-        with self._detector_lock:
-            if self._closed:
-                raise ClosedError(f"The model {self.name!r} was closed; load it again.")
+        with self._lock:
+            self._require_open()
             if self._detector is None:
-                self._detector = self._load_detector()
+                self._detector = self._later.enter_context(self._load_detector())
             return self._detector, spec
+
+    def batch_method(self) -> BatchMethod | None:
+        """Return the method for several crops of a frame at a time, loaded on first use.
+
+        ``None`` where one after the other is as fast, or not known to be slower.
+
+        Raises:
+            ClosedError: the model was closed.
+        """
+        with self._lock:
+            self._require_open()
+            if self._load_batches is not None:
+                load, self._load_batches = self._load_batches, None
+                self._batch_method = load(self._later)
+            return self._batch_method
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"The model {self.name!r} was closed; load it again.")
 
     def close(self) -> None:
         """Release the networks; trackers that use them fail from here on. A second call is fine."""
         if not self._closed:
             self._closed = True
             self.method = cast(Method, _ClosedMethod(self.name))
-            with self._detector_lock:
-                if self._detector is not None:
-                    self._detector.close()
+            with self._lock:
+                self._later.close()
             if self._close is not None:
                 self._close()
 
@@ -217,6 +241,7 @@ def open_model(
             manifest=bundle.manifest,
             close=opened.pop_all().close,
             load_detector=detector_loader(bundle, backend, settings),
+            load_batches=batch_loader(bundle, backend, settings, networks),
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +140,31 @@ class FollowingMethod(Method, Protocol):
 
         If the joints were followed from another state, as before a remote head's answer was merged,
         they are those of a pose that was corrected since: the state is returned as it is.
+        """
+
+
+class Step(NamedTuple):
+    """What one person's step starts from; see :meth:`Method.advance`.
+
+    Attributes:
+        crop: uint8 BGR, made of the region by ``spec.view``.
+        roi: the region.
+        state: what the frame before left.
+    """
+
+    crop: Crop
+    roi: Roi
+    state: Any
+
+
+@runtime_checkable
+class BatchMethod(Method, Protocol):
+    """A method whose light network can process the crops of several people at once."""
+
+    def advance_all(self, steps: Sequence[Step]) -> list[Estimate]:
+        """Do what :meth:`advance` does for each of several steps.
+
+        The light network must be one that takes any number of crops.
         """
 
 

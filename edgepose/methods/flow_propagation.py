@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepose.methods.base import Crop, Estimate, FollowedJoints, Heatmaps, MethodSpec
+from edgepose.methods.base import Crop, Estimate, FollowedJoints, Heatmaps, MethodSpec, Step
 from edgepose.results import Origin
 from edgepose_runtime.backends.base import Network
 from edgepose_runtime.errors import BundleFormatError
@@ -138,23 +139,27 @@ class FlowPropagation:
         self, crop: Crop, roi: Roi, state: FlowState | HeadState | FollowedState
     ) -> Estimate:
         """Run BodyNet, and fuse its heat-maps with the joints that flow expects."""
-        joints = state.joints if isinstance(state, FollowedState) else None
-        state = state.last if isinstance(state, FollowedState) else state
-        if isinstance(state, HeadState):
-            state = self._continued(state)
-        preliminary = self._run_body(crop)
-        view = view_of_crop(crop)
-        if joints is None:
-            heatmaps, known = self._flow.propagate(state.view, view, preliminary, state.known)
-        else:  # flow over a longer way at once would lose them
-            known = self._moved(state.known, joints, roi)
-            heatmaps, known = self._flow.fuse(preliminary, known)
-        last = replace(state, previous=None)
-        return Estimate(
-            heatmaps,
-            FlowState(heatmaps, roi, preliminary, view, known, last),
-            Origin.PROPAGATED,
-        )
+        last, joints = _unpacked(state)
+        if isinstance(last, HeadState):
+            last = self._continued(last)
+        return self._fused(crop, roi, last, joints, self._run_body(crop))
+
+    def advance_all(self, steps: Sequence[Step]) -> list[Estimate]:
+        """Run BodyNet on all crops at once, and fuse each person's as :meth:`advance` does."""
+        before = [_unpacked(step.state) for step in steps]
+        heads = [last for last, _ in before if isinstance(last, HeadState)]
+        crops = [last.crop for last in heads] + [step.crop for step in steps]
+        maps = iter(self._body.infer({"image": np.stack(crops)})["heatmaps"])
+        lasts = [
+            self._started(last.heatmaps, next(maps), last.crop, last.roi)
+            if isinstance(last, HeadState)
+            else last
+            for last, _ in before
+        ]
+        return [
+            self._fused(step.crop, step.roi, last, joints, next(maps))
+            for step, last, (_, joints) in zip(steps, lasts, before, strict=True)
+        ]
 
     def propagate(
         self,
@@ -190,6 +195,28 @@ class FlowPropagation:
             return replace(estimate, heatmaps=heatmaps, state=replace(state, heatmaps=heatmaps))
         return replace(self._placed(heatmaps, state), origin=estimate.origin)
 
+    def _fused(
+        self,
+        crop: Crop,
+        roi: Roi,
+        state: FlowState,
+        joints: FollowedJoints | None,
+        preliminary: Heatmaps,
+    ) -> Estimate:
+        """Return BodyNet's heat-maps of a frame, fused with the joints that flow expects."""
+        view = view_of_crop(crop)
+        if joints is None:
+            heatmaps, known = self._flow.propagate(state.view, view, preliminary, state.known)
+        else:  # flow over a longer way at once would lose them
+            known = self._moved(state.known, joints, roi)
+            heatmaps, known = self._flow.fuse(preliminary, known)
+        last = replace(state, previous=None)
+        return Estimate(
+            heatmaps,
+            FlowState(heatmaps, roi, preliminary, view, known, last),
+            Origin.PROPAGATED,
+        )
+
     def _moved(
         self, known: NDArray[np.float64], joints: FollowedJoints, roi: Roi
     ) -> NDArray[np.float64]:
@@ -219,3 +246,10 @@ class FlowPropagation:
         known = self._flow.place(heatmaps, state.preliminary)
         placed = replace(state, heatmaps=heatmaps, known=known)
         return Estimate(heatmaps, placed, Origin.PROPAGATED)
+
+
+def _unpacked(
+    state: FlowState | HeadState | FollowedState,
+) -> tuple[FlowState | HeadState, FollowedJoints | None]:
+    """Return what the last frame left, and its joints if they were followed since."""
+    return (state.last, state.joints) if isinstance(state, FollowedState) else (state, None)

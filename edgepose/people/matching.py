@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgepose.inference.person_detector import box_region
 from edgepose.people.association import assign, pose_similarities
 from edgepose.people.motion import distances
-from edgepose.people.person import FollowedPerson, SeenPose
+from edgepose.people.person import FollowedPerson, SeenPose, Status
 from edgepose_runtime.geometry.boxes import Boxes, areas, box_overlaps, intersections
 from edgepose_runtime.geometry.roi import Roi
 
@@ -32,6 +32,8 @@ DOUBTFUL_SCORE, LEAST_HEIGHT = 0.3, 48.0
 SURE_POSE = 0.7
 #: So many such boxes are looked at in one round of the detector, at most.
 MOST_DOUBTFUL = 3
+#: Who was not detected in so many rounds of the detector is no longer followed.
+MOST_ROUNDS = 4
 #: Boxes have this much in common, as intersection over union, if that matters.
 LEAST_SHARED = 0.05
 #: Two poses with a similarity of more than this are one person's.
@@ -75,6 +77,19 @@ def match_boxes(people: Sequence[FollowedPerson], boxes: Boxes, timestamp_ms: fl
     ]
     matches.free = _uncovered(boxes, np.array(places).reshape(-1, 4), matches)
     return matches
+
+
+def given_up(matches: Matches) -> list[FollowedPerson]:
+    """Count the rounds in which people were not detected; return those with too many."""
+    for person in matches.of_person:
+        person.undetected = 0
+    for person in matches.unseen:
+        person.undetected += 1
+    return [
+        person
+        for person in matches.unseen
+        if person.status is Status.TENTATIVE or person.undetected >= MOST_ROUNDS
+    ]
 
 
 def may_show_somebody(boxes: Boxes, sure_score: float) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from edgepose.refinement.people import RefinablePose
 from edgepose.results import Origin, Person, PersonState, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.strategies import Refiner, TrackedFrame
+from edgepose.tracking.strategies import PendingFrame, Refiner, TrackedFrame
 from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.text_enum import TextEnum
@@ -128,7 +128,7 @@ class FollowedPerson:
         """Whether the networks process the person in every frame, unless told to skip some."""
         return self.status in (Status.TENTATIVE, Status.TRACKED)
 
-    def look(
+    def begin(
         self,
         frame: Frame,
         region: Roi | None,
@@ -136,8 +136,8 @@ class FollowedPerson:
         effort: Effort,
         *,
         crowded: bool = False,
-    ) -> SeenPose | None:
-        """Return the person's pose in the next frame; ``None`` if there is none.
+    ) -> PendingFrame:
+        """Find out where the networks have to look for the person in the next frame.
 
         Args:
             frame: the frame, without a roi.
@@ -146,18 +146,24 @@ class FollowedPerson:
             effort: ``SKIP`` to predict the pose.
             crowded: somebody else is so close that the pose may become theirs.
         """
-        continues = region is None and self.stream.head_age is not None
         if effort is not Effort.SKIP:
+            if self._continues(region):
+                effort = self._effort(crowded=crowded)
             region = region or self._region(frame, crowded=crowded)
             frame = frame if region is None else replace(frame, roi=region)
-            effort = self._effort(crowded=crowded) if continues else effort
-        result = self.stream.process(frame, clock, effort)
+        return self.stream.begin(frame, clock, effort)
+
+    def finish(
+        self, begun: PendingFrame, region: Roi | None, clock: StageClock, *, crowded: bool = False
+    ) -> SeenPose | None:
+        """Return the person's pose in a frame that was begun alike; ``None`` if there is none."""
+        is_guess = begun.effort is Effort.SKIP
+        checked = crowded and not is_guess and self._continues(region)
+        result = self.stream.finish(begun, clock)
         if result.keypoints is None:
             return None
-        box = pose_box(result.keypoints)
-        is_guess = effort is Effort.SKIP
-        checked = continues and crowded and not is_guess
-        if box is None or (checked and not self.motion.can_continue_to(box, frame.timestamp_ms)):
+        box, at_ms = pose_box(result.keypoints), result.timestamp_ms
+        if box is None or (checked and not self.motion.can_continue_to(box, at_ms)):
             return None
         return SeenPose(result, result.keypoints, box, is_guess)
 
@@ -242,6 +248,10 @@ class FollowedPerson:
             origin=Origin.PREDICTED,
             state=PersonState.HIDDEN,
         )
+
+    def _continues(self, region: Roi | None) -> bool:
+        """Return whether the pose goes on from the last one."""
+        return region is None and self.stream.head_age is not None
 
     def _effort(self, *, crowded: bool) -> Effort:
         """Return the network that looks at the person, who was seen in the last frame.

@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 
 from edgepose.inference.estimator import StageClock
+from edgepose.inference.looks import JointLooks
 from edgepose.inference.person_detector import PersonDetector, box_region
-from edgepose.people.appearance import AppearanceDescriber, Description
+from edgepose.people.appearance import AppearanceDescriber
 from edgepose.people.identities import Identities
 from edgepose.people.matching import (
     LOW_SCORE,
-    Matches,
     corrected_region,
     crowded,
     duplicates,
+    given_up,
     is_somebody,
     match_boxes,
     may_show_somebody,
@@ -27,14 +28,13 @@ from edgepose.refinement.people import RefinablePose
 from edgepose.results import Person
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
+from edgepose.tracking.strategies import PendingFrame
 from edgepose_runtime.errors import RoiError
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.boxes import Boxes
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton
 
-#: Who was not detected in so many rounds of the detector is no longer followed.
-MOST_ROUNDS = 4
 #: So many lost people are remembered, those who were lost last.
 MOST_LOST = 100
 #: Lost people are recognised in boxes from this score on, hidden ones in all.
@@ -54,6 +54,7 @@ class PeopleStream:
         settings: how many people, and at what cost.
         new_track: makes the state of one person, on shared networks, and what refines the poses.
         skeleton: of the poses.
+        joint_looks: runs the light network on all people at once.
         reruns_head: the head runs again and again, not only at the start of a track.
     """
 
@@ -63,12 +64,14 @@ class PeopleStream:
         settings: SeveralPeople,
         new_track: Callable[[], PersonTrack],
         skeleton: Skeleton,
+        joint_looks: JointLooks,
         *,
         reruns_head: bool = False,
     ) -> None:
         self._detector = detector
+        self._joint_looks = joint_looks
         self._reruns_head = reruns_head
-        self._describer = AppearanceDescriber(skeleton)
+        self._describe = AppearanceDescriber(skeleton).describe
         self._settings = settings
         self._new_track = new_track
         self._warm, self._warm_refiner = new_track()
@@ -168,7 +171,8 @@ class PeopleStream:
         start = time.perf_counter()
         followed = [person for person in self._people if person.is_followed]
         matches = match_boxes(followed, boxes, frame.timestamp_ms)
-        self._count_rounds(matches)
+        for person in given_up(matches):
+            self._lose(person)
         regions = {
             person: corrected_region(person, boxes[index], frame.timestamp_ms)
             for person, index in matches.of_person.items()
@@ -197,17 +201,6 @@ class PeopleStream:
         taken = sum(person.status is not Status.LOST for person in self._people)
         return self._settings.max_people - taken
 
-    def _count_rounds(self, matches: Matches) -> None:
-        """Count the rounds in which people were not detected; give up those with too many."""
-        for person in matches.of_person:
-            person.undetected = 0
-        for person in matches.unseen:
-            person.undetected += 1
-            if person.status is Status.TENTATIVE:
-                self._drop(person)
-            elif person.undetected >= MOST_ROUNDS:
-                person.hide()
-
     def _look(
         self,
         frame: Frame,
@@ -222,9 +215,14 @@ class PeopleStream:
         present = [person for person in self._people if person.status is not Status.LOST]
         close = crowded(present, frame.timestamp_ms)
         seen: dict[FollowedPerson, SeenPose] = {}
+        pending: dict[FollowedPerson, PendingFrame] = {}
         for person in followed:
-            effort = Effort.FULL if person in turn else Effort.SKIP
-            pose = person.look(frame, regions.get(person), clock, effort, crowded=person in close)
+            effort, region = Effort.FULL if person in turn else Effort.SKIP, regions.get(person)
+            begun = person.begin(frame, region, clock, effort, crowded=person in close)
+            pending[person] = begun
+        self._joint_looks.observe(frame.image, [each.look for each in pending.values()], clock)
+        for person, begun in pending.items():
+            pose = person.finish(begun, regions.get(person), clock, crowded=person in close)
             if pose is not None:
                 seen[person] = pose
             elif person in turn:
@@ -266,7 +264,8 @@ class PeopleStream:
             if person.status is Status.HIDDEN
             or (person.status is Status.LOST and self._free_places() >= 0)
         ]
-        looks = {each: self._describe(frame, seen[each]) for each in newcomers}
+        describe = self._describe
+        looks = {each: describe(frame.image, seen[each].keypoints) for each in newcomers}
         for newcomer, person in recognise(newcomers, away, seen, looks, frame.timestamp_ms):
             person.resume(newcomer)
             seen[person] = seen.pop(newcomer)
@@ -284,7 +283,7 @@ class PeopleStream:
         hidden = [person for person in self._people if person.status is Status.HIDDEN]
         touch(seen, hidden, frame.timestamp_ms)
         looks = {
-            person: self._describe(frame, pose)
+            person: self._describe(frame.image, pose.keypoints)
             for person, pose in seen.items()
             if person.is_apart and not pose.is_guess and (detected or person.contacts)
         }
@@ -292,9 +291,6 @@ class PeopleStream:
         for person, description in looks.items():
             if all(other.status is Status.LOST for other in person.contacts):
                 person.known.remember(description)
-
-    def _describe(self, frame: Frame, pose: SeenPose) -> Description | None:
-        return self._describer.describe(frame.image, pose.keypoints)
 
     def _age(self, timestamp_ms: float) -> None:
         """Predict those who are hidden, and give up those who are lost for too long."""

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgepose.inference.estimator import Image, Keypoints, Observation, StageClock
+from edgepose.inference.looks import Look
 from edgepose.inference.model import PoseModel
 from edgepose.methods.base import FollowedJoints
 from edgepose.results import PoseResult
+from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.poses.optical_flow import FlowStep
@@ -37,6 +39,25 @@ class PropagatedPose:
     is_key: bool
     step: FlowStep
     followed: FollowedJoints | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PendingFrame:
+    """A frame that the state of a stream was asked about, but has not taken in yet.
+
+    Attributes:
+        frame: the frame.
+        effort: how much work it is worth.
+        propagated: the pose that is expected in it, if any.
+        look: where the person is; ``None`` to search.
+        result: of a frame that no network has to process; it was taken in already.
+    """
+
+    frame: Frame
+    effort: Effort
+    propagated: PropagatedPose | None = None
+    look: Look | None = None
+    result: PoseResult | None = None
 
 
 class KeyFrameStrategy(Protocol):
@@ -85,6 +106,36 @@ class NoKeyFrames:
     def as_key_frame(self, observation: Observation) -> Observation:
         """Return the observation as it is."""
         return observation
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Do nothing: a part that a stream goes without."""
+
+
+def _unchanged(observation: Observation, *_: object) -> Observation:
+    return observation
+
+
+class LocalHead:
+    """The bundle's own head: at the start of a track, then every ``interval`` frames if given."""
+
+    merged = observed = age_ms = forget_track = staticmethod(_nothing)
+    corrected = staticmethod(_unchanged)
+
+    def __init__(self, interval: int | None) -> None:
+        self._interval = interval or None
+
+    def use_light_network(self) -> bool:
+        """Return False: the head starts every track."""
+        return False
+
+    def is_due(self, age: int | None) -> bool:
+        """Whether the head should process the next frame."""
+        return age is None or (self._interval is not None and age + 1 >= self._interval)
+
+    def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
+        """Return nothing."""
+        return []
 
 
 class HeadStrategy(Protocol):

@@ -7,15 +7,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edgepose.inference.estimator import Keypoints, Observation, PoseEstimator, StageClock
+from edgepose.inference.looks import Look
 from edgepose.inference.model import PoseModel
-from edgepose.methods.base import FollowedJoints
 from edgepose.results import Origin, PoseResult
 from edgepose.tracking.deadline import Effort
 from edgepose.tracking.frame import Frame
 from edgepose.tracking.motion_prediction import MotionPredictor
 from edgepose.tracking.search.person_search import NoSearch, PersonSearch
 from edgepose.tracking.smoothing import OutsideJoints, PoseSmoother
-from edgepose.tracking.strategies import HeadStrategy, KeyFrameStrategy, NoKeyFrames, PropagatedPose
+from edgepose.tracking.strategies import (
+    HeadStrategy,
+    KeyFrameStrategy,
+    LocalHead,
+    NoKeyFrames,
+    PendingFrame,
+    PropagatedPose,
+)
 from edgepose.tracking.track import Track
 from edgepose_runtime.events import StreamEvent
 from edgepose_runtime.geometry.roi import Roi, fixed_roi
@@ -26,40 +33,8 @@ NOBODY_FOUND = "no person found"
 NOBODY_IN_ROI = "no person in the given roi"
 LOST = "person lost"
 POSTPONED = "not processed, to keep the deadline"
-#: Where the last joints are now, if frames were passed over.
-Followed = FollowedJoints | None
 #: The best observation of a person there is, and the reason for no pose if it shows none.
 Found = tuple[Observation | None, str]
-
-
-def _nothing(*_: object, **__: object) -> None:
-    """Do nothing: a part that a stream goes without."""
-
-
-def _unchanged(observation: Observation, *_: object) -> Observation:
-    return observation
-
-
-class LocalHead:
-    """The bundle's own head: at the start of a track, then every ``interval`` frames if given."""
-
-    merged = observed = age_ms = forget_track = staticmethod(_nothing)
-    corrected = staticmethod(_unchanged)
-
-    def __init__(self, interval: int | None) -> None:
-        self._interval = interval or None
-
-    def use_light_network(self) -> bool:
-        """Return False: the head starts every track."""
-        return False
-
-    def is_due(self, age: int | None) -> bool:
-        """Whether the head should process the next frame."""
-        return age is None or (self._interval is not None and age + 1 >= self._interval)
-
-    def take_events(self, _timestamp_ms: float) -> list[StreamEvent]:
-        """Return nothing."""
-        return []
 
 
 class PoseStream:
@@ -150,20 +125,29 @@ class PoseStream:
             RoiError: the roi is no region of the frame.
             InferenceError: a network failed.
         """
+        return self.finish(self.begin(frame, clock, effort), clock)
+
+    def begin(self, frame: Frame, clock: StageClock, effort: Effort) -> PendingFrame:
+        """Find out where the networks have to look in the next frame; see :meth:`process`."""
         roi = None if frame.roi is None else fixed_roi(frame.roi, frame.size)
         merged = self._head.merged()
         if merged is not None and self._track is not None:
             self._track = self._track.merged(merged)
         propagated = self._propagate(frame, roi, clock)
         if propagated is not None and (effort is Effort.SKIP or not propagated.is_key):
-            return self._skip_to(frame, propagated, clock)
+            result = self._skip_to(frame, propagated, clock)
+            return PendingFrame(frame, effort, propagated, result=result)
         if effort is Effort.SKIP:
-            return self._predict(frame, clock)
-        followed = None if propagated is None else propagated.followed
-        if roi is None:
-            found = self._search_or_track(frame, clock, effort, followed)
-        else:
-            found = self._observe(frame, roi, clock, effort, followed), NOBODY_IN_ROI
+            return PendingFrame(frame, effort, result=self._predict(frame, clock))
+        look = self._next_look(frame, roi, effort, propagated)
+        return PendingFrame(frame, effort, propagated, look)
+
+    def finish(self, pending: PendingFrame, clock: StageClock) -> PoseResult:
+        """Estimate the pose in a frame that was begun, the last one; see :meth:`process`."""
+        if pending.result is not None:
+            return pending.result
+        frame, propagated = pending.frame, pending.propagated
+        found = self._search_or_track(pending, clock)
         observation = found[0]
         if observation is None or not observation.survey.is_person:
             return self._miss(frame, found, propagated, clock)
@@ -209,21 +193,36 @@ class PoseStream:
             return self._result(frame, clock.latency(), None, reason=POSTPONED)
         return self._expected(frame, keypoints, track, clock)
 
-    def _search_or_track(
-        self, frame: Frame, clock: StageClock, effort: Effort, followed: Followed
-    ) -> Found:
-        """Observe the region of the last pose, or search the frame."""
-        self._follow_propagated()
-        roi_tracker = self._roi_tracker
-        roi = roi_tracker.roi if roi_tracker.frame_size == frame.size else None
-        if roi is None:
+    def _next_look(
+        self, frame: Frame, given: Roi | None, effort: Effort, propagated: PropagatedPose | None
+    ) -> Look | None:
+        """Return where to look, continuing from the last frame if possible; ``None`` to search."""
+        if given is None:
+            self._follow_propagated()
+            is_same_size = self._roi_tracker.frame_size == frame.size
+            given = self._roi_tracker.roi if is_same_size else None
+            if given is None:
+                return None
+        runs_head = effort is Effort.HEAD or (effort is Effort.FULL and self.head_is_due)
+        track = None if runs_head else self._track
+        last = None if track is None else track.observation_for(frame, given)
+        followed = None if propagated is None else propagated.followed
+        return Look(self._estimator, given, last, followed)
+
+    def _search_or_track(self, pending: PendingFrame, clock: StageClock) -> Found:
+        """Observe the region to look at, or search the frame."""
+        frame, look = pending.frame, pending.look
+        if look is None:
             return self._search.find(frame.image, clock), NOBODY_FOUND
-        observation = self._observe(frame, roi, clock, effort, followed)
-        if effort is not Effort.FULL or observation.survey.is_person:
+        observation = self._observe(pending, look, clock)
+        if frame.roi is not None:
+            return observation, NOBODY_IN_ROI
+        if pending.effort is not Effort.FULL or observation.survey.is_person:
             return observation, LOST
         # As after a cut: waiting for the person to come back here would be in vain.
-        is_gone = observation.survey.is_empty_pose
-        return self._search.find(frame.image, clock, roi, everywhere=is_gone) or observation, LOST
+        is_gone, image = observation.survey.is_empty_pose, frame.image
+        found = self._search.find(image, clock, look.roi, everywhere=is_gone)
+        return found or observation, LOST
 
     def _follow_propagated(self) -> None:
         """Move the region to where the last joints were propagated, now that it is needed."""
@@ -233,21 +232,17 @@ class PoseStream:
             side = track.observation.roi.width
             self._roi_tracker.update(track.propagated, *track.frame_size, track.timestamp_ms, side)
 
-    def _observe(
-        self, frame: Frame, roi: Roi, clock: StageClock, effort: Effort, followed: Followed
-    ) -> Observation:
-        """Estimate the pose in a region, continuing from the last frame where that is possible."""
-        track, last = self._track, None
-        runs_head = effort is Effort.HEAD or (effort is Effort.FULL and self.head_is_due)
-        if track is not None and not runs_head:
-            last = track.observation_for(frame, roi)
-        if last is not None:
-            observation = self._estimator.advance(frame.image, roi, last, clock, followed)
-            observation = self._head.corrected(observation, frame, clock)
-            if effort is Effort.LIGHT or observation.survey.is_person:
-                return self._key_frames.as_key_frame(observation)
+    def _observe(self, pending: PendingFrame, look: Look, clock: StageClock) -> Observation:
+        """Estimate the pose in a region, by the head if the light network sees nobody."""
+        frame = pending.frame
         expected = self._search.allows_doubt(frame.roi)
-        return self._estimator.initialise(frame.image, roi, clock, is_expected=expected)
+        observation = look.observe(frame.image, clock, is_expected=expected)
+        if look.last is None:
+            return observation
+        observation = self._head.corrected(observation, frame, clock)
+        if pending.effort is Effort.LIGHT or observation.survey.is_person:
+            return self._key_frames.as_key_frame(observation)
+        return look.with_head().observe(frame.image, clock, is_expected=expected)
 
     def _commit(
         self, frame: Frame, observation: Observation, propagated: PropagatedPose | None

@@ -14,7 +14,8 @@ from edgepose.keyframes.settings import Decision, Motion
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.frame import Frame
-from edgepose.tracking.stream import LocalHead, PoseStream
+from edgepose.tracking.strategies import LocalHead
+from edgepose.tracking.stream import PoseStream
 from edgepose_runtime.errors import ConfigError, InferenceError
 
 LOOKED = {Origin.INITIALISED, Origin.KEY_FRAME}

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepose.methods.base import FollowedJoints
+from edgepose.methods.base import FollowedJoints, Step
 from edgepose.methods.flow_propagation import FlowPropagation
 from edgepose.results import Origin
 from edgepose.testing import FakeMethod
@@ -139,6 +139,42 @@ def test_joints_that_were_followed_from_a_pose_before_it_was_corrected_are_not_u
     after = method.advance(texture(), ROI, method.followed(corrected.state, joints))
     inner = (np.abs(SEEN - CELLS / 2) < 20).all(axis=1)
     np.testing.assert_allclose(cells_of(after)[inner], elsewhere[inner], atol=0.3)
+
+
+class BrightnessNetwork:
+    """Takes any number of crops, and is the surer the brighter a crop is."""
+
+    def __init__(self):
+        self.batches = []
+
+    def infer(self, feeds):
+        self.batches.append(len(feeds["image"]))
+        heights = feeds["image"].mean(axis=(1, 2, 3)) / 255
+        return {"heatmaps": np.stack([maps_of(SEEN, height) for height in heights])}
+
+
+def test_several_people_are_advanced_in_one_batch_as_each_of_them_alone():
+    body = BrightnessNetwork()
+    method = FlowPropagation(FakeMethod().spec, Network(maps_of(SEEN)), body)
+    pictures = [texture((shift, 0)) // (shift + 1) for shift in range(3)]
+    started = [method.initialise(picture, ROI).state for picture in pictures]
+    going_on = method.advance(pictures[2], ROI, started[2]).state
+    joints = 4.0 * SEEN + 5
+    doubts = np.full(JOINTS, 0.01)
+    followed = method.followed(started[1], FollowedJoints(joints, 2, doubts, doubts, started[1]))
+    steps = [
+        Step(np.roll(picture, 2, axis=1), ROI, state)
+        for picture, state in zip(pictures, (started[0], followed, going_on), strict=True)
+    ]
+    alone = [method.advance(*step) for step in steps]
+    body.batches.clear()
+    together = method.advance_all(steps)
+    assert body.batches == [5]  # of two people the head's frame as well
+    for first, second in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(first.heatmaps, second.heatmaps)
+        np.testing.assert_array_equal(first.state.known, second.state.known)
+        np.testing.assert_array_equal(first.state.preliminary, second.state.preliminary)
+    assert not np.array_equal(together[0].heatmaps, together[1].heatmaps)
 
 
 def test_a_region_that_moves_and_grows_keeps_the_joints_in_place():

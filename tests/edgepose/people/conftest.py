@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgepose.inference.estimator import StageClock
+from edgepose.inference.looks import JointLooks
 from edgepose.people.motion import pose_box
 from edgepose.people.settings import SeveralPeople
 from edgepose.people.stream import PeopleStream
@@ -104,6 +105,7 @@ class Film:
                 None,
             ),
             PENN13,
+            JointLooks(fake_model(self.world.method)),
             reruns_head=reruns_head,
         )
 
