@@ -61,15 +61,13 @@ class JointLooks:
         method = model.batch_method()
         self._method = method if isinstance(method, BatchMethod) else None
 
-    def observe(self, image: Image, looks: Iterable[Look | None], clock: StageClock) -> None:
+    def observe(self, image: Image, looks: Iterable[Look], clock: StageClock) -> None:
         """Find out what those looks show that the light network can do together.
 
         Raises:
             InferenceError: the network failed.
         """
-        continuing = [
-            (look, look.last) for look in looks if look is not None and look.last is not None
-        ]
+        continuing = [(look, look.last) for look in looks if look.last is not None]
         if self._method is None or len(continuing) < LEAST_LOOKS:
             return
         start = time.perf_counter()

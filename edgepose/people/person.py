@@ -128,6 +128,12 @@ class FollowedPerson:
         """Whether the networks process the person in every frame, unless told to skip some."""
         return self.status in (Status.TENTATIVE, Status.TRACKED)
 
+    def needs_head(self, region: Roi | None, *, crowded: bool) -> bool:
+        """Return whether the head will process the person, as far as is known before."""
+        if not self._continues(region):
+            return self.stream.head_is_due
+        return self._effort(crowded=crowded) is Effort.HEAD
+
     def begin(
         self,
         frame: Frame,

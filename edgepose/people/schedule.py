@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,7 @@ LEAST_FRAMES = 2
 URGENCY = 2.0
 #: The weight of the latest frame in what a look is expected to take.
 _WEIGHT = 0.2
-DETECT = "detect"
+DETECT, HEAD = "detect", "head"
 #: So much of the deadline is planned for: frames differ in what they take.
 PLANNED = 0.78
 
@@ -75,6 +77,26 @@ def is_urgent(people: Sequence[FollowedPerson]) -> bool:
     return bool(overlapping(np.array(now).reshape(-1, 4)).any())
 
 
+class Allowance(NamedTuple):
+    """What the networks may do in a frame.
+
+    Attributes:
+        most: people that are processed at most; ``None`` for everybody.
+        left_ms: how long that may take. One person is processed even so.
+        look_ms: what a person is expected to take.
+        head_ms: how much more that is if the head runs.
+    """
+
+    most: int | None = None
+    left_ms: float = math.inf
+    look_ms: float = 0.0
+    head_ms: float = 0.0
+
+
+#: Everybody is processed.
+UNBOUNDED = Allowance()
+
+
 class LookBudget:
     """Bounds the people that are processed per frame. Not locked.
 
@@ -90,57 +112,70 @@ class LookBudget:
     def __init__(self, looks_per_frame: int | None, deadline_ms: float | None) -> None:
         self._most = looks_per_frame
         self._deadline = None if deadline_ms is None else Deadline(deadline_ms).deadline_ms
-        self._look_ms = self._detect_ms = 0.0
+        self._look_ms = self._head_ms = self._detect_ms = 0.0
 
-    def looks(self, waited_ms: float, *, detects: bool) -> int | None:
-        """Return how many people may be processed; ``None`` for everybody.
+    def allowance(self, waited_ms: float, *, detects: bool) -> Allowance:
+        """Return what the networks may do in the next frame.
 
         Args:
-            waited_ms: how long the frame has waited already.
+            waited_ms: how long it has waited already.
             detects: the person detector runs on it.
         """
-        if self._deadline is None or not self._look_ms:
-            return self._most
+        if self._deadline is None:
+            return Allowance(self._most)
         left = PLANNED * self._deadline - waited_ms - (self._detect_ms if detects else 0.0)
-        affordable = max(int(left / self._look_ms), 1)
-        return affordable if self._most is None else min(affordable, self._most)
+        return Allowance(self._most, left, self._look_ms, self._head_ms)
 
-    def observe(self, latency: Mapping[str, float], looks: int) -> None:
+    def observe(self, latency: Mapping[str, float], looks: int, heads: int) -> None:
         """Take in what a frame took.
 
         Args:
             latency: ms by stage.
             looks: how many people were processed.
+            heads: by the head, how many of them.
         """
-        detect = latency.get(DETECT, 0.0)
+        detect, head = latency.get(DETECT, 0.0), latency.get(HEAD, 0.0)
         if detect:
             self._detect_ms = _blended(self._detect_ms, detect)
+        if head and heads:
+            self._head_ms = _blended(self._head_ms, head / heads)
         if looks:
-            self._look_ms = _blended(self._look_ms, (latency[TOTAL] - detect) / looks)
+            self._look_ms = _blended(self._look_ms, (latency[TOTAL] - detect - head) / looks)
 
 
 def whose_turn(
     followed: Sequence[FollowedPerson],
     regions: Mapping[FollowedPerson, Roi | None],
-    looks: int | None,
+    allowance: Allowance,
+    close: Container[FollowedPerson],
 ) -> Sequence[FollowedPerson]:
     """Return whom the networks process: those first whose predicted pose would be furthest off.
 
     Args:
         followed: everybody who is followed.
         regions: of those who were just detected, where it must be corrected.
-        looks: how many at most; ``None`` for everybody.
+        allowance: what the networks may do.
+        close: people who are close to others.
     """
-    if looks is None or looks >= len(followed):
+    most, left, look_ms, head_ms = allowance
+    if most is None and left == math.inf:
         return followed
     # Whoever waits longer comes first in the end, however slow: nobody is starved.
-    return sorted(
+    order = sorted(
         followed,
         key=lambda person: (
             -(person.skipped + 1) * (1 + min(person.motion.speed, 1.0))
             - (regions.get(person) is not None)
         ),
-    )[:looks]
+    )
+    turn: list[FollowedPerson] = []
+    for person in order[:most]:
+        is_heavy = person.needs_head(regions.get(person), crowded=person in close)
+        cost = look_ms + (head_ms if is_heavy else 0.0)
+        if not turn or cost <= left:
+            turn.append(person)
+            left -= cost
+    return turn
 
 
 def _blended(known: float, seen: float) -> float:

@@ -122,8 +122,8 @@ class PeopleStep:
         """Track a frame; return those that are final, with everybody in them."""
         clock = StageClock()
         detects = self.stream.detects(frame.timestamp_ms)
-        looks = self._budget.looks(late_ms, detects=detects)
-        people = self.stream.process(frame, clock, looks)
+        allowance = self._budget.allowance(late_ms, detects=detects)
+        people = self.stream.process(frame, clock, allowance)
         if self._requests is not None:
             self._requests.send()
         tracked = _TrackedPeople(frame.frame_id, frame.timestamp_ms, self.stream.head_ages_ms)
@@ -131,7 +131,7 @@ class PeopleStep:
         # Not before: if refinement fails, they come with the next frame.
         tracked.events.extend(self._take_events(frame.timestamp_ms))
         latency = clock.latency()
-        self._budget.observe(latency, self.stream.looked)
+        self._budget.observe(latency, self.stream.looked, self.stream.heads)
         tracked.latency.update({**waited, **latency})
         return final
 

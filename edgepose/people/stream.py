@@ -22,7 +22,7 @@ from edgepose.people.matching import (
 )
 from edgepose.people.person import FollowedPerson, PersonTrack, SeenPose, Status
 from edgepose.people.recognition import Seen, may_return, mixed_up, reassign, recognise, touch
-from edgepose.people.schedule import DetectionSchedule, is_urgent, whose_turn
+from edgepose.people.schedule import UNBOUNDED, Allowance, DetectionSchedule, is_urgent, whose_turn
 from edgepose.people.settings import SeveralPeople
 from edgepose.refinement.people import RefinablePose
 from edgepose.results import Person
@@ -47,7 +47,8 @@ class PeopleStream:
     Each person has the state of a stream of one person, without its search: the detector does it.
 
     Attributes:
-        looked: how many people the networks processed in the last frame.
+        looked: how many people the networks processed in the last frame, if it was a key frame.
+        heads: for how many of them the head was to run.
 
     Args:
         detector: finds people in whole frames.
@@ -80,7 +81,7 @@ class PeopleStream:
 
     def reset(self) -> None:
         """Forget everybody; identities begin with 1 again."""
-        self.looked = 0
+        self.looked = self.heads = 0
         self._people: list[FollowedPerson] = []
         self._identities = Identities()
         self._frame_size: tuple[int, int] | None = None
@@ -111,13 +112,15 @@ class PeopleStream:
         """(width, height) of the last frame; (1, 1) before the first."""
         return self._frame_size or (1, 1)
 
-    def process(self, frame: Frame, clock: StageClock, looks: int | None = None) -> list[Person]:
+    def process(
+        self, frame: Frame, clock: StageClock, allowance: Allowance = UNBOUNDED
+    ) -> list[Person]:
         """Return everybody in the next frame, in the order of their identities.
 
         Args:
             frame: after the frame before, without a roi.
             clock: times the stages.
-            looks: how many people the networks process at most; ``None`` for everybody.
+            allowance: what the networks may do.
 
         Raises:
             RoiError: the frame has a roi.
@@ -131,7 +134,7 @@ class PeopleStream:
         self._adapt(frame)
         detects = self.detects(frame.timestamp_ms)
         regions = self._detect(frame, clock) if detects else {}
-        seen = self._look(frame, regions, clock, looks)
+        seen = self._look(frame, regions, clock, allowance)
         start = time.perf_counter()
         self._take_in(frame, seen, detected=detects)
         self._schedule.passed(frame.timestamp_ms, detected=detects)
@@ -206,21 +209,22 @@ class PeopleStream:
         frame: Frame,
         regions: Mapping[FollowedPerson, Roi | None],
         clock: StageClock,
-        looks: int | None,
+        allowance: Allowance,
     ) -> dict[FollowedPerson, SeenPose]:
         """Estimate the poses of those whose turn it is, and predict the others'."""
         followed = [person for person in self._people if person.is_followed]
-        turn = set(whose_turn(followed, regions, looks))
-        self.looked = len(turn)
         present = [person for person in self._people if person.status is not Status.LOST]
         close = crowded(present, frame.timestamp_ms)
+        turn = set(whose_turn(followed, regions, allowance, close))
         seen: dict[FollowedPerson, SeenPose] = {}
         pending: dict[FollowedPerson, PendingFrame] = {}
         for person in followed:
             effort, region = Effort.FULL if person in turn else Effort.SKIP, regions.get(person)
             begun = person.begin(frame, region, clock, effort, crowded=person in close)
             pending[person] = begun
-        self._joint_looks.observe(frame.image, [each.look for each in pending.values()], clock)
+        looks = [begun.look for begun in pending.values() if begun.look is not None]
+        self.looked, self.heads = len(turn), sum(look.last is None for look in looks)
+        self._joint_looks.observe(frame.image, looks, clock)
         for person, begun in pending.items():
             pose = person.finish(begun, regions.get(person), clock, crowded=person in close)
             if pose is not None:

@@ -42,7 +42,7 @@ def clip_frames(sample_clip):
 def test_what_is_seen_together_is_what_each_look_would_show_alone(model, looks, clip_frames):
     clock = StageClock()
     alone = [look.observe(clip_frames[1], clock, is_expected=False) for look in looks]
-    JointLooks(model).observe(clip_frames[1], [*looks, None], clock)
+    JointLooks(model).observe(clip_frames[1], looks, clock)
     for look, before in zip(looks, alone, strict=True):
         assert look.seen is not None and look.seen.key_frame_age == 1
         assert look.observe(clip_frames[1], clock, is_expected=False) is look.seen
@@ -50,9 +50,9 @@ def test_what_is_seen_together_is_what_each_look_would_show_alone(model, looks, 
 
 
 def test_the_head_and_a_look_of_its_own_are_left_to_each_person(model, looks, clip_frames):
-    together = [looks[0], looks[1].with_head(), looks[2].with_head(), None]
+    together = [looks[0], looks[1].with_head(), looks[2].with_head()]
     JointLooks(model).observe(clip_frames[1], together, StageClock())
-    assert [look is None or look.seen for look in together] == [None, None, None, True]
+    assert [look.seen for look in together] == [None] * 3
 
 
 def test_a_network_that_computes_something_else_for_several_is_not_used(

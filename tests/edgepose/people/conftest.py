@@ -6,6 +6,7 @@ import pytest
 from edgepose.inference.estimator import StageClock
 from edgepose.inference.looks import JointLooks
 from edgepose.people.motion import pose_box
+from edgepose.people.schedule import Allowance
 from edgepose.people.settings import SeveralPeople
 from edgepose.people.stream import PeopleStream
 from edgepose.testing import FakeMethod, fake_model, standing_person
@@ -113,7 +114,7 @@ class Film:
         image = self.world.image() if image is None else image
         frame = Frame(self.frame_id, image, STEP_MS * self.frame_id)
         self.frame_id += 1
-        people = self.stream.process(frame, StageClock(), looks)
+        people = self.stream.process(frame, StageClock(), Allowance(looks))
         self.events += [(str(e.kind), e.person_id) for e in self.stream.take_events()]
         return people
 
