@@ -5,18 +5,23 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgepose import EventKind, PoseTracker, RemoteHead, ServerSettings
+import edgepose
+from edgepose import EventKind, Origin, PoseTracker, RemoteHead, ServerSettings, open_source
 from edgepose.testing import PropagatingFakeMethod, fake_model, standing_person
 from tests.servers import SmallServer
 
 pytest.importorskip("tritonclient.grpc")
 onnx = pytest.importorskip("onnx")
 
+BUNDLES = Path(edgepose.__file__).with_name("bundles")
+CLIP = Path(__file__).parents[1] / "samples" / "clips" / "balance.mp4"
 FRAME = np.full((240, 320, 3), 128, np.uint8)
 SETTINGS = ServerSettings(
     deadline_s=5.0,
@@ -57,6 +62,15 @@ def server(graph):
     server.kill()
 
 
+@pytest.fixture
+def real_server():
+    """Serves the head of ppn-swift."""
+    server = SmallServer(name="ppn-swift-head", graph=str(BUNDLES / "ppn-swift" / "head.onnx"))
+    server.start()
+    yield server
+    server.kill()
+
+
 class Track:
     """Tracks the same frame over and over."""
 
@@ -91,6 +105,13 @@ class Track:
         return 0 if latency is None else latency.count
 
 
+def distance(first, second):
+    """Return how far the joints of two poses are apart, in torsos."""
+    poses = [pose.keypoints[:, :2] for pose in (first, second)]
+    torso = np.linalg.norm(poses[0][1:3].mean(axis=0) - poses[0][7:9].mean(axis=0))
+    return np.median(np.linalg.norm(poses[0] - poses[1], axis=1)) / torso
+
+
 FAULTS = {
     "NaN": ({"fault": "nan"}, {"fault": None}, "not finite"),
     "oversized": ({"fault": "huge"}, {"fault": None}, "larger than max"),
@@ -116,6 +137,31 @@ def test_tracking_goes_on_through_a_fault_and_the_head_comes_back(server, fault)
         server.change(**right)
         track.until_told(EventKind.HEAD_LOST, EventKind.HEAD_RECONNECTED)
         track.until_answered()
+
+
+@pytest.mark.parametrize("max_people", [1, 2])
+def test_key_frames_go_on_from_what_a_remote_head_answers(real_server, max_people):
+    head = RemoteHead(real_server.address, server=SETTINGS)
+    options = {"max_people": max_people, "key_frames": "auto", "num_threads": 1}
+    own = PoseTracker(reinitialise_every=2, **options)
+    results, apart, ages = [], [], []
+    with (
+        open_source(CLIP) as source,
+        own,
+        PoseTracker(head=head, reinitialise_every=2, **options) as tracker,
+    ):
+        for frame in source:
+            expected = own.track(frame.image)
+            results.append(tracker.track(frame.image))
+            apart.append(distance(expected, results[-1]))
+            ages.append(results[-1].head_age_ms or 0.0)
+            answers = sum(after < before for before, after in pairwise(ages))
+            if len(ages) >= 30 and answers >= 2:
+                break
+            threading.Event().wait(0.03)  # as a camera, so that answers come in time
+    assert answers >= 2
+    assert Counter(result.origin for result in results)[Origin.PREDICTED] >= 10
+    assert np.median(apart) < 0.1
 
 
 @pytest.mark.slow
