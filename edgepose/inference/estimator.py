@@ -34,6 +34,9 @@ Keypoints = NDArray[np.float32]
 #: A person who is followed may be seen less surely than one who is found: in parts of the threshold
 #: of scores. Each time the head runs, it has to be sure again.
 FOLLOWED_SCORE = 0.8
+#: So may a person in a region that the caller gives, but little less surely: a caller may watch a
+#: place where nobody is.
+GIVEN_SCORE = 0.95
 #: Where there is nobody, networks that were trained on people alone place joints at the border of
 #: their crop, and surely. So trusted joints that are further inside than these parts of the
 #: region's side, in x and y, must score so much together.
@@ -67,15 +70,15 @@ class Observation:
         estimate: Estimate,
         age: int,
         *,
-        is_expected: bool = False,
+        score_factor: float = 1.0,
     ) -> Observation:
         """Return the observation of joints (K, 3) by a method of a specification.
 
         Whether they are a person's depends on ``age``, the frames since the head ran: after it,
-        lower scores do (`FOLLOWED_SCORE`), and on its frame if a person ``is_expected`` there.
+        lower scores do (`FOLLOWED_SCORE`), and on its frame if ``score_factor`` is below 1.
         """
-        lower = is_expected or age > 0
-        criteria = person_criteria(spec.score_threshold * (FOLLOWED_SCORE if lower else 1.0))
+        factor = min(score_factor, FOLLOWED_SCORE if age > 0 else 1.0)
+        criteria = person_criteria(spec.score_threshold * factor)
         within = is_inside(keypoints, roi, criteria.score_threshold)
         survey = PoseSurvey.of(keypoints, criteria, roi.width)
         if survey.is_person and not within:
@@ -155,11 +158,11 @@ class PoseEstimator:
             return self._spec.decode(heatmaps, roi)
 
     def initialise(
-        self, image: Image, roi: Roi, clock: StageClock, *, is_expected: bool = False
+        self, image: Image, roi: Roi, clock: StageClock, score_factor: float = 1.0
     ) -> Observation:
         """Estimate the pose in a region with the best network there is, from this frame alone.
 
-        If a person ``is_expected`` there, lower scores do.
+        A person's joints must score so much in parts of the threshold: ``score_factor``.
         """
         crop = self._crop(image, roi, clock)
         method = self._model.method
@@ -169,7 +172,7 @@ class PoseEstimator:
         else:
             with clock.stage("head"):
                 estimate = method.initialise(crop, roi)
-        return self._observation(estimate, roi, 0, clock, is_expected=is_expected)
+        return self._observation(estimate, roi, 0, clock, score_factor=score_factor)
 
     def advance(
         self,
@@ -234,13 +237,13 @@ class PoseEstimator:
         age: int,
         clock: StageClock,
         *,
-        is_expected: bool = False,
+        score_factor: float = 1.0,
     ) -> Observation:
         start = time.perf_counter()
         spec = self._spec
         keypoints = decode_to_frame(estimate.heatmaps, roi, spec.stride, spec.offset)
         clock.add("decode", start)
-        return Observation.of(spec, roi, keypoints, estimate, age, is_expected=is_expected)
+        return Observation.of(spec, roi, keypoints, estimate, age, score_factor=score_factor)
 
 
 def _warm_up_roi_tracker(settings: RoiTrackerSettings, joints: int) -> None:

@@ -33,8 +33,8 @@ class Look:
     followed: FollowedJoints | None = None
     seen: Observation | None = None
 
-    def observe(self, image: Image, clock: StageClock, *, is_expected: bool) -> Observation:
-        """Return what is seen there; where a person ``is_expected``, lower scores do for the head.
+    def observe(self, image: Image, clock: StageClock, *, score_factor: float) -> Observation:
+        """Return what is seen there; see :meth:`PoseEstimator.initialise` for ``score_factor``.
 
         Raises:
             InferenceError: a network failed.
@@ -42,7 +42,7 @@ class Look:
         if self.seen is not None:
             return self.seen
         if self.last is None:
-            return self.estimator.initialise(image, self.roi, clock, is_expected=is_expected)
+            return self.estimator.initialise(image, self.roi, clock, score_factor=score_factor)
         return self.estimator.advance(image, self.roi, self.last, clock, self.followed)
 
     def with_head(self) -> Look:

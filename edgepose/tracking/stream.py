@@ -235,14 +235,14 @@ class PoseStream:
     def _observe(self, pending: PendingFrame, look: Look, clock: StageClock) -> Observation:
         """Estimate the pose in a region, by the head if the light network sees nobody."""
         frame = pending.frame
-        expected = self._search.allows_doubt(frame.roi)
-        observation = look.observe(frame.image, clock, is_expected=expected)
+        factor = self._search.score_factor(frame.roi)
+        observation = look.observe(frame.image, clock, score_factor=factor)
         if look.last is None:
             return observation
         observation = self._head.corrected(observation, frame, clock)
         if pending.effort is Effort.LIGHT or observation.survey.is_person:
             return self._key_frames.as_key_frame(observation)
-        return look.with_head().observe(frame.image, clock, is_expected=expected)
+        return look.with_head().observe(frame.image, clock, score_factor=factor)
 
     def _commit(
         self, frame: Frame, observation: Observation, propagated: PropagatedPose | None

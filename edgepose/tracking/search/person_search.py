@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgepose.inference.estimator import Image, Keypoints, Observation, PoseEstimator, StageClock
+from edgepose.inference.estimator import (
+    FOLLOWED_SCORE,
+    GIVEN_SCORE,
+    Image,
+    Keypoints,
+    Observation,
+    PoseEstimator,
+    StageClock,
+)
 from edgepose.inference.person_detector import AT_EDGE, PersonRegion
 from edgepose.tracking.search.motion_detection import MotionDetector
 from edgepose.tracking.search.region_search import RegionSearch
@@ -51,9 +59,9 @@ Propose = Callable[[Image], Sequence[PersonRegion]]
 class NoSearch:
     """Nobody is searched for: the region is given from outside, as where people are detected."""
 
-    def allows_doubt(self, given: object) -> bool:  # noqa: ARG002 - PersonSearch's signature
-        """Return False: whoever gives the region has to be confirmed."""
-        return False
+    def score_factor(self, given: object) -> float:  # noqa: ARG002 - PersonSearch's signature
+        """Return 1: whoever gives the region has to be confirmed."""
+        return 1.0
 
     def reset(self) -> None:
         """Do nothing."""
@@ -126,13 +134,14 @@ class PersonSearch:
         self._skipped += 1
         self._trusted = max(0, self._trusted - 1)
 
-    def allows_doubt(self, given: object) -> bool:
-        """Return whether the head may be in doubt of a person.
+    def score_factor(self, given: object) -> float:
+        """Return how sure the head has to be of a person, in parts of the threshold of scores.
 
-        So it may where the caller says that somebody is there, by the region that is ``given``, or
-        where the detector saw the person a moment ago.
+        Less so where the detector just saw one, or where a region is ``given`` by the caller.
         """
-        return given is not None or self._trusted > 0
+        if self._trusted > 0:
+            return FOLLOWED_SCORE
+        return 1.0 if given is None else GIVEN_SCORE
 
     def find(
         self,
@@ -185,7 +194,7 @@ class PersonSearch:
         detected = self._detect(image, clock)
         for region in detected:
             if _overlap(region.roi, places[0]) >= SAME_PLACE:
-                look = self._estimator.initialise(image, region.roi, clock, is_expected=True)
+                look = self._estimator.initialise(image, region.roi, clock, FOLLOWED_SCORE)
                 self._budget.spend(HEAD_LOOKS)
                 self._trusted = TRUSTED_FRAMES if look.survey.is_person else 0
                 others = [each for each in detected if each is not region]

@@ -41,11 +41,11 @@ def clip_frames(sample_clip):
 
 def test_what_is_seen_together_is_what_each_look_would_show_alone(model, looks, clip_frames):
     clock = StageClock()
-    alone = [look.observe(clip_frames[1], clock, is_expected=False) for look in looks]
+    alone = [look.observe(clip_frames[1], clock, score_factor=1.0) for look in looks]
     JointLooks(model).observe(clip_frames[1], looks, clock)
     for look, before in zip(looks, alone, strict=True):
         assert look.seen is not None and look.seen.key_frame_age == 1
-        assert look.observe(clip_frames[1], clock, is_expected=False) is look.seen
+        assert look.observe(clip_frames[1], clock, score_factor=1.0) is look.seen
         np.testing.assert_allclose(look.seen.keypoints, before.keypoints, atol=0.5)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import PoseEstimator, StageClock
+from edgepose.inference.estimator import FOLLOWED_SCORE, PoseEstimator, StageClock
 from edgepose.inference.person_detector import PersonRegion
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.search.person_search import (
@@ -405,7 +405,7 @@ def test_whom_the_detector_sees_at_the_place_of_the_loss_is_not_lost(method, pla
     doubtful_person(method)
     look = search.find(IMAGE, StageClock(), place, everywhere=False)
     assert (look is not None) is is_found
-    assert search.allows_doubt(None) is is_found
+    assert (search.score_factor(None) < 1) is is_found
 
 
 def test_frames_that_show_the_person_save_up_for_every_later_loss(method):
@@ -446,12 +446,12 @@ def test_the_head_may_doubt_a_detected_person_for_some_frames_or_until_the_next_
     search.find(IMAGE, StageClock(), place)
     for _ in range(TRUSTED_FRAMES - 1):
         search.skipped()
-    assert search.allows_doubt(None)
+    assert search.score_factor(None) == FOLLOWED_SCORE
     search.skipped()
-    assert not search.allows_doubt(None)
+    assert search.score_factor(None) == 1
     search.find(IMAGE, StageClock(), place)
     search.expect(place, IMAGE)
-    assert not search.allows_doubt(None)
+    assert search.score_factor(None) == 1
 
 
 @pytest.mark.parametrize("frames", [FRAMES_PER_ROUND, 45])

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from edgepose.inference.estimator import StageClock
+from edgepose.inference.estimator import GIVEN_SCORE, StageClock
 from edgepose.inference.person_detector import PersonRegion
 from edgepose.testing import FakeMethod, fake_model, standing_person
 from edgepose.tracking.frame import Frame
@@ -33,6 +33,22 @@ def test_doubtful_joints_are_in_the_region_where_they_cannot_be_a_neighbours(
 ):
     doubtful = region_after(0.8 * FakeMethod().spec.score_threshold, new_search)
     assert (doubtful > 1.05 * region_after(0.0, new_search)) is is_included
+
+
+@pytest.mark.parametrize(
+    ("factor", "roi", "is_found"),
+    [
+        (1.01 * GIVEN_SCORE, REGION, True),
+        (0.99 * GIVEN_SCORE, REGION, False),
+        (1.01 * GIVEN_SCORE, None, False),
+    ],
+)
+def test_a_person_may_be_a_little_less_sure_in_a_given_region_but_not_much(factor, roi, is_found):
+    person = standing_person((160, 120), height=120)
+    person[:, 2] = factor * FakeMethod().spec.score_threshold
+    stream = PoseStream(fake_model(FakeMethod(person)))
+    result = stream.process(Frame(0, FRAME, 0.0, roi=roi), StageClock())
+    assert (result.keypoints is not None) is is_found
 
 
 @pytest.mark.parametrize("is_detected", [True, False])
