@@ -278,12 +278,11 @@ class FollowedPerson:
         """Return where to look; ``None`` where the last pose says it as well.
 
         In a crowd that is where the person should be, in the usual size: the last joints may be
-        partly somebody else's. After frames without a look it is moved along with the person.
+        partly somebody else's. After frames without a look it is moved along with the person, and
+        without any look so far it is where the person was detected.
         """
         roi = self.stream.next_roi
-        if roi is None:
-            return None
-        if crowded and self._reruns_head:
+        if roi is None or (crowded and self._reruns_head):
             return box_region(self.motion.predict(frame.timestamp_ms))
         if not self.skipped:
             return None

@@ -198,6 +198,13 @@ def test_a_bound_on_looks_is_kept_and_starves_nobody(make_film):
     assert film.events == [("person_entered", i) for i in range(1, 11)]
 
 
+def test_newcomers_who_wait_for_their_turn_come_one_after_the_other(film):
+    film.world.people = {f"p{i}": (80 + 120 * i, 240, 160) for i in range(5)}
+    counts = [len(film.step(looks=1)) for _ in range(9)]
+    assert film.world.detections == 1 and counts == sorted(counts) and counts[-1] == 5
+    assert film.events == [("person_entered", i) for i in range(1, 6)]
+
+
 def test_a_pose_that_cannot_be_predicted_is_not_refined_as_one_of_the_frame(make_film):
     film = make_film()
     new_track = film.stream._new_track
