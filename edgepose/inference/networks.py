@@ -144,6 +144,27 @@ def batch_loader(
         return None
 
     def load_batches(opened: ExitStack) -> BatchMethod | None:
+        with ExitStack() as loading:
+            try:
+                larger = load_sizes(loading)
+                batches = BatchSizes({1: networks[BATCH_GRAPH], **larger})
+                agrees = _agree(batches, manifest.input.view.shape)
+                reason = listed(network.precision for network in larger.values())
+            except BackendError as error:
+                agrees, reason = False, str(error)
+            if agrees:
+                opened.enter_context(loading.pop_all())
+                method = build_method(manifest, {**networks, BATCH_GRAPH: batches})
+                return method if isinstance(method, BatchMethod) else None
+        _logger.warning(
+            "'%s' does not compute the same for several people at once as for one here (%s), "
+            "so they are processed one after the other.",
+            manifest.name,
+            reason,
+        )
+        return None
+
+    def load_sizes(opened: ExitStack) -> Mapping[int, Network]:
         def load(size: int) -> Network:
             one_size = replace(_for_graph(settings), batch=size)
             network = get_backend(backend).load(bundle.graph_path(BATCH_GRAPH), settings=one_size)
@@ -153,18 +174,7 @@ def batch_loader(
         lock = threading.Lock()
         sizes = range(2, LARGEST_FRAME_BATCH + 1)
         with ThreadPoolExecutor(min(len(sizes), usable_cores())) as pool:
-            larger = dict(zip(sizes, pool.map(load, sizes), strict=True))
-        batches = BatchSizes({1: networks[BATCH_GRAPH], **larger})
-        if not _agree(batches, manifest.input.view.shape):
-            _logger.warning(
-                "'%s' computes something else here (%s) for several people at once than for one, "
-                "so they are processed one after the other.",
-                manifest.name,
-                listed(network.precision for network in larger.values()),
-            )
-            return None
-        method = build_method(manifest, {**networks, BATCH_GRAPH: batches})
-        return method if isinstance(method, BatchMethod) else None
+            return dict(zip(sizes, pool.map(load, sizes), strict=True))
 
     return load_batches
 

@@ -9,7 +9,7 @@ from edgepose.inference.estimator import PoseEstimator, StageClock
 from edgepose.inference.looks import JointLooks, Look
 from edgepose.inference.model import load
 from edgepose.inference.networks import LARGEST_FRAME_BATCH
-from edgepose_runtime.errors import ClosedError
+from edgepose_runtime.errors import BackendError, ClosedError
 from edgepose_runtime.geometry.roi import Roi
 
 ROI = Roi(70, 300, 400, 400)
@@ -63,6 +63,26 @@ def test_a_network_that_computes_something_else_for_several_is_not_used(
         assert model.batch_method() is None and "one after the other" in caplog.text
         JointLooks(model).observe(clip_frames[1], looks, StageClock())
     assert all(look.seen is None for look in looks)
+
+
+def test_networks_that_do_not_run_for_several_are_closed_and_not_used(monkeypatch, caplog):
+    engine = networks.get_backend("openvino")
+    loads, loaded = engine.load, []
+
+    def two_at_most(path, *, settings):
+        if settings.batch > 2:
+            raise BackendError("This graph takes two samples at most.")
+        loaded.append(loads(path, settings=settings))
+        return loaded[-1]
+
+    with load("ppn-swift", num_threads=1) as model:
+        monkeypatch.setattr(networks, "get_backend", lambda _: engine)
+        monkeypatch.setattr(engine, "load", two_at_most)
+        assert model.batch_method() is None
+        assert "two samples at most" in caplog.text and "one after the other" in caplog.text
+        crops = np.zeros((2, *model.method.spec.view.shape), np.uint8)
+        with pytest.raises(ClosedError):
+            loaded[0].infer({"image": crops})
 
 
 def test_networks_for_several_are_loaded_once_and_closed_with_the_model(monkeypatch):
