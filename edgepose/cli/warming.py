@@ -43,9 +43,10 @@ def _steps(
         with TrackerPool(model, on_result=lambda *_: None, **engine) as made:
             made.warmup()
 
-    def detector() -> None:
+    def several_people() -> None:
         if loaded.has_detector:
             loaded.detector()
+            loaded.batch_method()
 
     def refinement() -> None:
         if loaded.springs is not None:
@@ -54,7 +55,7 @@ def _steps(
     return {
         "tracker": tracker,
         "pool": pool,
-        "detector": detector,
+        "several people": several_people,
         "key frames": partial(tracker, key_frames="auto"),
         "key frames of files": lambda: KeyFrameTracking(loaded).warmup(),
         "refinement": refinement,

@@ -5,6 +5,7 @@ import pytest
 
 from edgepose.cli import diagnosis as health
 from edgepose.cli.main import main
+from edgepose.inference.model import PoseModel
 from edgepose.offline.tracker import KeyFrameTracking
 from edgepose.pool import TrackerPool
 from edgepose.tracker import PoseTracker
@@ -182,10 +183,13 @@ def test_warming_fills_the_caches_and_shows_progress(healthy, capsys, monkeypatc
     monkeypatch.setattr(PoseTracker, "warmup", lambda self: warmed.append(self.model.name))
     monkeypatch.setattr(TrackerPool, "warmup", lambda _: warmed.append("pool"))
     monkeypatch.setattr(KeyFrameTracking, "warmup", lambda _: warmed.append("files"))
+    monkeypatch.setattr(PoseModel, "has_detector", True)
+    for name in ("detector", "batch_method"):
+        monkeypatch.setattr(PoseModel, name, lambda _, name=name: warmed.append(name))
     assert main(["doctor", "--warm", "puppet", "--num-threads", "1"]) == 0
     said = capsys.readouterr()
-    # The tracker, the pool, key frames live and of files.
-    assert warmed == ["puppet", "pool", "puppet", "files"]
+    # The tracker, the pool, several people, key frames live and of files.
+    assert warmed == ["puppet", "pool", "detector", "batch_method", "puppet", "files"]
     assert "warm puppet" in said.err and "6" in said.err
     assert said.out.endswith("All is well.\n")
 
