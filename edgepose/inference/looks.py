@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edgepose.inference.estimator import Image, Observation, PoseEstimator, StageClock
 from edgepose.inference.model import PoseModel
-from edgepose.methods.base import BatchMethod, FollowedJoints
+from edgepose.methods.base import FollowedJoints
 from edgepose_runtime.geometry.roi import Roi
 
 #: So many crops at least are a batch.
@@ -58,8 +58,7 @@ class JointLooks:
     """
 
     def __init__(self, model: PoseModel) -> None:
-        method = model.batch_method()
-        self._method = method if isinstance(method, BatchMethod) else None
+        self._method = model.batch_method()
 
     def observe(self, image: Image, looks: Iterable[Look], clock: StageClock) -> None:
         """Find out what those looks show that the light network can do together.

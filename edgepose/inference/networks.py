@@ -139,11 +139,12 @@ def batch_loader(
         networks: those for one crop, which are used for it.
     """
     manifest = bundle.manifest
-    is_local = backend == "openvino" and settings.device == "cpu" and settings.batch == 1
-    if not is_local or not isinstance(build_method(manifest, networks), BatchMethod):
+    if backend != "openvino" or settings.device != "cpu" or settings.batch != 1:
         return None
 
     def load_batches(opened: ExitStack) -> BatchMethod | None:
+        if not isinstance(build_method(manifest, networks), BatchMethod):
+            return None
         with ExitStack() as loading:
             try:
                 larger = load_sizes(loading)
