@@ -82,13 +82,13 @@ class FlowPropagation:
     when a frame follows on which it runs: else it was not needed.
 
     Args:
-        spec: geometry of crop and heat-maps; the crop is the whole region.
+        spec: geometry of crop and heat-maps, whose pixels must be the same.
         head: HeadNet: ``image`` to ``heatmaps``.
         body: BodyNet: ``image`` to ``heatmaps``.
         settings: how both are weighted.
 
     Raises:
-        BundleFormatError: the crop is not square.
+        BundleFormatError: the pixels of the crop are not those of the region.
     """
 
     can_propagate = True
@@ -96,11 +96,7 @@ class FlowPropagation:
     def __init__(
         self, spec: MethodSpec, head: Network, body: Network, settings: FlowSettings | None = None
     ) -> None:
-        if spec.view.shape[:2] != (spec.input_size, spec.input_size):
-            raise BundleFormatError(
-                f"Propagation by optical flow needs a crop of {spec.input_size}x{spec.input_size} "
-                f"pixels, the whole region; the bundle's has {spec.view.shape[:2]}."
-            )
+        _require_region_pixels(spec)
         self.spec = spec
         self._head = head
         self._body = body
@@ -204,7 +200,7 @@ class FlowPropagation:
         preliminary: Heatmaps,
     ) -> Estimate:
         """Return BodyNet's heat-maps of a frame, fused with the joints that flow expects."""
-        view = view_of_crop(crop)
+        view = view_of_crop(crop, self.spec.input_size)
         if joints is None:
             heatmaps, known = self._flow.propagate(state.view, view, preliminary, state.known)
         else:  # flow over a longer way at once would lose them
@@ -234,7 +230,8 @@ class FlowPropagation:
         self, heatmaps: Heatmaps, preliminary: Heatmaps, crop: Crop, roi: Roi
     ) -> FlowState:
         known = self._flow.place(heatmaps, preliminary)
-        return FlowState(heatmaps, roi, preliminary, view_of_crop(crop), known)
+        view = view_of_crop(crop, self.spec.input_size)
+        return FlowState(heatmaps, roi, preliminary, view, known)
 
     def _continued(self, state: HeadState) -> FlowState:
         """Return the state of the head's frame, now that a frame follows."""
@@ -246,6 +243,17 @@ class FlowPropagation:
         known = self._flow.place(heatmaps, state.preliminary)
         placed = replace(state, heatmaps=heatmaps, known=known)
         return Estimate(heatmaps, placed, Origin.PROPAGATED)
+
+
+def _require_region_pixels(spec: MethodSpec) -> None:
+    size, view = spec.input_size, spec.view
+    expected = tuple(size * part for part in view.window)
+    if not np.allclose((view.width, view.height), expected):
+        raise BundleFormatError(
+            "Propagation by optical flow needs a crop whose pixels are those of the region, "
+            f"{expected[0]:g}x{expected[1]:g} for this window of a region of {size}x{size}; the "
+            f"bundle's crop has {view.width}x{view.height}."
+        )
 
 
 def _unpacked(

@@ -118,7 +118,7 @@ class Trainer:
         make_replicas(move(task.module, self._device), *opponents)
         self._state = TrainingState(config, task.module, task.adversary)
         self._plan = _plan(config)
-        sampler = Sampler(sources, config.joints, config.augmentation)
+        sampler = Sampler(sources, config.joints, config.augmentation, config.crop_view)
         part = process_rank(), process_count()
         self._batches = Batches(sampler, self._plan, config.seed, task.length, part)
         if settings.resume:

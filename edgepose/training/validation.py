@@ -20,7 +20,6 @@ from edgepose.models import DKD, PPN
 from edgepose.training.config.settings import TrainConfig
 from edgepose.training.tasks.networks import load_trained, network_input
 from edgepose.training.tasks.previous_heatmaps import realign
-from edgepose_runtime.geometry.crop import crop_frame
 from edgepose_runtime.geometry.roi import Roi, roi_transform
 from edgepose_runtime.heatmaps.decoding import cells_to_frame, decode_heatmaps
 from edgepose_runtime.poses.conversion import convert_keypoints
@@ -33,7 +32,7 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class _Sample:
-    """Some frames of one clip: uint8 (T, S, S, 3) crops, their regions and the truth (T, 13, 3)."""
+    """Some frames of one clip: uint8 (T, S, S, 3) crops, what they show and truth (T, 13, 3)."""
 
     crops: Tensor
     rois: list[Roi]
@@ -146,14 +145,16 @@ def validate_checkpoint(
 
 
 def _sample(clip: Clip, config: TrainConfig, every: int, *, spread: bool) -> _Sample:
-    size, in_image = config.phases[-1].size, config.augmentation.convention == "image"
+    view, in_image = config.crop_view, config.augmentation.convention == "image"
     count = -(-len(clip) // every)
     wanted = range(0, len(clip), every) if spread else range(count)
     boxes = person_boxes(clip)
-    rois = [
-        image_square(boxes[index], size) if in_image else boxes[index].squared() for index in wanted
+    regions = [
+        image_square(boxes[index], view.width) if in_image else boxes[index].squared()
+        for index in wanted
     ]
     frames = (frame for index, frame in enumerate(clip.frames()) if index in wanted)
-    crops = [crop_frame(frame, roi, size) for frame, roi in zip(frames, rois, strict=True)]
+    crops = [view.crop(frame, roi) for frame, roi in zip(frames, regions, strict=True)]
     truth = convert_keypoints(clip.keypoints[list(wanted)], clip.skeleton, PENN13)
-    return _Sample(torch.from_numpy(np.stack(crops)), rois, truth)
+    shown = [view.region(roi) for roi in regions]
+    return _Sample(torch.from_numpy(np.stack(crops)), shown, truth)

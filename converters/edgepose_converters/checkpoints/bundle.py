@@ -9,6 +9,7 @@ layers and means have no names in a graph: they come in the order in which the n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -55,12 +56,11 @@ def read_bundle_body(bundle: Bundle) -> PoseNetwork:
     joints = get_skeleton(bundle.manifest.skeleton).num_joints
     if _RTMPOSE_LAYER in weights:
         return _rtmpose(build_network(RTMPOSE, joints).eval(), weights, graph)
-    size = bundle.manifest.input.size
-    network = build_network(LIGHT_PYRAMID, joints).eval()
-    norms = {
-        conv: norm
-        for norm, conv in norms_after_convolutions(network, (torch.rand(1, 3, size, size),)).items()
-    }
+    size, view = bundle.manifest.input.size, bundle.manifest.input.view
+    upright = None if view.width == view.height else (view.width, view.height)
+    network = build_network(replace(LIGHT_PYRAMID, image=upright, region=size), joints).eval()
+    example = torch.rand(1, 3, view.height, view.width)
+    norms = {conv: norm for norm, conv in norms_after_convolutions(network, (example,)).items()}
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Conv2d):
             _fill(layer, norms.get(layer), name, weights)

@@ -154,8 +154,10 @@ def rtmpose_head(
     Raises:
         CheckpointError: the file is missing or damaged, or of another network.
     """
-    seen_part = view if view.shape == VIEW.shape else VIEW
-    return rtmpose_network(path, skeleton, pictures, seen_part, grid, _HEAD_SCORE_POWER)
+    own = view if view.shape == VIEW.shape else VIEW
+    network = rtmpose_network(path, skeleton, pictures, own, grid, _HEAD_SCORE_POWER)
+    network.shown = view.window
+    return network
 
 
 def _read(path: Path) -> onnx.GraphProto:

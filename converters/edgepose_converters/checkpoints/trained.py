@@ -56,15 +56,21 @@ def load_model(path: str | Path) -> TrainedModel:
     return TrainedModel(
         network=trained.module,
         skeleton=config.joints,
-        input_size=config.phases[-1].size,
+        input_size=_region(config),
         heatmap=_heatmap(config),
         training=_without_paths(trained.training),
     )
 
 
+def _region(config: TrainConfig) -> int:
+    """Return the side of a region at the size that training ended with."""
+    view = config.crop_view
+    return round(view.width / view.window[0])
+
+
 def _heatmap(config: TrainConfig) -> HeatmapSpec:
-    """Return the grid of the targets at the size that training ended with."""
-    size, targets = config.phases[-1].size, config.targets
+    """Return the grid of heat-maps of a region: that of the targets, or the middle of it."""
+    size, targets = _region(config), config.targets
     return HeatmapSpec(size // targets.stride, float(targets.stride), float(targets.offset))
 
 

@@ -131,7 +131,12 @@ def draw_placement(rng: np.random.Generator, settings: Augmentation) -> Placemen
 
 
 def crop_squares(
-    boxes: Sequence[Roi], placement: Placement, size: int, convention: str = "person"
+    boxes: Sequence[Roi],
+    placement: Placement,
+    size: int,
+    convention: str = "person",
+    *,
+    enlarged: float = 1.0,
 ) -> list[Roi]:
     """Return the square of the picture, still upright, that each frame's crop shows.
 
@@ -140,9 +145,11 @@ def crop_squares(
         placement: gives scale and shift, and by its angle how much room the box takes.
         size: the crop's side in pixels.
         convention: ``person`` or ``image``, as `Augmentation.convention`.
+        enlarged: side of a ``person``'s square in parts of the region that a tracker would take.
     """
     if convention == "person":
-        sides = [PERSON_CROP_FACTOR * placement.scale * _longer_side(box) for box in boxes]
+        factor = enlarged * PERSON_CROP_FACTOR * placement.scale
+        sides = [factor * _longer_side(box) for box in boxes]
     else:
         sides = [_image_side(boxes, placement, size)] * len(boxes)
     return [

@@ -31,6 +31,8 @@ from edgepose.datasets.sampling.windows import (
     open_frame,
 )
 from edgepose_runtime.errors import ConfigError, DataError
+from edgepose_runtime.geometry.crop import BACKGROUND
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -77,10 +79,21 @@ class Source:
 
 
 class Sampler:
-    """Draws augmented crops of single images or of windows of consecutive frames."""
+    """Draws augmented crops of single images or of windows of consecutive frames.
+
+    Args:
+        sources: the sets to draw from.
+        skeleton: the joints of the crops.
+        augmentation: how crops are drawn.
+        view: what the square crops show of a region; None for all of it.
+    """
 
     def __init__(
-        self, sources: Sequence[Source], skeleton: Skeleton, augmentation: Augmentation
+        self,
+        sources: Sequence[Source],
+        skeleton: Skeleton,
+        augmentation: Augmentation,
+        view: InputView | None = None,
     ) -> None:
         if not sources or sum(source.share for source in sources) <= 0:
             raise DataError("Training needs at least one source of data with a positive share.")
@@ -88,6 +101,8 @@ class Sampler:
         self._shares = np.array([source.share for source in sources], float)
         self._shares /= self._shares.sum()
         self._skeleton, self._settings = skeleton, augmentation
+        self._enlarged = 1.0 if view is None else view.window[1]
+        self._background = BACKGROUND if view is None else view.background
         self._named: set[str] = set()
 
     def require_clips(self, length: int) -> None:
@@ -158,9 +173,10 @@ class Sampler:
         look = appearance.draw_appearance(rng, settings.photometric)
         if rng.random() < settings.background_probability:
             frame = replace(frame, keypoints=absent_keypoints(len(frame.keypoints)))
-            (square,) = crop_squares([_empty_corner(frame.image, rng)], placement, size)
+            corner = _empty_corner(frame.image, rng)
+            (square,) = crop_squares([corner], placement, size, enlarged=self._enlarged)
         elif box is not None and frame.keypoints[:, 2].any():
-            (square,) = crop_squares([box], placement, size, settings.convention)
+            (square,) = self._squares([box], placement, size)
         else:
             return None
         beside = self._neighbour(rng) if _happens(rng, settings.neighbour_probability) else None
@@ -181,13 +197,17 @@ class Sampler:
             return None
         placement = draw_placement(rng, settings)
         look = appearance.draw_appearance(rng, settings.photometric)
-        squares = crop_squares(boxes, placement, size, settings.convention)
+        squares = self._squares(boxes, placement, size)
         if settings.follow:
             squares = [squares[0], *squares[:-1]]
         return [
             self._crop(rng, frame, square, placement, look, size)
             for frame, square in zip(frames, squares, strict=True)
         ]
+
+    def _squares(self, boxes: Sequence[Roi], placement: Placement, size: int) -> list[Roi]:
+        convention = self._settings.convention
+        return crop_squares(boxes, placement, size, convention, enlarged=self._enlarged)
 
     def _crop(
         self,
@@ -202,7 +222,8 @@ class Sampler:
         matrix = crop_matrix(square, placement, size)
         points = warp_keypoints(frame.keypoints, matrix, self._skeleton, placement.flip)
         canvas = None if beside is None else _canvas(beside, size, rng)
-        crop = warp_image(frame.image, chained(frame.motion, matrix), size, canvas)
+        motion = chained(frame.motion, matrix)
+        crop = warp_image(frame.image, motion, size, canvas, self._background)
         crop = appearance.apply(look, crop)
         if rng.random() < self._settings.occlusion_probability:
             crop = appearance.occlude(crop, points, rng)

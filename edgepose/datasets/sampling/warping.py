@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgepose.datasets.records import Image, Keypoints
 from edgepose.datasets.sampling.augmentation import Placement
-from edgepose_runtime.geometry.crop import BACKGROUND
+from edgepose_runtime.geometry.crop import BACKGROUND, Color
 from edgepose_runtime.geometry.roi import Roi
 from edgepose_runtime.poses.skeletons import Skeleton
 
@@ -36,7 +36,13 @@ def crop_matrix(square: Roi, placement: Placement, size: int) -> Matrix:
     return np.concatenate([linear, offset[:, None]], axis=1)
 
 
-def warp_image(image: Image, matrix: Matrix, size: int, canvas: Image | None = None) -> Image:
+def warp_image(
+    image: Image,
+    matrix: Matrix,
+    size: int,
+    canvas: Image | None = None,
+    background: Color = BACKGROUND,
+) -> Image:
     """Return the size × size crop, uint8 BGR.
 
     Args:
@@ -44,7 +50,8 @@ def warp_image(image: Image, matrix: Matrix, size: int, canvas: Image | None = N
         matrix: from its pixels to those of the crop.
         size: the crop's side in pixels.
         canvas: what is seen outside the picture, uint8 (size, size, 3), painted over; None for
-            the runtime's colour.
+            an even colour.
+        background: that colour: blue, green and red from 0 to 255.
     """
     while np.sqrt(abs(np.linalg.det(matrix[:, :2]))) < LEAST_ZOOM and min(image.shape[:2]) > 1:
         image = np.asarray(
@@ -59,7 +66,7 @@ def warp_image(image: Image, matrix: Matrix, size: int, canvas: Image | None = N
         )
         return canvas
     warped = cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=BACKGROUND
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=background
     )
     return np.asarray(warped, np.uint8)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from edgepose.models.backbones.cpm import CPM
@@ -52,7 +53,10 @@ class NetworkConfig:
         pad_after: see ``MobileNetV2``; for weights trained in TensorFlow.
         cpm_stages: how many stages a CPM has.
         dropout: of a CPM, in [0, 1).
-        region: side in pixels of the square that a ``simcc`` head gives heat-maps of.
+        region: side in pixels of the square region that heat-maps are of, for a ``simcc`` head and
+            with ``image``.
+        image: columns and rows of the upright images of a ``pyramid`` head, see `UprightNetwork`;
+            None for square ones of any size.
     """
 
     backbone: str
@@ -64,6 +68,7 @@ class NetworkConfig:
     cpm_stages: int = 6
     dropout: float = 0.5
     region: int = GRID.region
+    image: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         require_known("backbone", self.backbone, BACKBONES)
@@ -79,6 +84,7 @@ class NetworkConfig:
                 f"{self.backbone!r}."
             )
         self._require_fitting_head()
+        self._require_fitting_image()
         self._require_fitting_cpm()
 
     def _require_fitting_head(self) -> None:
@@ -95,6 +101,20 @@ class NetworkConfig:
                 f"{self.head!r} on {self.backbone!r}."
             )
 
+    def _require_fitting_image(self) -> None:
+        if self.image is None:
+            return
+        width, height = self.image
+        # Half of what an image shows more or less than the region must be whole cells.
+        fits = all(side % 32 == 0 and (side - self.region) % 8 == 0 for side in self.image)
+        if self.head != "pyramid" or not fits or not width <= self.region <= height <= 3 * width:
+            raise ConfigError(
+                "An upright image is for a pyramid head; its columns and rows are multiples of 32, "
+                "the columns at most the region's, the rows at least, at most three times the "
+                "columns, and both differ from the region by a multiple of 8; got "
+                f"{width}x{height} with a region of {self.region} for {self.head}."
+            )
+
     def _require_fitting_cpm(self) -> None:
         if self.backbone in _CPMS and self.head != "pointwise":
             raise ConfigError(
@@ -104,6 +124,15 @@ class NetworkConfig:
             raise ConfigError(
                 f"'cpm_stages' and 'dropout' are for CPMs; the backbone is {self.backbone!r}."
             )
+
+    @property
+    def view(self) -> InputView | None:
+        """What upright images show of a region; None for square ones."""
+        if self.image is None:
+            return None
+        width, height = self.image
+        window = width / self.region, height / self.region
+        return InputView(width, height, window, background=(0, 0, 0))
 
     @property
     def coarsest(self) -> int:
@@ -125,7 +154,8 @@ class PoseNetwork(nn.Module):
 
     Attributes:
         view: what a network for images of one size sees of a region; it takes such images, too,
-            and makes them of square ones. None for a network that takes square images of any size.
+            and makes them of other ones. None for a network that takes square images of any size.
+        shown: width and height of what these other images show, in parts of the region's.
     """
 
     def __init__(self, backbone: Any, head: Any, stride: int) -> None:
@@ -134,15 +164,20 @@ class PoseNetwork(nn.Module):
         self.head = head
         self.stride = stride
         self.view: InputView | None = getattr(head, "view", None)
+        self.shown = 1.0, 1.0
 
     def features(self, image: Tensor) -> Tensor:
         """Return what the last layer sees, ``(B, C, S / stride, S / stride)`` before a 1x1 one."""
-        if self.view is not None and image.shape[-2:] != self.view.shape[:2]:
-            image = seen(image, self.view)
+        image = self._seen(image)
         pyramid = isinstance(self.head, PyramidHead)
         found = self.backbone.levels(image) if pyramid else self.backbone(image)
         features: Tensor = self.head.features(found)
         return features
+
+    def _seen(self, image: Tensor) -> Tensor:
+        if self.view is None or image.shape[-2:] == self.view.shape[:2]:
+            return image
+        return seen(image, self.view, self.shown)
 
     def respond(self, features: Tensor) -> Tensor:
         """Return what the last layer says of `features`, ``(B, K, h, w)``."""
@@ -169,6 +204,41 @@ class PoseNetwork(nn.Module):
         return self.classify(self.features(image))
 
 
+class UprightNetwork(PoseNetwork):
+    """A network for upright images, which shows little of who stands beside the person.
+
+    It is trained on squares as high as its images, and sees their middle columns: ``(B, 3, H, H)``
+    to ``(B, K, H / stride, H / stride)``, 0 in the columns that it does not see. Of its images
+    ``(B, 3, H, W)`` it returns the heat-maps of the region alone, which is lower and wider:
+    ``(B, K, R / stride, R / stride)``.
+
+    Args:
+        backbone, head, stride: as for `PoseNetwork`.
+        view: what its images show of a region, in the region's own pixels.
+    """
+
+    def __init__(self, backbone: Any, head: Any, stride: int, view: InputView) -> None:
+        super().__init__(backbone, head, stride)
+        self.view = view
+        self._columns, self._region = view.width, round(view.width / view.window[0])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the heat-maps."""
+        height, width = map(int, image.shape[-2:])  # constants in an exported graph
+        side = self._region if width < height else height
+        hidden = (height - side) // (2 * self.stride)
+        beside = (side - self._columns) // (2 * self.stride)
+        maps = self.classify(self.features(image))
+        maps = maps[..., hidden : height // self.stride - hidden, :]
+        # Not by padding, whose widths an exporter would compute in the graph.
+        nothing = maps[..., :beside] * 0
+        return torch.cat((nothing, maps, nothing), -1)
+
+    def _seen(self, image: Tensor) -> Tensor:
+        beside = (int(image.shape[-1]) - self._columns) // 2
+        return image[..., beside : beside + self._columns] if beside else image
+
+
 def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> PoseNetwork:
     """Return the network that ``config`` describes, with ``joints`` heat-maps.
 
@@ -186,7 +256,10 @@ def build_network(config: NetworkConfig | Mapping[str, Any], joints: int) -> Pos
         head = CoordinateHead(backbone.out_channels, joints, grid=_grid(config))
     else:
         head = _build_head(config, backbone.out_channels, joints)
-    return PoseNetwork(backbone, head, backbone.stride // 2**head.stages)
+    stride = backbone.stride // 2**head.stages
+    if config.view is not None:
+        return UprightNetwork(backbone, head, stride, config.view)
+    return PoseNetwork(backbone, head, stride)
 
 
 def _grid(config: NetworkConfig) -> Grid:

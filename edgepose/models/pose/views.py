@@ -1,4 +1,4 @@
-"""What networks see of square regions: images resampled by matrices, which every runtime has."""
+"""What networks see of regions: images resampled by matrices, which every runtime has."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from torch import Tensor
 from edgepose_runtime.geometry.input_view import InputView
 
 
-def seen(image: Tensor, view: InputView) -> Tensor:
-    """Return what a view shows of regions, given as images ``(..., C, S, S)``: ``(..., C, H, W)``.
+def seen(image: Tensor, view: InputView, shown: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """Return what a view shows of regions: ``(..., C, H, W)``.
 
-    What lies outside a region is what is seen at its border.
+    Args:
+        image: of the regions, ``(..., C, rows, columns)``.
+        view: what is wanted; what lies outside an image is what is seen at its border.
+        shown: width and height of what the images show, in parts of the region's.
     """
-    size = image.shape[-1]
+    columns, rows = image.shape[-1], image.shape[-2]
+    axes = zip((view.width, view.height), (columns, rows), view.window, shown, strict=True)
     across, along = (
-        resampling(pixels, size, pixels / (size * part)).to(image)
-        for pixels, part in zip((view.width, view.height), view.window, strict=True)
+        resampling(pixels, size, pixels / (size * part / whole)).to(image)
+        for pixels, size, part, whole in axes
     )
     viewed: Tensor = along @ image @ across.T
     return viewed

@@ -18,6 +18,7 @@ from edgepose.training.config.checks import require_at_least, require_one_of
 from edgepose.training.config.optimiser import OptimiserSettings
 from edgepose.training.config.sequences import SequenceSettings, SliceSettings
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.poses.skeletons import Skeleton, get_skeleton
 
 
@@ -152,7 +153,7 @@ class TrainConfig:
 
     def _require_sizes(self) -> None:
         """Refuse input that the network cannot halve as often as it does."""
-        own = from_mapping(NetworkConfig, "network", self.network) if self.network else None
+        own = self._network_config
         least = 32 if own is None else own.coarsest
         for phase in self.phases:
             if phase.size % least:
@@ -200,6 +201,8 @@ class TrainConfig:
                 f"The recipe {self.name!r} lets the runtime compute {self.runtime_layers} layers, "
                 f"so 'frozen' must name {', '.join(frozen)}."
             )
+        if self.view is not None:
+            self._require_upright(self.view)
         if self.reduction == "sum" and self.of_sequences:
             raise ConfigError(
                 f"The recipe {self.name!r} has reduction 'sum', which is for single images and "
@@ -209,6 +212,39 @@ class TrainConfig:
             raise ConfigError(
                 f"The recipe {self.name!r} has an 'adversary' but no 'dkd'; leave it out."
             )
+
+    def _require_upright(self, view: InputView) -> None:
+        sizes = {phase.size for phase in self.phases}
+        if sizes != {view.height}:
+            raise ConfigError(
+                f"The network of the recipe {self.name!r} takes images of {view.height} rows, so "
+                f"its phases must be of that size; got {', '.join(map(str, sorted(sizes)))}."
+            )
+        if self.slices is not None or self.augmentation.convention != "person":
+            raise ConfigError(
+                f"The recipe {self.name!r} has a network for upright images, which is trained "
+                "without 'slices' and with the crop convention 'person'; change these, or leave "
+                "out 'image'."
+            )
+
+    @property
+    def _network_config(self) -> NetworkConfig | None:
+        return from_mapping(NetworkConfig, "network", self.network) if self.network else None
+
+    @property
+    def view(self) -> InputView | None:
+        """What a network for upright images sees of a region; None for the whole, in a square."""
+        own = self._network_config
+        return None if own is None else own.view
+
+    @property
+    def crop_view(self) -> InputView:
+        """What the square crops that are trained on show of a region."""
+        size, view = self.phases[-1].size, self.view
+        if view is None:
+            return InputView(size, size)
+        _, along = view.window
+        return InputView(size, size, (along, along), view.background)
 
     @property
     def of_sequences(self) -> bool:

@@ -28,13 +28,37 @@ def grey_view(frame: Image, roi: Roi) -> Image:
     return grey
 
 
-def view_of_crop(crop: Image) -> View:
-    """Return the levels of a crop in grey, uint8 BGR (N, N, 3) of at least `VIEW_SIZE` pixels."""
+def view_of_crop(crop: Image, size: int) -> View:
+    """Return the levels in grey of the region in the middle of a crop.
+
+    Args:
+        crop: uint8 BGR (H, W, 3). What it does not show of the region is what is at its border.
+        size: side of the region in the crop's pixels, at least `VIEW_SIZE`.
+    """
     import cv2
 
-    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
-    small = cv2.resize(grey, (VIEW_SIZE, VIEW_SIZE), interpolation=cv2.INTER_AREA)
+    shown = _middle(crop, size)
+    grey = cv2.cvtColor(shown, cv2.COLOR_BGR2GRAY)
+    rows, columns = (round(side * VIEW_SIZE / size) for side in grey.shape)
+    small = cv2.resize(grey, (columns, rows), interpolation=cv2.INTER_AREA)
+    if (rows, columns) != (VIEW_SIZE, VIEW_SIZE):
+        small = _enlarged(np.asarray(small, np.uint8))
     return view_of(np.asarray(small, np.uint8))
+
+
+def _middle(image: Image, size: int) -> Image:
+    """Return at most so many rows and columns from the middle of an image."""
+    top, left = (max(side - size, 0) // 2 for side in image.shape[:2])
+    return image[top : top + size, left : left + size]
+
+
+def _enlarged(small: Image) -> Image:
+    """Return an image as the middle of a view: its border repeats."""
+    import cv2
+
+    below, right = (VIEW_SIZE - side for side in small.shape)
+    edges = below // 2, below - below // 2, right // 2, right - right // 2
+    return np.asarray(cv2.copyMakeBorder(small, *edges, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def view_of(grey: Image) -> View:

@@ -6,13 +6,19 @@ ort = pytest.importorskip("onnxruntime")
 
 from edgepose.cli.main import main  # noqa: E402
 from edgepose.models import build_network  # noqa: E402
+from edgepose.models.pose.coordinate_head import Grid  # noqa: E402
 from edgepose.models.pose.network import RTMPOSE  # noqa: E402
 from edgepose.models.pose.rtmpose import RTMPose  # noqa: E402
 from edgepose.training.checkpoint import load_weights  # noqa: E402
-from edgepose_converters.checkpoints.rtmpose import import_rtmpose, load_rtmpose  # noqa: E402
+from edgepose_converters.checkpoints.rtmpose import (  # noqa: E402
+    import_rtmpose,
+    load_rtmpose,
+    rtmpose_head,
+)
 from edgepose_converters.cli import convert_bundle  # noqa: E402
 from edgepose_runtime.bundles.bundle import load_bundle  # noqa: E402
 from edgepose_runtime.errors import CheckpointError  # noqa: E402
+from edgepose_runtime.geometry.input_view import InputView  # noqa: E402
 from edgepose_runtime.poses.skeletons import HALPE26, PENN13  # noqa: E402
 
 
@@ -136,3 +142,21 @@ def test_as_heatmaps_it_finds_what_its_curves_show(published, tmp_path, capsys):
     curves = [found[0, HALPE26.joints.index("right_wrist")] for found in (columns, rows)]
     score = min(curve.max() for curve in curves).clamp(0, 1) ** 0.5
     assert maps[0, wrist].max().item() == pytest.approx(score.item(), rel=0.1)
+
+
+def test_as_a_head_it_sees_the_same_of_upright_images_as_of_the_region(published):
+    # Linear in both directions, so that resampling is exact.
+    rows, columns = torch.meshgrid(torch.arange(224.0), torch.arange(224.0), indexing="ij")
+    around = (0.01 * rows - 0.02 * columns).expand(1, 3, 224, 224)
+    squares = InputView(192, 192), around[..., 16:208, 16:208]
+    uprights = InputView(160, 224, (160 / 192, 224 / 192)), around[..., 32:192]
+    images: list[torch.Tensor] = []
+    for view, image in (squares, uprights):
+        network = rtmpose_head(published, PENN13, view, Grid(192, 48, 4, 1.5))
+        network.backbone.register_forward_pre_hook(lambda _, inputs: images.extend(inputs))
+        with torch.no_grad():
+            network(image)
+    assert images[0].shape == (1, 3, 256, 192)
+    # Above and below the region, squares repeat their border.
+    found, expected = (image[:, :, 11:-11] for image in images)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -109,7 +109,8 @@ def test_pixels_are_cast_before_anything_else(name):
 @pytest.mark.parametrize("name", GRAPHS)
 def test_runtimes_agree_on_real_frames(name, sample_clip):
     with open_source(sample_clip) as source:
-        crops = crops_from_clips((frame.image for frame in source), BUNDLE.manifest.input.size, 3)
+        size = BUNDLE.manifest.input.view.width, BUNDLE.manifest.input.view.height
+        crops = crops_from_clips((frame.image for frame in source), size, 3)
     feeds = [{"image": crop[None]} for crop in crops]
     graph = BUNDLE.graph_path(name).read_bytes()
     maps = [run_graph(graph, feeds, backend) for backend in ("openvino", "onnxruntime")]

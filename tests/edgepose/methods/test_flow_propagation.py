@@ -290,7 +290,21 @@ def test_a_joint_that_nobody_sees_stays_unknown_until_the_body_sees_it():
     np.testing.assert_allclose(cells_of(found)[4], SEEN[4], atol=0.1)
 
 
-def test_crops_that_are_not_square_are_refused():
+def test_joints_go_where_the_picture_goes_in_an_upright_crop():
+    class Upright(Network):
+        def infer(self, feeds):
+            assert feeds["image"].shape == (1, 256, 192, 3)
+            return {"heatmaps": self.heatmaps[None]}
+
     spec = replace(FakeMethod().spec, view=InputView(192, 256, (0.75, 1.0)))
-    with pytest.raises(BundleFormatError, match="needs a crop of 256x256 pixels"):
+    body = Upright(maps_of(SEEN, 0.0))
+    method = FlowPropagation(spec, Upright(maps_of(SEEN)), body)
+    start = method.initialise(texture()[:, 32:224].copy(), ROI)
+    after = method.advance(texture((8, 4))[:, 32:224].copy(), ROI, start.state)
+    np.testing.assert_allclose(cells_of(after), SEEN + np.array([2, 1]), atol=0.25)
+
+
+def test_crops_in_other_pixels_than_the_region_are_refused():
+    spec = replace(FakeMethod().spec, view=InputView(192, 192, (0.75, 1.0)))
+    with pytest.raises(BundleFormatError, match=r"192x256 for this window .* has 192x192"):
         FlowPropagation(spec, Network(maps_of(SEEN)), Network(maps_of(SEEN)))

@@ -76,10 +76,11 @@ def trained_recipes():
 def two_steps(name: str) -> TrainConfig:
     """Return a recipe with two steps of the smallest batch and, where it fits, input size."""
     config = load_config(name)
-    # A PPU and a simcc head are built for a size; at 64 pixels a discriminator of half the size has
-    # one cell left.
+    # A PPU, a simcc head and upright images are of one size; at 64 pixels a discriminator of half
+    # the size has one cell left.
     size = 64 if config.adversary is None else 128
-    if config.ppn is not None or "simcc" in str((config.dkd, config.network)):
+    has_size = config.ppn is not None or config.view is not None
+    if has_size or "simcc" in str((config.dkd, config.network)):
         size = config.phases[-1].size
     changes = [f"phases=[{{steps=2, size={size}, batch=1}}]", "validate_every=0"]
     changes += ["sequence.length=2"] if config.sequence is not None else []

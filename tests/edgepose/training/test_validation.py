@@ -73,6 +73,12 @@ def test_crops_follow_the_convention_that_was_trained(clip, recipe, tmp_path):
     assert found == {"pck_torso@0.2": 100.0, "pck_torso@0.1": 100.0}
 
 
+def test_crops_of_upright_networks_show_more_than_the_region(clip, recipe, tmp_path):
+    image = {"backbone": "mobilenet_v2", "head": "pyramid", "image": [32, 64], "region": 48}
+    found = Validator(recipe(network=image), tmp_path)(Knowing(factor=1.25 * 64 / 48))
+    assert found == {"pck_torso@0.2": 100.0, "pck_torso@0.1": 100.0}
+
+
 def test_a_ppn_sees_frames_one_after_the_other_beside_its_body(clip, recipe, tmp_path):
     class Wrong(nn.Module):
         def forward(self, _, previous):

@@ -1,9 +1,11 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgepose_runtime.geometry.roi import Roi
-from edgepose_runtime.poses.grey_view import VIEW_SIZE, grey_view, view_of
+from edgepose_runtime.poses.grey_view import BORDER, VIEW_SIZE, grey_view, view_of, view_of_crop
 from edgepose_runtime.poses.optical_flow import JointFlow, propagate_opencv
 
 ROI = Roi(20, 10, 192, 192)
@@ -92,6 +94,23 @@ def test_a_view_is_the_region_in_grey():
     view = grey_view(texture(), ROI)
     assert view.shape == (VIEW_SIZE, VIEW_SIZE)
     assert view.dtype == np.uint8
+
+
+@settings(max_examples=30, deadline=None)
+@given(side=st.integers(0, 20), above=st.integers(0, 40))
+def test_a_view_of_an_upright_crop_is_the_middle_of_its_square(side, above):
+    picture, size, columns = texture()[:, :240], 192, 192 - 4 * side
+    whole = view_of_crop(np.ascontiguousarray(picture[24:216, 24:216]), size)[0]
+    rows = slice(24 - min(above, 24), 216 + min(above, 24))
+    upright = picture[rows, 24 + 2 * side : 24 + 2 * side + columns]
+    found = view_of_crop(np.ascontiguousarray(upright), size)[0]
+    assert found.shape == whole.shape
+    shown = slice(BORDER + side, BORDER + VIEW_SIZE - side)
+    np.testing.assert_array_equal(
+        found[BORDER : BORDER + VIEW_SIZE, shown], whole[BORDER : BORDER + VIEW_SIZE, shown]
+    )
+    edge = found[BORDER : BORDER + VIEW_SIZE, shown][:, :1]
+    assert (found[BORDER : BORDER + VIEW_SIZE, BORDER : BORDER + side] == edge).all()
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (3, 1), (-9, 5), (14, -11)])

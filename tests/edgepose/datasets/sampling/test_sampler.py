@@ -12,6 +12,7 @@ from edgepose.datasets.sampling.augmentation import Augmentation
 from edgepose.datasets.sampling.sampler import Sampler, Source
 from edgepose_runtime.errors import ConfigError, DataError
 from edgepose_runtime.geometry.crop import BACKGROUND
+from edgepose_runtime.geometry.input_view import InputView
 from edgepose_runtime.geometry.roi import Roi, roi_transform
 from edgepose_runtime.poses.skeletons import PENN13
 
@@ -46,6 +47,16 @@ class TestAStill:
         assert around_joints == pytest.approx(roi_transform(expected, SIZE), abs=1e-5)
         boxed = Roi.from_points([[10, 10], [30, 40]]).squared()
         assert around_box == pytest.approx(roi_transform(boxed, SIZE))
+
+    def test_shows_what_the_view_does_of_the_region(self, person_image):
+        still, view = person_image(), InputView(SIZE, SIZE, (1.2, 1.2), background=(0, 0, 0))
+        source = Source("set", 1.0, images=[still])
+        crop = Sampler([source], PENN13, PLAIN, view).image(rng(), SIZE)
+        region = Roi.from_points(still.keypoints[:, :2]).enlarged(0.1).squared()
+        shown = roi_transform(view.region(region), SIZE)
+        assert crop.matrix == pytest.approx(shown, abs=1e-5)
+        far = Sampler([source], PENN13, replace(PLAIN, scale=(6.0, 6.0)), view).image(rng(), SIZE)
+        assert not far.image[0].any()  # black outside the picture
 
     @settings(
         max_examples=25,

@@ -6,6 +6,7 @@ import torch
 from edgepose.models import NetworkConfig, build_network, count_macs, count_parameters
 from edgepose.models.complexity import GIMAC
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 
 
 def on_meta(config, joints=13):
@@ -129,6 +130,54 @@ def test_features_at_every_stride_are_seen_by_a_pyramid():
     network.head.final_layer.weight.data.normal_()
     network.head(levels).square().sum().backward()
     assert all(level.grad.abs().sum() > 0 for level in levels)
+
+
+UPRIGHT = {"backbone": "mobilenet_v2", "head": "pyramid", "image": [64, 96], "region": 80}
+
+
+def upright_network():
+    torch.manual_seed(0)
+    network = build_network(UPRIGHT, 13).eval()
+    torch.nn.init.normal_(network.head.final_layer.weight)
+    return network
+
+
+def test_an_upright_image_gives_the_middle_of_the_square_around_it():
+    network, square = upright_network(), torch.randn(2, 3, 96, 96)
+    with torch.no_grad():
+        around, region = network(square), network(square[..., 16:80])
+    assert network.view == InputView(64, 96, (0.8, 1.2), background=(0, 0, 0))
+    assert around.shape == (2, 13, 24, 24)
+    torch.testing.assert_close(region, around[..., 2:22, 2:22])
+
+
+def test_an_upright_network_sees_nothing_beside_its_columns():
+    network, square = upright_network(), torch.randn(1, 3, 96, 96)
+    other = square.clone()
+    other[..., :16] = 5
+    other[..., 80:] = -5
+    with torch.no_grad():
+        maps = network(square)
+        torch.testing.assert_close(network(other), maps)
+    assert not maps[..., :4].any()
+    assert not maps[..., -4:].any()
+    assert maps[..., 4:20].all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": [80, 96]},
+        {"image": [96, 64]},
+        {"image": [64, 128], "region": 76},
+        {"image": [96, 96]},
+        {"image": [32, 128]},
+        {"head": "duc"},
+    ],
+)
+def test_upright_images_that_do_not_fit_are_refused(change):
+    with pytest.raises(ConfigError, match="upright image"):
+        build_network({**UPRIGHT, **change}, 13)
 
 
 def test_padding_after_is_tensorflows_same():

@@ -20,6 +20,16 @@ def test_a_network_sees_in_training_what_the_runtime_crops():
     assert np.abs(found - expected).max() < 2
 
 
+def test_of_images_that_show_more_or_less_than_the_region_the_same_is_seen():
+    # Linear in both directions, so that resampling is exact.
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    around, view = (rows + 3 * columns)[None], InputView(30, 40, (0.6, 0.9))
+    region, upright = around[:, 8:88, 8:88], around[..., 16:80]
+    expected = seen(region, view)
+    torch.testing.assert_close(seen(around, view, (1.2, 1.2)), expected)
+    torch.testing.assert_close(seen(upright, view, (0.8, 1.2)), expected)
+
+
 def test_what_lies_outside_a_region_is_what_is_seen_at_its_border():
     rows = torch.arange(10.0)[None, None, :, None].expand(1, 1, 10, 10)
     viewed = seen(rows, InputView(10, 20, (1.0, 2.0)))

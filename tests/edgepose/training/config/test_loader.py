@@ -2,6 +2,7 @@ import pytest
 
 from edgepose.training.config.loader import load_config, parse_config, recipe_names
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 
 MINIMAL = """
 phases = [{ steps = 10, size = 64, batch = 2 }]
@@ -132,6 +133,22 @@ def test_shipped_recipes_read_each_set_where_evaluation_looks_for_it(name):
 def test_values_of_another_type_or_out_of_range_are_named(file, change, expected):
     with pytest.raises(ConfigError, match=expected):
         load_config(file, [change])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"phases": [{"steps": 1, "size": 64, "batch": 1}]}, "takes images of 96 rows.* got 64"),
+        ({"augmentation": {"convention": "image"}}, "with the crop convention 'person'"),
+    ],
+)
+def test_upright_images_are_trained_on_crops_that_fit(options, expected):
+    image = {"backbone": "mobilenet_v2", "head": "pyramid", "image": [64, 96], "region": 80}
+    phases = [{"steps": 1, "size": 96, "batch": 1}]
+    values = {"name": "mine", "phases": phases, "sources": [{"kind": "people"}], "network": image}
+    assert parse_config(values).crop_view == InputView(96, 96, (1.2, 1.2), background=(0, 0, 0))
+    with pytest.raises(ConfigError, match=expected):
+        parse_config({**values, **options})
 
 
 @pytest.mark.parametrize(
