@@ -5,12 +5,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from edgepose.inference.model import bundle_path  # noqa: E402
 from edgepose.models import DKD, PPN, FlowPPU  # noqa: E402
 from edgepose.models.dkd.distillator import PoseKernels  # noqa: E402
 from edgepose.training.checkpoint import save_checkpoint  # noqa: E402
-from edgepose.training.config.loader import parse_config  # noqa: E402
+from edgepose.training.config.loader import load_config, parse_config  # noqa: E402
 from edgepose.training.tasks.networks import build_module  # noqa: E402
+from edgepose_converters.checkpoints.bundle import read_bundle_body  # noqa: E402
 from edgepose_converters.export.networks import Geometry  # noqa: E402
+from edgepose_runtime.bundles.bundle import load_bundle  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -141,3 +144,26 @@ def ppn_checkpoint(tmp_path_factory):
 def body_checkpoint(tmp_path_factory):
     changes = {"network": {"backbone": "mobilenet_v2", "neck": 256}}
     return write_checkpoint(tmp_path_factory.mktemp("body") / "checkpoint.pt", changes)
+
+
+@pytest.fixture(scope="session")
+def tuned_checkpoint(tmp_path_factory):
+    """Of the body of ppn-swift, its output layer changed a little as by fine-tuning."""
+    return _tuned("fine-tune", tmp_path_factory.mktemp("tuned"))
+
+
+@pytest.fixture(scope="session")
+def upright_checkpoint(tmp_path_factory):
+    """The same as a network for upright images."""
+    return _tuned("ppn-swift-body-upright", tmp_path_factory.mktemp("upright"))
+
+
+def _tuned(name, folder):
+    recipe = load_config(name)
+    phases = [{"steps": 3, "size": recipe.phases[-1].size, "batch": 2}]
+    path = write_checkpoint(folder / "checkpoint.pt", {"network": recipe.network, "phases": phases})
+    content = torch.load(path, weights_only=True)
+    content["ema"] = read_bundle_body(load_bundle(bundle_path("ppn-swift-float"))).state_dict()
+    content["ema"]["head.final_layer.bias"] += 0.1
+    torch.save(content, path)
+    return path

@@ -177,6 +177,13 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         "of the joints takes the place of the propagation unit; see --reinitialise-every",
     )
     group.add_argument(
+        "--base",
+        metavar="BUNDLE",
+        help="of a network for single images as source: OUT is a copy of this float bundle with it "
+        "as the light network. Head, person detector, springs and thresholds stay, as for a "
+        "fine-tuned ppn-swift",
+    )
+    group.add_argument(
         "--detector",
         type=Path,
         metavar="FILE",

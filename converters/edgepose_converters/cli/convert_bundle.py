@@ -39,7 +39,7 @@ from edgepose_converters.checkpoints.rtmpose import (
 from edgepose_converters.checkpoints.statistics_pictures import statistics_pictures
 from edgepose_converters.checkpoints.trained import TrainedModel, load_model
 from edgepose_converters.cli.reports import agreement_text, import_text, int8_text
-from edgepose_converters.export.bundle_parts import with_flow_propagation, with_head
+from edgepose_converters.export.bundle_parts import with_body, with_flow_propagation, with_head
 from edgepose_converters.export.bundling import (
     BundleOptions,
     averaged_head,
@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         check_weights_target(args.out, overwrite=args.overwrite)
         return _WEIGHT_FORMS[args.form](args)
     check_bundle_target(args.out, overwrite=args.overwrite)
+    if args.base is not None:
+        return _exchange_body(args)
     detector = None if args.detector is None else import_rtmdet(args.detector)
     if args.precision != "int8" and _is_bundle(args.source):
         return _change(args, load_bundle(bundle_path(args.source)), detector)
@@ -124,6 +126,22 @@ def _exchange_head(args: argparse.Namespace, bundle: Bundle) -> Bundle:
     )
     sys.stdout.write(agreement_text(copy, agreements))
     return copy
+
+
+def _exchange_body(args: argparse.Namespace) -> int:
+    parts = args.head, args.propagation, args.detector
+    if _is_bundle(args.source) or args.precision == "int8" or any(parts):
+        raise ConfigError(
+            "--base takes the light network of a checkpoint into a float bundle, without --head, "
+            "--propagation, --detector and int8: change these afterwards, with the new bundle as "
+            "the source."
+        )
+    base, model = load_bundle(bundle_path(args.base)), _load(args)
+    crops = _crops(args, (model.view.width, model.view.height))
+    name = args.name or args.out.resolve().name
+    copy, agreements = with_body(base, model, args.out, crops, name, overwrite=args.overwrite)
+    sys.stdout.write(agreement_text(copy, agreements))
+    return 0
 
 
 def _make_float(args: argparse.Namespace, out: Path) -> Bundle:

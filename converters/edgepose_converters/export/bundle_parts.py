@@ -1,4 +1,4 @@
-"""Another head, or another way of propagation, in a bundle that is there already."""
+"""Another head, another body or another way of propagation in a bundle that is there already."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import onnx
 from torch import nn
 
 from edgepose.benchmarking.model_set import PRELIMINARY, part_of_graph
+from edgepose_converters.checkpoints.trained import TrainedModel
+from edgepose_converters.export.methods import FLOW_PROPAGATION
 from edgepose_converters.export.networks import ExportedGraph, Geometry, export_image_graph
 from edgepose_converters.export.verification import (
     Agreement,
@@ -22,8 +24,7 @@ from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_b
 from edgepose_runtime.bundles.manifest import GraphSpec, Manifest
 from edgepose_runtime.errors import ConfigError
 
-HEAD = "head"
-FLOW_PROPAGATION = "flow-propagation"
+HEAD, BODY = "head", "body"
 #: Graphs that optical flow replaces.
 _REPLACED = ("step", "propagate")
 
@@ -64,18 +65,85 @@ def with_head(
             f"{manifest.method!r}, which treats every frame alike."
         )
     check_bundle_target(out, overwrite=overwrite)
-    graph = export_image_graph(HEAD, head, _geometry(manifest), weights="float16")[HEAD]
+    training = {**manifest.training, HEAD: description}
+    changed = replace(manifest, head_is_final=is_final, training=training)
+    return _exchanged(bundle, changed, HEAD, head, out, crops, overwrite=overwrite)
+
+
+def with_body(
+    bundle: Bundle,
+    model: TrainedModel,
+    out: str | Path,
+    crops: Sequence[Crop],
+    name: str,
+    *,
+    overwrite: bool = False,
+) -> tuple[Bundle, list[Agreement]]:
+    """Write a copy of a bundle with another light network, as after fine-tuning.
+
+    Args:
+        bundle: of the method ``flow-propagation``, in float; its other graphs stay as they are.
+        model: a trained network for single images.
+        out: folder of the copy.
+        crops: as for :func:`with_head`.
+        name: of the copy.
+        overwrite: replace a bundle that is already there.
+
+    Returns:
+        The copy, and how well each runtime agrees with torch on the body.
+
+    Raises:
+        ConfigError: the bundle is of another method or quantised, or the network is for other
+            joints, images or heat-maps.
+        BackendError: a runtime estimates other joints than torch; nothing is written.
+        OutputError: the copy cannot be written there.
+    """
+    manifest = bundle.manifest
+    if manifest.method != FLOW_PROPAGATION or manifest.precision != "float32":
+        raise ConfigError(
+            "The light network can be exchanged in a float bundle that propagates by optical flow, "
+            f"such as ppn-swift-float; {manifest.name!r} is {manifest.precision} and for the "
+            f"method {manifest.method!r}."
+        )
+    _require_same_form(manifest, model)
+    check_bundle_target(out, overwrite=overwrite)
+    training = {**manifest.training, BODY: model.training}
+    changed = replace(manifest, name=name, training=training, accuracy={}, latency={})
+    return _exchanged(bundle, changed, BODY, model.network, out, crops, overwrite=overwrite)
+
+
+def _require_same_form(manifest: Manifest, model: TrainedModel) -> None:
+    pairs = {
+        "skeleton": (manifest.skeleton, model.skeleton.name),
+        "images": (manifest.input.view, model.view),
+        "heat-maps": (manifest.heatmap, model.heatmap),
+    }
+    for name, (expected, given) in pairs.items():
+        if expected != given:
+            raise ConfigError(
+                f"The {name} of the bundle {manifest.name!r} and of the checkpoint differ: "
+                f"{expected} and {given}. Train a recipe that extends the one of the bundle."
+            )
+
+
+def _exchanged(
+    bundle: Bundle,
+    manifest: Manifest,
+    name: str,
+    network: nn.Module,
+    out: str | Path,
+    crops: Sequence[Crop],
+    *,
+    overwrite: bool,
+) -> tuple[Bundle, list[Agreement]]:
+    """Write a copy of a bundle with this manifest and another network as one of its graphs."""
+    graph = export_image_graph(name, network, _geometry(manifest), weights="float16")[name]
     agreements = _compared(manifest, graph, crops)
-    contents = {name: bundle.graph_path(name).read_bytes() for name in manifest.graphs}
-    described = GraphSpec(f"{HEAD}.onnx", graph.inputs, graph.outputs)
-    changed = replace(
-        manifest,
-        graphs={**manifest.graphs, HEAD: described},
-        head_is_final=is_final,
-        training={**manifest.training, HEAD: description},
-        self_check=None,
-    )
-    contents[HEAD] = graph.content
+    contents = {each: bundle.graph_path(each).read_bytes() for each in manifest.graphs}
+    contents[name] = graph.content
+    described = GraphSpec(f"{name}.onnx", graph.inputs, graph.outputs)
+    graphs = {**manifest.graphs, name: described}
+    changed = replace(manifest, graphs=graphs, self_check=None)
     copy = write_bundle(out, changed, contents, springs=bundle.springs(), overwrite=overwrite)
     return add_self_check(copy), agreements
 
@@ -86,7 +154,7 @@ def _geometry(manifest: Manifest) -> Geometry:
 
 
 def _compared(manifest: Manifest, graph: ExportedGraph, crops: Sequence[Crop]) -> list[Agreement]:
-    """Compare the head by itself, as if it processed every frame."""
+    """Compare a network by itself, as if it processed every frame."""
     alone = replace(
         manifest,
         method="framewise",

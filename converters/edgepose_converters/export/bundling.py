@@ -13,7 +13,7 @@ from edgepose.models.backbones.imagenet import MEAN, STD
 from edgepose.models.pose.test_time_averaging import TestTimeAveragedHead
 from edgepose.models.thin_slicing.network import SliceNetwork
 from edgepose_converters.checkpoints.trained import TrainedModel
-from edgepose_converters.export.methods import exporter_for
+from edgepose_converters.export.methods import FLOW_PROPAGATION, exporter_for
 from edgepose_converters.export.networks import ExportedGraph, Geometry
 from edgepose_converters.export.verification import (
     Agreement,
@@ -90,9 +90,9 @@ def build_bundle(
         BackendError: a runtime estimates other joints than torch; nothing is written.
     """
     check_bundle_target(out, overwrite=options.overwrite)
-    exporter = exporter_for(model.network)
+    exporter = exporter_for(model.network, head)
     graphs = exporter.graphs(model.network, Geometry.of(model), head, options.weights)
-    manifest = _manifest(model, graphs, options)
+    manifest = _manifest(model, exporter.method, graphs, options)
     agreements = compare(manifest, graphs, crops)
     require_agreement(agreements)
     measured = {"conversion": [asdict(agreement) for agreement in agreements]}
@@ -159,12 +159,12 @@ def _input(model: TrainedModel) -> InputSpec:
 
 
 def _manifest(
-    model: TrainedModel, graphs: Mapping[str, ExportedGraph], options: BundleOptions
+    model: TrainedModel, method: str, graphs: Mapping[str, ExportedGraph], options: BundleOptions
 ) -> Manifest:
     card: dict[str, Any] = {"training": model.training, **options.card}
     return Manifest(
         name=options.name,
-        method=exporter_for(model.network).method,
+        method=method,
         skeleton=model.skeleton.name,
         input=_input(model),
         normalisation=Normalisation(MEAN, STD),
@@ -176,6 +176,7 @@ def _manifest(
         weights=options.weights,
         score_threshold=options.score_threshold,
         reinitialise_every=options.reinitialise_every,
-        head_is_final=options.head_is_final,
+        # Flow starts from what the head saw; the light network does not process its frames.
+        head_is_final=options.head_is_final or method == FLOW_PROPAGATION,
         **card,
     )

@@ -14,11 +14,13 @@ from edgepose_converters.export.networks import (
     Geometry,
     export_body,
     export_dkd,
+    export_image_graph,
     export_ppn,
 )
 from edgepose_runtime.errors import ConfigError
 
 Graphs = dict[str, ExportedGraph]
+FLOW_PROPAGATION = "flow-propagation"
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,13 @@ class Exporter:
     graphs: Callable[[Any, Geometry, nn.Module | None, str], Graphs]
 
 
-def exporter_for(network: nn.Module) -> Exporter:
-    """Return how a network is exported."""
+def exporter_for(network: nn.Module, head: nn.Module | None = None) -> Exporter:
+    """Return how a network is exported, with another one that starts sequences if that is given."""
     if isinstance(network, PPN):
         return _PROPAGATION
     if isinstance(network, DKD):
         return _ENCODER_ALONE if network.memory is None else _DISTILLATION
-    return _FRAMEWISE
+    return _FRAMEWISE if head is None else _FLOW_PROPAGATION
 
 
 def _export_ppn(ppn: PPN, geometry: Geometry, head: nn.Module | None, weights: str) -> Graphs:
@@ -62,8 +64,16 @@ def _export_single(
     network: nn.Module, geometry: Geometry, head: nn.Module | None, weights: str
 ) -> Graphs:
     if head is not None:
-        raise ConfigError("The checkpoint is a network for single images; it takes no head.")
+        raise ConfigError("The network remembers nothing from frame to frame; it takes no head.")
     return export_body(network, geometry, weights=weights)
+
+
+def _export_pair(
+    network: nn.Module, geometry: Geometry, head: nn.Module | None, weights: str
+) -> Graphs:
+    starter = head or network
+    graphs = export_image_graph("head", starter, geometry, weights=weights)
+    return {**graphs, **export_body(network, geometry, weights=weights)}
 
 
 _PROPAGATION = Exporter("propagation", lambda ppn: ppn.head or ppn.body, _export_ppn)
@@ -71,3 +81,5 @@ _DISTILLATION = Exporter("distillation", lambda dkd: dkd.initialiser or dkd.enco
 # The ablation without kernels remembers nothing.
 _ENCODER_ALONE = Exporter("framewise", lambda dkd: dkd.encoder, _export_encoder)
 _FRAMEWISE = Exporter("framewise", lambda network: network, _export_single)
+# A network for single images beside a head: what lies between is followed by optical flow.
+_FLOW_PROPAGATION = Exporter(FLOW_PROPAGATION, lambda network: network, _export_pair)

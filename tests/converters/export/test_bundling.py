@@ -118,10 +118,13 @@ def test_a_cpm_that_learned_with_springs_brings_them_along(body, tmp_path):
     np.testing.assert_array_equal(bundle.springs().spatial, springs.spatial)
 
 
-def test_a_network_for_single_images_takes_no_head(body, tmp_path):
-    with pytest.raises(ConfigError, match="takes no head"):
-        build_bundle(body, tmp_path / "plain", BundleOptions("plain"), CROPS, head=body.network)
-    assert not list(tmp_path.iterdir())
+def test_a_network_for_single_images_with_a_head_is_propagated_by_optical_flow(body, tmp_path):
+    head, options = body.network, BundleOptions("flow", reinitialise_every=7)
+    bundle, agreements = build_bundle(body, tmp_path / "flow", options, CROPS, head=head)
+    assert bundle.manifest.method == "flow-propagation"
+    assert bundle.manifest.head_is_final
+    assert set(bundle.manifest.graphs) == {"head", "body"}
+    assert all(agreement.holds for agreement in agreements)
 
 
 def test_nothing_is_written_where_runtimes_disagree(body, tmp_path, monkeypatch):
