@@ -160,6 +160,9 @@ def _new_core() -> Any:
             "The backend openvino needs the package openvino; install it with "
             "'pip install openvino'."
         ) from error
+    # The first call fills a table. Of two at once, one waits for it with the GIL that the other
+    # needs, and the process hangs.
+    openvino.Type.f32.to_dtype()
     return openvino.Core()
 
 

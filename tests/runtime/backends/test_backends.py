@@ -49,3 +49,27 @@ def test_importing_the_backends_imports_none_of_their_packages():
         "sys.exit(bool({'openvino', 'onnxruntime', 'onnx', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# OpenVINO fills a table of types at its first use. Two threads that do so at once hang the process.
+USE_TYPES_IN_TWO_THREADS = """
+import sys
+from threading import Barrier, Thread
+from edgepose_runtime.backends.openvino import _core
+_core()
+import openvino
+sys.setswitchinterval(1e-6)
+both = Barrier(2)
+def use():
+    both.wait()
+    openvino.Type.f32.to_dtype()
+threads = [Thread(target=use) for _ in range(2)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+def test_two_threads_that_load_their_first_models_with_openvino_do_not_hang():
+    program = [sys.executable, "-c", USE_TYPES_IN_TWO_THREADS]
+    for _ in range(4):  # without the fix each of them hangs in about four of ten cases
+        subprocess.run(program, check=True, timeout=60)
