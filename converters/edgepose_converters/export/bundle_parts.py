@@ -23,6 +23,7 @@ from edgepose_converters.export.verification import (
 from edgepose_runtime.bundles.bundle import Bundle, check_bundle_target, write_bundle
 from edgepose_runtime.bundles.manifest import GraphSpec, Manifest
 from edgepose_runtime.errors import ConfigError
+from edgepose_runtime.geometry.input_view import InputView
 
 HEAD, BODY = "head", "body"
 #: Graphs that optical flow replaces.
@@ -115,15 +116,24 @@ def with_body(
 def _require_same_form(manifest: Manifest, model: TrainedModel) -> None:
     pairs = {
         "skeleton": (manifest.skeleton, model.skeleton.name),
-        "images": (manifest.input.view, model.view),
+        "images": (_described(manifest.input.view), _described(model.view)),
         "heat-maps": (manifest.heatmap, model.heatmap),
     }
     for name, (expected, given) in pairs.items():
         if expected != given:
             raise ConfigError(
                 f"The {name} of the bundle {manifest.name!r} and of the checkpoint differ: "
-                f"{expected} and {given}. Train a recipe that extends the one of the bundle."
+                f"{expected}; and {given}. Train a recipe that extends the one of the bundle."
             )
+
+
+def _described(view: InputView) -> str:
+    across, along = view.window
+    blue, green, red = view.background
+    return (
+        f"{view.width}x{view.height} pixels that show {across:.3g}x{along:.3g} of the region, "
+        f"beside the frame the colour RGB {red}, {green}, {blue}"
+    )
 
 
 def _exchanged(
