@@ -110,7 +110,7 @@ def kind(monkeypatch, tmp_path):
 def test_what_an_input_takes_at_its_peak_is_measured(kind, monkeypatch):
     monkeypatch.setattr(child, "MOST_MEMORY", 32 << 20)
     said = []
-    assert child.run_input(kind(lambda: b"x" * (64 << 20)), 0, said.append).end == TOO_LARGE
+    assert child.run_input(kind(lambda: b"x" * (256 << 20)), 0, said.append).end == TOO_LARGE
     assert child.run_input(kind(lambda: b"x" * (1 << 20)), 0, said.append).end == DONE
     assert [report.end for report in said] == ["begun"] * 2
 
